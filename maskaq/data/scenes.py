@@ -1,0 +1,183 @@
+"""`scenes`: a Fashion-MNIST garment in a cluttered, coloured picture, its true foreground known.
+
+Every scene is a pure function of (split, index, seed): all its random numbers come from a hash of
+these, so a scene is the same alone or in a batch, today or in another process. The pasting is
+written over whole batches; the only loop is over the few clutter shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskaq.data.fashion_mnist import CLASS_NAMES, garments
+from maskaq.errors import DataError, OptionError, unknown
+
+__all__ = ["CLASS_NAMES", "SIZE", "SPLITS", "Scenes", "compose", "keys", "scenes"]
+
+SIZE = 64  # pixels, height and width
+# Test garments of each split. They are disjoint; `calibration` is only for the `real` source.
+SPLITS = {"evaluation": range(0, 5000), "calibration": range(5000, 10_000)}
+
+_SHAPES = 9  # clutter shapes a scene
+_GRID = 4  # cells a side of the coarse colour field behind them
+_GRAIN = 16  # cells a side of the fine texture
+
+
+class Scenes(NamedTuple):
+    """A batch of scenes.
+
+    images: uint8 [B,3,64,64]; labels: int64 [B], garment class 0..9;
+    foreground: bool [B,64,64], True where a pixel belongs to the garment.
+    """
+
+    images: Tensor
+    labels: Tensor
+    foreground: Tensor
+
+
+def scenes(split: str, indices: Sequence[int], seed: int = 0) -> Scenes:
+    """Scenes of a bundled split.
+
+    Args:
+        split: `"evaluation"` or `"calibration"`, 5 000 garments each.
+        indices: positions in the split, 0..4999.
+        seed: another seed puts the same garments into other scenes.
+
+    Raises:
+        OptionError: unknown split. DataError: an index outside the split.
+    """
+    if split not in SPLITS:
+        raise OptionError(unknown("split", split, SPLITS))
+    pool = SPLITS[split]
+    outside = [index for index in indices if not 0 <= index < len(pool)]
+    if outside:
+        raise DataError(f"scene {outside[0]} is outside {split}; allowed: 0 to {len(pool) - 1}.")
+    images, labels = _test_garments()
+    chosen = torch.tensor([pool[index] for index in indices], dtype=torch.long)
+    return compose(images[chosen], labels[chosen], keys(split, chosen.numpy(), seed))
+
+
+@cache
+def _test_garments() -> tuple[Tensor, Tensor]:
+    return garments("test")
+
+
+def keys(split: str, indices: np.ndarray, seed: int) -> np.ndarray:
+    """One uint64 key [B] per scene, from (split, index, seed)."""
+    stream = int.from_bytes(split.encode()[:7].ljust(7, b"\0"), "little")
+    start = np.uint64((stream ^ (seed * 0x9E3779B97F4A7C15)) % 2**64)
+    return _mix(_mix(np.full(len(indices), start, np.uint64)) + indices.astype(np.uint64))
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """Finaliser of the SplitMix64 generator (Steele, Lea, Flood 2014): uint64 to uint64."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
+
+
+class _Uniform:
+    """Uniform numbers in [0,1), drawn from the hash of (key, position)."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self._keys, self._drawn = keys, 0
+
+    def __call__(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        count = int(np.prod(shape))
+        slots = np.arange(self._drawn, self._drawn + count, dtype=np.uint64)
+        self._drawn += count
+        bits = _mix(self._keys[:, None] ^ _mix(slots)[None, :]) >> np.uint64(40)
+        unit = torch.from_numpy(bits.astype(np.float32) / 2**24)
+        return unit.reshape(-1, *shape) * (high - low) + low  # [B,*shape]
+
+
+def compose(
+    garment: Tensor,
+    labels: Tensor,
+    keys: np.ndarray,
+    *,
+    scale: tuple[float, float] = (0.6, 0.9),
+    clutter: float = 1.0,
+) -> Scenes:
+    """Paste garments into freshly drawn surroundings.
+
+    Args:
+        garment: uint8 [B,28,28]. labels: int64 [B]. keys: uint64 [B], see `keys`.
+        scale: smallest and largest side of the garment's square, as a share of the picture.
+        clutter: 0 (plain ground) to 1 (all clutter); training moves from one to the other.
+    """
+    uniform = _Uniform(keys)
+    ground = _ground(uniform, clutter)  # [B,3,S,S]
+    side = uniform(1, low=scale[0], high=scale[1])  # [B,1]
+    centre = (uniform(2) - 0.5) * 2 * (1 - side)  # [B,2], in [-1,1]; the square stays inside
+    flip = torch.where(uniform(1) < 0.5, -1.0, 1.0)  # [B,1]
+    axis = _axis()
+    grid = torch.stack(  # [B,S,S,2]: where in the garment's square each pixel looks
+        [
+            (flip * (axis - centre[:, :1]) / side)[:, None].expand(-1, SIZE, -1),
+            ((axis - centre[:, 1:]) / side)[:, :, None].expand(-1, -1, SIZE),
+        ],
+        -1,
+    )
+    value = garment.float()[:, None] / 255  # [B,1,28,28]
+    matte = _close((value > 0.04).float())  # [B,1,28,28]
+    placed = F.grid_sample(  # [B,2,S,S]
+        torch.cat([value, matte], 1), grid, align_corners=False, padding_mode="zeros"
+    )
+    value, matte = placed[:, :1], placed[:, 1:].clamp(0, 1)  # [B,1,S,S] each
+    tint = uniform(3, low=0.55, high=1.0)[..., None, None]  # [B,3,1,1]
+    picture = ground * (1 - matte) + tint * (0.2 + 0.8 * value) * matte  # [B,3,S,S]
+    images = (picture.clamp(0, 1) * 255).round().to(torch.uint8)
+    return Scenes(images, labels, matte[:, 0] > 0.5)
+
+
+def _ground(uniform: _Uniform, clutter: float) -> Tensor:
+    """Background [B,3,S,S]: a soft colour field, shapes painted over it, fine texture."""
+    field = uniform(3, _GRID, _GRID, low=0.05, high=0.7)  # [B,3,4,4]
+    flat = field.mean((2, 3), keepdim=True)  # [B,3,1,1]
+    ground = _resize(flat + clutter * (field - flat))  # [B,3,S,S]
+    axis = _axis()
+    colours = [torch.zeros(len(ground), 3)]
+    top = torch.zeros(len(ground), SIZE, SIZE, dtype=torch.long)  # [B,S,S], number of what is seen
+    for number in range(1, _SHAPES + 1):
+        centre, half = uniform(2, low=-1, high=1), uniform(2, low=0.08, high=0.4)  # [B,2] each
+        angle, kind = uniform(1, high=np.pi), uniform(1, 1)  # [B,1], [B,1,1]
+        colours.append(uniform(3, low=0.0, high=0.85))  # [B,3]
+        shown = uniform(1, 1) < 0.85 * clutter  # [B,1,1]
+        dx, dy = axis - centre[:, :1], axis - centre[:, 1:]  # [B,S] each
+        cos, sin = angle.cos(), angle.sin()  # [B,1] each
+        # The rotated coordinates are a sum of one row and one column: a single pass over pixels.
+        u = (dx * cos / half[:, :1])[:, None] + (dy * sin / half[:, :1])[:, :, None]  # [B,S,S]
+        v = (dy * cos / half[:, 1:])[:, :, None] - (dx * sin / half[:, 1:])[:, None]  # [B,S,S]
+        reach = torch.where(kind < 0.4, torch.maximum(u.abs(), v.abs()), u.square() + v.square())
+        inside = (reach < 1) & shown
+        stripes = (kind > 0.75) & ((u * 5).frac().abs() > 0.5)
+        top = torch.where(inside & ~stripes, number, top)
+    palette = torch.stack(colours, 2)  # [B,3,shapes+1]
+    painted = palette.gather(2, top.flatten(1)[:, None].expand(-1, 3, -1))  # [B,3,S*S]
+    ground = torch.where(top[:, None] > 0, painted.view_as(ground), ground)  # [B,3,S,S]
+    grain = uniform(1, _GRAIN, _GRAIN, low=-0.12, high=0.12)  # [B,1,16,16]
+    return ground + clutter * _resize(grain)  # [B,3,S,S]
+
+
+def _axis() -> Tensor:
+    """Pixel centres [S] of a picture that spans -1 to 1."""
+    return (torch.arange(SIZE) * 2 + 1) / SIZE - 1
+
+
+def _resize(x: Tensor) -> Tensor:
+    return F.interpolate(x, (SIZE, SIZE), mode="bilinear", align_corners=False)  # [B,C,S,S]
+
+
+def _close(mask: Tensor) -> Tensor:
+    """Morphological closing by 3x3: dark folds inside a garment stay part of it. [B,1,h,w]."""
+    grown = F.max_pool2d(F.pad(mask, (1, 1, 1, 1)), 3, stride=1)  # [B,1,h,w]
+    return -F.max_pool2d(F.pad(-grown, (1, 1, 1, 1), value=-1.0), 3, stride=1)  # [B,1,h,w]

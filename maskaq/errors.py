@@ -1,0 +1,74 @@
+"""The errors a user can meet, as a tree.
+
+Each message states the value that was given, what is allowed, and what to do about it.
+
+    MaskaqError
+      - OptionError       a setting is unknown or out of range (also a ValueError)
+      - ModelError        a model cannot be loaded or is not supported
+          - WeightsError      a weights file does not fit the model
+      - DataError         images or a data file cannot be used
+      - NotCalibratedError  a quantizer was used before its range was set
+      - SynthesisError    no usable image was left after synthesis
+      - RunError          a stored run cannot be read or written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "MaskaqError",
+    "ModelError",
+    "NotCalibratedError",
+    "OptionError",
+    "RunError",
+    "SynthesisError",
+    "WeightsError",
+    "unknown",
+]
+
+
+class MaskaqError(Exception):
+    """Anything maskaq refuses or fails to do, with the reason and the remedy."""
+
+
+class OptionError(MaskaqError, ValueError):
+    """A setting is unknown or out of range."""
+
+
+class ModelError(MaskaqError):
+    """A model cannot be loaded or is not supported."""
+
+
+class WeightsError(ModelError):
+    """A weights file does not fit the model."""
+
+
+class DataError(MaskaqError):
+    """Images or a data file cannot be used."""
+
+
+class NotCalibratedError(MaskaqError):
+    """A quantizer was used before its range was set."""
+
+
+class SynthesisError(MaskaqError):
+    """No usable image was left after synthesis."""
+
+
+class RunError(MaskaqError):
+    """A stored run cannot be read or written."""
+
+
+def unknown(what: str, value: object, allowed: Iterable[str]) -> str:
+    """Message for a name outside a closed list: the value, the nearest name, the list.
+
+    >>> unknown("source", "maskq", ["maskaq", "noise"])
+    "unknown source 'maskq'; did you mean 'maskaq'? Allowed: maskaq, noise."
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(str(value), names, n=1)
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {value!r};{hint} Allowed: {', '.join(names)}."
