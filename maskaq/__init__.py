@@ -1,0 +1,63 @@
+"""maskaq: quantize Vision Transformers without their training data, and watch every step.
+
+This module is light: it loads neither torch nor Streamlit. What is listed here is imported when it
+is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from maskaq.config import (
+    Coefficients,
+    FitOptions,
+    QuantOptions,
+    RunSpec,
+    SynthesisOptions,
+)
+from maskaq.errors import MaskaqError
+from maskaq.methods import METHODS, spec_of
+
+if TYPE_CHECKING:
+    from maskaq.models.attention import record
+    from maskaq.models.loading import load_model
+    from maskaq.quantization.convert import convert
+    from maskaq.quantization.storage import load_q
+    from maskaq.runs.api import execute
+    from maskaq.runs.runner import run
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "convert": "maskaq.quantization.convert",
+    "execute": "maskaq.runs.api",
+    "load_model": "maskaq.models.loading",
+    "load_q": "maskaq.quantization.storage",
+    "record": "maskaq.models.attention",
+    "run": "maskaq.runs.runner",
+}
+
+__all__ = [
+    "METHODS",
+    "Coefficients",
+    "FitOptions",
+    "MaskaqError",
+    "QuantOptions",
+    "RunSpec",
+    "SynthesisOptions",
+    "__version__",
+    "convert",
+    "execute",
+    "load_model",
+    "load_q",
+    "record",
+    "run",
+    "spec_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'maskaq' has no attribute {name!r}")

@@ -76,7 +76,8 @@ def teacher() -> nn.Sequential:
 
 class _Residual(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + out
 
 
 def curriculum(progress: float) -> dict[str, object]:
@@ -205,8 +206,10 @@ def main(arguments: list[str] | None = None) -> None:
         "6 heads, MLP ratio 2",
         "licence": "Apache-2.0",
         "command": "python -m maskaq.models.train "
-        + " ".join(f"--{n.replace('_', '-')} {getattr(recipe, n)}" for n in
-                   ("steps", "teacher_steps", "seed")),
+        + " ".join(
+            f"--{n.replace('_', '-')} {getattr(recipe, n)}"
+            for n in ("steps", "teacher_steps", "seed")
+        ),
         "data": "scenes composed from the 60 000 training garments of Fashion-MNIST (MIT licence)",
         "recipe": asdict(recipe),
         "teacher_top1": guide_top1._asdict(),

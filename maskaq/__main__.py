@@ -1,0 +1,7 @@
+"""`python -m maskaq`."""
+
+import sys
+
+from maskaq.cli import main
+
+sys.exit(main())

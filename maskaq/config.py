@@ -1,0 +1,250 @@
+"""Every setting of a run, as frozen dataclasses that check themselves and go to JSON and back."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from maskaq.errors import OptionError, unknown
+
+BITS = range(2, 9)
+
+
+def _need(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise OptionError(f"{name} is {value!r}; allowed: {allowed}.")
+
+
+def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(unknown(name, value, allowed))
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Weights of the synthesis objectives; 0 switches a term off and saves its cost.
+
+    one_hot: cross-entropy to the drawn label (MaskAQ Eq. 1). tv: total variation (Eq. 2).
+    inter_head: structural similarity between heads (Eq. 3). entropy: similarity entropy, lambda_fb
+    (Eq. 10). align: masked attention alignment with Q, lambda_align (Eq. 14).
+    """
+
+    one_hot: float = 1.0
+    tv: float = 0.0
+    inter_head: float = 0.0
+    entropy: float = 0.0
+    align: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            _need(math.isfinite(value) and value >= 0, name, value, "finite numbers from 0")
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """How samples are made.
+
+    source: a registered sample source. parametrisation: `"natural"` (pyramid of coarse and fine
+    planes) or `"pixels"`. reading: `"paper"` or `"released"`, where MaskAQ's paper and code differ.
+    augmentation: `"crops"` (shift, flip, random square crop, noise), `"released"` (shift, colour
+    shift, per-channel jitter, as in MaskAQ's code) or `"none"`.
+    mask_ratio: share of patches in the informative mask at the first and at the last step.
+    drop: share of the mask dropped at random in each step (MaskAQ Eq. 13).
+    align_from: share of the steps after which alignment begins, with a Q made from the images so
+    far.
+    """
+
+    source: str = "maskaq"
+    images: int = 32
+    steps: int = 150
+    batch: int = 32
+    lr: float = 0.05
+    parametrisation: str = "natural"
+    augmentation: str = "crops"
+    reading: str = "paper"
+    coefficients: Coefficients = field(default_factory=Coefficients)
+    mask_ratio: tuple[float, float] = (0.5, 0.1)
+    drop: float = 0.3
+    align_from: float = 0.0
+
+    def __post_init__(self) -> None:
+        _need(1 <= self.images <= 100_000, "images", self.images, "1 to 100000")
+        _need(0 <= self.steps <= 100_000, "steps", self.steps, "0 to 100000")
+        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        _need(0 < self.lr <= 10, "lr", self.lr, "above 0, up to 10")
+        _choice("parametrisation", self.parametrisation, ("natural", "pixels"))
+        _choice("augmentation", self.augmentation, ("crops", "released", "none"))
+        _choice("reading", self.reading, ("paper", "released"))
+        for ratio in self.mask_ratio:
+            _need(0 < ratio <= 1, "mask ratio", ratio, "above 0, up to 1")
+        _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
+        _need(0 <= self.align_from <= 1, "align_from", self.align_from, "0 to 1")
+
+
+@dataclass(frozen=True)
+class QuantOptions:
+    """Number formats of Q.
+
+    first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax: grid of the
+    softmax outputs; layernorm: granularity of what LayerNorm feeds (`qkv` and `fc1`), where
+    `"channel"` can be folded into the LayerNorm (RepQ-ViT); `"auto"` is the back-end's own choice.
+    """
+
+    weight_bits: int = 4
+    activation_bits: int = 4
+    first_last: str = "8"
+    softmax: str = "auto"
+    layernorm: str = "auto"
+
+    def __post_init__(self) -> None:
+        _need(self.weight_bits in BITS, "weight bits", self.weight_bits, "2 to 8")
+        _need(self.activation_bits in BITS, "activation bits", self.activation_bits, "2 to 8")
+        _choice("first/last layers", self.first_last, ("8", "target"))
+        _choice("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
+        _choice("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
+
+    @property
+    def name(self) -> str:
+        """`W4A4` and the like."""
+        return f"W{self.weight_bits}A{self.activation_bits}"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How Q is fitted. All but `backend` belong to `lsq-kd`, MaskAQ's calibration (Eq. 16).
+
+    optimiser: `"adam"`, or `"sgd"` with Nesterov momentum 0.9 as in the paper. epochs: passes over
+    the samples. head_weight: weight of the masked head-output similarity beside the distillation
+    term, and reading: `"paper"` or `"released"` form of it. mask_ratio, mask_weight: share of
+    tokens called informative and their weight w (the others have 1). refresh: epochs between two
+    refreshes of the samples against the current Q, 0 for never. refresh_steps: synthesis steps per
+    refresh.
+    """
+
+    backend: str = "mse"
+    optimiser: str = "adam"
+    epochs: int = 20
+    batch: int = 16
+    lr: float = 1e-4
+    temperature: float = 5.0
+    head_weight: float = 10.0
+    reading: str = "paper"
+    mask_ratio: float = 0.1
+    mask_weight: float = 2.0
+    refresh: int = 0
+    refresh_steps: int = 50
+
+    def __post_init__(self) -> None:
+        _choice("reading", self.reading, ("paper", "released"))
+        _choice("optimiser", self.optimiser, ("adam", "sgd"))
+        _need(0 <= self.epochs <= 10_000, "epochs", self.epochs, "0 to 10000")
+        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        _need(0 < self.lr <= 1, "lr", self.lr, "above 0, up to 1")
+        _need(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0")
+        _need(0 <= self.head_weight < math.inf, "head_weight", self.head_weight, "0 or more")
+        _need(0 < self.mask_ratio <= 1, "mask ratio", self.mask_ratio, "above 0, up to 1")
+        _need(1 <= self.mask_weight < math.inf, "mask_weight", self.mask_weight, "1 or more")
+        _need(0 <= self.refresh <= 10_000, "refresh", self.refresh, "0 to 10000")
+        _need(
+            0 <= self.refresh_steps <= 100_000, "refresh_steps", self.refresh_steps, "0 to 100000"
+        )
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: everything that decides its result.
+
+    model: a bundled id or a timm name. weights, data: paths, "" for the bundled or pretrained
+    ones. method: the preset this started from, for the record. eval_images: 0 takes all there
+    are. precision: of the passes in synthesis, `"auto"` (bf16 where the hardware has it),
+    `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+    """
+
+    model: str = "scenes_vit"
+    weights: str = ""
+    data: str = ""
+    method: str = "maskaq"
+    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+    quantization: QuantOptions = field(default_factory=QuantOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+    eval_images: int = 0
+    holdout: int = 0
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        _need(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        _need(self.eval_images >= 0, "eval_images", self.eval_images, "0 (all) or more")
+        _need(self.holdout >= 0, "holdout", self.holdout, "0 or more")
+        _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
+        known = re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device)
+        _need(known is not None, "device", self.device, "cpu, cuda, cuda:N, mps")
+
+
+def parse_bits(text: str) -> tuple[int, int]:
+    """Weight and activation bits of a name like `W4A8`.
+
+    >>> parse_bits("w4a8")
+    (4, 8)
+    """
+    match = re.fullmatch(r"[wW]([2-8])[aA]([2-8])", text.strip())
+    if match is None:
+        raise OptionError(f"bits are {text!r}; allowed: W2A2 to W8A8, such as W4A4.")
+    return int(match[1]), int(match[2])
+
+
+def parse_ratio(text: str) -> tuple[float, float]:
+    """Mask ratio at start and end, from `0.5:0.1`, or one fixed ratio from `0.3`.
+
+    >>> parse_ratio("0.3")
+    (0.3, 0.3)
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (1, 2) or not all(0 < part <= 1 for part in parts):
+        raise OptionError(f"mask ratio is {text!r}; allowed: START:END or one number, in (0, 1].")
+    return parts[0], parts[-1]
+
+
+def to_json(spec: RunSpec) -> str:
+    """Indented JSON with every setting spelled out."""
+    return json.dumps(asdict(spec), indent=2)
+
+
+def from_dict(values: Mapping[str, Any], kind: type = RunSpec, where: str = "spec") -> Any:
+    """Build a settings dataclass from plain values; the inverse of `dataclasses.asdict`.
+
+    Raises:
+        OptionError: unknown key (with the nearest known one), wrong type, or value out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise OptionError(f"{where} is {values!r}; expected a table of settings.")
+    hints = get_type_hints(kind)
+    allowed = [item.name for item in fields(kind)]
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in allowed:
+            raise OptionError(unknown(f"setting in {where}", name, allowed))
+        made[name] = _convert(value, hints[name], f"{where}.{name}")
+    return kind(**made)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return from_dict(value, hint, where)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if parts := get_args(hint):  # tuple[float, float]
+        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+            raise OptionError(f"{where} is {value!r}; expected {len(parts)} numbers.")
+        return tuple(_convert(v, part, where) for v, part in zip(value, parts, strict=True))
+    if type(value) is not hint:
+        raise OptionError(f"{where} is {value!r}; expected {hint.__name__}.")
+    return value

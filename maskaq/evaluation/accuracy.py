@@ -1,0 +1,69 @@
+"""How well P and Q do on the same labelled images, and how often they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from maskaq.events import Event
+from maskaq.statistics import Share, share
+
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What evaluation found, each share with its 95 % interval and the number of images.
+
+    top1, top5: per model, in the order given. agreement: share of images on which both models
+    name the same class; it needs no labels.
+    """
+
+    top1: tuple[Share, Share]
+    top5: tuple[Share, Share]
+    agreement: Share
+
+
+@torch.no_grad()
+def evaluate(
+    p: nn.Module,
+    q: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    normalise: Callable[[Tensor], Tensor],
+) -> Iterator[Event | Verdict]:
+    """Run both models over the same images, in float32; events, then the verdict.
+
+    Args:
+        images: uint8 [N,3,S,S], kept so until their batch is due. labels: int64 [N].
+        normalise: uint8 [B,3,S,S] to what the models take, on their device.
+    """
+    ranks: list[Tensor] = []
+    same = 0
+    batches = list(zip(images.split(BATCH), labels.split(BATCH), strict=True))
+    for done, (batch, wanted) in enumerate(batches, start=1):
+        inputs = normalise(batch)
+        logits = torch.stack([p(inputs), q(inputs)]).cpu()  # [2,B,K]
+        ranks.append(rank_of(logits, wanted))  # [2,B]
+        first, second = logits.argmax(2)  # [B] each
+        same += int((first == second).sum())
+        yield Event("evaluation", done, len(batches))
+    rank = torch.cat(ranks, 1)  # [2,N]
+    count = rank.shape[1]
+    top1, top5 = (
+        tuple(share(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
+    )
+    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count))
+
+
+def rank_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many classes score above the label: 0 is top-1. [...,B,K], [B] to [...,B].
+
+    A tie counts against the label, and so does a score that is not a number.
+    """
+    index = labels.expand(logits.shape[:-1])[..., None]  # [...,B,1]
+    own = logits.gather(-1, index)  # [...,B,1]
+    return (~(logits < own)).sum(-1) - 1

@@ -1,0 +1,29 @@
+"""Colours and layout that all charts share.
+
+The colours are those of Okabe and Ito (2008), which readers with any colour vision can tell
+apart. Backgrounds stay transparent and text colours unset, so that a chart fits a light and a
+dark page; no chart says anything by colour alone.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
+PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY)
+# Marks that go with the palette, for those who print in grey.
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x")
+
+
+def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
+    """Title, height in pixels, margins and a legend above the chart; returns the same figure."""
+    figure.update_layout(
+        title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 15}},
+        height=height,
+        margin={"l": 10, "r": 10, "t": 70, "b": 10},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure

@@ -1,0 +1,86 @@
+"""Methods: named pairs of a sample source and a back-end, with their settings.
+
+Each is a function of nothing but the number formats, and torch is not needed to look at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from maskaq.config import (
+    Coefficients,
+    FitOptions,
+    QuantOptions,
+    RunSpec,
+    SynthesisOptions,
+)
+from maskaq.registry import Registry
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method fixes. cost: what one run of it takes, in words, and how that is known."""
+
+    description: str
+    cost: str
+    synthesis: SynthesisOptions
+    fit: FitOptions
+    quantization: QuantOptions = field(default_factory=QuantOptions)
+
+    def spec(self, name: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
+        """The run of this method at the given weight and activation bits."""
+        formats = replace(self.quantization, weight_bits=bits[0], activation_bits=bits[1])
+        return RunSpec(method=name, synthesis=self.synthesis, fit=self.fit, quantization=formats)
+
+
+METHODS: Registry[Method] = Registry("method")
+
+# The papers' coefficients (MaskAQ section 2.8, with the released code's weights for L_IH and TV).
+_PAPER = Coefficients(one_hot=1.0, tv=2.5e-5, inter_head=1.0, entropy=1.0, align=0.1)
+
+
+def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
+    """The run of a method.
+
+    Raises:
+        OptionError: no method of that name.
+
+    >>> spec_of("maskaq", (3, 3)).quantization.name
+    'W3A3'
+    """
+    return METHODS[method].spec(method, bits)
+
+
+METHODS.register("maskaq")(
+    Method(
+        "MaskAQ's objective on `natural` images, ranges by squared error: for 2 cores",
+        "under 90 s with scenes_vit on 2 cores",
+        SynthesisOptions(source="maskaq", coefficients=replace(_PAPER, tv=6.6e-6)),
+        FitOptions(backend="mse"),
+    )
+)
+
+METHODS.register("maskaq-paper")(
+    Method(
+        "MaskAQ with the settings of the paper: pixels, 10 000 images, 7 syntheses, 200 epochs",
+        "1.4e8 image-steps through P and Q: GPU-days (extrapolated, never run in full here)",
+        SynthesisOptions(
+            source="maskaq",
+            images=10_000,
+            steps=2_000,
+            lr=0.1,
+            parametrisation="pixels",
+            augmentation="released",
+            coefficients=_PAPER,
+        ),
+        FitOptions(
+            backend="lsq-kd",
+            optimiser="sgd",
+            epochs=200,
+            lr=1e-3,
+            refresh=30,
+            refresh_steps=2_000,
+        ),
+        QuantOptions(first_last="target", softmax="uniform", layernorm="tensor"),
+    )
+)

@@ -1,0 +1,55 @@
+"""What a back-end is: a scheme of quantizers and a way to fit them to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from maskaq.config import FitOptions
+from maskaq.events import Event
+from maskaq.quantization.convert import Scheme
+from maskaq.registry import Registry
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """All a back-end may use: P, Q, the samples, and a way to ask for fresher ones.
+
+    p: full precision, frozen. q: freshly converted, fitted in place. images: normalised
+    [N,3,S,S]. prefix: tokens before the patches. redraw: given the current Q, yields events while
+    it draws refreshed samples and returns them normalised [N,3,S,S]; None if the source cannot.
+    """
+
+    p: nn.Module
+    q: nn.Module
+    images: Tensor
+    prefix: int
+    options: FitOptions
+    seed: int
+    redraw: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A scheme, the function that fits it, and one line for menus."""
+
+    scheme: Scheme
+    fit: Callable[[FitTask], Iterator[Event]]
+    description: str
+
+
+BACKENDS: Registry[Backend] = Registry("back-end")
+
+
+def add_backend(
+    name: str, scheme: Scheme, description: str
+) -> Callable[[Callable[[FitTask], Iterator[Event]]], Callable[[FitTask], Iterator[Event]]]:
+    """Decorator that registers a fit function as a back-end; may be stacked."""
+
+    def add(fit: Callable[[FitTask], Iterator[Event]]) -> Callable[[FitTask], Iterator[Event]]:
+        BACKENDS.register(name)(Backend(scheme, fit, description))
+        return fit
+
+    return add

@@ -1,0 +1,38 @@
+"""`minmax` and `mse`: ranges from one pass of the samples, no training.
+
+`minmax` is the plain grid of PSAQ-ViT. `mse` searches every range for the least squared error,
+gives each channel that LayerNorm feeds its own range (RepQ-ViT folds these into the LayerNorm;
+here they are simulated unfolded) and takes log-sqrt2 levels for the softmax outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from maskaq.events import Event
+from maskaq.quantization.backends.base import FitTask, add_backend
+from maskaq.quantization.convert import Scheme
+from maskaq.quantization.quantizers import calibrating
+
+MINMAX = Scheme("minmax", activations="uniform", softmax="uniform", layernorm="tensor")
+MSE = Scheme("mse", activations="uniform", softmax="log-sqrt2", layernorm="channel")
+# Ranges do not get better beyond this many images, but the pass gets slower and larger.
+MOST_IMAGES = 256
+
+
+@add_backend("minmax", MINMAX, "the range that clips nothing; one pass")
+@add_backend("mse", MSE, "ranges of least squared error, log-sqrt2 softmax; one pass")
+def fit_ranges(task: FitTask) -> Iterator[Event]:
+    """Calibrate Q on the samples; one event at the end."""
+    set_ranges(task.q, task.images)
+    yield Event("fit", 1, 1)
+
+
+@torch.no_grad()
+def set_ranges(q: nn.Module, images: torch.Tensor) -> None:
+    """Set all ranges of Q in one pass of normalised images [N,3,S,S]."""
+    with calibrating(q):
+        q(images[:MOST_IMAGES])

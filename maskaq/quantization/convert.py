@@ -1,0 +1,119 @@
+"""From P to Q: a copy of the model with a quantizer at both operands of every matrix product."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from maskaq.config import QuantOptions
+from maskaq.errors import ModelError
+from maskaq.models.attention import attention_modules
+from maskaq.quantization import lsq as _lsq  # noqa: F401  registers its quantizer
+from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
+from maskaq.quantization.quantizers import QUANTIZERS, PerRow, Quantizer
+
+# What flows into a layer, by the last parts of its name in a timm Vision Transformer.
+ROLES = {
+    "patch_embed.proj": "image",
+    "attn.qkv": "layernorm",
+    "attn.proj": "attention",
+    "mlp.fc1": "layernorm",
+    "mlp.fc2": "gelu",
+    "head": "head",
+    "head_dist": "head",
+}
+IMAGE_BITS = 8  # photographs have 8 bits: quantizing them to as many loses nothing
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Which quantizer each operand gets, and the search that sets the ranges.
+
+    search: name in `SEARCHES`. activations: name in `QUANTIZERS` for all activations but the
+    softmax outputs. softmax: the same for those. layernorm: `"tensor"` or `"channel"`.
+    """
+
+    search: str = "mse"
+    activations: str = "uniform"
+    softmax: str = "log-sqrt2"
+    layernorm: str = "channel"
+
+    def with_options(self, options: QuantOptions) -> Scheme:
+        """The scheme with the user's explicit choices in place of its own."""
+        chosen = {"softmax": options.softmax, "layernorm": options.layernorm}
+        if chosen["softmax"] == "uniform":
+            chosen["softmax"] = self.activations
+        return replace(self, **{key: value for key, value in chosen.items() if value != "auto"})
+
+
+@dataclass(frozen=True)
+class _Factory:
+    options: QuantOptions
+    scheme: Scheme
+
+    def weight(self, layer: nn.Linear | nn.Conv2d, role: str) -> PerRow:
+        bits = self._bits(role, self.options.weight_bits)
+        return PerRow(bits, layer.weight.shape[0], self.scheme.search)
+
+    def activation(self, role: str, channels: int = 1) -> Quantizer:
+        kind, groups = self.scheme.activations, 1
+        if role == "softmax":
+            kind = self.scheme.softmax
+        if role == "layernorm" and self.scheme.layernorm == "channel":
+            groups = channels
+        if role == "image":
+            return QUANTIZERS["uniform"](IMAGE_BITS, 1, "minmax")
+        bits = self._bits(role, self.options.activation_bits)
+        return QUANTIZERS[kind](bits, groups, self.scheme.search)
+
+    def _bits(self, role: str, target: int) -> int:
+        return 8 if role in ("image", "head") and self.options.first_last == "8" else target
+
+
+def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Module:
+    """A quantized copy Q of P, not yet calibrated. P is left as it was.
+
+    Raises:
+        ModelError: the model has no supported attention.
+    """
+    attention_modules(model)  # refuses what we cannot quantize, naming what we can
+    q = copy.deepcopy(model)
+    factory = _Factory(options, scheme.with_options(options))
+    for name, module in list(q.named_modules()):
+        role = role_of(name)
+        if role is not None and isinstance(module, nn.Linear | nn.Conv2d):
+            _replace(q, name, _layer(module, role, factory))
+    for block in attention_modules(q):
+        name = next(name for name, module in q.named_modules() if module is block)
+        _replace(q, name, QuantAttention(block, factory.activation))
+    return q.eval()
+
+
+def role_of(name: str) -> str | None:
+    """Role of a layer's input by the layer's dotted name; None where it is not quantized.
+
+    >>> role_of("blocks.3.attn.qkv")
+    'layernorm'
+    """
+    matches = (role for tail, role in ROLES.items() if f".{name}".endswith(f".{tail}"))
+    return next(matches, None)
+
+
+def _layer(module: nn.Linear | nn.Conv2d, role: str, factory: _Factory) -> nn.Module:
+    weight = factory.weight(module, role)
+    if isinstance(module, nn.Linear):
+        inputs = factory.activation(role, module.in_features)
+        return QuantLinear(module, weight, inputs)
+    if module.groups != 1 or module.dilation != (1, 1) or module.padding_mode != "zeros":
+        raise ModelError(
+            "the patch embedding is a grouped or dilated convolution; supported: plain ones, as "
+            "in timm's vit_* and deit_* models."
+        )
+    return QuantConv2d(module, weight, factory.activation(role))
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)

@@ -1,0 +1,38 @@
+"""Integer formats: how many codes a bit-width has, and which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maskaq.config import BITS
+from maskaq.errors import OptionError
+
+
+@dataclass(frozen=True)
+class IntegerFormat:
+    """Codes of `bits` bits: -2^(b-1) .. 2^(b-1)-1 if signed, 0 .. 2^b-1 if not.
+
+    >>> IntegerFormat(3, signed=True).codes
+    range(-4, 4)
+    """
+
+    bits: int
+    signed: bool
+
+    def __post_init__(self) -> None:
+        if self.bits not in BITS:
+            raise OptionError(f"bits are {self.bits!r}; allowed: {BITS[0]} to {BITS[-1]}.")
+
+    @property
+    def codes(self) -> range:
+        """All codes, lowest first; there are 2^bits of them."""
+        half = 2 ** (self.bits - 1) if self.signed else 0
+        return range(-half, 2**self.bits - half)
+
+    @property
+    def qmin(self) -> int:
+        return self.codes[0]
+
+    @property
+    def qmax(self) -> int:
+        return self.codes[-1]

@@ -1,0 +1,87 @@
+"""Choosing a quantizer's range from the values it will see.
+
+Every search is written for samples [n,G]: n values for each of G groups (one group for a whole
+tensor, one per channel), all groups at once. A range is turned into a step and, where the grid is
+asymmetric, an integer zero point; it always contains 0, so that 0 is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maskaq.quantization.formats import IntegerFormat
+from maskaq.registry import Registry
+
+_LARGEST_SAMPLE = 2**19  # values a search looks at; the extremes always come from all values
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Step and integer zero point of a uniform grid, [G] each, both float tensors."""
+
+    scale: Tensor
+    zero_point: Tensor
+
+
+Search = Callable[[Tensor, IntegerFormat], Affine]
+SEARCHES: Registry[Search] = Registry("range search")
+
+
+def sample(x: Tensor, groups: int) -> Tensor:
+    """Values [n,G] for a search: every k-th row of x [...,C], as columns or, for G = 1, as one."""
+    rows = x.detach().float().reshape(-1, x.shape[-1])  # [rows,C]
+    rows = rows[:: max(1, rows.numel() // _LARGEST_SAMPLE)]  # [fewer,C]
+    return rows if groups > 1 else rows.reshape(-1, 1)  # [n,G]
+
+
+def fake_quantize(x: Tensor, affine: Affine, form: IntegerFormat) -> Tensor:
+    """Round x [n,G] to the grid and back: s * (clip(round(x / s) + z) - z)."""
+    codes = (x / affine.scale).round_().add_(affine.zero_point).clamp_(form.qmin, form.qmax)
+    return codes.sub_(affine.zero_point).mul_(affine.scale)
+
+
+def affine_from(low: Tensor, high: Tensor, form: IntegerFormat) -> Affine:
+    """Grid from `low` to `high`, [G] each: s = (high - low) / (codes - 1), z = round(-low / s)."""
+    low, high = low.clamp(max=0), high.clamp(min=0)
+    if form.signed:  # symmetric, zero point 0: s = 2 max|x| / (2^b - 1) (MaskAQ's released code)
+        scale = 2 * torch.maximum(-low, high) / (len(form.codes) - 1)
+        return Affine(_positive(scale), torch.zeros_like(scale))
+    scale = _positive((high - low) / (len(form.codes) - 1))
+    return Affine(scale, (-low / scale).round().clamp(form.qmin, form.qmax))
+
+
+def _positive(scale: Tensor) -> Tensor:
+    """A group that is constant zero gets step 1: any step represents it exactly."""
+    return torch.where(scale > torch.finfo(scale.dtype).tiny * 2**20, scale, torch.ones_like(scale))
+
+
+@SEARCHES.register("minmax")
+def minmax(x: Tensor, form: IntegerFormat) -> Affine:
+    """The range that clips nothing. x [n,G]."""
+    return affine_from(*x.aminmax(dim=0), form)
+
+
+@SEARCHES.register("mse")
+def mse(x: Tensor, form: IntegerFormat) -> Affine:
+    """The range with the least squared error, of 30 (weights: 13) shrunk copies of min-max.
+
+    Both ends shrink together, by 1 to 0.15 (signed, that is weights: 1 to 0.4). x [n,G].
+    """
+    low, high = x.aminmax(dim=0)  # [G] each
+    steps, least = (13, 0.4) if form.signed else (30, 0.15)
+    best = affine_from(low, high, form)
+    error = (fake_quantize(x, best, form) - x).square_().mean(0)  # [G]
+    for factor in torch.linspace(1, least, steps)[1:].tolist():
+        trial = affine_from(low * factor, high * factor, form)
+        trial_error = (fake_quantize(x, trial, form) - x).square_().mean(0)  # [G]
+        better = trial_error < error
+        error = torch.where(better, trial_error, error)
+        best = Affine(
+            torch.where(better, trial.scale, best.scale),
+            torch.where(better, trial.zero_point, best.zero_point),
+        )
+    return best

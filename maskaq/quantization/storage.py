@@ -1,0 +1,64 @@
+"""Q on disk: one safetensors file with all its state and what is needed to rebuild it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from maskaq.config import QuantOptions, from_dict
+from maskaq.errors import RunError, WeightsError
+from maskaq.quantization.backends import BACKENDS
+from maskaq.quantization.convert import convert
+
+_FORMAT = "maskaq-q-1"
+
+
+def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, model: str) -> None:
+    """Write Q's state dict, its options and the model it came from, atomically."""
+    about = {"options": asdict(options), "backend": backend, "model": model}
+    metadata = {"format": _FORMAT, "maskaq": json.dumps(about)}
+    draft = path.with_name(path.name + ".tmp")
+    save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, metadata)
+    os.replace(draft, path)
+
+
+def load_q(path: Path, p: nn.Module) -> nn.Module:
+    """Rebuild Q from its file and the P it was made from; gives the same logits bit for bit.
+
+    Raises:
+        RunError: the file is damaged or not one of ours. WeightsError: it does not fit P.
+    """
+    about = read_about(path)
+    options = from_dict(about["options"], QuantOptions, f"options in {path}")
+    q = convert(p, options, BACKENDS[about["backend"]].scheme)
+    try:
+        q.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{path} was made from model {about['model']!r} and does not fit this one: {error}"
+        ) from error
+    return q.requires_grad_(False)
+
+
+def read_about(path: Path) -> Mapping[str, Any]:
+    """What the file says of itself: `options`, `backend`, `model`."""
+    try:
+        with safe_open(path, "pt") as stream:
+            metadata = stream.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} cannot be read ({error}); run the same command again.") from error
+    if metadata.get("format") != _FORMAT:
+        raise RunError(
+            f"{path} has format {metadata.get('format')!r}; expected {_FORMAT!r}, as written by "
+            "`python -m maskaq run --out DIR`."
+        )
+    about: Mapping[str, Any] = json.loads(metadata["maskaq"])
+    return about

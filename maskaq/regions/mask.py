@@ -1,0 +1,79 @@
+"""The informative region: the few patches that P's attention singles out.
+
+MaskAQ (Qian et al. 2026) keeps the k patches of largest attention weight alpha (Eq. 4 and 11),
+anneals k from 50 % to 10 % of the patches, and drops a random part of them in each step (Eq. 13)
+so that the images do not come to depend on one fixed set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from maskaq.models.attention import Maps
+
+__all__ = ["informative_mask", "patch_attention", "random_drop", "ratio_at"]
+
+
+def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:
+    """Attention weight alpha of each patch: [B,N], without gradient.
+
+    The mean over blocks and heads of what the class token, token 0, pays to each patch; of what all
+    patches pay on average where a model has no class token.
+
+    Args:
+        maps: one per block, tensors [B,H,T,T].
+        prefix: number of tokens before the patches, T - N.
+        reading: `"paper"` averages probabilities, `"released"` logits, as MaskAQ's code does.
+    """
+    total = torch.zeros(())
+    for block in maps:
+        full = (block.probs if reading == "paper" else block.logits).detach()
+        row = full[:, :, 0, prefix:] if prefix else full.mean(2)  # [B,H,N]
+        total = total.to(full.device) + row.float().mean(1)  # [B,N]
+    return total / len(maps)
+
+
+def informative_mask(alpha: Tensor, ratio: float) -> Tensor:
+    """The patches of largest attention: bool [B,N] with max(1, int(N * ratio)) true per image.
+
+    >>> informative_mask(torch.tensor([[0.1, 0.4, 0.2, 0.3]]), 0.5).tolist()
+    [[False, True, False, True]]
+    """
+    count = max(1, int(alpha.shape[-1] * ratio))
+    chosen = alpha.topk(count, dim=-1).indices  # [B,k]
+    return torch.zeros_like(alpha, dtype=torch.bool).scatter(-1, chosen, True)  # [B,N]
+
+
+def ratio_at(step: int, total: int, start: float, end: float) -> float:
+    """Mask ratio at a step counted from 0: linear from `start` towards `end`, reached at `total`.
+
+    >>> ratio_at(0, 2000, 0.5, 0.1), round(ratio_at(1000, 2000, 0.5, 0.1), 9)
+    (0.5, 0.3)
+    """
+    done = step / total
+    return start * (1 - done) + end * done
+
+
+def random_drop(
+    mask: Tensor, drop: float, generator: torch.Generator, reading: str = "paper"
+) -> Tensor:
+    """Keep a random part of each image's mask: bool [B,N] -> bool [B,N] (MaskAQ Eq. 13).
+
+    Of k patches max(1, floor(k * (1 - drop))) stay, each set of that size equally likely.
+    `"released"` rounds where the paper floors.
+    """
+    share = 1 - drop
+    kept = [
+        max(1, round(k * share) if reading == "released" else math.floor(k * share + 1e-9))
+        for k in mask.sum(-1).tolist()
+    ]
+    draw = torch.rand(mask.shape, generator=generator, device=mask.device)
+    rank = draw.masked_fill(~mask, -1).argsort(-1, descending=True).argsort(-1)  # [B,N]
+    keep = torch.tensor(kept, device=mask.device)[:, None]  # [B,1]
+    return (rank < keep) & mask

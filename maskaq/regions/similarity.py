@@ -1,0 +1,96 @@
+"""How alike the attention of the patches is, and the entropy of that likeness.
+
+Rows of an attention map that all look alike mean that the model finds nothing in the image. MaskAQ
+(Qian et al. 2026, Eq. 5-10) therefore spreads the cosine similarities S of all pairs of rows and
+measures the spread by their differential entropy, with a Gaussian in place of the histogram:
+
+    H = 0.5 * log(2 pi e var(S))
+
+`kernel_density` and `kernel_entropy` estimate the true density instead, for plots.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = [
+    "gaussian_entropy",
+    "kernel_density",
+    "kernel_entropy",
+    "patch_similarity",
+    "similarity_moments",
+]
+
+
+def patch_similarity(rows: Tensor) -> Tensor:
+    """Cosine similarity of every pair of rows (MaskAQ Eq. 5): [..,N,D] -> [..,N,N] in -1..1.
+
+    A row of zeros is similar to nothing, itself included.
+
+    >>> patch_similarity(torch.tensor([[3.0, 0.0], [0.0, 2.0]])).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    unit = functional.normalize(rows, dim=-1)
+    return unit @ unit.mT  # [..,N,N]
+
+
+def similarity_moments(rows: Tensor, diagonal: bool) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the similarities of all pairs of rows (MaskAQ Eq. 8, 9).
+
+    Args:
+        rows: [..,N,D], N at least 2.
+        diagonal: count each row's similarity with itself, too, as MaskAQ's released code does.
+
+    Returns:
+        mean [..] and biased variance [..].
+    """
+    similarity = patch_similarity(rows)  # [..,N,N]
+    if diagonal:
+        flat = similarity.flatten(-2)  # [..,N*N]
+        return flat.mean(-1), flat.var(-1, correction=0)
+    own = similarity.diagonal(dim1=-2, dim2=-1)  # [..,N]
+    pairs = rows.shape[-2] * (rows.shape[-2] - 1)
+    mean = (similarity.sum((-2, -1)) - own.sum(-1)) / pairs  # [..]
+    # Off the mean first: sums of squares alone would cancel where all rows are alike.
+    spread = (similarity - mean[..., None, None]).square().sum((-2, -1))  # [..]
+    return mean, (spread - (own - mean[..., None]).square().sum(-1)).clamp(min=0) / pairs
+
+
+def gaussian_entropy(variance: Tensor, floor: float = 1e-8) -> Tensor:
+    """Entropy in nats of a Gaussian of that variance (MaskAQ Eq. 10), `floor` added to it.
+
+    Similarities of non-negative rows lie in 0..1, so their variance is at most 1/4 and their
+    entropy at most 0.726; the floor keeps it above -7.8 where all rows are alike.
+    """
+    return 0.5 * torch.log(2 * math.pi * math.e * (variance + floor))
+
+
+def kernel_density(values: Tensor, points: Tensor) -> Tensor:
+    """Density of `values` [..,M] at `points` [P] by Gaussian kernels: [..,P], integral 1.
+
+    The bandwidth is Silverman's rule 1.06 * std * M^(-1/5) (Silverman 1986, Eq. 3.28), but no less
+    than 1e-3. Needs M * P numbers of memory.
+    """
+    width = 1.06 * values.std(-1, correction=0) * values.shape[-1] ** -0.2  # [..]
+    width = width.clamp(min=1e-3)[..., None]  # [..,1]
+    distance = (points[:, None] - values[..., None, :]) / width[..., None]  # [..,P,M]
+    kernels = torch.exp(-0.5 * distance.square()) / math.sqrt(2 * math.pi)
+    density: Tensor = kernels.mean(-1) / width  # [..,P]
+    return density
+
+
+def kernel_entropy(values: Tensor, bins: int = 512) -> Tensor:
+    """Entropy in nats of the kernel density of `values` [..,M]: [..] (MaskAQ Eq. 6, without bins).
+
+    The integral is a sum over `bins` points that reach half the range beyond the values.
+    """
+    low, high = values.min(), values.max()
+    margin = torch.clamp((high - low) / 2, min=0.01)
+    fraction = torch.linspace(0, 1, bins, device=values.device)
+    points = low - margin + (high - low + 2 * margin) * fraction  # [P]
+    density = kernel_density(values, points)  # [..,P]
+    return -torch.trapezoid(torch.xlogy(density, density), points)  # [..]

@@ -1,0 +1,72 @@
+"""Inter-head similarity: for each query patch, the maps of all heads should show the same thing.
+
+MimiQ's prior, which MaskAQ takes over (Qian et al. 2026, Eq. 3), by the structural similarity of
+Wang et al. 2004 with one window over the whole map:
+
+    SSIM(a, b) = (2 m_a m_b + c1) (2 cov_ab + c2) / ((m_a^2 + m_b^2 + c1) (var_a + var_b + c2))
+
+Each map is scaled to 0..1, for which c1 = 0.01^2 and c2 = 0.03^2 are meant. Neither the scaled maps
+nor pairs of maps are ever stored: an affine scaling acts on the statistics alone, and covariances
+of all pairs of heads are one matrix product per query.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["head_similarity"]
+
+LUMINANCE, CONTRAST = 0.01**2, 0.03**2
+SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
+
+
+class _Statistics(torch.autograd.Function):
+    """Mean, minimum, maximum of maps over their last axis, and covariance between heads.
+
+    By hand, because autograd would keep and fill a dozen tensors of the size of the maps.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        by_query = maps.transpose(1, 2)  # [B,N,H,D]
+        mean = by_query.mean(-1)  # [B,N,H]
+        centred = by_query - mean[..., None]
+        low, high = centred.min(-1), centred.max(-1)  # values and indices, [B,N,H] each
+        covariance = centred @ centred.mT / maps.shape[-1]  # [B,N,H,H]
+        ctx.save_for_backward(centred, low.indices, high.indices)
+        return mean, low.values + mean, high.values + mean, covariance
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        centred, argmin, argmax = ctx.saved_tensors
+        mean, low, high, covariance = grads
+        # The mean taken out of centred needs no term: centred sums to 0 over each map.
+        total = (covariance + covariance.mT) @ centred  # [B,N,H,D]
+        total.add_(mean[..., None]).div_(centred.shape[-1])
+        total.scatter_add_(-1, argmin[..., None], low[..., None])
+        total.scatter_add_(-1, argmax[..., None], high[..., None])
+        back: Tensor = total.transpose(1, 2)  # [B,H,N,D]
+        return back
+
+
+def head_similarity(maps: Tensor) -> Tensor:
+    """SSIM of every two heads for every query: maps [B,H,N,D] -> [B,N,H,H], 1 on the diagonal.
+
+    Cost is H*H*D multiplications per query, memory one copy of the maps. A constant map counts as
+    all zeros.
+    """
+    mean, low, high, covariance = _Statistics.apply(maps)
+    scale = 1 / (high - low).clamp(min=SMALLEST_RANGE)  # [B,N,H]
+    mean = (mean - low) * scale
+    covariance = covariance * scale[..., None] * scale[..., None, :]  # [B,N,H,H]
+    variance = covariance.diagonal(dim1=-2, dim2=-1)  # [B,N,H]
+    square = mean.square()
+    first = (2 * mean[..., None] * mean[..., None, :] + LUMINANCE) * (2 * covariance + CONTRAST)
+    second = (square[..., None] + square[..., None, :] + LUMINANCE) * (
+        variance[..., None] + variance[..., None, :] + CONTRAST
+    )
+    similarity: Tensor = first / second  # [B,N,H,H]
+    return similarity

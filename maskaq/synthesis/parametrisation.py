@@ -1,0 +1,193 @@
+"""What an image is made of while it is optimised.
+
+`pixels`, as in the papers: every pixel of the normalised image is free, clamped to the valid range
+after each step.
+
+`natural`: an image is a function of a few planes of growing resolution, so that it starts and stays
+like a photograph in spectrum, colour and contrast. It uses no data, only what all photographs
+share: coarse structure is strongest, colour varies less than brightness, contrast is limited.
+
+    z   = sum over levels s of gain_s * upsample(L_s)        one luminance and two chroma planes
+    z  -= 0.7 * mean(z);  z /= std(luminance)                per image; the mean per plane
+    u   = sigmoid(1.1 * mix(z)) in 0..1;  x = (u - mean) / std of the model
+
+With standard normal L_s a pixel's standard deviation is 0.23.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from maskaq.errors import OptionError
+from maskaq.models.loading import Loaded
+from maskaq.registry import Registry
+
+__all__ = ["PARAMETRISATIONS", "Natural", "Parametrisation", "Pixels", "levels", "to_uint8"]
+
+GAINS = (1.0, 1.0, 0.8, 0.5, 0.3, 0.15)  # of the levels, coarsest first
+CENTRING = 0.7  # share of a plane's mean that is taken out
+SHARPNESS = 1.1  # of the sigmoid: decides the contrast
+# Rows: luminance, orange-blue, green-magenta. Columns: red, green, blue.
+COLOURS = ((1.0, 1.0, 1.0), (0.35, 0.0, -0.35), (-0.2, 0.4, -0.2))
+
+
+class Parametrisation(Protocol):
+    """A batch of images as something to be optimised, drawn at random or taken from samples.
+
+    Made as `kind(loaded, count, generator)`, or `kind.resume(loaded, images, state, device)` from
+    uint8 images [B,3,S,S] and the `state()` that belongs to them.
+    """
+
+    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None: ...
+
+    @classmethod
+    def resume(
+        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+    ) -> Parametrisation:
+        """The same images again."""
+
+    def parameters(self) -> list[Tensor]:
+        """Leaf tensors, image by image along their first axis."""
+
+    def images(self) -> Tensor:
+        """[B,3,S,S] normalised for the model, differentiable."""
+
+    def clamp(self) -> None:
+        """Bring the parameters back to valid images, after a step."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What `resume` needs beside the images, each [B,..]."""
+
+
+PARAMETRISATIONS: Registry[type[Parametrisation]] = Registry("parametrisation")
+
+
+def to_uint8(images: Tensor, loaded: Loaded) -> Tensor:
+    """Normalised images [B,3,S,S] -> uint8, what a file of them would hold."""
+    mean, std = loaded.mean.to(images.device), loaded.std.to(images.device)
+    shown = images.detach().float() * std + mean
+    return shown.mul(255).round().clamp(0, 255).to(torch.uint8)
+
+
+@PARAMETRISATIONS.register("pixels")
+class Pixels:
+    """Free pixels, from N(0,1) in normalised space clamped to the valid range."""
+
+    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None:
+        shape = (count, 3, loaded.size, loaded.size)
+        device = generator.device
+        start = torch.randn(shape, generator=generator, device=device)
+        self._place(loaded, start)
+
+    def _place(self, loaded: Loaded, start: Tensor) -> None:
+        mean, std = loaded.mean.to(start.device), loaded.std.to(start.device)
+        self._low, self._high = -mean / std, (1 - mean) / std  # [1,3,1,1], pixels 0 and 255
+        self._pixels = start.requires_grad_()
+        self.clamp()
+
+    @classmethod
+    def resume(
+        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+    ) -> Pixels:
+        """From the images alone."""
+        made = cls.__new__(cls)
+        made._place(loaded, loaded.normalise(images).to(device))
+        return made
+
+    def parameters(self) -> list[Tensor]:
+        """The pixels, [B,3,S,S]."""
+        return [self._pixels]
+
+    def images(self) -> Tensor:
+        """The pixels, [B,3,S,S]."""
+        return self._pixels
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Into the range of valid pixels."""
+        self._pixels.clamp_(self._low, self._high)
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing: the images are all there is."""
+        return {}
+
+
+def levels(size: int) -> tuple[int, ...]:
+    """Sides of the pyramid's planes, coarsest first, each about twice the one before.
+
+    Six levels from 128 pixels on, five below, so that the coarsest one is a few cells wide.
+
+    >>> levels(224), levels(64)
+    ((7, 14, 28, 56, 112, 224), (4, 8, 16, 32, 64))
+    """
+    count = 6 if size >= 128 else 5
+    return tuple(max(1, round(size / 2**power)) for power in reversed(range(count)))
+
+
+@PARAMETRISATIONS.register("natural")
+class Natural:
+    """A pyramid of luminance and chroma planes, contrast normalised, squashed into the range."""
+
+    PREFIX: ClassVar[str] = "level"
+
+    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None:
+        self._place(
+            loaded,
+            [
+                torch.randn(count, 3, side, side, generator=generator, device=generator.device)
+                for side in levels(loaded.size)
+            ],
+        )
+
+    def _place(self, loaded: Loaded, planes: list[Tensor]) -> None:
+        device = planes[0].device
+        self._size = loaded.size
+        self._mean, self._std = loaded.mean.to(device), loaded.std.to(device)
+        self._mix = SHARPNESS * torch.tensor(COLOURS, device=device).T[..., None, None]  # [3,3,1,1]
+        self._levels = [plane.requires_grad_() for plane in planes]
+
+    @classmethod
+    def resume(
+        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+    ) -> Natural:
+        """From the levels that were kept; images alone do not determine them.
+
+        Raises:
+            OptionError: the samples carry no levels.
+        """
+        names = [f"{cls.PREFIX}{i}" for i in range(len(levels(loaded.size)))]
+        if missing := [name for name in names if name not in state]:
+            raise OptionError(
+                f"these samples have no {', '.join(missing)}, so 'natural' cannot go on from them; "
+                "use the samples it made, or parametrisation 'pixels'."
+            )
+        made = cls.__new__(cls)
+        made._place(loaded, [state[name].to(device, torch.float32, copy=True) for name in names])
+        return made
+
+    def parameters(self) -> list[Tensor]:
+        """The levels, [B,3,s,s] each, coarsest first."""
+        return self._levels
+
+    def images(self) -> Tensor:
+        """[B,3,S,S] normalised for the model."""
+        z = self._levels[-1] * GAINS[len(self._levels) - 1]  # [B,3,S,S]
+        for gain, level in zip(GAINS, self._levels[:-1], strict=False):
+            z = z + gain * functional.interpolate(level, size=self._size, mode="bilinear")
+        z = z - CENTRING * z.mean((2, 3), keepdim=True)
+        z = z / z[:, :1].std((2, 3), keepdim=True)
+        return (functional.conv2d(z, self._mix).sigmoid() - self._mean) / self._std
+
+    def clamp(self) -> None:
+        """Nothing to do: every value of the levels is a valid image."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The levels in half precision, under half a grey level of error."""
+        return {
+            f"{self.PREFIX}{i}": level.detach().half().cpu() for i, level in enumerate(self._levels)
+        }

@@ -1,0 +1,116 @@
+"""Sample sources: where the images come from that Q is fitted to.
+
+noise    normal noise, clamped to valid pixels: what any method must beat
+mimiq    MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it
+maskaq   every term that has a coefficient (Qian et al. 2026)
+real     images of the calibration split, for comparison: not data-free
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from maskaq.config import SynthesisOptions
+from maskaq.errors import DataError
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.registry import Registry
+from maskaq.synthesis.batch import MakeQ
+from maskaq.synthesis.loop import SHOWN, Samples, recognised, synthesise
+
+__all__ = ["SOURCES", "Calibration", "Source"]
+
+Calibration = Callable[[int], tuple[Tensor, Tensor]]
+
+
+class Source(Protocol):
+    """Draws `options.images` samples.
+
+    The arguments are those of `synthesise`. calibration: gives that many images uint8 [N,3,S,S] and
+    labels int64 [N] of the calibration split. With `start`, samples it drew before, a source that
+    optimises goes on from them, and any other returns them.
+    """
+
+    def __call__(
+        self,
+        loaded: Loaded,
+        options: SynthesisOptions,
+        *,
+        seed: int,
+        precision: str = "float32",
+        device: str = "cpu",
+        make_q: MakeQ | None = None,
+        calibration: Calibration | None = None,
+        start: Samples | None = None,
+    ) -> Iterator[Event | Samples]: ...
+
+
+SOURCES: Registry[Source] = Registry("source")
+
+
+@SOURCES.register("maskaq")
+def _maskaq(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    return synthesise(loaded, options, **how)
+
+
+@SOURCES.register("mimiq")
+def _mimiq(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    without = replace(options, coefficients=replace(options.coefficients, entropy=0.0, align=0.0))
+    return synthesise(loaded, without, **how)
+
+
+@SOURCES.register("noise")
+def _noise(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    start: Samples | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    if start is not None:
+        yield start
+        return
+    still = replace(options, parametrisation="pixels", steps=0)
+    for samples in synthesise(loaded, still, **how):
+        if isinstance(samples, Samples):
+            yield Event("synthesis", 1, 1, images=samples.images[:SHOWN])
+        yield samples
+
+
+@SOURCES.register("real")
+def _real(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    start: Samples | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    if start is not None:
+        yield start
+        return
+    if calibration is None:
+        raise DataError(
+            "source 'real' needs real images and there are none; pass --data FOLDER, or take a "
+            "data-free source such as 'maskaq'."
+        )
+    images, labels = calibration(options.images)
+    yield Event("synthesis", 1, 1, images=images[:SHOWN])
+    yield Samples(images, labels, recognised(loaded, images, labels))

@@ -1,0 +1,179 @@
+"""Image folders: timm's own preprocessing, and a refusal for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from timm.data import create_transform
+
+from maskaq.data.folder import Images, load_images, split_images
+from maskaq.errors import DataError
+from maskaq.models.loading import Loaded
+
+CONFIG = {
+    "input_size": (3, 24, 24),
+    "interpolation": "bicubic",
+    "crop_pct": 0.9,
+    "crop_mode": "center",
+}
+SYNSETS = [f"n{number:08}" for number in range(12)]
+
+
+def picture(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Classes 3, 7 and 11 with 4, 2 and 6 images; three ways to name them, some to leave alone."""
+    for name, count in {SYNSETS[3]: 4, "7": 2, "011": 6}.items():
+        for number in range(count):
+            ending = "png" if number else "JPEG"
+            mode = "L" if number == 1 else "RGB"
+            picture(tmp_path / name / f"{number}.{ending}", number, mode=mode)
+    (tmp_path / "7" / "notes.txt").write_text("not an image")
+    (tmp_path / "7" / "._0.png").write_text("what some systems leave behind")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "list.csv").write_text("")
+    return tmp_path
+
+
+def load(folder: Path | str, **options: object) -> Images:
+    return load_images(folder, CONFIG, **{"synsets": SYNSETS, **options})
+
+
+def test_all_images_with_their_labels(folder: Path) -> None:
+    images = load(str(folder))
+    assert (images.images.shape, images.images.dtype) == ((12, 3, 24, 24), torch.uint8)
+    assert images.labels.tolist() == [3] * 4 + [7] * 2 + [11] * 6
+    assert images.labels.dtype == torch.int64
+    assert len(images) == len(set(images.paths)) == 12
+    assert [int(path.stem) for path in images.paths] == [0, 1, 2, 3, 0, 1, 0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"crop_pct": 1.0, "interpolation": "bilinear"}, {"crop_mode": "squash"}]
+)
+def test_they_are_what_timm_makes_of_them(folder: Path, change: dict[str, object]) -> None:
+    config = {**CONFIG, **change}
+    images = load_images(folder, config, synsets=SYNSETS)
+    transform = create_transform(**config, mean=(0.0,) * 3, std=(1.0,) * 3)
+    for path, stored in zip(images.paths, images.images, strict=True):
+        with Image.open(path) as raw:
+            torch.testing.assert_close(stored / 255, transform(raw.convert("RGB")))
+    if change:
+        assert not torch.equal(images.images, load(folder).images)
+
+
+def test_a_limit_is_spread_over_the_classes_and_grows(folder: Path) -> None:
+    some = load(folder, limit=7, seed=4)
+    assert Counter(some.labels.tolist()) == {3: 3, 7: 2, 11: 2} or Counter(
+        some.labels.tolist()
+    ) == {3: 2, 7: 2, 11: 3}
+    assert set(load(folder, limit=2, seed=4).paths) < set(some.paths)
+    again = load(folder, limit=7, seed=4)
+    assert (again.paths, again.labels.tolist()) == (some.paths, some.labels.tolist())
+    assert torch.equal(again.images, some.images)
+    assert {load(folder, limit=1, seed=seed).paths for seed in range(20)} > {some.paths[:1]}
+    assert set(load(folder, limit=100).paths) == set(load(folder).paths)
+
+
+@pytest.mark.parametrize(
+    "name, options, allowed",
+    [
+        ("cat", {}, r"a synset such as n00000000, or the class index 0 to 11"),
+        ("12", {}, "the class index 0 to 11"),
+        ("n99999999", {}, "a synset such as n00000000"),
+        ("-1", {"synsets": None}, "allowed: the class index"),
+        ("²", {"synsets": None}, "allowed: the class index"),
+        ("10", {"synsets": None, "classes": 10}, "allowed: the class index 0 to 9"),
+    ],
+)
+def test_unknown_class_folders_are_refused(
+    tmp_path: Path, name: str, options: dict[str, object], allowed: str
+) -> None:
+    picture(tmp_path / "3" / "a.png")
+    picture(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match=rf"1 folders that name no class .*'{name}'; .*{allowed}"):
+        load(tmp_path, **options)
+
+
+def test_index_names_need_no_synsets(tmp_path: Path) -> None:
+    picture(tmp_path / "123" / "a.png")
+    assert load(tmp_path, synsets=None).labels.tolist() == [123]
+
+
+def test_what_is_no_folder_of_class_folders_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"nowhere is not a folder; pass one that holds a folder for"
+    ):
+        load(tmp_path / "nowhere")
+    picture(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"is not a folder"):
+        load(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"no image in a class folder; .*a synset such as n00000000"
+    ):
+        load(tmp_path)
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "notes.txt").write_text("not an image")
+    with pytest.raises(DataError, match=r"no image in a class folder; .*\.png"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_a_broken_image_is_named(folder: Path, damage: str) -> None:
+    path = folder / "7" / "0.JPEG"
+    raw = path.read_bytes()
+    path.write_bytes({"truncated": raw[: len(raw) // 2], "text": b"hello", "empty": b""}[damage])
+    with pytest.raises(
+        DataError, match=r"7/0\.JPEG cannot be read as an image .*replace or remove"
+    ):
+        load(folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_forbidden_image_is_named(folder: Path) -> None:
+    (folder / "7" / "0.JPEG").chmod(0)
+    with pytest.raises(DataError, match=r"7/0\.JPEG cannot be read"):
+        load(folder)
+
+
+def test_a_split_is_disjoint_and_complete(folder: Path) -> None:
+    images = load(folder)
+    calibration, evaluation = split_images(images, 5, seed=1)
+    assert len(calibration) == 5
+    assert len(evaluation) == 7
+    assert not set(calibration.paths) & set(evaluation.paths)
+    assert set(calibration.paths) | set(evaluation.paths) == set(images.paths)
+    where = {path: index for index, path in enumerate(images.paths)}
+    for part in (calibration, evaluation):
+        for path, label, stored in zip(part.paths, part.labels, part.images, strict=True):
+            assert label == images.labels[where[path]]
+            assert torch.equal(stored, images.images[where[path]])
+    assert split_images(images, 5, seed=1)[0].paths == calibration.paths
+    assert split_images(images, 5, seed=2)[0].paths != calibration.paths
+    assert split_images(images, 0)[1].paths == images.paths
+
+
+@pytest.mark.parametrize("count", [-1, 12, 13])
+def test_a_split_must_leave_images_to_evaluate_on(folder: Path, count: int) -> None:
+    with pytest.raises(DataError, match=rf"{count} calibration images out of 12: .* 0 to 11"):
+        split_images(load(folder), count)
+
+
+def test_photographs_are_recognised_by_a_real_model(shared: Path, vit_tiny: Loaded) -> None:
+    folder = shared / "data" / "imagenet_sample"
+    images = load_images(folder, vit_tiny.data_config, synsets=vit_tiny.synsets, limit=40)
+    assert len(images.labels.unique()) == 40
+    with torch.inference_mode():
+        found = vit_tiny.model(vit_tiny.normalise(images.images)).argmax(1)
+    assert (found == images.labels).float().mean() > 0.65  # 81.4 % on all 500

@@ -1,0 +1,215 @@
+"""The explicit attention against plain loops, and the recorder against the model left alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import timm
+import torch
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.vision_transformer import Attention, VisionTransformer
+from torch import Tensor, nn
+
+from maskaq.errors import ModelError
+from maskaq.models.attention import attention, attention_modules, record
+
+SHAPE = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_classes": 5}
+
+
+def small(**options: object) -> VisionTransformer:
+    torch.manual_seed(0)
+    return VisionTransformer(**{**SHAPE, "num_heads": 3, **options}).eval()
+
+
+MODELS = {
+    "class token": lambda: (small(), 1),
+    "no class token": lambda: (small(class_token=False, global_pool="avg"), 0),
+    "registers": lambda: (small(reg_tokens=4, no_embed_class=True), 5),
+    "query and key norm": lambda: (small(qk_norm=True, scale_attn_norm=True), 1),
+    "attention pooling": lambda: (small(global_pool="map", class_token=False), 0),
+    "distilled": lambda: (VisionTransformerDistilled(**SHAPE, num_heads=3).eval(), 2),
+}
+
+
+def by_loops(module: Attention, x: Tensor, scale_of: dict[str, float]) -> tuple[Tensor, ...]:
+    """One query, one head, one image at a time; each operand multiplied by its scale."""
+    batch, tokens, width = x.shape
+    count, size = module.num_heads, module.head_dim
+    logits = torch.zeros(batch, count, tokens, tokens)
+    probs, heads = torch.zeros_like(logits), torch.zeros(batch, count, tokens, size)
+    out = torch.zeros_like(x)
+    for b in range(batch):
+        rows = [module.qkv.weight @ x[b, t] + module.qkv.bias for t in range(tokens)]
+        for h in range(count):
+            part = slice(h * size, (h + 1) * size)
+            query = [module.q_norm(row[:width][part]) * scale_of["query"] for row in rows]
+            key = [module.k_norm(row[width : 2 * width][part]) * scale_of["key"] for row in rows]
+            value = [row[2 * width :][part] * scale_of["value"] for row in rows]
+            for t in range(tokens):
+                for s in range(tokens):
+                    logits[b, h, t, s] = query[t].dot(key[s]) / math.sqrt(size)
+                weights = logits[b, h, t].exp() / logits[b, h, t].exp().sum()
+                probs[b, h, t] = weights
+                for s in range(tokens):
+                    heads[b, h, t] += weights[s] * scale_of["softmax"] * value[s]
+        for t in range(tokens):
+            joined = torch.cat([heads[b, h, t] for h in range(count)])
+            out[b, t] = module.proj.weight @ module.norm(joined) + module.proj.bias
+    return out, logits, probs, heads
+
+
+@pytest.mark.parametrize("changed", ["none", "query", "key", "value", "softmax"])
+@pytest.mark.parametrize("norms", [False, True])
+@torch.no_grad()
+def test_attention_is_the_formula(changed: str, norms: bool) -> None:
+    torch.manual_seed(1)
+    module = Attention(
+        12, num_heads=3, qkv_bias=True, qk_norm=norms, scale_norm=norms, norm_layer=nn.LayerNorm
+    ).eval()
+    x = torch.randn(2, 5, 12)
+    scales = {
+        name: 1.7 if name == changed else 1.0 for name in ("query", "key", "value", "softmax")
+    }
+    operands = {} if changed == "none" else {changed: lambda operand: operand * 1.7}
+    out, maps = attention(module, x, operands)
+    for computed, wanted in zip((out, *maps), by_loops(module, x, scales), strict=True):
+        torch.testing.assert_close(computed, wanted, rtol=1e-5, atol=1e-5)
+    if changed == "none":
+        torch.testing.assert_close(out, module(x))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@torch.no_grad()
+def test_recording_changes_nothing(kind: str) -> None:
+    model, prefix = MODELS[kind]()
+    images = torch.randn(2, 3, 32, 32)
+    before = model(images)
+    attributes = [set(vars(module)) for module in model.modules()]
+    with record(model) as maps:
+        recorded = model(images)
+    torch.testing.assert_close(recorded, before)
+    assert torch.equal(model(images), before)
+    assert [set(vars(module)) for module in model.modules()] == attributes
+    tokens = 16 + prefix
+    assert len(maps) == 3
+    for block in maps:
+        assert block.logits.shape == block.probs.shape == (2, 3, tokens, tokens)
+        assert block.heads.shape == (2, 3, tokens, 8)
+        torch.testing.assert_close(block.probs.sum(-1), torch.ones(2, 3, tokens))
+        torch.testing.assert_close(block.logits.softmax(-1), block.probs)
+
+
+@torch.no_grad()
+def test_each_pass_replaces_the_maps() -> None:
+    model, first, second = small(), torch.randn(1, 3, 32, 32), torch.randn(2, 3, 32, 32)
+    with record(model) as maps:
+        model(second)
+        alone = [block.probs for block in maps]
+        model(first)
+        model(second)
+    assert len(maps) == 3
+    assert all(torch.equal(block.probs, wanted) for block, wanted in zip(maps, alone, strict=True))
+
+
+@torch.no_grad()
+def test_the_fused_kernel_runs_only_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, calls = small(), []
+    for module in attention_modules(model):
+        module.fused_attn = True
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda *args, **options: calls.append(1) or kernel(*args, **options),
+    )
+    images = torch.randn(1, 3, 32, 32)
+    with record(model):
+        model(images)
+    assert not calls
+    model(images)
+    assert len(calls) == 3
+
+
+def test_maps_carry_gradients_to_the_images() -> None:
+    model = small().requires_grad_(False)
+    images = torch.randn(2, 3, 32, 32, requires_grad=True)
+    with record(model) as maps:
+        model(images)
+    for block in maps:
+        for part in (block.logits, block.probs[..., :1], block.heads):
+            (gradient,) = torch.autograd.grad(part.square().sum(), images, retain_graph=True)
+            assert gradient.abs().sum() > 0
+
+
+def test_an_exception_leaves_no_trace() -> None:
+    model = small()
+    with pytest.raises(KeyError, match="stop"), record(model):
+        raise KeyError("stop")
+    with pytest.raises(AssertionError), record(model):
+        model(torch.zeros(1, 3, 8, 8))
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_recording_twice_is_refused_and_the_first_goes_on() -> None:
+    model, other, images = small(), small(), torch.zeros(1, 3, 32, 32)
+    with record(model) as maps:
+        with pytest.raises(ModelError, match=r"recorded already; leave the other record\(model\)"):
+            record(model).__enter__()
+        with record(other) as others:
+            other(images)
+        model(images)
+        assert len(maps) == len(others) == 3
+    with record(model) as again:
+        model(images)
+    assert len(again) == 3
+
+
+class _Quantized(nn.Module):
+    """What the recorder must know of a quantized attention: timm's attributes and `operands`."""
+
+    def __init__(self, source: Attention) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.scale = source.num_heads, source.head_dim, source.scale
+        for name, child in source.named_children():
+            self.add_module(name, child)
+        self.operands = nn.ModuleDict({"value": nn.Hardtanh(-0.1, 0.1)})
+
+    def forward(self, x: Tensor, **options: Tensor | None) -> Tensor:
+        return attention(self, x, dict(self.operands.items()), **options)[0]
+
+
+@torch.no_grad()
+def test_a_quantized_attention_is_recorded_with_its_operands() -> None:
+    model, images = small(), torch.randn(2, 3, 32, 32)
+    plain = model(images)
+    for block in model.blocks:
+        block.attn = _Quantized(block.attn)
+    quantized = model(images)
+    with record(model) as maps:
+        recorded = model(images)
+    assert torch.equal(recorded, quantized)
+    assert not torch.allclose(recorded, plain)
+    assert len(maps) == 3
+    assert maps[0].heads.abs().max() <= 0.1 + 1e-6
+
+
+def test_models_without_plain_attention_are_refused() -> None:
+    resnet = timm.create_model("resnet18")
+    with pytest.raises(ModelError, match=r"ResNet has no attention .* supported: ViT, DeiT"):
+        attention_modules(resnet)
+    with pytest.raises(ModelError, match="ResNet"), record(resnet):
+        pass
+
+
+def test_masks_and_gates_are_refused() -> None:
+    module, x = Attention(12, num_heads=3), torch.zeros(1, 4, 12)
+    with pytest.raises(ModelError, match="attention masks are not supported"):
+        attention(module, x, {}, attn_mask=torch.zeros(4, 4))
+    with pytest.raises(ModelError, match="attention masks are not supported"):
+        attention(module, x, {}, is_causal=True)
+    module.gate = nn.Linear(12, 12)
+    with pytest.raises(ModelError, match="gated attention is not supported"):
+        attention(module, x)
+    with pytest.raises(ModelError, match="supported: ViT"):
+        attention_modules(nn.Sequential(module))

@@ -1,0 +1,195 @@
+"""Models by name: what belongs to the weights comes with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.data import resolve_model_data_config
+
+from maskaq.data.scenes import CLASS_NAMES
+from maskaq.errors import DataError, ModelError, OptionError
+from maskaq.models import bundled, loading, train
+from maskaq.models.loading import Loaded, load_model
+
+NAME = "deit_tiny_distilled_patch16_224"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
+    """Own weights of 7 classes in half precision."""
+    torch.manual_seed(0)
+    model = timm.create_model(NAME, num_classes=7).half().eval()
+    path = tmp_path_factory.mktemp("weights") / "own.safetensors"
+    save_file(model.state_dict(), path)
+    return path, model.float()
+
+
+def test_own_weights(own: tuple[Path, torch.nn.Module]) -> None:
+    path, model = own
+    loaded = load_model(NAME, path)
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(images), model(images))
+    assert (loaded.grid, loaded.prefix, loaded.size) == ((14, 14), 2, 224)
+    assert loaded.class_names == tuple(f"class {index}" for index in range(7))
+    assert loaded.synsets == ()
+    assert loaded.data_config == resolve_model_data_config(model)
+    assert not loaded.model.training
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in loaded.model.parameters())
+    assert load_model(NAME, str(path), list("abcdefg")).class_names == tuple("abcdefg")
+
+
+def test_class_names_must_be_as_many_as_classes(own: tuple[Path, torch.nn.Module]) -> None:
+    with pytest.raises(OptionError, match=rf"2 class names for 7 classes of {NAME}"):
+        load_model(NAME, own[0], ["cat", "dog"])
+
+
+def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = bundled.scenes_vit().eval()
+    file = tmp_path / "scenes_vit.safetensors"
+    save_file(model.state_dict(), file)
+    entry = replace(loading.BUNDLED["scenes_vit"], checkpoint=file)
+    monkeypatch.setitem(loading.BUNDLED, "scenes_vit", entry)
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    for weights in (None, "", file):
+        loaded = load_model("scenes_vit", weights)
+        assert (loaded.grid, loaded.prefix, loaded.size) == ((8, 8), 1, 64)
+        assert loaded.class_names == CLASS_NAMES
+        with torch.no_grad():
+            assert torch.equal(
+                loaded.model(loaded.normalise(images)), model(loaded.normalise(images))
+            )
+    torch.testing.assert_close(loaded.normalise(images), train.normalise(images))
+    file.unlink()
+    with pytest.raises(
+        ModelError, match=r"checkpoint of scenes_vit is missing.*maskaq\.models\.train"
+    ):
+        load_model("scenes_vit")
+
+
+def test_the_shipped_checkpoint_is_the_one_of_its_card(scenes_p: Loaded) -> None:
+    if not bundled.CHECKPOINT.is_file():
+        pytest.skip("scenes_vit has not been trained yet")
+    card = json.loads(bundled.CARD.read_text())
+    raw = bundled.CHECKPOINT.read_bytes()
+    assert card["sha256"] == hashlib.sha256(raw).hexdigest()
+    assert len(raw) < 8_000_000
+    assert card["top1"]["value"] >= 0.85
+
+
+def test_normalise(scenes_p: Loaded) -> None:
+    config = {**scenes_p.data_config, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.25, 2.0)}
+    loaded = replace(scenes_p, data_config=config)
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    wanted = torch.empty(2, 3, 64, 64)
+    for channel in range(3):
+        unit = images[:, channel].double() / 255
+        wanted[:, channel] = (unit - config["mean"][channel]) / config["std"][channel]
+    torch.testing.assert_close(loaded.normalise(images), wanted)
+    torch.testing.assert_close(loaded.normalise(images.double() / 255), wanted)
+    assert loaded.normalise(images).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(2, 3, 64, 32),
+        torch.zeros(3, 64, 64),
+        torch.zeros(2, 1, 64, 64),
+        torch.zeros(2, 3, 64, 64, dtype=torch.int64),
+    ],
+)
+def test_other_images_are_refused(scenes_p: Loaded, images: torch.Tensor) -> None:
+    with pytest.raises(DataError, match=r"scenes_vit needs uint8 or float in 0..1, \[B, 3, 64, 64"):
+        scenes_p.normalise(images)
+
+
+def test_a_real_model_and_its_classes(vit_tiny: Loaded) -> None:
+    assert (vit_tiny.grid, vit_tiny.prefix, vit_tiny.size) == ((14, 14), 1, 224)
+    assert len(vit_tiny.class_names) == len(vit_tiny.synsets) == 1000
+    assert (vit_tiny.synsets[0], vit_tiny.class_names[0]) == ("n01440764", "tench, Tinca tinca")
+    assert vit_tiny.mean.flatten().tolist() == vit_tiny.std.flatten().tolist() == [0.5] * 3
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+
+
+ADVICE = (
+    rf"no pretrained weights for {NAME} from the model hub .*"
+    rf"Fetch https://\S+/timm/{NAME}\.fb_in1k/resolve/main/model\.safetensors "
+    rf".*`--model {NAME} --weights FILE`"
+)
+
+
+@pytest.mark.usefixtures("empty_cache")
+@pytest.mark.parametrize("offline", [True, False])
+def test_no_network(monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
+    asked = []
+
+    def refuse(request: object, timeout: float) -> None:
+        asked.append(timeout)
+        raise URLError("no route")
+
+    monkeypatch.setattr(loading, "urlopen", refuse)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+    start = time.monotonic()
+    with pytest.raises(ModelError, match=ADVICE):
+        load_model(NAME)
+    assert time.monotonic() - start < 5
+    assert asked == ([] if offline else [5.0])
+
+
+def test_pretrained_weights_are_loaded_and_a_cached_file_needs_no_network(
+    own: tuple[Path, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    model = timm.create_model(NAME).eval()
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    wanted: list[tuple[object, ...]] = []
+
+    def cached(repository: str, file: str, local_files_only: bool = False) -> str:
+        wanted.append((repository, file, local_files_only))
+        return str(tmp_path / "model.safetensors")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", cached)
+    monkeypatch.setattr(loading, "urlopen", None)
+    loaded = load_model(NAME)
+    assert wanted == [(f"timm/{NAME}.fb_in1k", "model.safetensors", True)]
+    assert torch.equal(loaded.model.head.weight, model.head.weight)
+    assert len(loaded.class_names) == len(loaded.synsets) == 1000
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+
+
+def test_pretrained_features_without_classes_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"end in features, not classes; pass `--model vit_small"):
+        load_model("vit_small_patch14_dinov2")
+    with pytest.raises(ModelError, match=r"end in features, not classes"):
+        load_model("vit_base_patch16_clip_224.openai")
+
+
+def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
+    name = "vit_base_patch16_gap_224"
+    with pytest.raises(
+        ModelError, match=rf"timm has no pretrained weights for {name}; pass `--mod"
+    ):
+        load_model(name)
+
+
+def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
+    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, depth=12)
+    save_file(model.state_dict(), tmp_path / "features.safetensors")
+    with pytest.raises(ModelError, match="ends in features, not classes; pass --weights"):
+        load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")
