@@ -30,8 +30,7 @@ source = left.selectbox(
     list(SOURCES).index(made.source),
     key="source",
     bind="query-params",
-    help="noise: random pixels.\n\nmimiq: drawn by P.\n\nmaskaq: drawn by P, guided by the patches "
-    "that P finds informative.\n\nreal: pictures like those P was trained on, to compare with.",
+    help="\n\n".join(f"{name}: {made_by.__doc__}" for name, made_by in SOURCES.items()),
 )
 backend = middle.selectbox(
     "Back-end",

@@ -3,7 +3,7 @@
 A small CNN is trained first and then taught from (soft distillation, Hinton et al. 2015): on a
 small budget a Vision Transformer learns clutter and position much faster from a teacher that has
 both built in. Both follow one curriculum, from large garments on plain ground to full scenes, in
-the first half of their steps. Every batch is a function of its step, so a killed training goes on
+the first half of their steps; the student is then refined at full difficulty. Every batch is a function of its step, so a killed training goes on
 from its last checkpoint as if nothing had happened.
 """
 
@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,8 @@ from maskaq.errors import MaskaqError
 from maskaq.models import bundled
 from maskaq.statistics import Share, share
 
+_COUNTS = ("steps", "teacher_steps", "refine_steps", "seed")  # of the recipe, set by options
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,6 +42,8 @@ class Recipe:
 
     steps: int = 7500
     teacher_steps: int = 2200
+    refine_steps: int = 4500  # a second cosine from a lower rate, all at full difficulty
+    refine_lr: float = 6e-4
     batch: int = 128
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -106,8 +110,12 @@ def fit(
     garments: tuple[Tensor, Tensor],
     checkpoint: Path,
     guide: nn.Module | None = None,
+    seen: int = 0,
 ) -> None:
-    """Train in place, checkpointing every 60 s; goes on from `checkpoint` where there is one."""
+    """Train in place, checkpointing every 60 s; goes on from `checkpoint` where there is one.
+
+    seen: steps the model has had before; the scenes go on from there, at full difficulty.
+    """
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [
@@ -128,7 +136,7 @@ def fit(
         rate = min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * rate
-        batch = batch_at(step, recipe, total, *garments)
+        batch = batch_at(seen + step, recipe, seen or total, *garments)
         images = normalise(batch.images)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(images).float()
@@ -177,11 +185,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fashion-mnist", type=Path, help="folder with the four IDX files")
     parser.add_argument("--work", type=Path, default=Path("runs/train"), help="checkpoints")
     parser.add_argument("--out", type=Path, default=bundled.FOLDER, help="where the result goes")
-    for name in ("steps", "teacher_steps", "seed"):
+    for name in _COUNTS:
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=getattr(Recipe, name))
     args = parser.parse_args(arguments)
-    recipe = Recipe(steps=args.steps, teacher_steps=args.teacher_steps, seed=args.seed)
+    recipe = Recipe(**{name: getattr(args, name) for name in _COUNTS})
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -194,6 +202,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(recipe.seed)
     student = bundled.scenes_vit()
     fit(student, recipe, recipe.steps, clothes, args.work / "student.pt", guide)
+    gentle = replace(recipe, lr=recipe.refine_lr)
+    refined = args.work / "refined.pt"
+    fit(student, gentle, recipe.refine_steps, clothes, refined, guide, seen=recipe.steps)
     top1 = evaluate(student)
     print(f"scenes_vit: top-1 {top1} evaluation scenes", flush=True)
 
@@ -206,10 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
         "6 heads, MLP ratio 2",
         "licence": "Apache-2.0",
         "command": "python -m maskaq.models.train "
-        + " ".join(
-            f"--{n.replace('_', '-')} {getattr(recipe, n)}"
-            for n in ("steps", "teacher_steps", "seed")
-        ),
+        + " ".join(f"--{n.replace('_', '-')} {getattr(recipe, n)}" for n in _COUNTS),
         "data": "scenes composed from the 60 000 training garments of Fashion-MNIST (MIT licence)",
         "recipe": asdict(recipe),
         "teacher_top1": guide_top1._asdict(),

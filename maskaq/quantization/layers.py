@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskaq.errors import ModelError
 from maskaq.models.attention import attention
 from maskaq.quantization.quantizers import PerRow, Quantizer
 
@@ -69,6 +68,4 @@ class QuantAttention(nn.Module):
     def forward(
         self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
     ) -> Tensor:
-        if attn_mask is not None or is_causal:
-            raise ModelError("attention masks are not supported; call the model on images alone.")
-        return attention(self, x, dict(self.operands.items()))[0]
+        return attention(self, x, dict(self.operands.items()), attn_mask, is_causal)[0]

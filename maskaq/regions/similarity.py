@@ -12,6 +12,7 @@ measures the spread by their differential entropy, with a Gaussian in place of t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,16 +49,44 @@ def similarity_moments(rows: Tensor, diagonal: bool) -> tuple[Tensor, Tensor]:
     Returns:
         mean [..] and biased variance [..].
     """
-    similarity = patch_similarity(rows)  # [..,N,N]
-    if diagonal:
-        flat = similarity.flatten(-2)  # [..,N*N]
-        return flat.mean(-1), flat.var(-1, correction=0)
-    own = similarity.diagonal(dim1=-2, dim2=-1)  # [..,N]
-    pairs = rows.shape[-2] * (rows.shape[-2] - 1)
-    mean = (similarity.sum((-2, -1)) - own.sum(-1)) / pairs  # [..]
-    # Off the mean first: sums of squares alone would cancel where all rows are alike.
-    spread = (similarity - mean[..., None, None]).square().sum((-2, -1))  # [..]
-    return mean, (spread - (own - mean[..., None]).square().sum(-1)).clamp(min=0) / pairs
+    unit = functional.normalize(rows, dim=-1)
+    mean, variance = _Moments.apply(unit, diagonal)
+    return mean, variance
+
+
+class _Moments(torch.autograd.Function):
+    """Mean and variance of `unit @ unit^T`, whose gradient is one product more.
+
+    By hand, because autograd would take two, and five passes over the matrix.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, unit: Tensor, diagonal: bool) -> tuple[Tensor, Tensor]:
+        rows = unit.shape[-2]
+        pairs = rows * (rows if diagonal else rows - 1)
+        apart = unit @ unit.mT  # [..,N,N]
+        _clear(apart, diagonal)
+        mean = apart.sum((-2, -1)) / pairs  # [..]
+        # Off the mean first: sums of squares alone would cancel where all rows are alike.
+        apart -= mean[..., None, None]
+        _clear(apart, diagonal)
+        ctx.save_for_backward(unit, apart)
+        ctx.pairs, ctx.diagonal = pairs, diagonal
+        return mean, apart.square().sum((-2, -1)) / pairs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        unit, apart = ctx.saved_tensors
+        mean, variance = (grad[..., None, None] for grad in grads)  # [..,1,1]
+        partners = unit.sum(-2, keepdim=True) - (0 if ctx.diagonal else unit)  # [..,N,D]
+        total = 4 * variance * (apart @ unit) + 2 * mean * partners
+        return total / ctx.pairs, None
+
+
+def _clear(matrix: Tensor, diagonal: bool) -> None:
+    """Take the diagonal out, in place, unless it counts."""
+    if not diagonal:
+        matrix.diagonal(dim1=-2, dim2=-1).zero_()
 
 
 def gaussian_entropy(variance: Tensor, floor: float = 1e-8) -> Tensor:

@@ -45,9 +45,14 @@ class Setting:
         """Of the terms that are on."""
         return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
 
+    def cast(self) -> torch.autocast:
+        """A context in which models and views of images run in the precision of this synthesis."""
+        half = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
     def run(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Logits [B,K] in the precision of this synthesis."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        """Logits [B,K]."""
+        with self.cast():
             logits: Tensor = model(images)
         return logits
 
@@ -96,7 +101,7 @@ class Batch:
         """The images now, normalised [B,3,S,S]; marks those that are not finite as dead."""
         images = self._source.images()
         self.dead = self.dead | ~_finite(images.detach())
-        return torch.where(self.dead[:, None, None, None], 0.0, images)
+        return self._without_dead(images)
 
     def state(self) -> dict[str, Tensor]:
         """What the parametrisation needs to go on from here."""
@@ -134,7 +139,8 @@ class Batch:
             for name in setting.coefficients
             if name not in NEEDS_Q or step >= int(options.align_from * options.steps)
         ]
-        seen = AUGMENTATIONS[options.augmentation](images, step, options.steps, self._generator)
+        with setting.cast():
+            seen = AUGMENTATIONS[options.augmentation](images, step, options.steps, self._generator)
         maps_p = maps_q = mask = None
         if any(name in NEEDS_MAPS for name in active):
             logits, maps_p = setting.run_recorded(setting.model, seen)
@@ -166,6 +172,12 @@ class Batch:
             self._q = self._setting.make_q(images.detach()[~self.dead])
         return self._q
 
+    def _without_dead(self, values: Tensor) -> Tensor:
+        """The same [B,3,..], with zeros for the images that failed."""
+        if not self.dead.any():
+            return values
+        return torch.where(self.dead[:, None, None, None], 0.0, values)
+
     def _move(self, loss: Tensor, step: int) -> None:
         """Adam's step, at a rate that falls along a cosine to 5 %."""
         if not loss.requires_grad:  # no term is on yet
@@ -175,7 +187,7 @@ class Batch:
         for gradient in gradients:
             self.dead = self.dead | ~_finite(gradient)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.where(self.dead[:, None, None, None], 0.0, gradient)
+            parameter.grad = self._without_dead(gradient)
         cosine = (1 + math.cos(math.pi * step / self._setting.options.steps)) / 2
         rate = self._setting.options.lr * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
         self._adam.param_groups[0]["lr"] = rate

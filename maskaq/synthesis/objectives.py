@@ -83,8 +83,8 @@ class StepState:
 
     @cached_property
     def mean_maps(self) -> list[Tensor]:
-        """Per block [B,N,N]: `patch_maps` averaged over the heads."""
-        return [maps.mean(1) for maps in self.patch_maps]
+        """Per block [B,N,N]: the same, averaged over the heads."""
+        return [m.mean(1)[:, self.prefix :, self.prefix :] for m in self.attention(self.maps_p)]
 
 
 Objective = Callable[[StepState], Tensor]
@@ -202,5 +202,5 @@ def _align(state: StepState) -> Tensor:
         rows_q = [m[:, :, :1, prefix:].mean(1) for m in maps_q]
     else:
         rows_p = state.mean_maps  # [B,N,N]
-        rows_q = [m[:, :, prefix:, prefix:].mean(1) for m in maps_q]
+        rows_q = [m.mean(1)[:, prefix:, prefix:] for m in maps_q]
     return alignment(rows_p, rows_q, state.mask, state.reading)

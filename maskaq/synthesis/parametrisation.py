@@ -129,6 +129,12 @@ def levels(size: int) -> tuple[int, ...]:
     return tuple(max(1, round(size / 2**power)) for power in reversed(range(count)))
 
 
+def _stretching(short: int, long: int, device: torch.device) -> Tensor:
+    """Matrix [short,long] that interpolates rows of `short` pixels to `long`, linearly."""
+    unit = torch.eye(short, device=device)[None]  # [1,short,short]
+    return functional.interpolate(unit, size=long, mode="linear")[0]
+
+
 @PARAMETRISATIONS.register("natural")
 class Natural:
     """A pyramid of luminance and chroma planes, contrast normalised, squashed into the range."""
@@ -146,10 +152,14 @@ class Natural:
 
     def _place(self, loaded: Loaded, planes: list[Tensor]) -> None:
         device = planes[0].device
-        self._size = loaded.size
-        self._mean, self._std = loaded.mean.to(device), loaded.std.to(device)
-        self._mix = SHARPNESS * torch.tensor(COLOURS, device=device).T[..., None, None]  # [3,3,1,1]
+        std = loaded.std.to(device)  # [1,3,1,1]
+        self._scale, self._offset = 1 / std, -loaded.mean.to(device) / std
+        self._mix = SHARPNESS * torch.tensor(COLOURS, device=device).T  # [3,3], rgb from planes
         self._levels = [plane.requires_grad_() for plane in planes]
+        # Bilinear interpolation is a matrix on either side, and all levels share one product.
+        self._across = [_stretching(plane.shape[-1], loaded.size, device) for plane in planes[:-1]]
+        weighted = [gain * one for gain, one in zip(GAINS, self._across, strict=False)]
+        self._down = torch.cat(weighted).T  # [S, sum of s]
 
     @classmethod
     def resume(
@@ -176,12 +186,16 @@ class Natural:
 
     def images(self) -> Tensor:
         """[B,3,S,S] normalised for the model."""
-        z = self._levels[-1] * GAINS[len(self._levels) - 1]  # [B,3,S,S]
-        for gain, level in zip(GAINS, self._levels[:-1], strict=False):
-            z = z + gain * functional.interpolate(level, size=self._size, mode="bilinear")
-        z = z - CENTRING * z.mean((2, 3), keepdim=True)
-        z = z / z[:, :1].std((2, 3), keepdim=True)
-        return (functional.conv2d(z, self._mix).sigmoid() - self._mean) / self._std
+        coarse = zip(self._levels, self._across, strict=False)
+        wide = torch.cat([level @ across for level, across in coarse], 2)  # [B,3,sum of s,S]
+        fine = self._levels[-1]
+        z = torch.add(self._down @ wide, fine, alpha=GAINS[len(self._levels) - 1])  # [B,3,S,S]
+        # Centring, contrast and colours in one pass, with weights of their own for each image.
+        mean, deviation = z.mean((2, 3)), z[:, 0].std((1, 2))  # [B,3], [B]
+        weight = self._mix / deviation[:, None, None]  # [B,3,3]
+        shift = -CENTRING * weight @ mean[..., None]  # [B,3,1]
+        rgb = torch.baddbmm(shift, weight, z.flatten(2)).view_as(z)
+        return torch.addcmul(self._offset, rgb.sigmoid(), self._scale)
 
     def clamp(self) -> None:
         """Nothing to do: every value of the levels is a valid image."""

@@ -1,9 +1,6 @@
 """Sample sources: where the images come from that Q is fitted to.
 
-noise    normal noise, clamped to valid pixels: what any method must beat
-mimiq    MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it
-maskaq   every term that has a coefficient (Qian et al. 2026)
-real     images of the calibration split, for comparison: not data-free
+Each is one function; its first line is what menus show.
 """
 
 from __future__ import annotations
@@ -60,6 +57,7 @@ def _maskaq(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
+    """Every term that has a coefficient, alignment with Q included (Qian et al. 2026)."""
     return synthesise(loaded, options, **how)
 
 
@@ -71,6 +69,7 @@ def _mimiq(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
+    """MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it."""
     without = replace(options, coefficients=replace(options.coefficients, entropy=0.0, align=0.0))
     return synthesise(loaded, without, **how)
 
@@ -84,6 +83,7 @@ def _noise(
     start: Samples | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
+    """Normal noise, clamped to valid pixels: what any method must beat."""
     if start is not None:
         yield start
         return
@@ -103,6 +103,7 @@ def _real(
     start: Samples | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
+    """Images of the calibration split, for comparison: not data-free."""
     if start is not None:
         yield start
         return

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from maskaq.config import Coefficients, SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
-from maskaq.models.attention import attention_modules
+from maskaq.models.attention import Maps, attention_modules
 from maskaq.models.loading import Loaded
 from maskaq.synthesis import batch as batch_module
 from maskaq.synthesis.loop import Samples, draw_labels, recognised, synthesise
@@ -154,11 +154,11 @@ def test_recorder_is_only_used_where_a_term_needs_maps(
     scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[nn.Module] = []
-    original: Callable[..., tuple[Tensor, list[object]]] = batch_module.Setting.run_recorded
+    original: Callable[..., tuple[Tensor, list[Maps]]] = batch_module.Setting.run_recorded
 
     def counted(
         setting: batch_module.Setting, model: nn.Module, images: Tensor
-    ) -> tuple[Tensor, list[object]]:
+    ) -> tuple[Tensor, list[Maps]]:
         passes.append(model)
         return original(setting, model, images)
 

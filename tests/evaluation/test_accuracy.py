@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from maskaq.evaluation.accuracy import Verdict, evaluate, rank_of
+from maskaq.events import Event
+from maskaq.statistics import share
+
+
+class Fixed(nn.Module):
+    """Logits that depend on the first pixel only."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = table
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.table[x[:, 0, 0, 0].long()]
+
+
+def test_verdict_on_a_case_counted_by_hand() -> None:
+    count, classes = 230, 8
+    table_p = torch.eye(classes) * 10 + torch.arange(classes) / 10
+    table_q = table_p.roll(1, 0)  # always the neighbouring class
+    images = torch.zeros(count, 3, 2, 2, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(count) % classes
+    labels = torch.arange(count) % classes
+    items = list(evaluate(Fixed(table_p), Fixed(table_q), images, labels, lambda x: x.float()))
+    verdict = items.pop()
+    assert isinstance(verdict, Verdict)
+    assert all(isinstance(item, Event) and item.total == 3 for item in items)
+    assert verdict.top1 == (share(count, count), share(0, count))
+    assert verdict.agreement == share(0, count)
+    # Q's own class scores highest, then the others by number: labels 4..7 are among five.
+    hits = sum(1 for i in range(count) if table_q[i % classes].topk(5).indices.eq(i % 8).any())
+    assert verdict.top5[1] == share(hits, count)
+
+
+def test_rank_counts_ties_and_nan_against_the_label() -> None:
+    logits = torch.tensor([[1.0, 1.0, 0.0], [float("nan"), 2.0, 3.0], [5.0, 1.0, 0.0]])
+    assert rank_of(logits, torch.tensor([0, 1, 0])).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("most", [1, 5])
+def test_ranks_equal_torch_topk(most: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 20, generator=generator)
+    labels = torch.randint(0, 20, (50,), generator=generator)
+    expected = (logits.topk(most).indices == labels[:, None]).any(1)
+    assert torch.equal(rank_of(logits, labels) < most, expected)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from maskaq.cli import _parser, main, spec_from
+from maskaq.config import RunSpec
+from maskaq.errors import OptionError
+from maskaq.methods import METHODS, spec_of
+from maskaq.runs.command import command_of
+
+SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
+
+
+def parsed(*words: str) -> RunSpec:
+    return spec_from(_parser().parse_args(["run", *words]))
+
+
+def test_without_options_the_method_decides() -> None:
+    assert parsed() == spec_of("maskaq", (4, 4))
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_the_printed_command_repeats_the_run(method: str) -> None:
+    words = ["--method", method, "--bits", "W3A5", "--seed", "7", "--mask-ratio", "0.4:0.2"]
+    words += ["--source", "noise", "--backend", "minmax", "--images", "9", "--steps", "8"]
+    words += ["--eval-images", "30", "--holdout", "5", "--first-last", "target"]
+    words += ["--precision", "float32", "--weights", "a b.pt", "--data", "x/y"]
+    words += ["--parametrisation", "pixels", "--device", "cuda:1", "--model", "deit_tiny"]
+    spec = parsed(*words)
+    assert spec != parsed("--method", method)
+    import shlex
+
+    again = shlex.split(command_of(spec))
+    assert again[:4] == ["python", "-m", "maskaq", "run"]
+    assert parsed(*again[4:]) == spec
+
+
+def test_run_writes_a_folder_and_prints_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(["run", *SMALL, "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "Q (W4A4)" in printed.out
+    assert "synthesis" in printed.err
+    assert {path.name for path in out.iterdir()} == {
+        "command.txt",
+        "curves.parquet",
+        "q.safetensors",
+        "result.json",
+        "samples.png",
+        "samples.safetensors",
+    }
+    assert main(["show", str(out)]) == 0
+    assert capsys.readouterr().out.strip() in printed.out
+
+
+def test_json_is_one_object_with_the_promised_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *SMALL, "--bits", "W8A8", "--source", "noise", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["spec"]["quantization"]["weight_bits"] == 8
+    for model in ("fp", "q"):
+        assert {"top1", "top1_low", "top1_high", "top5"} <= set(values[model])
+    assert {"synthesis", "fit", "evaluation", "total"} <= set(values["seconds"])
+    assert values["evaluated"] == 20
+    assert 0 <= values["agreement"] <= 1
+    assert {"peak_memory_mb", "device", "versions"} <= set(values)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--bits", "W9A4"], "bits are 'W9A4'; allowed: W2A2 to W8A8"),
+        (["--method", "maskq"], "did you mean 'maskaq'"),
+        (["--source", "nois"], "unknown source 'nois'; did you mean 'noise'"),
+        (["--backend", "mes"], "unknown back-end 'mes'; did you mean 'mse'"),
+        (["--mask-ratio", "0.5:2"], "mask ratio is '0.5:2'"),
+        (["--images", "0"], "images is 0; allowed: 1 to 100000"),
+        (["--first-last", "7"], "unknown first/last layers '7'"),
+        (["--device", "tpu"], "device is 'tpu'; allowed: cpu, cuda, cuda:N, mps"),
+        (["--precision", "half"], "unknown precision 'half'"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--model", "scenes_vitt"], "scenes_vit"),
+        (["--data", "/does/not/exist"], "/does/not/exist is not a folder"),
+    ],
+)
+def test_a_bad_value_is_one_clear_line_and_exit_code_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ")
+
+
+def test_a_taken_folder_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["run", "--out", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert "something that is not a run" in printed.err
+    assert "synthesis" not in printed.err
+
+
+def test_lists_name_everything_that_is_registered(capsys: pytest.CaptureFixture[str]) -> None:
+    from maskaq.quantization.backends import BACKENDS
+    from maskaq.synthesis.sources import SOURCES
+
+    assert main(["methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = {line.split()[1] for line in lines if not line.startswith(" ")}
+    assert listed == {*METHODS, *SOURCES, *BACKENDS}
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "scenes_vit" in printed
+    assert "deit_tiny_patch16_224" in printed
+
+
+def test_an_unknown_method_is_refused_by_the_library_too() -> None:
+    with pytest.raises(OptionError, match="Allowed: maskaq, maskaq-paper"):
+        spec_of("mimic")
