@@ -4,9 +4,9 @@ import streamlit as st
 
 from maskaq.errors import MaskaqError
 from maskaq.methods import spec_of
-from maskaq.ui import controls, library, live, results
+from maskaq.ui import controls, library, live, results, router
 
-choice = controls.current()
+choice = router.enter()
 slot = live.slot()
 
 st.title("Quantize")
@@ -84,6 +84,7 @@ except MaskaqError as error:
     st.error(str(error))
     st.stop()
 
+slot.join(spec)
 seconds = library.seconds_for(spec, library.examples())
 if seconds is not None:
     st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
@@ -100,7 +101,8 @@ if shown is None and slot.job is not None and slot.job.result is not None:
     shown = slot.job.result
     st.warning("You changed the settings since. Below is the latest run, not these settings.")
 if shown is None:
-    st.info(f"Not computed yet: {controls.title(spec)}. Press Run.")
+    if not slot.running:
+        st.info(f"Not computed yet: {controls.title(spec)}. Press Run.")
     st.stop()
 
 st.header("Q against P")

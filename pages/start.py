@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from maskaq.ui import catalog, controls, library, results
+from maskaq.ui import catalog, library, results, router
 
-choice = controls.current()
+choice = router.enter()
 
 st.title("Quantize without data")
 st.markdown(

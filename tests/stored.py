@@ -31,6 +31,7 @@ CURVES = pd.DataFrame(
     {
         "stage": ["synthesis"] * 3 + ["fit"] * 2,
         "step": [1, 2, 3, 1, 2],
+        "seconds": [0.1, 0.2, 0.3, 0.4, 0.5],
         "loss": [3.0, 2.0, 1.0, 0.5, 0.25],
         "mask_ratio": [0.5, 0.3, 0.1, np.nan, np.nan],
     }
@@ -70,12 +71,13 @@ class Pace:
 
     def __init__(self) -> None:
         self._steps = threading.Semaphore(0)
-        self.closed = False
+        self.begun, self.closed = 0, False
 
     def release(self, steps: int) -> None:
         self._steps.release(steps)
 
     def run(self, spec: RunSpec) -> Iterator[Event | Finished]:
+        self.begun += 1
         try:
             for step in (1, 2, 3):
                 assert self._steps.acquire(timeout=30)

@@ -17,7 +17,7 @@ _POINTS = 500  # at most, per chart: more cannot be seen and slows the page
 
 def quantities(curves: pd.DataFrame) -> list[tuple[str, str]]:
     """The (stage, metric) pairs with at least two values, in order of appearance."""
-    metrics = [name for name in curves.columns if name not in ("stage", "step")]
+    metrics = [name for name in curves.columns if name not in ("stage", "step", "seconds")]
     found = []
     for stage, rows in curves.groupby("stage", sort=False):
         found += [(str(stage), name) for name in metrics if rows[name].notna().sum() > 1]
@@ -25,7 +25,7 @@ def quantities(curves: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def curves(table: pd.DataFrame) -> go.Figure:
-    """Small multiples from a frame with the columns stage, step and one per metric."""
+    """Small multiples from a frame with the columns stage, step, seconds and one per metric."""
     pairs = quantities(table)
     columns = min(_COLUMNS, len(pairs)) or 1
     rows = math.ceil(len(pairs) / columns) or 1

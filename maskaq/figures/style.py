@@ -13,16 +13,24 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY)
 # Marks that go with the palette, for those who print in grey.
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x")
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x")
+
+
+def mark(number: int) -> dict[str, str]:
+    """Colour and symbol of the n-th series; no pair comes twice among the first 49."""
+    shift = number // len(PALETTE)
+    return {
+        "color": PALETTE[number % len(PALETTE)],
+        "symbol": _SYMBOLS[(number + shift) % len(_SYMBOLS)],
+    }
 
 
 def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Title, height in pixels, margins and a legend above the chart; returns the same figure."""
+    """Title, height in pixels and margins; returns the same figure."""
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 15}},
         height=height,
         margin={"l": 10, "r": 10, "t": 70, "b": 10},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )

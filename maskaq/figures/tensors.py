@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import PALETTE, SYMBOLS, finish
+from maskaq.figures.style import finish, mark
 
 if TYPE_CHECKING:
     from maskaq.runs.result import RunResult
@@ -35,11 +35,7 @@ def sqnr(table: pd.DataFrame) -> go.Figure:
             mode="markers",
             x=place[group.index],
             y=group["sqnr_db"],
-            marker={
-                "color": PALETTE[number % len(PALETTE)],
-                "symbol": SYMBOLS[number % len(SYMBOLS)],
-                "size": 9,
-            },
+            marker=mark(number) | {"size": 9},
             customdata=group[["tensor", "bits"]],
             hovertemplate="%{customdata[0]}, %{customdata[1]} bits: %{y:.1f} dB<extra></extra>",
         )

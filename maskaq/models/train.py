@@ -3,8 +3,9 @@
 A small CNN is trained first and then taught from (soft distillation, Hinton et al. 2015): on a
 small budget a Vision Transformer learns clutter and position much faster from a teacher that has
 both built in. Both follow one curriculum, from large garments on plain ground to full scenes, in
-the first half of their steps; the student is then refined at full difficulty. Every batch is a function of its step, so a killed training goes on
-from its last checkpoint as if nothing had happened.
+the first half of their steps; the student is then refined at full difficulty. Every batch is a
+function of its step, so a killed training goes on from its last checkpoint as if nothing had
+happened.
 """
 
 from __future__ import annotations

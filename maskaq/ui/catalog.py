@@ -1,8 +1,4 @@
-"""The pages of the app, as plain data: the router, the links and the tests read this table.
-
-A page's `url_path` must differ from its file's stem. Streamlit starts in a mode in which an
-address that equals a stem runs that file alone, without `app.py` and its sidebar.
-"""
+"""The pages of the app, as plain data: the router, the links and the tests read this table."""
 
 from __future__ import annotations
 
@@ -10,10 +6,12 @@ from typing import NamedTuple
 
 
 class PageSpec(NamedTuple):
-    """One page: file relative to `app.py`, address, and how the navigation presents it."""
+    """One page: its file relative to `app.py`, and how the navigation presents it.
+
+    The name of the file is the address of the page, see `maskaq.ui.router`.
+    """
 
     file: str
-    url_path: str
     section: str
     title: str
     icon: str
@@ -22,7 +20,6 @@ class PageSpec(NamedTuple):
 
 START = PageSpec(
     file="pages/start.py",
-    url_path="welcome",
     section="Understand",
     title="Start",
     icon=":material/home:",
@@ -30,10 +27,9 @@ START = PageSpec(
 )
 QUANTIZE = PageSpec(
     file="pages/quantize.py",
-    url_path="quantize-a-model",
     section="Try it",
     title="Quantize",
     icon=":material/compress:",
-    help="Make a small model out of a large one, without its training data",
+    help="Round a model to a few bits without its training data",
 )
 PAGES = (START, QUANTIZE)  # the first one is shown at the bare address

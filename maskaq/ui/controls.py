@@ -70,12 +70,7 @@ def sidebar() -> None:
 
 
 def current() -> Choice:
-    """The shared selection; the first call of every page.
-
-    A page that was opened without the router (an address typed by hand) is sent there.
-    """
-    if "weight_bits" not in st.session_state:
-        st.switch_page("app.py")
+    """The shared selection, as the sidebar has it."""
     state = st.session_state
     return Choice(state["weight_bits"], state["activation_bits"], state["seed"])
 

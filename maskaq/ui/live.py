@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -26,8 +27,19 @@ STAGES = {
 _POLL = 0.5  # seconds
 
 
+_KEY = "_slot"  # in the session
+# Runs under way, of all visitors of this server. A reloaded page finds its run here, and those
+# who ask for the same run share it.
+_RUNNING: dict[RunSpec, Job[Stored]] = {}
+_LOCK = threading.Lock()
+
+
 class Slot:
-    """One visitor's present or latest run."""
+    """One visitor's present or latest run.
+
+    It outlives a lost connection. A closed tab does not stop its run, which is short by the limits
+    of the page and whose result is stored.
+    """
 
     def __init__(self) -> None:
         self.job: Job[Stored] | None = None
@@ -37,23 +49,34 @@ class Slot:
         """Whether a run is under way or waits for its turn."""
         return self.job is not None and self.job.alive()
 
+    def join(self, spec: RunSpec) -> None:
+        """Watch the run of `spec` if it is under way and no other is being watched."""
+        with _LOCK:
+            job = _RUNNING.get(spec)
+            if not self.running and job is not None and job.alive():
+                self.job = job
+
     def run(self, spec: RunSpec) -> None:
-        """Start a run; nothing happens if one is under way."""
-        if not self.running:
-            self.job = Job(controls.title(spec), library.compute(spec))
+        """Start a run, or join it; nothing happens if one is being watched."""
+        self.join(spec)
+        if self.running:
+            return
+        with _LOCK:
+            for ended in [known for known, job in _RUNNING.items() if not job.alive()]:
+                del _RUNNING[ended]
+            self.job = _RUNNING[spec] = Job(controls.title(spec), library.compute(spec))
             self.job.start()
 
     def cancel(self) -> None:
-        """Stop the run after its present step."""
+        """Stop the run after its present step, for all who watch it."""
         if self.job is not None:
             self.job.cancel()
 
 
-# A closed tab must not keep the next visitor waiting: Streamlit releases its slot, which stops it.
-@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=Slot.cancel)
 def slot() -> Slot:
     """The visitor's slot, the same on all pages."""
-    return Slot()
+    found: Slot = st.session_state.setdefault(_KEY, Slot())
+    return found
 
 
 def watch(job: Job[Stored]) -> None:

@@ -1,0 +1,111 @@
+"""One table: sample sources x bit-widths, everything else as the method has it.
+
+    python benchmarks/sources.py --bits W4A4 W3A3 --source noise mimiq maskaq real
+    python benchmarks/sources.py --bits W8A8 W4A4 --model vit_tiny_patch16_224 \\
+        --weights FILE --data FOLDER --holdout 32
+
+Every run is stored under --out and skipped if it is there already, so a stopped table goes on.
+All runs of one table are judged on the same images: --holdout keeps those of `real` from all.
+With --examples the light parts of each run also go into the library, for the app to show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from maskaq.config import RunSpec, parse_bits
+from maskaq.methods import spec_of
+from maskaq.runs import store
+from maskaq.runs.api import execute
+from maskaq.runs.result import RunResult
+from maskaq.ui.library import EXAMPLES
+
+HEAD = "| bits | source | back-end | seed | P top-1 | Q top-1 [95 %] | agreement | n | seconds |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="scenes_vit")
+    parser.add_argument("--weights", default="")
+    parser.add_argument("--data", default="")
+    parser.add_argument("--method", default="maskaq")
+    parser.add_argument("--bits", nargs="+", default=["W4A4"])
+    parser.add_argument("--source", nargs="+", default=["noise", "mimiq", "maskaq", "real"])
+    parser.add_argument("--backend", nargs="+", help="default: the method's")
+    parser.add_argument("--seed", nargs="+", type=int, default=[0])
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--eval-images", type=int, default=0)
+    parser.add_argument("--holdout", type=int, default=0)
+    parser.add_argument("--examples", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("runs/sources"))
+    args = parser.parse_args()
+    print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|", flush=True)
+    for bits in args.bits:
+        for source in args.source:
+            for backend in args.backend or [spec_of(args.method).fit.backend]:
+                for seed in args.seed:
+                    spec = cell(args, bits, source, backend, seed)
+                    folder = args.out / f"{args.model}_{bits}_{source}_{backend}_{seed}"
+                    print(row(result_of(spec, folder)), flush=True)
+                    if args.examples:
+                        ship(folder)
+
+
+def cell(args: argparse.Namespace, bits: str, source: str, backend: str, seed: int) -> RunSpec:
+    """The spec of one cell of the table."""
+    base = spec_of(args.method, parse_bits(bits))
+    images = args.images or base.synthesis.images
+    steps = base.synthesis.steps if args.steps is None else args.steps
+    return replace(
+        base,
+        model=args.model,
+        weights=args.weights,
+        data=args.data,
+        seed=seed,
+        eval_images=args.eval_images,
+        holdout=args.holdout,
+        synthesis=replace(base.synthesis, source=source, images=images, steps=steps),
+        fit=replace(base.fit, backend=backend),
+    )
+
+
+def result_of(spec: RunSpec, folder: Path) -> RunResult:
+    """The stored result of this very spec, or a new run."""
+    if (folder / "result.json").is_file() and (stored := store.read(folder)).result.spec == spec:
+        return stored.result
+    finished = execute(spec)
+    store.save(finished, folder)
+    return finished.result
+
+
+def ship(folder: Path) -> None:
+    """Copy what the app draws of a run into the library."""
+    target = EXAMPLES / folder.name
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("result.json", "curves.parquet", "samples.png"):
+        shutil.copyfile(folder / name, target / name)
+
+
+def row(result: RunResult) -> str:
+    """One line of the table."""
+    spec, q = result.spec, result.q
+    cells = [
+        spec.quantization.name,
+        spec.synthesis.source,
+        spec.fit.backend,
+        str(spec.seed),
+        f"{result.fp.top1:.1%}",
+        f"{q.top1:.1%} [{q.top1_low:.1%}, {q.top1_high:.1%}]",
+        f"{result.agreement:.1%}",
+        str(result.evaluated),
+        f"{result.seconds['total']:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

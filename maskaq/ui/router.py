@@ -1,0 +1,42 @@
+"""From an address to a page with the shared sidebar.
+
+A server that finds a folder `pages/` starts in Streamlit's older mode, in which the file named by
+the address runs alone, and an address that names no file raises a dialog "Page not found" over the
+page; `st.navigation` ends this mode for all later visitors. So pages keep their files' names as
+addresses, and a page that finds itself alone calls the router, which then runs the page again.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from maskaq.ui import catalog, controls
+
+_ROUTED = "_routed"  # in the session: the router has run and is about to run the page
+
+
+def route() -> None:
+    """Draw navigation and sidebar, then run the page of the address."""
+    st.set_page_config(page_title="maskaq", page_icon=":material/blur_on:", layout="wide")
+    sections: dict[str, list[st.Page]] = {}
+    for spec in catalog.PAGES:
+        page = st.Page(
+            spec.file,
+            title=spec.title,
+            icon=spec.icon,
+            help=spec.help,
+            default=spec is catalog.PAGES[0],
+        )
+        sections.setdefault(spec.section, []).append(page)
+    chosen = st.navigation(sections)
+    controls.sidebar()
+    st.session_state[_ROUTED] = True
+    chosen.run()
+
+
+def enter() -> controls.Choice:
+    """The shared selection; the first call of every page."""
+    if not st.session_state.pop(_ROUTED, False):
+        route()
+        st.stop()
+    return controls.current()
