@@ -1,7 +1,7 @@
 """One table: sample sources x bit-widths, everything else as the method has it.
 
-    python benchmarks/sources.py --bits W4A4 W3A3 --source noise mimiq maskaq real
-    python benchmarks/sources.py --bits W8A8 W4A4 --model vit_tiny_patch16_224 \\
+    python -m benchmarks.sources --bits W4A4 W3A3 --source noise mimiq maskaq real
+    python -m benchmarks.sources --bits W8A8 W4A4 --model vit_tiny_patch16_224 \\
         --weights FILE --data FOLDER --holdout 32
 
 Every run is stored under --out and skipped if it is there already, so a stopped table goes on.

@@ -31,6 +31,8 @@ class LearnedStep(Quantizer):
         x, scale = x.float(), self.log_scale.exp()
         values = x.numel() / self.groups
         weight = float(1 / (values * self.form.qmax) ** 0.5)  # LSQ's gradient scale
+        if not torch.is_grad_enabled():
+            return learned_round(x, scale, self.zero_point, self.form.qmin, self.form.qmax)
         # d(log s) = ds / s: dividing by s^2 makes one SGD step on log s move s as LSQ would.
         scale = _scale_gradient(scale, weight / scale.detach().square())
         zero_point = _scale_gradient(self.zero_point, weight)
@@ -43,6 +45,10 @@ class LearnedStep(Quantizer):
 
 def learned_round(x: Tensor, scale: Tensor, zero_point: Tensor, qmin: int, qmax: int) -> Tensor:
     """Fake quantization with gradients to x, scale and zero point (rounding straight through)."""
+    if not torch.is_grad_enabled():  # the same arithmetic, in one buffer
+        zero_point = zero_point.round()
+        codes = (x / scale).add_(zero_point).clamp_(qmin, qmax).round_()
+        return codes.sub_(zero_point).mul_(scale)
     zero_point = _round_through(zero_point)
     codes = _round_through((x / scale + zero_point).clamp(qmin, qmax))
     return (codes - zero_point) * scale

@@ -139,10 +139,13 @@ class LogSqrt2(Quantizer):
 
     def _round(self, x: Tensor, delta: Tensor) -> Tensor:
         code = (x / delta).log2_().mul_(-2).round_().clamp_(min=0)
-        return torch.where(code < self.form.qmax, delta * torch.exp2(code / -2), 0.0)
+        beyond = code >= self.form.qmax
+        return code.mul_(-0.5).exp2_().mul_(delta).masked_fill_(beyond, 0)
 
     def quantize(self, x: Tensor) -> Tensor:
         x = x.float()
+        if not torch.is_grad_enabled():
+            return self._round(x, self.delta)
         inside = torch.minimum(x, self.delta)  # carries the gradient, which stops at the clip
         return inside + (self._round(x.detach(), self.delta) - inside).detach()
 

@@ -168,7 +168,7 @@ def test_report_measures_every_quantized_tensor(scenes_p: Loaded, images: Tensor
     quantized_rows = [row for row in rows if row.quantized]
     assert len(quantized_rows) == len(list(quantizers(q)))
     for row in quantized_rows:
-        assert 0 <= row.clipped < 0.2, row
+        assert 0 <= row.clipped < 0.5, row
         assert row.sqnr_db > 5, row
         assert row.low <= 0 < row.high, row
     by_name = {row.tensor: row for row in rows}
