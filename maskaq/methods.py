@@ -57,8 +57,6 @@ METHODS.register("maskaq")(
         "scenes_vit under 90 s, ViT-Tiny at 224 pixels some minutes, on 2 cores (measured)",
         SynthesisOptions(source="maskaq", images=32, steps=100, coefficients=_PAPER),
         FitOptions(backend="lsq-kd", epochs=30, lr=2e-4),
-        # What a step of 3 or 4 bits needs most, and what costs nothing at inference.
-        QuantOptions(softmax="log-sqrt2", layernorm="channel"),
     )
 )
 

@@ -32,7 +32,7 @@ if run is None:
     st.info("This copy of maskaq ships no stored result. The page Quantize makes one.")
     st.stop()
 if run.result.spec.quantization.name != choice.bits:
-    shipped = ", ".join(example.result.spec.quantization.name for example in stored)
+    shipped = ", ".join(dict.fromkeys(one.result.spec.quantization.name for one in stored))
     st.info(
         f"No result for {choice.bits} ships with maskaq (there is {shipped}). "
         "The page Quantize computes it."

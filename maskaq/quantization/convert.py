@@ -24,6 +24,9 @@ ROLES = {
     "head": "head",
     "head_dist": "head",
 }
+# Neighbouring levels of log-sqrt2 stay a factor sqrt(2) apart however many bits there are; with
+# more bits than these a uniform grid is finer where the softmax outputs are large.
+_MOST_LOG_BITS = 5
 IMAGE_BITS = 8  # photographs have 8 bits: quantizing them to as many loses nothing
 
 
@@ -32,7 +35,7 @@ class Scheme:
     """Which quantizer each operand gets, and the search that sets the ranges.
 
     search: name in `SEARCHES`. activations: name in `QUANTIZERS` for all activations but the
-    softmax outputs. softmax: the same for those. layernorm: `"tensor"` or `"channel"`.
+    softmax outputs. softmax: the same for those, up to 5 bits. layernorm: `"tensor"` or `"channel"`.
     """
 
     search: str = "mse"
@@ -42,10 +45,14 @@ class Scheme:
 
     def with_options(self, options: QuantOptions) -> Scheme:
         """The scheme with the user's explicit choices in place of its own."""
-        chosen = {"softmax": options.softmax, "layernorm": options.layernorm}
-        if chosen["softmax"] == "uniform":
-            chosen["softmax"] = self.activations
-        return replace(self, **{key: value for key, value in chosen.items() if value != "auto"})
+        softmax, layernorm = options.softmax, options.layernorm
+        if softmax == "auto":
+            few = options.activation_bits <= _MOST_LOG_BITS
+            softmax = self.softmax if few else self.activations
+        elif softmax == "uniform":
+            softmax = self.activations
+        layernorm = self.layernorm if layernorm == "auto" else layernorm
+        return replace(self, softmax=softmax, layernorm=layernorm)
 
 
 @dataclass(frozen=True)

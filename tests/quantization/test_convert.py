@@ -76,6 +76,14 @@ def test_explicit_formats_overrule_the_scheme(scenes_p: Loaded) -> None:
     assert found["blocks.0.attn.qkv.input_quantizer"].groups == 192
 
 
+@pytest.mark.parametrize("bits, logarithmic", [(3, True), (5, True), (6, False), (8, False)])
+def test_softmax_levels_are_logarithmic_only_with_few_bits(
+    scenes_p: Loaded, bits: int, logarithmic: bool
+) -> None:
+    found = dict(quantizers(convert(scenes_p.model, QuantOptions(8, bits), MSE)))
+    assert isinstance(found["blocks.0.attn.operands.softmax"], LogSqrt2) == logarithmic
+
+
 def test_with_eight_bits_q_is_close_to_p_and_with_fewer_it_is_not(
     scenes_p: Loaded, images: Tensor
 ) -> None:

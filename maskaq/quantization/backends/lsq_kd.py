@@ -3,6 +3,10 @@
 Q's weights, steps and zero points are trained to repeat P on the samples: distillation of the
 logits plus the masked similarity of the head outputs. Every few epochs the samples are drawn anew
 against the current Q.
+
+Paper and released code quantize everything uniformly, per tensor (`QuantOptions(softmax="uniform",
+layernorm="tensor")`, as method `maskaq-paper` has it). Left to itself this back-end takes log-sqrt2
+levels for the softmax outputs and one range per channel after LayerNorm, as `mse` does.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from maskaq.quantization.convert import Scheme
 from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
-LSQ = Scheme("mse", activations="lsq", softmax="lsq", layernorm="tensor")
+LSQ = Scheme("mse", activations="lsq", softmax="log-sqrt2", layernorm="channel")
 _STEP_RATE = 10.0  # steps are logarithms and move this much faster than weights under Adam
 
 
