@@ -1,0 +1,81 @@
+"""What a run found, as plain data: readable without torch, JSON in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from maskaq.config import RunSpec, from_dict
+from maskaq.errors import OptionError, RunError
+from maskaq.quantization.rows import TensorRow
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 and top-5 of one model, each with its 95 % interval (Wilson), all in 0..1."""
+
+    top1: float
+    top1_low: float
+    top1_high: float
+    top5: float
+    top5_low: float
+    top5_high: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One execution of a RunSpec.
+
+    fp, q: P and Q on the same `evaluated` images, the last state of Q. agreement: share of these
+    on which both name the same class, with its interval. seconds: per stage and `total`.
+    peak_memory_mb: of the whole process. samples: `count`, `recognised` (share P gives its own
+    label), `dropped`. tensors: the per-tensor report. created: UTC, ISO 8601.
+    """
+
+    spec: RunSpec
+    fp: Accuracy
+    q: Accuracy
+    agreement: float
+    agreement_low: float
+    agreement_high: float
+    evaluated: int
+    seconds: Mapping[str, float]
+    peak_memory_mb: float
+    device: str
+    versions: Mapping[str, str]
+    samples: Mapping[str, float]
+    created: str
+    tensors: tuple[TensorRow, ...] = field(default=(), repr=False)
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """The result as indented JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunResult:
+        """The inverse of `to_json`.
+
+        Raises:
+            RunError: damaged JSON, a newer schema, or contents that do not fit.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            if values["schema"] > SCHEMA:
+                raise RunError(
+                    f"the run has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
+                    "update maskaq."
+                )
+            values["spec"] = from_dict(values["spec"])
+            values["fp"], values["q"] = Accuracy(**values["fp"]), Accuracy(**values["q"])
+            values["tensors"] = tuple(TensorRow(**row) for row in values["tensors"])
+            return cls(**values)
+        except (json.JSONDecodeError, KeyError, TypeError, OptionError) as error:
+            raise RunError(
+                f"the run's result cannot be read ({type(error).__name__}: {error}); "
+                "repeat the run with the command in its folder, or delete the folder."
+            ) from error

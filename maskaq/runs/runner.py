@@ -1,0 +1,155 @@
+"""The run: RunSpec in, events out, the result last. The only place where all parts meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pandas as pd
+from torch import Tensor, nn
+
+from maskaq.config import RunSpec, SynthesisOptions
+from maskaq.evaluation.accuracy import Verdict, evaluate
+from maskaq.events import Event
+from maskaq.models.loading import load_model
+from maskaq.quantization.backends import BACKENDS, FitTask
+from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.convert import convert
+from maskaq.quantization.report import tensor_report
+from maskaq.quantization.rows import TensorRow
+from maskaq.runs import machine
+from maskaq.runs.data import load_data
+from maskaq.runs.result import Accuracy, RunResult
+from maskaq.runs.stopwatch import Stopwatch
+from maskaq.synthesis.batch import MakeQ
+from maskaq.synthesis.loop import Samples
+from maskaq.synthesis.sources import SOURCES
+
+_REPORTED = 16  # samples that go through Q for the per-tensor report
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """The end of a run: its result, the samples, one row per event with metrics, and Q."""
+
+    result: RunResult
+    samples: Samples
+    curves: pd.DataFrame
+    q: nn.Module
+
+
+def run(spec: RunSpec) -> Iterator[Event | Finished]:
+    """Do the run, event by event; the last item is `Finished`.
+
+    Raises:
+        MaskaqError: anything in the spec that cannot be done, as early as it can be known.
+    """
+    watch = Stopwatch()
+    work = _Run(spec)
+    yield watch.note(Event("load", 1, 1))
+    stages = {"synthesis": work.draw(), "fit": work.fit(), "evaluation": work.evaluate()}
+    for stage, events in stages.items():
+        for event in events:
+            yield watch.note(event)
+        watch.close(stage)
+    yield Finished(work.result(watch), work.samples, pd.DataFrame(watch.rows), work.q)
+
+
+class _Run:
+    """One run, stage by stage; each stage is an iterator of events and leaves its outcome here."""
+
+    samples: Samples
+    verdict: Verdict
+    tensors: list[TensorRow]
+
+    def __init__(self, spec: RunSpec) -> None:
+        machine.check_device(spec.device)
+        self.spec = spec
+        self.backend = BACKENDS[spec.fit.backend]
+        self.source = SOURCES[spec.synthesis.source]
+        self.precision = machine.working_precision(spec.precision, spec.device)
+        self.loaded = load_model(spec.model, spec.weights or None)
+        self.data = load_data(spec, self.loaded)
+        self.p = self.loaded.model.to(spec.device)
+        self.q = convert(self.p, spec.quantization, self.backend.scheme)
+
+    def draw(self) -> Iterator[Event]:
+        """First samples; alignment looks at a Q whose ranges come from the images so far."""
+
+        def make_q(images: Tensor) -> nn.Module:
+            q = convert(self.p, self.spec.quantization, self.backend.scheme)
+            set_ranges(q, images)
+            return q.requires_grad_(False)
+
+        return self._draw(self.spec.synthesis, make_q, None)
+
+    def redraw(self, q: nn.Module) -> Iterator[Event | Tensor]:
+        """A refresh: the samples go on from where they are, against the Q of now."""
+        options = replace(self.spec.synthesis, steps=self.spec.fit.refresh_steps)
+        yield from self._draw(options, lambda _: q, self.samples)
+        yield self._inputs(self.samples.images)
+
+    def _draw(
+        self, options: SynthesisOptions, make_q: MakeQ, start: Samples | None
+    ) -> Iterator[Event]:
+        items = self.source(
+            self.loaded,
+            options,
+            seed=self.spec.seed,
+            precision=self.precision,
+            device=self.spec.device,
+            make_q=make_q,
+            calibration=self.data.calibration,
+            start=start,
+        )
+        for item in items:
+            if isinstance(item, Samples):
+                self.samples = item
+            else:
+                yield item
+
+    def fit(self) -> Iterator[Event]:
+        """Fit Q to the samples, then take stock of its tensors."""
+        images = self._inputs(self.samples.images)
+        options, seed = self.spec.fit, self.spec.seed
+        task = FitTask(self.p, self.q, images, self.loaded.prefix, options, seed, self.redraw)
+        yield from self.backend.fit(task)
+        self.q.requires_grad_(False)
+        self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
+
+    def evaluate(self) -> Iterator[Event]:
+        """P and Q on the evaluation images, in float32."""
+        for item in evaluate(self.p, self.q, self.data.images, self.data.labels, self._inputs):
+            if isinstance(item, Verdict):
+                self.verdict = item
+            else:
+                yield item
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Normalised, on the device, from uint8 [B,3,S,S]."""
+        return self.loaded.normalise(images).to(self.spec.device)
+
+    def result(self, watch: Stopwatch) -> RunResult:
+        agreement = self.verdict.agreement
+        return RunResult(
+            spec=self.spec,
+            fp=_accuracy(self.verdict, 0),
+            q=_accuracy(self.verdict, 1),
+            agreement=agreement.value,
+            agreement_low=agreement.low,
+            agreement_high=agreement.high,
+            evaluated=agreement.n,
+            seconds=watch.seconds(),
+            peak_memory_mb=machine.peak_memory_mb(),
+            device=machine.describe(self.spec.device, self.precision),
+            versions=machine.versions(),
+            samples={"count": len(self.samples.images), "recognised": self.samples.recognised},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            tensors=tuple(self.tensors),
+        )
+
+
+def _accuracy(verdict: Verdict, model: int) -> Accuracy:
+    top1, top5 = verdict.top1[model], verdict.top5[model]
+    return Accuracy(top1.value, top1.low, top1.high, top5.value, top5.low, top5.high)

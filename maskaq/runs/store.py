@@ -1,0 +1,107 @@
+"""Runs on disk: one folder each, written under another name and renamed when it is complete.
+
+    result.json          spec, accuracies, seconds, per-tensor report
+    curves.parquet       one row per event with metrics
+    samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
+    samples.png          the first of them on one sheet
+    q.safetensors        Q's whole state; `load_q` rebuilds Q from it
+    command.txt          the command that repeats the run
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from maskaq.errors import RunError
+from maskaq.runs.command import command_of
+from maskaq.runs.result import RunResult
+
+if TYPE_CHECKING:
+    from maskaq.runs.runner import Finished
+
+_SHEET = 32  # images on the sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A run as it lies on disk, read without torch. sheet: path of `samples.png`."""
+
+    folder: Path
+    result: RunResult
+    curves: pd.DataFrame
+
+    @property
+    def sheet(self) -> Path:
+        return self.folder / "samples.png"
+
+
+def save(finished: Finished, folder: Path) -> None:
+    """Write a run; `folder` appears whole or not at all.
+
+    Raises:
+        RunError: the folder exists and holds something that is not a run, or cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    from maskaq.data.sheet import sheet
+    from maskaq.quantization.storage import save_q
+
+    folder = folder.resolve()
+    check_target(folder)
+    spec, samples = finished.result.spec, finished.samples
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            images = {"images": samples.images.contiguous(), "labels": samples.labels}
+            save_file(images, draft / "samples.safetensors")
+            sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
+            finished.curves.to_parquet(draft / "curves.parquet")
+            q, options = finished.q, spec.quantization
+            target = draft / "q.safetensors"
+            save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
+            (draft / "command.txt").write_text(command_of(spec) + "\n")
+            (draft / "result.json").write_text(finished.result.to_json() + "\n")
+            draft.chmod(0o755)  # mkdtemp makes it private
+            if folder.exists():  # an empty folder or an older run, as check_target has made sure
+                shutil.rmtree(folder)
+            os.replace(draft, folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error}); choose another --out.") from error
+
+
+def check_target(folder: Path) -> None:
+    """Refuse to write a run where something else lies; known before the work begins.
+
+    Raises:
+        RunError: a file, or a folder with contents but without `result.json`.
+    """
+    if folder.is_file():
+        raise RunError(f"{folder} is a file; a run needs a folder. Choose another --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "result.json").is_file():
+        raise RunError(f"{folder} holds something that is not a run; choose another --out.")
+
+
+def read(folder: Path) -> Stored:
+    """Read a run's result and curves.
+
+    Raises:
+        RunError: there is no run, or it is damaged.
+    """
+    try:
+        text = (folder / "result.json").read_text()
+        curves = pd.read_parquet(folder / "curves.parquet")
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{folder} holds no whole run ({error}); `python -m maskaq run --out DIR` writes one."
+        ) from error
+    return Stored(folder, RunResult.from_json(text), curves)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskaq.config import RunSpec
+from maskaq.errors import DataError, OptionError
+from maskaq.events import Event
+from maskaq.quantization.backends import BACKENDS
+from maskaq.runs.api import execute
+from maskaq.runs.machine import working_precision
+from maskaq.runs.runner import Finished, run
+from maskaq.synthesis.sources import SOURCES
+
+
+def test_result_holds_together(small_run: Finished, small_spec: RunSpec) -> None:
+    result = small_run.result
+    assert result.spec == small_spec
+    assert result.evaluated == 150
+    for model in (result.fp, result.q):
+        assert model.top1_low < model.top1 < model.top1_high
+        assert model.top5 >= model.top1
+    parts = {name: value for name, value in result.seconds.items() if name != "total"}
+    assert set(parts) == {"load", "synthesis", "fit", "evaluation"}
+    assert sum(parts.values()) == pytest.approx(result.seconds["total"], abs=0.01)
+    assert result.samples["count"] == len(small_run.samples.images) == 4
+    assert result.peak_memory_mb > 50
+
+
+def test_curves_have_every_active_term(small_run: Finished) -> None:
+    synthesis = small_run.curves[small_run.curves.stage == "synthesis"]
+    assert synthesis.step.tolist() == [1, 2, 3]
+    terms = {"one_hot", "tv", "inter_head", "entropy", "align", "mask_ratio"}
+    assert terms <= set(synthesis.columns)
+    assert synthesis.mask_ratio.iloc[0] == 0.5
+
+
+def test_the_same_spec_gives_the_same_result(small_run: Finished, small_spec: RunSpec) -> None:
+    again = execute(small_spec, progress=False)
+    assert torch.equal(again.samples.images, small_run.samples.images)
+    state, other = again.q.state_dict(), small_run.q.state_dict()
+    assert all(torch.equal(state[name], other[name]) for name in other)
+    assert again.result.q == small_run.result.q
+
+
+def test_another_seed_gives_other_samples(small_run: Finished, small_spec: RunSpec) -> None:
+    other = execute(replace(small_spec, seed=1), progress=False)
+    assert not torch.equal(other.samples.images, small_run.samples.images)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_every_source_works_with_every_back_end(
+    small_spec: RunSpec, source: str, backend: str
+) -> None:
+    fit = replace(small_spec.fit, backend=backend, epochs=2, refresh=1, refresh_steps=1)
+    made = replace(small_spec.synthesis, source=source, steps=2)
+    items = list(run(replace(small_spec, synthesis=made, fit=fit, eval_images=20)))
+    finished = items.pop()
+    assert isinstance(finished, Finished)
+    assert all(isinstance(item, Event) for item in items)
+    assert {item.stage for item in items} >= {"load", "fit", "evaluation"}
+    assert finished.result.evaluated == 20
+
+
+def test_real_images_are_never_judged_on(
+    small_spec: RunSpec, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = replace(small_spec.synthesis, source="real", images=6)
+    spec = replace(
+        small_spec,
+        model="vit_tiny_patch16_224",
+        weights=str(shared / "models" / "vit_tiny_patch16_224.safetensors"),
+        data=str(shared / "data" / "imagenet_sample"),
+        synthesis=made,
+        eval_images=10,
+    )
+    from maskaq.models.loading import load_model
+    from maskaq.runs.data import load_data
+
+    data = load_data(spec, load_model(spec.model, spec.weights))
+    used, _ = data.calibration(6)
+    assert len(used) == 6
+    assert len(data.images) == 10
+    judged = {image.numpy().tobytes() for image in data.images}
+    assert not judged & {image.numpy().tobytes() for image in used}
+
+
+def test_a_model_without_images_to_judge_on_asks_for_them(
+    small_spec: RunSpec, shared: Path
+) -> None:
+    weights = str(shared / "models" / "vit_tiny_patch16_224.safetensors")
+    spec = replace(small_spec, model="vit_tiny_patch16_224", weights=weights)
+    with pytest.raises(DataError, match="pass --data FOLDER"):
+        execute(spec, progress=False)
+
+
+def test_a_device_that_is_not_here_is_refused(small_spec: RunSpec) -> None:
+    with pytest.raises(OptionError, match="'cuda:7' is not here; this machine has cpu"):
+        execute(replace(small_spec, device="cuda:7"), progress=False)
+
+
+def test_precision_is_kept_unless_it_is_auto() -> None:
+    assert working_precision("float32", "cpu") == "float32"
+    assert working_precision("bfloat16", "cpu") == "bfloat16"
+    assert working_precision("auto", "mps") == "float32"
