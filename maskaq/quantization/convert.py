@@ -35,7 +35,8 @@ class Scheme:
     """Which quantizer each operand gets, and the search that sets the ranges.
 
     search: name in `SEARCHES`. activations: name in `QUANTIZERS` for all activations but the
-    softmax outputs. softmax: the same for those, up to 5 bits. layernorm: `"tensor"` or `"channel"`.
+    softmax outputs. softmax: the same for those, up to 5 bits. layernorm: `"tensor"` or
+    `"channel"`.
     """
 
     search: str = "mse"

@@ -34,7 +34,10 @@ SEARCHES: Registry[Search] = Registry("range search")
 def sample(x: Tensor, groups: int) -> Tensor:
     """Values [n,G] for a search: every k-th row of x [...,C], as columns or, for G = 1, as one."""
     rows = x.detach().float().reshape(-1, x.shape[-1])  # [rows,C]
-    rows = rows[:: max(1, rows.numel() // _LARGEST_SAMPLE)]  # [fewer,C]
+    every = max(1, rows.numel() // _LARGEST_SAMPLE)
+    if every > 1:  # outliers are rare, so that a share of the rows would miss them
+        extremes = torch.stack(rows.aminmax(dim=0))  # [2,C]
+        rows = torch.cat([rows[::every], extremes])  # [fewer,C]
     return rows if groups > 1 else rows.reshape(-1, 1)  # [n,G]
 
 

@@ -24,7 +24,11 @@ class Stopwatch:
         self.close(event.stage)
         if event.metrics:
             since = self._last - self._began
-            where: dict[str, Any] = {"stage": event.stage, "step": event.step, "seconds": round(since, 3)}
+            where: dict[str, Any] = {
+                "stage": event.stage,
+                "step": event.step,
+                "seconds": round(since, 3),
+            }
             self.rows.append(where | dict(event.metrics))
         return event
 

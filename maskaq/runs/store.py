@@ -1,11 +1,11 @@
 """Runs on disk: one folder each, written under another name and renamed when it is complete.
 
-    result.json          spec, accuracies, seconds, per-tensor report
-    curves.parquet       one row per event with metrics
-    samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
-    samples.png          the first of them on one sheet
-    q.safetensors        Q's whole state; `load_q` rebuilds Q from it
-    command.txt          the command that repeats the run
+result.json          spec, accuracies, seconds, per-tensor report
+curves.parquet       one row per event with metrics
+samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
+samples.png          the first of them on one sheet
+q.safetensors        Q's whole state; `load_q` rebuilds Q from it
+command.txt          the command that repeats the run
 """
 
 from __future__ import annotations

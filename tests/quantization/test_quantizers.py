@@ -114,6 +114,15 @@ def test_mse_is_the_best_of_all_the_shrunk_ranges() -> None:
     assert chosen == min(trials)
 
 
+def test_minmax_sees_the_one_outlier_among_millions() -> None:
+    x = values(9, 40_000, 32)
+    x[12_345, 6] = 1000.0
+    for groups in (1, 32):
+        quantizer = calibrated("uniform", 8, x, groups, search="minmax")
+        assert quantizer.limits()[1].max().item() == pytest.approx(1000, rel=0.01)
+        assert quantizer(x)[12_345, 6].item() == pytest.approx(1000, rel=0.01)
+
+
 def test_a_range_of_positive_values_starts_at_zero() -> None:
     quantizer = calibrated("uniform", 3, values(5, 100, 1, positive=True) + 1)
     assert isinstance(quantizer, Uniform)
