@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from maskaq.errors import NotCalibratedError
 from maskaq.quantization.formats import IntegerFormat
-from maskaq.quantization.ranges import SEARCHES, Search, sample
+from maskaq.quantization.ranges import SEARCHES, Search, minmax, sample
 from maskaq.registry import Registry
 
 
@@ -52,7 +52,7 @@ class Quantizer(nn.Module):
     def calibrate(self, x: Tensor) -> None:
         """Set the range from all values of x [...,C]."""
         with torch.no_grad():
-            self.set_range(sample(x, self.groups))
+            self.set_range(sample(x, self.groups, every_value=self.search is minmax))
             self.ready.fill_(True)
 
     @abstractmethod

@@ -16,7 +16,7 @@ from torch import Tensor
 from maskaq.quantization.formats import IntegerFormat
 from maskaq.registry import Registry
 
-_LARGEST_SAMPLE = 2**19  # values a search looks at; the extremes always come from all values
+_LARGEST_SAMPLE = 2**19  # values a search looks at
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,16 @@ Search = Callable[[Tensor, IntegerFormat], Affine]
 SEARCHES: Registry[Search] = Registry("range search")
 
 
-def sample(x: Tensor, groups: int) -> Tensor:
-    """Values [n,G] for a search: every k-th row of x [...,C], as columns or, for G = 1, as one."""
+def sample(x: Tensor, groups: int, *, every_value: bool = False) -> Tensor:
+    """Values [n,G] for a search, from x [...,C]: as columns or, for G = 1, as one.
+
+    Every k-th row of a large tensor, unless `every_value`. A rare outlier mostly falls through;
+    with 4 bits that is for the better, as squared error would spend most levels on it (ViT-Tiny,
+    16 photographs: 24 % of 484 right without, 8 % with the outliers of one GELU output).
+    """
     rows = x.detach().float().reshape(-1, x.shape[-1])  # [rows,C]
-    every = max(1, rows.numel() // _LARGEST_SAMPLE)
-    if every > 1:  # outliers are rare, so that a share of the rows would miss them
-        extremes = torch.stack(rows.aminmax(dim=0))  # [2,C]
-        rows = torch.cat([rows[::every], extremes])  # [fewer,C]
+    if not every_value:
+        rows = rows[:: max(1, rows.numel() // _LARGEST_SAMPLE)]  # [fewer,C]
     return rows if groups > 1 else rows.reshape(-1, 1)  # [n,G]
 
 
