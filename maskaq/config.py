@@ -89,15 +89,17 @@ class SynthesisOptions:
 class QuantOptions:
     """Number formats of Q.
 
-    first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax: grid of the
-    softmax outputs; layernorm: granularity of what LayerNorm feeds (`qkv` and `fc1`), where
-    `"channel"` can be folded into the LayerNorm (RepQ-ViT); `"auto"` is the back-end's own choice.
+    first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax, gelu: grid of the
+    softmax and of the GELU outputs; layernorm: granularity of what LayerNorm feeds (`qkv` and
+    `fc1`), where `"channel"` can be folded into the LayerNorm (RepQ-ViT); `"auto"` is the
+    back-end's own choice.
     """
 
     weight_bits: int = 4
     activation_bits: int = 4
     first_last: str = "8"
     softmax: str = "auto"
+    gelu: str = "auto"
     layernorm: str = "auto"
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ class QuantOptions:
         _need(self.activation_bits in BITS, "activation bits", self.activation_bits, "2 to 8")
         _choice("first/last layers", self.first_last, ("8", "target"))
         _choice("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
+        _choice("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
         _choice("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
 
     @property

@@ -56,7 +56,7 @@ METHODS.register("maskaq")(
         "MaskAQ's terms on `natural` images, then its distillation: made for 2 cores",
         "measured on 2 cores: scenes_vit 74 s, ViT-Tiny at 224 pixels with 16 images 235 s",
         SynthesisOptions(source="maskaq", images=32, steps=100, coefficients=_PAPER),
-        FitOptions(backend="lsq-kd", epochs=30, lr=2e-4),
+        FitOptions(backend="lsq-kd", epochs=30, lr=5e-5),
     )
 )
 

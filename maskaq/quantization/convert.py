@@ -34,14 +34,16 @@ IMAGE_BITS = 8  # photographs have 8 bits: quantizing them to as many loses noth
 class Scheme:
     """Which quantizer each operand gets, and the search that sets the ranges.
 
-    search: name in `SEARCHES`. activations: name in `QUANTIZERS` for all activations but the
-    softmax outputs. softmax: the same for those, up to 5 bits. layernorm: `"tensor"` or
-    `"channel"`.
+    weights, search: names in `SEARCHES` for weights and activations. activations: name in
+    `QUANTIZERS` for all activations but the softmax and GELU outputs. softmax: the same for those,
+    up to 5 bits. gelu: likewise, at any bits. layernorm: `"tensor"` or `"channel"`.
     """
 
+    weights: str = "mse"
     search: str = "mse"
     activations: str = "uniform"
     softmax: str = "log-sqrt2"
+    gelu: str = "uniform"
     layernorm: str = "channel"
 
     def with_options(self, options: QuantOptions) -> Scheme:
@@ -53,7 +55,10 @@ class Scheme:
         elif softmax == "uniform":
             softmax = self.activations
         layernorm = self.layernorm if layernorm == "auto" else layernorm
-        return replace(self, softmax=softmax, layernorm=layernorm)
+        gelu = self.gelu if options.gelu == "auto" else options.gelu
+        if gelu == "uniform":
+            gelu = self.activations
+        return replace(self, softmax=softmax, gelu=gelu, layernorm=layernorm)
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,14 @@ class _Factory:
 
     def weight(self, layer: nn.Linear | nn.Conv2d, role: str) -> PerRow:
         bits = self._bits(role, self.options.weight_bits)
-        return PerRow(bits, layer.weight.shape[0], self.scheme.search)
+        return PerRow(bits, layer.weight.shape[0], self.scheme.weights)
 
     def activation(self, role: str, channels: int = 1) -> Quantizer:
         kind, groups = self.scheme.activations, 1
         if role == "softmax":
             kind = self.scheme.softmax
+        if role == "gelu":
+            kind = self.scheme.gelu
         if role == "layernorm" and self.scheme.layernorm == "channel":
             groups = channels
         if role == "image":

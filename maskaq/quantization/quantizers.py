@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from maskaq.errors import NotCalibratedError
 from maskaq.quantization.formats import IntegerFormat
 from maskaq.quantization.ranges import SEARCHES, Search, minmax, sample
 from maskaq.registry import Registry
+
+_LOG_SAMPLE = 2**16  # values that the two-dimensional search of AdaptiveLog looks at
 
 
 class Quantizer(nn.Module):
@@ -151,6 +153,57 @@ class LogSqrt2(Quantizer):
 
     def limits(self) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(self.delta), self.delta
+
+
+@QUANTIZERS.register("adaptive-log")
+class AdaptiveLog(Quantizer):
+    """Levels delta * 2^(-t code) - shift for GELU outputs, after AdaLog (Wu et al., ECCV 2024).
+
+    GELU is never below -shift, so that shifted values have a logarithm; the last code stands for 0
+    of them. Many outputs are small and a few very large (207 in ViT-Tiny, where the 99.9th
+    percentile is 4): a uniform grid serves one or the other. `search` is not used: delta is one of
+    19 shrunk maxima and t one of 12 steps, the pair with the least squared error.
+    """
+
+    SHIFT: ClassVar[float] = 0.17  # min GELU is -0.16997
+    OCTAVES: ClassVar[tuple[float, float]] = (2.4, 16.0)  # spanned by the codes, least and most
+    delta: Tensor
+    step: Tensor
+
+    def __init__(self, bits: int, groups: int, search: str) -> None:
+        super().__init__(bits, groups, search)
+        self.register_buffer("delta", torch.ones(groups))
+        self.register_buffer("step", torch.full((groups,), 0.5))
+
+    def set_range(self, x: Tensor) -> None:
+        x = x[:: max(1, len(x) // _LOG_SAMPLE)]  # [fewer,G]
+        largest = (x.amax(0) + self.SHIFT).clamp(min=torch.finfo(torch.float32).tiny)  # [G]
+        steps = torch.linspace(*self.OCTAVES, 12, device=x.device) / len(self.form.codes)
+        least = torch.full_like(largest, torch.inf)
+        for delta in torch.linspace(1, 0.1, 19, device=x.device)[:, None] * largest:  # [G]
+            for step in steps:
+                error = (self._round(x, delta, step) - x).square_().mean(0)  # [G]
+                better = error < least
+                least = torch.where(better, error, least)
+                self.delta.copy_(torch.where(better, delta, self.delta))
+                self.step.copy_(torch.where(better, step, self.step))
+
+    def _round(self, x: Tensor, delta: Tensor, step: Tensor) -> Tensor:
+        # Rounding noise below -shift has no logarithm; clamped, it takes the last code.
+        shifted = x.add(self.SHIFT).clamp_(min=1e-9)
+        code = shifted.div_(delta).log2_().div_(-step).round_().clamp_(min=0)
+        beyond = code >= self.form.qmax
+        return code.mul_(-step).exp2_().mul_(delta).masked_fill_(beyond, 0).sub_(self.SHIFT)
+
+    def quantize(self, x: Tensor) -> Tensor:
+        x = x.float()
+        if not torch.is_grad_enabled():
+            return self._round(x, self.delta, self.step)
+        inside = x.clamp(max=self.delta - self.SHIFT)  # the gradient stops at the clip
+        return inside + (self._round(x.detach(), self.delta, self.step) - inside).detach()
+
+    def limits(self) -> tuple[Tensor, Tensor]:
+        return torch.full_like(self.delta, -self.SHIFT), self.delta - self.SHIFT
 
 
 def _round(x: Tensor, scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Tensor:

@@ -29,7 +29,7 @@ from maskaq.quantization.convert import Scheme
 from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
-LSQ = Scheme("mse", activations="lsq", softmax="log-sqrt2", layernorm="channel")
+LSQ = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
 _STEP_RATE = 10.0  # steps are logarithms and move this much faster than weights under Adam
 
 

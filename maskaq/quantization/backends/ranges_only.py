@@ -17,13 +17,15 @@ from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.quantizers import calibrating
 
-MINMAX = Scheme("minmax", activations="uniform", softmax="uniform", layernorm="tensor")
-MSE = Scheme("mse", activations="uniform", softmax="log-sqrt2", layernorm="channel")
+MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
+MSE = Scheme(search="mse")
+TAILS = Scheme(search="l4", gelu="adaptive-log")
 # Ranges do not get better beyond this many images, but the pass gets slower and larger.
 MOST_IMAGES = 256
 
 
 @add_backend("minmax", MINMAX, "the range that clips nothing; one pass")
+@add_backend("tails", TAILS, "`mse` with ranges that clip less and an adaptive log GELU; one pass")
 @add_backend("mse", MSE, "ranges of least squared error, log-sqrt2 softmax; one pass")
 def fit_ranges(task: FitTask) -> Iterator[Event]:
     """Calibrate Q on the samples; one event at the end."""
