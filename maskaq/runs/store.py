@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,22 +55,55 @@ def save(finished: Finished, folder: Path) -> None:
     from maskaq.data.sheet import sheet
     from maskaq.quantization.storage import save_q
 
+    spec, samples = finished.result.spec, finished.samples
+    with _whole(folder) as draft:
+        images = {"images": samples.images.contiguous(), "labels": samples.labels}
+        save_file(images, draft / "samples.safetensors")
+        sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
+        finished.curves.to_parquet(draft / "curves.parquet")
+        q, options = finished.q, spec.quantization
+        target = draft / "q.safetensors"
+        save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
+        (draft / "command.txt").write_text(command_of(spec) + "\n")
+        (draft / "result.json").write_text(finished.result.to_json() + "\n")
+
+
+def files(finished: Finished) -> dict[str, bytes]:
+    """What `save` writes, by file name: to be sent to another process and written there.
+
+    Raises:
+        RunError: no temporary folder can be written.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "run"
+        save(finished, folder)
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def write(contents: Mapping[str, bytes], folder: Path) -> None:
+    """Write a run from its `files`, without torch; `folder` appears whole or not at all.
+
+    Raises:
+        RunError: as `save`, or a name that is more than the name of a file.
+    """
+    for name in contents:
+        if Path(name).name != name:
+            raise RunError(f"{name!r} is no name of a file of a run.")
+    with _whole(folder) as draft:
+        for name, data in contents.items():
+            (draft / name).write_bytes(data)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder to write a run to; it becomes `folder` if nothing goes wrong, else it goes."""
     folder = folder.resolve()
     check_target(folder)
-    spec, samples = finished.result.spec, finished.samples
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            images = {"images": samples.images.contiguous(), "labels": samples.labels}
-            save_file(images, draft / "samples.safetensors")
-            sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
-            finished.curves.to_parquet(draft / "curves.parquet")
-            q, options = finished.q, spec.quantization
-            target = draft / "q.safetensors"
-            save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
-            (draft / "command.txt").write_text(command_of(spec) + "\n")
-            (draft / "result.json").write_text(finished.result.to_json() + "\n")
+            yield draft
             draft.chmod(0o755)  # mkdtemp makes it private
             if folder.exists():  # an empty folder or an older run, as check_target has made sure
                 shutil.rmtree(folder)

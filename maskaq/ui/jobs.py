@@ -10,38 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from maskaq.events import Event
+from maskaq.runs.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+__all__ = ["Job", "Progress"]
 
 R = TypeVar("R")
 
 _TURN = threading.Lock()
 _LOOK = 0.1  # seconds between two looks at the stop sign while waiting for the turn
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: steps done of one stage, and the seconds that they took."""
-
-    stage: str = ""
-    step: int = 0
-    total: int = 0
-    seconds: float = 0.0
-
-    @property
-    def share(self) -> float:
-        """Share of the stage that is done, 0..1."""
-        return min(self.step / self.total, 1.0) if self.total else 0.0
-
-    @property
-    def left(self) -> float | None:
-        """Seconds to the end of the stage at its pace so far; None before its first step."""
-        return self.seconds / self.step * (self.total - self.step) if self.step else None
 
 
 class Job(Generic[R]):

@@ -1,84 +1,76 @@
-"""Stored runs: the examples that ship with the library, and what was computed here before.
+"""Stored runs: the examples that ship with the library, and what was computed here.
 
-Reads files only; torch is not imported, so a page can draw a stored run at once.
+Reads files only; torch is not imported, so a page can draw a stored run at once. Where a run of
+the app is kept is decided by its settings alone, so a copied link finds what was computed before.
+Lists, though, show a visitor the runs of that visitor only.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskaq.config import RunSpec, to_json
+from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.runs import store
+from maskaq.runs.places import app_folder, folder_of, runs_folder
+from maskaq.runs.store import Stored
+from maskaq.ui import live
 
 if TYPE_CHECKING:
-    from maskaq.events import Event
-    from maskaq.runs.store import Stored
+    from maskaq.ui.controls import Choice
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+_KEPT = 256  # runs in memory; each takes about 100 kB
 
 
-def runs_folder() -> Path:
-    """Where the app keeps what it computed: `$MASKAQ_RUNS`, or `runs` beside where it started."""
-    return Path(os.environ.get("MASKAQ_RUNS", "runs"))
+def readonly() -> bool:
+    """Whether this server only shows what is stored: `MASKAQ_READONLY=1`."""
+    return os.environ.get("MASKAQ_READONLY", "") not in ("", "0")
 
 
-def folder_of(spec: RunSpec) -> Path:
-    """The folder of one run, named by a hash of all its settings."""
-    name = hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
-    return runs_folder() / name
-
-
-def examples() -> list[Stored]:
+def presets() -> list[Stored]:
     """The runs that ship with the library, in order of their folders' names."""
-    from maskaq.runs import store
-
-    return [store.read(path.parent) for path in sorted(EXAMPLES.glob("*/result.json"))]
+    return _read_all(EXAMPLES)
 
 
-def closest(stored: list[Stored], bits: str) -> Stored | None:
-    """The stored run with these bits, else the first one, else None."""
-    same = [run for run in stored if run.result.spec.quantization.name == bits]
-    return next(iter(same or stored), None)
+def shipped(run: Stored) -> bool:
+    """Whether a run came with the library."""
+    return EXAMPLES in run.folder.parents
 
 
-def find(spec: RunSpec) -> Stored | None:
-    """What is known of a run: computed here before, or shipped; None if neither."""
-    from maskaq.runs import store
+def find(spec: RunSpec, owner: str = "") -> Stored | None:
+    """What is known of a run: computed here before, or shipped; None if neither.
 
-    folder = folder_of(spec)
-    if (folder / "result.json").exists():
-        return store.read(folder)
-    return next((run for run in examples() if run.result.spec == spec), None)
-
-
-def compute(spec: RunSpec) -> Iterator[Event | Stored]:
-    """Run, store and read back: a live result reaches the page the way a stored one does.
-
-    Raises:
-        RunError: the folder for the result cannot be written; known before the work begins.
+    A run on somebody's own files is found by its owner alone.
     """
-    place = runs_folder()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=place).close()
-    except OSError as error:
-        raise RunError(
-            f"{place} cannot be written ({error.strerror}); set MASKAQ_RUNS to a folder that can."
-        ) from error
+    folder = folder_of(spec)
+    if (spec.weights or spec.data) and folder.resolve() not in _finished(owner):
+        return None
+    if found := _try(folder):
+        return found
+    return next((run for run in presets() if run.result.spec == spec), None)
 
-    from maskaq.runs import runner, store
 
-    for item in runner.run(spec):
-        if isinstance(item, runner.Finished):
-            store.save(item, folder_of(spec))
-            yield store.read(folder_of(spec))
-        else:
-            yield item
+def listed(owner: str) -> list[Stored]:
+    """What a visitor may choose from: shipped runs, the own ones, those of the command line."""
+    mine = [run for folder in _finished(owner) if (run := _try(folder))]
+    return [*presets(), *mine, *_read_all(runs_folder())]
+
+
+def closest(choice: Choice, source: str = "maskaq") -> Stored | None:
+    """The shipped run of this source that comes nearest to the chosen bits; None without any."""
+
+    def distance(run: Stored) -> tuple[bool, int, int]:
+        spec = run.result.spec
+        bits = spec.quantization
+        apart = abs(bits.weight_bits - choice.weight_bits)
+        apart += abs(bits.activation_bits - choice.activation_bits)
+        return spec.synthesis.source != source, apart, bits.weight_bits
+
+    return min(presets(), key=distance, default=None)
 
 
 def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
@@ -95,3 +87,47 @@ def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
             seconds = run.result.seconds
             return float(seconds["total"] + (work - 1) * seconds["synthesis"])
     return None
+
+
+def read(folder: Path) -> Stored:
+    """Read a run, or take it from memory if its files are still the same.
+
+    Raises:
+        RunError: there is no run, or it is damaged.
+    """
+    try:
+        changed = (folder / "result.json").stat().st_mtime_ns
+    except OSError as error:
+        raise RunError(
+            f"{folder} holds no run; `python -m maskaq run --out DIR` writes one."
+        ) from error
+    return _read(folder, changed)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(folder: Path, changed: int) -> Stored:
+    return store.read(folder)
+
+
+def _try(folder: Path) -> Stored | None:
+    """A run; None without one, or with a damaged one, which must not take the page with it."""
+    try:
+        return read(folder)
+    except RunError:
+        return None
+
+
+def _read_all(folder: Path) -> list[Stored]:
+    """The runs that lie in a folder, but not deeper."""
+    places = sorted(path.parent for path in folder.glob("*/result.json"))
+    return [run for place in places if (run := _try(place))]
+
+
+def _finished(owner: str) -> list[Path]:
+    """Folders of the finished runs of one visitor, oldest first, each once."""
+    folders = [
+        Path(record.folder).resolve()
+        for record in live.records(owner)
+        if record.state == "finished" and record.folder
+    ]
+    return list(dict.fromkeys(folders))
