@@ -1,0 +1,113 @@
+"""Masks and their overlap with the true foreground, in numpy alone.
+
+Pages call these while a slider moves, in a process that never loads torch. `mask_of` is the twin of
+`maskaq.regions.mask.informative_mask`, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskaq.errors import OptionError
+
+__all__ = ["Overlap", "foreground_patches", "inside_outside", "mask_of", "overlap", "patch_count"]
+
+
+class Overlap(NamedTuple):
+    """How a mask agrees with the truth, shares in 0..1 and the patches they count.
+
+    precision: hits / chosen. recall: hits / true. iou: hits / patches in either of the two.
+    """
+
+    precision: float
+    recall: float
+    iou: float
+    hits: int
+    chosen: int
+    true: int
+    either: int
+
+
+def patch_count(n: int, ratio: float) -> int:
+    """Patches in a mask of that ratio, at least one.
+
+    >>> patch_count(196, 0.1)
+    19
+
+    Raises:
+        OptionError: no patch, or a ratio outside 0..1.
+    """
+    if n < 1 or not 0 < ratio <= 1:
+        raise OptionError(f"mask of {ratio!r} of {n!r} patches; allowed: above 0 up to 1, of 1 up.")
+    return max(1, int(n * ratio))
+
+
+def mask_of(alpha: NDArray[np.floating], ratio: float) -> NDArray[np.bool_]:
+    """The patches of largest attention (MaskAQ Eq. 11): [...,N] to bool [...,N].
+
+    Of patches with equal attention the first ones are taken, so that the mask is always the same.
+
+    >>> mask_of(np.array([0.1, 0.4, 0.2, 0.3]), 0.5).tolist()
+    [False, True, False, True]
+    """
+    count = patch_count(alpha.shape[-1], ratio)
+    order = np.argsort(-alpha, axis=-1, kind="stable")  # [...,N]
+    mask = np.zeros(alpha.shape, dtype=bool)
+    np.put_along_axis(mask, order[..., :count], True, axis=-1)
+    return mask
+
+
+def overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Overlap:
+    """Compare a mask with the truth, [N] each. A share of nothing is 0.
+
+    >>> overlap(np.array([True, True, False]), np.array([True, False, True])).iou
+    0.3333333333333333
+    """
+    hits, either = int((mask & truth).sum()), int((mask | truth).sum())
+    chosen, true = int(mask.sum()), int(truth.sum())
+    return Overlap(
+        hits / max(1, chosen),
+        hits / max(1, true),
+        hits / max(1, either),
+        hits,
+        chosen,
+        true,
+        either,
+    )
+
+
+def foreground_patches(foreground: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Patches at least half of whose pixels are foreground: [...,S,S] to [...,N], row by row.
+
+    Raises:
+        OptionError: the grid does not divide the picture.
+    """
+    *front, height, width = foreground.shape
+    rows, columns = grid
+    if height % rows or width % columns:
+        raise OptionError(
+            f"a grid of {rows} x {columns} patches; a picture of {height} x {width} pixels needs "
+            "one that divides it."
+        )
+    cut = foreground.reshape(*front, rows, height // rows, columns, width // columns)
+    share: NDArray[np.floating] = cut.mean(axis=(-3, -1))  # [...,rows,columns]
+    return (share >= 0.5).reshape(*front, rows * columns)
+
+
+def inside_outside(
+    p: NDArray[np.floating], q: NDArray[np.floating], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Mean |P - Q| over the patches in the mask and over the others, per image: [...,N] to [...].
+
+    NaN where one of the two has no patch.
+    """
+    apart = np.abs(np.asarray(p, np.float64) - q)  # [...,N]
+    means = []
+    for part in (mask, ~mask):
+        count = part.sum(-1)  # [...]
+        total = np.where(part, apart, 0).sum(-1)
+        means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return means[0], means[1]
