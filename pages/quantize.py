@@ -4,10 +4,10 @@ import streamlit as st
 
 from maskaq.errors import MaskaqError
 from maskaq.methods import spec_of
-from maskaq.ui import controls, library, live, results, router
+from maskaq.names import BACKEND_NAMES, DRAWING, SOURCE_NAMES
+from maskaq.ui import address, controls, live, results, router, show
 
 choice = router.enter()
-slot = live.slot()
 
 st.title("Quantize")
 st.markdown(
@@ -16,47 +16,48 @@ st.markdown(
     "in the sidebar."
 )
 
-with st.spinner("Loading PyTorch. This happens once after each start.", show_time=True):
-    from maskaq.quantization.backends import BACKENDS
-    from maskaq.synthesis.sources import SOURCES
-
+show.demo()
 preset = spec_of("maskaq")
 made = preset.synthesis
+address.declare(
+    source=address.one_of(SOURCE_NAMES, made.source),
+    backend=address.one_of(BACKEND_NAMES, preset.fit.backend),
+    mask_start=address.stepped(*controls.RATIO, max(made.mask_ratio)),
+    images=address.whole(*controls.LIMITS["images"], made.images),
+    steps=address.whole(*controls.LIMITS["steps"], made.steps),
+)
 
 left, middle, right = st.columns(3)
 source = left.selectbox(
     "Source of the pictures",
-    list(SOURCES),
-    list(SOURCES).index(made.source),
+    list(SOURCE_NAMES),
+    list(SOURCE_NAMES).index(made.source),
     key="source",
     bind="query-params",
-    help="\n\n".join(f"{name}: {made_by.__doc__}" for name, made_by in SOURCES.items()),
+    help="\n\n".join(f"{name}: {line}" for name, line in SOURCE_NAMES.items()),
 )
 backend = middle.selectbox(
     "Back-end",
-    list(BACKENDS),
-    list(BACKENDS).index(preset.fit.backend),
+    list(BACKEND_NAMES),
+    list(BACKEND_NAMES).index(preset.fit.backend),
     key="backend",
     bind="query-params",
-    help="\n\n".join(f"{name}: {backend.description}" for name, backend in BACKENDS.items()),
+    help="\n\n".join(f"{name}: {line}" for name, line in BACKEND_NAMES.items()),
 )
-mask_ratio = right.slider(
-    "Informative share of the patches",
-    0.05,
-    1.0,
-    tuple(sorted(made.mask_ratio)),
-    0.05,
-    key="mask_ratio",
+mask_start = right.slider(
+    "Mask ratio at the begin",
+    *controls.RATIO[:2],
+    max(made.mask_ratio),
+    controls.RATIO[2],
+    key="mask_start",
     bind="query-params",
     disabled=source != "maskaq",
-    help="Used by the source maskaq. It begins with the larger share and narrows down to the "
-    "smaller one.",
+    help="Used by the source maskaq. It narrows down to the ratio in the sidebar.",
 )
 images = left.slider(
     "Number of pictures",
     *controls.LIMITS["images"],
     made.images,
-    4,
     key="images",
     bind="query-params",
 )
@@ -64,10 +65,9 @@ steps = middle.slider(
     "Steps of drawing",
     *controls.LIMITS["steps"],
     made.steps,
-    10,
     key="steps",
     bind="query-params",
-    disabled=source in ("noise", "real"),
+    disabled=source not in DRAWING,
     help="Used by the sources that draw: how often every picture is improved.",
 )
 
@@ -78,30 +78,15 @@ try:
         backend=backend,
         images=images,
         steps=steps,
-        mask_ratio=mask_ratio,
+        mask_start=mask_start,
     )
 except MaskaqError as error:
     st.error(str(error))
     st.stop()
 
-slot.join(spec)
-seconds = library.seconds_for(spec, library.examples())
-if seconds is not None:
-    st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
-run_button, cancel_button, _ = st.columns([1, 1, 4])
-if run_button.button("Run", type="primary", disabled=slot.running, width="stretch"):
-    slot.run(spec)
-    st.rerun()
-cancel_button.button("Cancel", on_click=slot.cancel, disabled=not slot.running, width="stretch")
-
-if slot.job is not None:
-    live.watch(slot.job)
-shown = library.find(spec)
-if shown is None and slot.job is not None and slot.job.result is not None:
-    shown = slot.job.result
-    st.warning("You changed the settings since. Below is the latest run, not these settings.")
+shown = live.panel(spec)
 if shown is None:
-    if not slot.running:
+    if not live.busy():
         st.info(f"Not computed yet: {controls.title(spec)}. Press Run.")
     st.stop()
 

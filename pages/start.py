@@ -26,8 +26,8 @@ st.page_link(
 )
 
 st.header("What it costs in accuracy")
-stored = library.examples()
-run = library.closest(stored, choice.bits)
+stored = library.presets()
+run = library.closest(choice)
 if run is None:
     st.info("This copy of maskaq ships no stored result. The page Quantize makes one.")
     st.stop()

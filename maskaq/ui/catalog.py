@@ -18,18 +18,79 @@ class PageSpec(NamedTuple):
     help: str
 
 
+UNDERSTAND, TRY, JUDGE = "Understand", "Try it", "Judge"
+
 START = PageSpec(
-    file="pages/start.py",
-    section="Understand",
-    title="Start",
-    icon=":material/home:",
-    help="What maskaq does, with a stored result",
+    "pages/start.py",
+    UNDERSTAND,
+    "Start",
+    ":material/home:",
+    "The whole story on one page, with a stored result",
+)
+SANDBOX = PageSpec(
+    "pages/sandbox.py",
+    UNDERSTAND,
+    "Quantizer sandbox",
+    ":material/stairs:",
+    "What rounding to a few bits does to numbers, without any model",
+)
+ATTENTION = PageSpec(
+    "pages/attention.py",
+    UNDERSTAND,
+    "Attention",
+    ":material/visibility:",
+    "Where the model looks, and which patches count as informative",
+)
+SIMILARITY = PageSpec(
+    "pages/similarity.py",
+    UNDERSTAND,
+    "Similarity",
+    ":material/grid_on:",
+    "How alike the patches of an image are, and how that is measured",
+)
+SYNTHESIS = PageSpec(
+    "pages/synthesis.py",
+    TRY,
+    "Synthesis",
+    ":material/brush:",
+    "Let the model draw the images that replace its training data",
 )
 QUANTIZE = PageSpec(
-    file="pages/quantize.py",
-    section="Try it",
-    title="Quantize",
-    icon=":material/compress:",
-    help="Round a model to a few bits without its training data",
+    "pages/quantize.py",
+    TRY,
+    "Quantize",
+    ":material/compress:",
+    "Round a model to a few bits without its training data",
 )
-PAGES = (START, QUANTIZE)  # the first one is shown at the bare address
+ABLATION = PageSpec(
+    "pages/ablation.py",
+    TRY,
+    "Ablation",
+    ":material/tune:",
+    "Change two settings at a time and see which one matters",
+)
+COMPARE = PageSpec(
+    "pages/compare.py",
+    JUDGE,
+    "Compare",
+    ":material/balance:",
+    "Runs side by side, and what the papers published",
+)
+REPORT = PageSpec(
+    "pages/report.py",
+    JUDGE,
+    "Report",
+    ":material/description:",
+    "Take a run with you: one file that opens without a network",
+)
+PAGES = (  # the first one is shown at the bare address
+    START,
+    SANDBOX,
+    ATTENTION,
+    SIMILARITY,
+    SYNTHESIS,
+    QUANTIZE,
+    ABLATION,
+    COMPARE,
+    REPORT,
+)

@@ -1,19 +1,22 @@
-"""A run as the visitor sees it: one at a time, polled while it works, with a way to stop it."""
+"""A run as its visitor sees it: started, polled while it works, stopped, and its result at the end.
+
+The work happens in processes of their own (`maskaq.runs.cluster`). Nothing here waits for it.
+"""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+import importlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
 from maskaq.config import RunSpec
 from maskaq.data.sheet import sheet
-from maskaq.errors import MaskaqError
+from maskaq.errors import MaskaqError, RunError
 from maskaq.figures import curves
-from maskaq.ui import controls, library
-from maskaq.ui.jobs import Job, Progress
+from maskaq.ui import catalog, controls, library, session
 
 if TYPE_CHECKING:
     from maskaq.runs.store import Stored
@@ -24,111 +27,159 @@ STAGES = {
     "fit": "Fitting Q to them",
     "evaluation": "Comparing Q with P",
 }
-_POLL = 0.5  # seconds
+UNDER_WAY = ("queued", "running")
+PAGE = "_page"  # in the session: file of the page that is shown
+_STARTED_ON = "_started_on"  # file of the page on which the latest run was started
+_POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
 
-_KEY = "_slot"  # in the session
-# Runs under way, of all visitors of this server. A reloaded page finds its run here, and those
-# who ask for the same run share it.
-_RUNNING: dict[RunSpec, Job[Stored]] = {}
-_LOCK = threading.Lock()
+def cluster() -> Any:
+    """The module that runs things; imported when it is needed, which takes a second."""
+    return importlib.import_module("maskaq.runs.cluster")
 
 
-class Slot:
-    """One visitor's present or latest run.
+def latest() -> Any | None:
+    """This visitor's run that is under way, else the one started last; None without any."""
+    mine = session.records(session.owner())
+    active = [record for record in mine if record.state in UNDER_WAY]
+    return next(reversed(active or mine), None)
 
-    It outlives a lost connection. A closed tab does not stop its run, which is short by the limits
-    of the page and whose result is stored.
+
+def busy() -> bool:
+    """Whether a run of this visitor is under way or waits for its turn."""
+    record = latest()
+    return record is not None and record.state in UNDER_WAY
+
+
+def start(spec: RunSpec) -> str | None:
+    """Start a run for this visitor; its id, or None with the reason on the page."""
+    try:
+        if library.readonly():
+            raise RunError(
+                "this server shows stored results only; run maskaq on your own computer."
+            )
+        session.pin()
+        run: str = cluster().start(session.owner(), spec)
+    except MaskaqError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    st.session_state[_STARTED_ON] = st.session_state.get(PAGE)
+    return run
+
+
+def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
+    """Everything live about one run: the time it takes, Run, Cancel, progress, how it ended.
+
+    Returns:
+        The result of these settings, whether computed now, before, or shipped; else the latest
+        result of this visitor, with a line that says so; None without either.
     """
-
-    def __init__(self) -> None:
-        self.job: Job[Stored] | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether a run is under way or waits for its turn."""
-        return self.job is not None and self.job.alive()
-
-    def join(self, spec: RunSpec) -> None:
-        """Watch the run of `spec` if it is under way and no other is being watched."""
-        with _LOCK:
-            job = _RUNNING.get(spec)
-            if not self.running and job is not None and job.alive():
-                self.job = job
-
-    def run(self, spec: RunSpec) -> None:
-        """Start a run, or join it; nothing happens if one is being watched."""
-        self.join(spec)
-        if self.running:
-            return
-        with _LOCK:
-            for ended in [known for known, job in _RUNNING.items() if not job.alive()]:
-                del _RUNNING[ended]
-            self.job = _RUNNING[spec] = Job(controls.title(spec), library.compute(spec))
-            self.job.start()
-
-    def cancel(self) -> None:
-        """Stop the run after its present step, for all who watch it."""
-        if self.job is not None:
-            self.job.cancel()
+    record, off = latest(), library.readonly()
+    running = record is not None and record.state in UNDER_WAY
+    seconds = library.seconds_for(spec, library.presets())
+    if seconds is not None and not off:
+        st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
+    run, cancel, _ = st.columns([1, 1, 4])
+    pressed = run.button("Run", type="primary", key=key, disabled=running or off, width="stretch")
+    cancel.button(
+        "Cancel",
+        key=f"{key}_cancel",
+        on_click=_cancel,
+        args=(record.id if record else "",),
+        disabled=not running,
+        width="stretch",
+    )
+    if pressed and start(spec) is not None:
+        st.rerun()
+    watch(session.owner())
+    return _result(spec, record)
 
 
-def slot() -> Slot:
-    """The visitor's slot, the same on all pages."""
-    found: Slot = st.session_state.setdefault(_KEY, Slot())
-    return found
-
-
-def watch(job: Job[Stored]) -> None:
-    """Draw the run: polled while it works; nothing but its problems once it has ended."""
-    if job.alive():
-        st.fragment(_poll, run_every=_POLL)(job)
-    elif job.error is not None:
-        _failed(job.error)
-    elif job.cancelled:
+def watch(owner: str) -> None:
+    """Draw the visitor's run: polled while it works; once it has ended, only how."""
+    record = latest() if owner == session.owner() else None
+    if record is None:
+        return
+    if record.state in UNDER_WAY:
+        st.fragment(_poll, run_every=_POLL)(owner, record.id)
+    elif record.state == "failed":
+        _failed(record)
+    elif record.state == "cancelled":
         st.info("Cancelled. Nothing was stored.", icon=":material/cancel:")
-    for problem in job.problems:
+    elif record.state == "lost":
+        st.warning("The worker processes ended. Press Run again.", icon=":material/link_off:")
+    for problem in record.problems:
         st.warning(problem)
 
 
-def _poll(job: Job[Stored]) -> None:
-    if not job.alive():
-        st.rerun()  # the whole page: draws the result and ends the polling
-    if job.waiting:
-        st.progress(0.0, text="Waiting: this server computes one run at a time.")
-        return
-    progress = job.progress
-    st.progress(progress.share, text=_say(job.name, progress, job.cancelled))
-    drawings, loss = st.columns([2, 3], gap="large")
-    if job.images is not None:
-        drawings.image(
-            sheet(job.images.numpy()),
-            width="stretch",
-            caption="The images so far: what the model takes its classes to look like.",
-            alt="Synthetic images in the making.",
-        )
-    table = pd.DataFrame(list(job.rows))
-    if "loss" in table:
-        table = table[["stage", "step", "loss"]]
-        loss.plotly_chart(curves.curves(table), key="loss", alt=curves.describe(table))
+def line() -> None:
+    """The visitor's run in one line of the sidebar, on every page; nothing when none is on."""
+    record = latest()
+    if record is not None and record.state in UNDER_WAY:
+        st.fragment(_line, run_every=_POLL_LINE)(session.owner(), record.id)
 
 
-def _say(name: str, progress: Progress, cancelled: bool) -> str:
-    if cancelled:
-        return "Stopping after this step."
-    stages = list(STAGES)
+def say(record: Any) -> str:
+    """Where a run stands, in one line."""
+    if record.state == "queued":
+        before = cluster().position(record.id)
+        if before:
+            return f"Waiting: {before} {'run is' if before == 1 else 'runs are'} before yours."
+        return "Waiting for a free worker."
+    progress, stages = record.progress, list(STAGES)
     if progress.stage not in STAGES:
-        return f"{name}: starting. The first run loads PyTorch, which takes some seconds."
+        return "Starting. The first run loads PyTorch, which takes some seconds."
     text = (
-        f"{name}. Stage {stages.index(progress.stage) + 1} of {len(stages)}: "
+        f"Stage {stages.index(progress.stage) + 1} of {len(stages)}: "
         f"{STAGES[progress.stage]}, {progress.step} of {progress.total}"
     )
     return text if progress.left is None else f"{text}, about {progress.left:.0f} s left in it"
 
 
-def _failed(error: Exception) -> None:
-    if isinstance(error, MaskaqError):
-        st.error(str(error), icon=":material/error:")
-    else:
-        st.error("The run stopped for a reason that maskaq did not foresee.")
-        st.exception(error)
+def _poll(owner: str, run: str) -> None:
+    record = cluster().get(owner, run)
+    if record.state not in UNDER_WAY:
+        st.rerun()  # the whole page: draws the result and ends the polling
+    share = record.progress.share if record.state == "running" else 0.0
+    st.progress(share, text=f"{controls.title(record.spec)}. {say(record)}")
+    drawings, loss = st.columns([2, 3], gap="large")
+    if record.images is not None:
+        drawings.image(
+            sheet(record.images),
+            width="stretch",
+            caption="The images so far: what the model takes its classes to look like.",
+            alt="Synthetic images in the making.",
+        )
+    table = pd.DataFrame(list(record.rows))
+    if "loss" in table:
+        table = table[["stage", "step", "loss"]]
+        loss.plotly_chart(curves.curves(table), key="live_loss", alt=curves.describe(table))
+
+
+def _line(owner: str, run: str) -> None:
+    record = cluster().get(owner, run)
+    if record.state not in UNDER_WAY:
+        st.rerun()
+    st.caption(f"Your run: {say(record)}")
+    page = st.session_state.get(_STARTED_ON) or catalog.QUANTIZE.file
+    if page != st.session_state.get(PAGE):
+        st.page_link(page, label="Open", icon=":material/open_in_full:")
+
+
+def _cancel(run: str) -> None:
+    with suppress(MaskaqError):  # it may have ended meanwhile, which the page is about to say
+        cluster().cancel(session.owner(), run)
+
+
+def _result(spec: RunSpec, record: Any | None) -> Stored | None:
+    owner = session.owner()
+    found = library.find(spec, owner)
+    if found is None and record is not None and record.state == "finished":
+        found = library.find(record.spec, owner)
+        if found is not None:
+            st.warning("You changed the settings since. Below is the latest run, not these.")
+    return found
+
+
+def _failed(record: Any) -> None:
+    st.error(str(record.error), icon=":material/error:")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from maskaq.ui import catalog, controls
+from maskaq.ui import address, catalog, controls, library, live, own, session, show
 
 _ROUTED = "_routed"  # in the session: the router has run and is about to run the page
 
@@ -19,6 +19,7 @@ def route() -> None:
     """Draw navigation and sidebar, then run the page of the address."""
     st.set_page_config(page_title="maskaq", page_icon=":material/blur_on:", layout="wide")
     sections: dict[str, list[st.Page]] = {}
+    files: dict[str, str] = {}
     for spec in catalog.PAGES:
         page = st.Page(
             spec.file,
@@ -28,10 +29,21 @@ def route() -> None:
             default=spec is catalog.PAGES[0],
         )
         sections.setdefault(spec.section, []).append(page)
-    chosen = st.navigation(sections)
-    controls.sidebar()
+        files[page.title] = spec.file
+    chosen = st.navigation(sections, expanded=True)
+    st.session_state[live.PAGE] = files.get(chosen.title)
+    address.begin()
+    controls.check()
+    with st.sidebar:
+        controls.sidebar()
+        own.sidebar(disabled=library.readonly())
+        show.sidebar()
+        session.tab()
+        live.line()
+    address.settle(controls.selection())
     st.session_state[_ROUTED] = True
     chosen.run()
+    address.finish()
 
 
 def enter() -> controls.Choice:

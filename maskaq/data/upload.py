@@ -1,0 +1,78 @@
+"""A picture that a visitor sends, checked before it is decoded.
+
+Needs numpy and Pillow only. The file is never written to disk.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from maskaq.errors import DataError
+
+__all__ = ["ENDINGS", "MEGABYTES", "Picture", "read_picture"]
+
+MEGABYTES = 4
+ENDINGS = ("png", "jpg", "jpeg", "webp")
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_PIXELS = 16_000_000  # a decoded picture of this size takes 48 MB
+_SMALLEST = 8  # pixels on a side
+_LARGEST = 1024  # side that is kept: more than any model here takes
+_NAME = 80  # characters
+
+_ALLOWED = (
+    f"Allowed: one still picture as PNG, JPEG or WebP, up to {MEGABYTES} MB and "
+    f"{_PIXELS // 1_000_000} million pixels, at least {_SMALLEST} pixels on each side."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture. name: of the file, for labels. pixels: uint8 [H,W,3], read-only."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+
+
+def read_picture(name: str, data: bytes) -> Picture:
+    """Decode a picture, upright and in RGB, with no side above 1024 pixels.
+
+    Args:
+        name: of the file, as the visitor's computer calls it.
+        data: the bytes of the file.
+
+    Raises:
+        DataError: too large, another kind of file, animated, or damaged. The size in pixels is
+            read from the header, before anything is decoded.
+    """
+    label = PurePath(name.replace("\\", "/")).name[:_NAME] or "picture"
+    if not data:
+        raise DataError(f"{label} is empty. {_ALLOWED}")
+    if len(data) > MEGABYTES * 1_000_000:
+        raise DataError(f"{label} has {len(data) / 1e6:.1f} MB. {_ALLOWED}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked below
+            picture = Image.open(BytesIO(data), formats=_FORMATS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{label} cannot be opened as a picture. {_ALLOWED}") from error
+    with picture:
+        width, height = picture.size
+        if width * height > _PIXELS or min(width, height) < _SMALLEST:
+            raise DataError(f"{label} has {width} x {height} pixels. {_ALLOWED}")
+        if getattr(picture, "n_frames", 1) != 1:
+            raise DataError(f"{label} is animated. {_ALLOWED}")
+        try:
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+        except Exception as error:  # decoders raise whatever a damaged file leads them to
+            raise DataError(f"{label} is damaged and cannot be decoded. {_ALLOWED}") from error
+    upright.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    pixels = np.array(upright, dtype=np.uint8)  # [H,W,3]
+    pixels.setflags(write=False)
+    return Picture(label, pixels)
