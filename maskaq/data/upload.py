@@ -54,8 +54,8 @@ def read_picture(name: str, data: bytes) -> Picture:
     label = PurePath(name.replace("\\", "/")).name[:_NAME] or "picture"
     if not data:
         raise DataError(f"{label} is empty. {_ALLOWED}")
-    if len(data) > MEGABYTES * 1_000_000:
-        raise DataError(f"{label} has {len(data) / 1e6:.1f} MB. {_ALLOWED}")
+    if len(data) > MEGABYTES * 2**20:
+        raise DataError(f"{label} has {len(data) / 2**20:.1f} MB. {_ALLOWED}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked below

@@ -28,7 +28,7 @@ _KEPT = 256  # runs in memory; each takes about 100 kB
 
 def readonly() -> bool:
     """Whether this server only shows what is stored: `MASKAQ_READONLY=1`."""
-    return os.environ.get("MASKAQ_READONLY", "") not in ("", "0")
+    return os.environ.get("MASKAQ_READONLY", "") == "1"
 
 
 def presets() -> list[Stored]:

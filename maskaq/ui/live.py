@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -29,6 +30,7 @@ STAGES = {
 }
 UNDER_WAY = ("queued", "running")
 PAGE = "_page"  # in the session: file of the page that is shown
+_STARTED = "_started"  # id of the latest run of this session
 _STARTED_ON = "_started_on"  # file of the page on which the latest run was started
 _POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
@@ -39,10 +41,15 @@ def cluster() -> Any:
 
 
 def latest() -> Any | None:
-    """This visitor's run that is under way, else the one started last; None without any."""
+    """The run that this visitor started last; None without any.
+
+    After a reload the session has forgotten which one that was: it is then the one under way.
+    """
     mine = session.records(session.owner())
+    known = st.session_state.get(_STARTED)
+    own = [record for record in mine if record.id == known]
     active = [record for record in mine if record.state in UNDER_WAY]
-    return next(reversed(active or mine), None)
+    return next(reversed(own or active or mine), None)
 
 
 def busy() -> bool:
@@ -63,6 +70,7 @@ def start(spec: RunSpec) -> str | None:
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
         return None
+    st.session_state[_STARTED] = run
     st.session_state[_STARTED_ON] = st.session_state.get(PAGE)
     return run
 
@@ -92,6 +100,8 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     if pressed and start(spec) is not None:
         st.rerun()
     watch(session.owner())
+    if not off:
+        _warm()
     return _result(spec, record)
 
 
@@ -103,11 +113,11 @@ def watch(owner: str) -> None:
     if record.state in UNDER_WAY:
         st.fragment(_poll, run_every=_POLL)(owner, record.id)
     elif record.state == "failed":
-        _failed(record)
+        st.error(record.error, icon=":material/error:")
     elif record.state == "cancelled":
         st.info("Cancelled. Nothing was stored.", icon=":material/cancel:")
     elif record.state == "lost":
-        st.warning("The worker processes ended. Press Run again.", icon=":material/link_off:")
+        st.warning(record.error, icon=":material/link_off:")
     for problem in record.problems:
         st.warning(problem)
 
@@ -122,10 +132,10 @@ def line() -> None:
 def say(record: Any) -> str:
     """Where a run stands, in one line."""
     if record.state == "queued":
-        before = cluster().position(record.id)
-        if before:
+        before = cluster().position(record.id) - 1
+        if before > 0:
             return f"Waiting: {before} {'run is' if before == 1 else 'runs are'} before yours."
-        return "Waiting for a free worker."
+        return "Waiting for a free worker. The first run starts it, which takes some seconds."
     progress, stages = record.progress, list(STAGES)
     if progress.stage not in STAGES:
         return "Starting. The first run loads PyTorch, which takes some seconds."
@@ -137,9 +147,7 @@ def say(record: Any) -> str:
 
 
 def _poll(owner: str, run: str) -> None:
-    record = cluster().get(owner, run)
-    if record.state not in UNDER_WAY:
-        st.rerun()  # the whole page: draws the result and ends the polling
+    record = _under_way(owner, run)
     share = record.progress.share if record.state == "running" else 0.0
     st.progress(share, text=f"{controls.title(record.spec)}. {say(record)}")
     drawings, loss = st.columns([2, 3], gap="large")
@@ -156,10 +164,23 @@ def _poll(owner: str, run: str) -> None:
         loss.plotly_chart(curves.curves(table), key="live_loss", alt=curves.describe(table))
 
 
+@cache
+def _warm() -> None:
+    """Have the workers started in the background: who opens a page with Run may press it."""
+    cluster().warm()
+
+
+def _under_way(owner: str, run: str) -> Any:
+    """The record; once the run has ended the whole page runs again, which ends the polling."""
+    with suppress(MaskaqError):  # so many runs since that this one is forgotten
+        record = cluster().get(owner, run)
+        if record.state in UNDER_WAY:
+            return record
+    st.rerun()
+
+
 def _line(owner: str, run: str) -> None:
-    record = cluster().get(owner, run)
-    if record.state not in UNDER_WAY:
-        st.rerun()
+    record = _under_way(owner, run)
     st.caption(f"Your run: {say(record)}")
     page = st.session_state.get(_STARTED_ON) or catalog.QUANTIZE.file
     if page != st.session_state.get(PAGE):
@@ -179,7 +200,3 @@ def _result(spec: RunSpec, record: Any | None) -> Stored | None:
         if found is not None:
             st.warning("You changed the settings since. Below is the latest run, not these.")
     return found
-
-
-def _failed(record: Any) -> None:
-    st.error(str(record.error), icon=":material/error:")
