@@ -1,0 +1,170 @@
+"""The processes that compute: Dask's, either our own or those of a scheduler that is there already.
+
+MASKAQ_WORKERS    number of own worker processes, 1 unless given; each does one run at a time
+MASKAQ_SCHEDULER  address of an existing scheduler, such as tcp://10.0.0.1:8786, to use instead
+MASKAQ_READONLY   1 forbids both
+
+`LocalCluster` cannot be started from a Streamlit script, which its workers would run again;
+`SubprocessCluster` starts programs of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import maskaq
+from maskaq.errors import OptionError, RunError
+from maskaq.runs import watchdog
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.deploy.spec import SpecCluster
+
+_WATCHDOG = "maskaq.runs.watchdog"
+_MEMORY = 0.7  # share of the machine's memory that all workers may take
+_PATIENCE = "10s"  # for a scheduler to answer
+# Events that the scheduler keeps for late listeners, per topic; they are never freed, and the
+# default is 1000. A paused worker would hold up all who wait, so only the hard limit stays.
+_SETTINGS = {
+    "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "100",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+    # The scheduler's output goes to a pipe that nobody reads; when it is full, it would stop.
+    "DASK_LOGGING__DISTRIBUTED": "error",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where runs are computed. scheduler: an address, or "" for `workers` processes of our own."""
+
+    workers: int = 1
+    scheduler: str = ""
+
+    @classmethod
+    def read(cls) -> Settings:
+        """The settings in the environment.
+
+        Raises:
+            OptionError: one of them makes no sense.
+        """
+        text, scheduler = os.environ.get("MASKAQ_WORKERS", "1"), _scheduler()
+        most = os.cpu_count() or 1
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise OptionError(
+                f"MASKAQ_WORKERS is {text!r}; allowed: 1 to {most}, the processors of this machine."
+            )
+        return cls(int(text), scheduler)
+
+
+def _scheduler() -> str:
+    address = os.environ.get("MASKAQ_SCHEDULER", "").strip()
+    if address and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
+        raise OptionError(
+            f"MASKAQ_SCHEDULER is {address!r}; allowed: tcp://HOST:PORT or tls://HOST:PORT, as the "
+            "scheduler prints it when it starts."
+        )
+    return address
+
+
+@dataclass(frozen=True, eq=False)
+class Processes:
+    """A connection to Dask. own: the processes, if they are ours: only those may be killed."""
+
+    client: Client
+    settings: Settings
+    own: SpecCluster | None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is still somebody at the other end."""
+        return self.client.status == "running"
+
+    def limit(self, kind: str) -> dict[str, Any]:
+        """Arguments of `submit` that let a worker do one run and one quick answer at a time."""
+        return {"resources": {kind: 1}} if self.own else {}  # foreign workers have no such
+
+    def close(self) -> None:
+        """End the connection, and the processes if they are ours."""
+        for part in (self.client, self.own):
+            if part is not None:
+                with contextlib.suppress(Exception):  # they may have ended in any way
+                    part.close(timeout=5)
+
+
+def connect(topic: str, on_message: Callable[[dict[str, Any]], None]) -> Processes:
+    """Connect to the scheduler or start one, and hand every message on `topic` to `on_message`.
+
+    Raises:
+        OptionError: see `Settings.read`.
+        RunError: no scheduler answers, or none could be started.
+    """
+    from distributed import Client
+
+    settings = Settings.read()
+    own = None
+    try:
+        own = None if settings.scheduler else _start(settings.workers)
+        client = Client(own or settings.scheduler, set_as_default=False, timeout=_PATIENCE)
+    except (OSError, RuntimeError, TimeoutError) as error:
+        if own is not None:
+            own.close(timeout=5)
+        what = settings.scheduler or "the worker processes"
+        raise RunError(
+            f"no answer from {what} ({type(error).__name__}: {error}); start the scheduler, or "
+            "leave MASKAQ_SCHEDULER empty to compute on this machine."
+        ) from error
+    client.subscribe_topic(topic, lambda event: on_message(event[1]))
+    return Processes(client, settings, own)
+
+
+def _start(workers: int) -> SpecCluster:
+    from distributed import SubprocessCluster
+    from distributed.system import MEMORY_LIMIT
+
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    with _environment(_SETTINGS | {watchdog.PARENT: str(os.getpid()), "PYTHONPATH": _path()}):
+        return SubprocessCluster(
+            host="127.0.0.1",
+            n_workers=workers,
+            threads_per_worker=2,  # one for the run, one for quick answers
+            dashboard_address=None,  # type: ignore[arg-type]  # documented, "to disable"
+            silence_logs=logging.ERROR,
+            scheduler_kwargs={"preload": [_WATCHDOG]},
+            worker_kwargs={
+                "memory_limit": int(MEMORY_LIMIT * _MEMORY / workers),
+                "resources": {"run": 1, "quick": 1},
+                "preload_nanny": [_WATCHDOG],
+                # Dask's nanny would give torch one thread: half the speed, and other last digits.
+                "env": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            },
+        )
+
+
+def _path() -> str:
+    """PYTHONPATH with which the children find this very maskaq."""
+    here = str(Path(maskaq.__file__).parents[1])
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables for the children that are started inside; ours are as before afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
