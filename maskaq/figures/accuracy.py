@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import BLUE, VERMILLION, finish
+from maskaq.figures.style import BLUE, VERMILLION, finish, mark, whiskers
 
 if TYPE_CHECKING:
     from maskaq.runs.result import RunResult
@@ -45,12 +46,7 @@ def accuracy(table: pd.DataFrame) -> go.Figure:
             x=rows["value"],
             y=[[model] * len(rows), rows["measure"]][::-1],  # two-level axis: measure, then model
             marker={"color": colour, "symbol": symbol, "size": 12},
-            error_x={
-                "array": rows["high"] - rows["value"],
-                "arrayminus": rows["value"] - rows["low"],
-                "thickness": 2,
-                "width": 6,
-            },
+            error_x=whiskers(rows),
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>" + model + "</extra>",
@@ -73,3 +69,78 @@ def describe(table: pd.DataFrame) -> str:
 
 def _side(difference: float) -> str:
     return "above" if difference > 0 else "below"
+
+
+def sources_frame(results: Sequence[RunResult]) -> pd.DataFrame:
+    """Columns model, source, backend, bits, value, low, high (top-1 in %) and n.
+
+    P comes first, once for each model and set of images it was measured on; then every Q.
+    """
+    rows: list[tuple[object, ...]] = []
+    for result in results:
+        fp = (result.spec.model, "none", "none", "float32", *_top1(result, "fp"))
+        if fp not in rows:
+            rows.append(fp)
+    for result in results:
+        spec = result.spec
+        options = (spec.synthesis.source, spec.fit.backend, spec.quantization.name)
+        rows.append((spec.model, *options, *_top1(result, "q")))
+    columns = ["model", "source", "backend", "bits", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _top1(result: RunResult, which: str) -> tuple[float, float, float, int]:
+    found = result.fp if which == "fp" else result.q
+    return 100 * found.top1, 100 * found.top1_low, 100 * found.top1_high, result.evaluated
+
+
+def sources(results: Sequence[RunResult]) -> go.Figure:
+    """Top-1 of P and of every Q, named by the source of its images; one mark per format."""
+    table = sources_frame(results)
+    names = _names(table)
+    formats = list(dict.fromkeys(table["bits"]))
+    figure = go.Figure()
+    for number, bits in enumerate(formats):
+        rows = table[table["bits"] == bits]
+        figure.add_scatter(
+            name=str(bits),
+            mode="markers",
+            x=rows["value"],
+            y=names[rows.index],
+            marker=mark(number) | {"size": 12},
+            error_x=whiskers(rows),
+            customdata=rows[["low", "high", "n"]],
+            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+            "n = %{customdata[2]}<extra>%{y}</extra>",
+        )
+    lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10)) if len(table) else 0
+    figure.update_xaxes(title="top-1 accuracy, %", range=[lowest, 101])
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=list(dict.fromkeys(names)), autorange="reversed"
+    )
+    figure.update_layout(legend={"orientation": "h", "y": -0.3})
+    counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
+    title = f"P and Q on {counts or 'no'} images, with 95 % intervals"
+    return finish(figure, title, 170 + 34 * names.nunique())
+
+
+def _names(table: pd.DataFrame) -> pd.Series[str]:
+    """What each row is called, with no more detail than tells the rows apart."""
+    names = "Q from " + table["source"]
+    if table.loc[table["source"] != "none", "backend"].nunique() > 1:
+        names += ", " + table["backend"]
+    names[table["source"] == "none"] = "P"
+    return names + ", " + table["model"] if table["model"].nunique() > 1 else names
+
+
+def describe_sources(table: pd.DataFrame) -> str:
+    """The chart in one sentence, from `sources_frame`."""
+    p, q = table[table["source"] == "none"], table[table["source"] != "none"]
+    if q.empty:
+        return "No run to show."
+    ordered = q.sort_values("value", ascending=False)
+    parts = [
+        f"{source} at {bits} {value:.1f} %"
+        for source, bits, value in ordered[["source", "bits", "value"]].itertuples(index=False)
+    ]
+    return f"P is right on {p['value'].max():.1f} %; Q by source of its images: {', '.join(parts)}."

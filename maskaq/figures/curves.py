@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from maskaq.figures.style import BLUE, finish
+from maskaq.figures.style import BLUE, VERMILLION, finish
 
 _COLUMNS = 3
 _ROW = 210  # pixels
@@ -26,7 +27,20 @@ def quantities(curves: pd.DataFrame) -> list[tuple[str, str]]:
 
 def curves(table: pd.DataFrame) -> go.Figure:
     """Small multiples from a frame with the columns stage, step, seconds and one per metric."""
-    pairs = quantities(table)
+    return _multiples(table, quantities(table), "What was measured at each step")
+
+
+def terms(table: pd.DataFrame, metrics: Sequence[str], step: int | None = None) -> go.Figure:
+    """Only these metrics of the synthesis, with a line at one step, for scrubbing back."""
+    pairs = [pair for pair in quantities(table) if pair[0] == "synthesis" and pair[1] in metrics]
+    title = "What was measured at each step of the synthesis"
+    figure = _multiples(table, pairs, title if step is None else f"{title}; line at step {step}")
+    if step is not None and pairs:
+        figure.add_vline(x=step, line={"dash": "dot", "width": 2, "color": VERMILLION})
+    return figure
+
+
+def _multiples(table: pd.DataFrame, pairs: list[tuple[str, str]], title: str) -> go.Figure:
     columns = min(_COLUMNS, len(pairs)) or 1
     rows = math.ceil(len(pairs) / columns) or 1
     titles = [f"{metric.replace('_', ' ')} ({stage})" for stage, metric in pairs]
@@ -47,7 +61,8 @@ def curves(table: pd.DataFrame) -> go.Figure:
             col=place % columns + 1,
         )
     figure.update_annotations(font_size=13)
-    return finish(figure, "What was measured at each step", 90 + _ROW * rows)
+    figure.update_xaxes(title={"text": "step", "standoff": 2, "font": {"size": 12}})
+    return finish(figure, title, 90 + _ROW * rows)
 
 
 def describe(table: pd.DataFrame) -> str:

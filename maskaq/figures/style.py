@@ -7,11 +7,14 @@ dark page; no chart says anything by colour alone.
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY)
+# Scales whose lightness alone tells the order; the second one has its middle in near white.
+SEQUENTIAL, DIVERGING = "Cividis", "PuOr"
 # Marks that go with the palette, for those who print in grey.
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x")
 
@@ -22,6 +25,16 @@ def mark(number: int) -> dict[str, str]:
     return {
         "color": PALETTE[number % len(PALETTE)],
         "symbol": _SYMBOLS[(number + shift) % len(_SYMBOLS)],
+    }
+
+
+def whiskers(table: pd.DataFrame) -> dict[str, object]:
+    """Error bars from the columns value, low and high; missing bounds draw none."""
+    return {
+        "array": table["high"] - table["value"],
+        "arrayminus": table["value"] - table["low"],
+        "thickness": 2,
+        "width": 6,
     }
 
 

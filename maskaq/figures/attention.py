@@ -1,0 +1,225 @@
+"""Where the heads look, and how far Q's attention is from P's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from maskaq.figures import outline
+from maskaq.figures.pictures import bare
+from maskaq.figures.regions import INFORMATIVE
+from maskaq.figures.style import DIVERGING, SEQUENTIAL, VERMILLION, finish, whiskers
+from maskaq.intervals import student
+from maskaq.regions.plain import inside_outside as means_of
+
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.float32]
+_COLUMNS = 6
+_MAP = 190  # pixels
+
+
+def frame(rows: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:
+    """Columns head, patch, row, column, attention (share) and informative, from rows [H,N]."""
+    heads, patches = rows.shape
+    patch = np.tile(np.arange(patches), heads)
+    return pd.DataFrame(
+        {
+            "head": np.repeat(np.arange(heads), patches),
+            "patch": patch,
+            "row": patch // grid[1],
+            "column": patch % grid[1],
+            "attention": rows.ravel().astype(np.float32),
+            "informative": np.tile(mask, heads),
+        }
+    )
+
+
+def heads(
+    rows: Rows,
+    grid: tuple[int, int],
+    mask: Mask,
+    head: int | None,
+    title: str = "Attention of every head",
+) -> go.Figure:
+    """Small maps of what one query pays to each patch, one per head, on one scale.
+
+    Args:
+        rows: attention of the query [H,N]; what goes to the class token is not part of it.
+        mask: patches whose border is drawn [N].
+        head: the chosen one, framed and named in bold; None frames none.
+    """
+    count = len(rows)
+    wide = min(count, _COLUMNS)
+    high = math.ceil(count / wide)
+    names = [f"<b>head {n}, chosen</b>" if n == head else f"head {n}" for n in range(count)]
+    figure = make_subplots(
+        high, wide, subplot_titles=names, horizontal_spacing=0.02, vertical_spacing=0.18 / high
+    )
+    border, drawn = outline.path(mask, grid), []
+    for number, row in enumerate(rows):
+        figure.add_trace(_map(row, grid), number // wide + 1, number % wide + 1)
+        axis = _axis(number)
+        drawn += outline.shapes(border, *INFORMATIVE, axis)
+        if number == head:
+            drawn.append(_frame_of(axis))
+    top = float(rows.max()) or 1.0
+    figure.add_trace(outline.key("informative patches", *INFORMATIVE))
+    scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("attention")}
+    figure.update_layout(shapes=drawn, coloraxis=scale, legend=_LEGEND)
+    figure.update_annotations(font_size=13)
+    bare(figure)
+    return finish(figure, f"{title}, {count} heads, {rows.shape[1]} patches", 120 + _MAP * high)
+
+
+_LEGEND = {"orientation": "h", "y": -0.02, "x": 0}
+
+
+def _map(row: Rows, grid: tuple[int, int], coloraxis: str = "coloraxis") -> go.Heatmap:
+    return go.Heatmap(
+        z=row.reshape(grid).astype(np.float32),
+        coloraxis=coloraxis,
+        hovertemplate="row %{y}, column %{x}: %{z:.4f}<extra></extra>",
+    )
+
+
+def _axis(number: int) -> str:
+    return str(number + 1) if number else ""
+
+
+def _frame_of(axis: str) -> dict[str, object]:
+    ends = {"x0": 0, "x1": 1, "y0": 0, "y1": 1}
+    place = {"type": "rect", "xref": f"x{axis} domain", "yref": f"y{axis} domain"}
+    return {**place, **ends, "line": {"color": VERMILLION, "width": 4}}
+
+
+def _bar(title: str, x: float | None = None) -> dict[str, object]:
+    bar: dict[str, object] = {"title": {"text": title, "side": "right"}, "thickness": 12}
+    return bar if x is None else bar | {"x": x}
+
+
+def describe(table: pd.DataFrame) -> str:
+    """The maps in one sentence, from `frame`."""
+    share = _inside(table)
+    even = table.loc[table["head"] == table["head"].iloc[0], "informative"].mean()
+    return (
+        f"On average {share.mean():.0%} of the attention to patches falls on the informative ones, "
+        f"which are {even:.0%} of all; most in head {share.idxmax()} ({share.max():.0%}), least in "
+        f"head {share.idxmin()} ({share.min():.0%})."
+    )
+
+
+def _inside(table: pd.DataFrame) -> pd.Series[float]:
+    """Share of each head's attention to patches that falls on the informative ones."""
+    total = table.groupby("head")["attention"].sum()
+    inside = table[table["informative"]].groupby("head")["attention"].sum()
+    return (inside.reindex(total.index, fill_value=0) / total.replace(0, np.nan)).fillna(0)
+
+
+def difference_frame(p: Rows, q: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:
+    """Columns patch, row, column, p, q, difference (P - Q) and informative, from [N] each."""
+    rows, columns = np.divmod(np.arange(p.size), grid[1])
+    place = {"patch": np.arange(p.size), "row": rows, "column": columns}
+    return pd.DataFrame(place | {"p": p, "q": q, "difference": p - q, "informative": mask})
+
+
+def difference(
+    p: Rows,
+    q: Rows,
+    grid: tuple[int, int],
+    mask: Mask,
+    title: str = "Attention of P, of Q, and what differs",
+) -> go.Figure:
+    """Maps of P, Q and P - Q, from [N] each, with the border of the mask [N]."""
+    names = ["P", "Q", "P - Q"]
+    figure = make_subplots(1, 3, subplot_titles=names, horizontal_spacing=0.09)
+    border, drawn = outline.path(mask, grid), []
+    for number, values in enumerate((p, q, p - q)):
+        scale = "coloraxis2" if number == 2 else "coloraxis"
+        figure.add_trace(_map(values, grid, scale), 1, number + 1)
+        drawn += outline.shapes(border, *INFORMATIVE, _axis(number))
+    top, most = float(max(p.max(), q.max())) or 1.0, float(np.abs(p - q).max()) or 1e-6
+    figure.add_trace(outline.key("informative patches", *INFORMATIVE))
+    figure.update_layout(
+        shapes=drawn,
+        legend=_LEGEND,
+        coloraxis={"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("", 0.635)},
+        coloraxis2={
+            "colorscale": DIVERGING,
+            "cmin": -most,
+            "cmax": most,
+            "colorbar": _bar("P - Q", 1.0),
+        },
+    )
+    bare(figure)
+    return finish(figure, f"{title} (attention per patch, {p.size} patches)", 360)
+
+
+def describe_difference(table: pd.DataFrame) -> str:
+    """The maps in one sentence, from `difference_frame`."""
+    apart = table["difference"].abs()
+    mask = table["informative"].astype(bool)
+    worst = table.iloc[int(apart.to_numpy().argmax())]
+    place = "inside" if worst["informative"] else "outside"
+    return (
+        f"P and Q differ by {apart[mask].mean():.4f} per patch inside the informative region and "
+        f"{apart[~mask].mean():.4f} outside it; most, {worst['difference']:+.4f}, {place} it "
+        f"at row {worst['row']:.0f}, column {worst['column']:.0f} (counted from 0)."
+    )
+
+
+def inside_outside_frame(pairs: Sequence[tuple[Rows, Rows, Mask]]) -> pd.DataFrame:
+    """Columns part, value, low, high, n (images) and patches (mean number).
+
+    Args:
+        pairs: P's row, Q's row and the mask of each image, [N] each. The value is the mean over
+            images of |P - Q| per patch, with Student's 95 % interval; one image has none.
+    """
+    p, q, mask = (np.stack(part) for part in zip(*pairs, strict=True))  # [B,N] each
+    rows = []
+    for name, means, part in zip(
+        ("inside the mask", "outside the mask"), means_of(p, q, mask), (mask, ~mask), strict=True
+    ):
+        found = student(means[np.isfinite(means)].tolist())
+        rows.append((name, *found, part.sum(1).mean()))
+    return pd.DataFrame(rows, columns=["part", "value", "low", "high", "n", "patches"])
+
+
+def inside_outside(table: pd.DataFrame) -> go.Figure:
+    """Mean |P - Q| inside and outside the mask from `inside_outside_frame`."""
+    figure = go.Figure()
+    for colour, symbol, (_, row) in zip(
+        (INFORMATIVE[0], VERMILLION), ("circle", "diamond"), table.iterrows(), strict=False
+    ):
+        one = table.loc[[row.name]]
+        figure.add_scatter(
+            name=str(row["part"]),
+            mode="markers",
+            showlegend=False,
+            x=one["value"],
+            y=[f"{row['part']}, {row['patches']:.0f} patches"],
+            marker={"color": colour, "symbol": symbol, "size": 13},
+            error_x=whiskers(one),
+            hovertemplate="%{x:.5f}<extra></extra>",
+        )
+    figure.update_xaxes(title="mean |P - Q|, attention per patch", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    n = int(table["n"].max())
+    with_interval = ", with 95 % intervals" if n > 1 else ", without an interval"
+    images = f"{n} image" + ("s" if n != 1 else "")
+    return finish(figure, f"Distance of Q's attention from P's on {images}{with_interval}", 220)
+
+
+def describe_inside_outside(table: pd.DataFrame) -> str:
+    """The chart in one sentence."""
+    inside, outside = table["value"]
+    times = f", {inside / outside:.1f} times as much inside" if outside else ""
+    return (
+        f"Mean distance per patch is {inside:.5f} inside and {outside:.5f} outside the mask{times} "
+        f"(n = {int(table['n'].max())} images)."
+    )

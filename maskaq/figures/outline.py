@@ -1,0 +1,50 @@
+"""The border of a set of patches, drawn over a picture or a map.
+
+A coloured line on a wider white one can be seen on any ground; the dash tells two borders apart
+without their colours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+
+def path(mask: NDArray[np.bool_], grid: tuple[int, int], patch: float = 1.0) -> str:
+    """The border of a mask [N] as an SVG path; patches are `patch` wide, the first one's centre
+    lies where the first pixel's does.
+
+    >>> path(np.array([True]), (1, 1))
+    'M-0.5,-0.5L0.5,-0.5M-0.5,0.5L0.5,0.5M-0.5,-0.5L-0.5,0.5M0.5,-0.5L0.5,0.5'
+    """
+    padded = np.pad(mask.reshape(grid), 1)  # [rows + 2,columns + 2]
+    # A side is part of the border where the patches at its two ends differ.
+    across = zip(*np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1]), strict=True)
+    down = zip(*np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1]), strict=True)
+    sides = [((column, row), (column + 1, row)) for row, column in across]
+    sides += [((column, row), (column, row + 1)) for row, column in down]
+    parts = []
+    for (x0, y0), (x1, y1) in sides:
+        ends = [f"{end * patch - 0.5:g}" for end in (x0, y0, x1, y1)]
+        parts.append(f"M{ends[0]},{ends[1]}L{ends[2]},{ends[3]}")
+    return "".join(parts)
+
+
+def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, Any]]:
+    """Layout shapes of a border from `path`; axis is "" or the number of a subplot's axes."""
+    if not line:
+        return []
+    place = {"type": "path", "path": line, "xref": f"x{axis}", "yref": f"y{axis}"}
+    return [
+        place | {"line": {"color": "white", "width": 5}},
+        place | {"line": {"color": colour, "width": 2.5, "dash": dash}},
+    ]
+
+
+def key(name: str, colour: str, dash: str) -> go.Scatter:
+    """An empty line that puts a border into the legend."""
+    line = {"color": colour, "width": 2.5, "dash": dash}
+    return go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, hoverinfo="skip")

@@ -1,0 +1,52 @@
+"""What the two models see in the images that were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def gallery_frame(
+    label: NDArray[np.integer],
+    p: tuple[NDArray[np.integer], NDArray[np.floating]],
+    q: tuple[NDArray[np.integer], NDArray[np.floating]],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Columns image, label, P, P_certainty, Q, Q_certainty (in %) and recognised.
+
+    Args:
+        label: the class each image was made for [N].
+        p, q: the class each model names [N] and its probability in 0..1 [N].
+    """
+    words = np.asarray(names, object)
+    return pd.DataFrame(
+        {
+            "image": np.arange(len(label)),
+            "label": words[label],
+            "P": words[p[0]],
+            "P_certainty": 100 * p[1].astype(np.float32),
+            "Q": words[q[0]],
+            "Q_certainty": 100 * q[1].astype(np.float32),
+            "recognised": p[0] == label,
+        }
+    )
+
+
+def captions(table: pd.DataFrame) -> list[str]:
+    """A line under each image: `coat: P coat 97 %, Q shirt 60 %`."""
+    return [
+        f"{row.label}: P {row.P} {row.P_certainty:.0f} %, Q {row.Q} {row.Q_certainty:.0f} %"
+        for row in table.itertuples()
+    ]
+
+
+def describe_gallery(table: pd.DataFrame) -> str:
+    """The gallery in one sentence, from `gallery_frame`."""
+    seen, same = int(table["recognised"].sum()), int((table["P"] == table["Q"]).sum())
+    return (
+        f"P recognises {seen} of {len(table)} images as what they were made for; "
+        f"P and Q name the same class in {same}."
+    )
