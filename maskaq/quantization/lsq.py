@@ -71,5 +71,6 @@ def _round_through(x: Tensor) -> Tensor:
 
 
 def _scale_gradient(x: Tensor, factor: Tensor | float) -> Tensor:
-    """x itself, with its gradient multiplied by `factor`."""
-    return x * factor + (x - x * factor).detach()
+    """x itself, to the last bit, with its gradient multiplied by `factor`."""
+    scaled = x * factor
+    return x.detach() + (scaled - scaled.detach())

@@ -148,8 +148,8 @@ class LogSqrt2(Quantizer):
         x = x.float()
         if not torch.is_grad_enabled():
             return self._round(x, self.delta)
-        inside = torch.minimum(x, self.delta)  # carries the gradient, which stops at the clip
-        return inside + (self._round(x.detach(), self.delta) - inside).detach()
+        rounded = self._round(x.detach(), self.delta)
+        return cast(Tensor, _Through.apply(x, rounded, x <= self.delta))
 
     def limits(self) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(self.delta), self.delta
@@ -190,17 +190,17 @@ class AdaptiveLog(Quantizer):
 
     def _round(self, x: Tensor, delta: Tensor, step: Tensor) -> Tensor:
         # Rounding noise below -shift has no logarithm; clamped, it takes the last code.
-        shifted = x.add(self.SHIFT).clamp_(min=1e-9)
-        code = shifted.div_(delta).log2_().div_(-step).round_().clamp_(min=0)
-        beyond = code >= self.form.qmax
-        return code.mul_(-step).exp2_().mul_(delta).masked_fill_(beyond, 0).sub_(self.SHIFT)
+        shifted = x.add(self.SHIFT).clamp_(min=torch.finfo(torch.float32).tiny)
+        code = shifted.div_(delta).log2_().div_(-step).round_().clamp_(0, self.form.qmax)
+        last = code == self.form.qmax
+        return code.mul_(-step).exp2_().mul_(delta).masked_fill_(last, 0).sub_(self.SHIFT)
 
     def quantize(self, x: Tensor) -> Tensor:
         x = x.float()
         if not torch.is_grad_enabled():
             return self._round(x, self.delta, self.step)
-        inside = x.clamp(max=self.delta - self.SHIFT)  # the gradient stops at the clip
-        return inside + (self._round(x.detach(), self.delta, self.step) - inside).detach()
+        rounded = self._round(x.detach(), self.delta, self.step)
+        return cast(Tensor, _Through.apply(x, rounded, x <= self.delta - self.SHIFT))
 
     def limits(self) -> tuple[Tensor, Tensor]:
         return torch.full_like(self.delta, -self.SHIFT), self.delta - self.SHIFT
@@ -209,6 +209,20 @@ class AdaptiveLog(Quantizer):
 def _round(x: Tensor, scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Tensor:
     rounded = StraightThrough.apply(x.float(), scale, zero_point, form.qmin, form.qmax)
     return cast(Tensor, rounded)
+
+
+class _Through(torch.autograd.Function):
+    """`rounded` in place of x; the gradient is 1 where `inside`, else 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rounded: Tensor, inside: Tensor) -> Tensor:
+        ctx.save_for_backward(inside)
+        return rounded
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None
 
 
 class StraightThrough(torch.autograd.Function):

@@ -17,6 +17,7 @@ from maskaq.quantization.formats import IntegerFormat
 from maskaq.registry import Registry
 
 _LARGEST_SAMPLE = 2**19  # values a search looks at
+_SMALLEST_STEP = 1e-18
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def affine_from(low: Tensor, high: Tensor, form: IntegerFormat) -> Affine:
 
 
 def _positive(scale: Tensor) -> Tensor:
-    """A group that is constant zero gets step 1: any step represents it exactly."""
-    return torch.where(scale > torch.finfo(scale.dtype).tiny * 2**20, scale, torch.ones_like(scale))
+    """Step 1 for a group that is zero, or so nearly that 1 / step and its square would overflow."""
+    return torch.where(scale > _SMALLEST_STEP, scale, torch.ones_like(scale))
 
 
 @SEARCHES.register("minmax")

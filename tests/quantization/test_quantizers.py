@@ -44,7 +44,8 @@ def test_order_is_kept_and_levels_are_few(kind: str, bits: int, seed: int) -> No
     x = values(seed, 2000, 1, positive=kind == "log-sqrt2").sort(0).values
     out = calibrated(kind, bits, x)(x).detach()
     assert (out.diff(dim=0) >= -1e-6).all()
-    assert len(out.unique()) <= 2**bits
+    levels = out.round(decimals=5).unique()  # vectorised powers differ in the last digit
+    assert len(levels) <= 2**bits
 
 
 @given(bits=BITS, seed=SEEDS, search=st.sampled_from(list(SEARCHES)))
@@ -213,3 +214,17 @@ def test_an_uncalibrated_quantizer_refuses(kind: str) -> None:
 def test_an_unknown_search_names_the_nearest() -> None:
     with pytest.raises(OptionError, match="did you mean 'minmax'"):
         Uniform(4, 1, "minmx")
+
+
+@pytest.mark.parametrize("size", [1e-38, 1e-6])
+def test_a_channel_of_tiny_values_has_a_finite_gradient(size: float) -> None:
+    # ViT-Tiny's LayerNorm feeds such channels; scaling the step's gradient once lost the step.
+    x = values(3, 64, 2) * torch.tensor([1.0, size])
+    quantizer = calibrated("lsq", 8, x, groups=2, search="l4")
+    leaf = x.clone().requires_grad_()
+    out = quantizer(leaf)
+    with torch.no_grad():
+        torch.testing.assert_close(out, quantizer(x))
+    out.square().sum().backward()
+    assert leaf.grad is not None
+    assert leaf.grad.isfinite().all()
