@@ -1,18 +1,16 @@
 """Stands in for `maskaq.runs.cluster`: the same functions, and runs that move when a test says so.
 
-    fake = fake_cluster.install(monkeypatch)   # in a fixture
-    fake.step("synthesis", 2, 3)               # the run that is under way, or queued, gets on
-    fake.finish()                              # and is stored where the app looks for it
+fake = fake_cluster.install(monkeypatch)   # in a fixture
+fake.step("synthesis", 2, 3)               # the run that is under way, or queued, gets on
+fake.finish()                              # and is stored where the app looks for it
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,20 +18,20 @@ import pytest
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.runs import cluster
 from maskaq.runs.places import folder_of
 from maskaq.runs.progress import Progress
 from maskaq.runs.records import Record
 from maskaq.ui import live
 from tests import stored
 
-NAME = "maskaq.runs.cluster"
+PUBLIC = ("start", "sweep", "cancel", "get", "runs_of", "position", "quick", "warm", "close")
 
 
-class FakeCluster(SimpleNamespace):
+class FakeCluster:
     """Records by id, oldest first. answers: what `quick` returns, by name of the function."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.records: dict[str, Record] = {}
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -42,7 +40,7 @@ class FakeCluster(SimpleNamespace):
     # What pages may use.
 
     def start(self, owner: str, spec: RunSpec, priority: int = 0) -> str:
-        if any(run.state in live.UNDER_WAY for run in self.runs_of(owner)):
+        if any(run.active for run in self.runs_of(owner)):
             raise RunError("you have a run that has not ended; wait for it, or cancel it.")
         name = f"run-{len(self.records)}"
         self.records[name] = Record(name, owner, spec)
@@ -78,9 +76,6 @@ class FakeCluster(SimpleNamespace):
         future.set_result(answer(**plain) if callable(answer) else answer)
         return future
 
-    def available(self) -> bool:
-        return True
-
     def warm(self) -> None:
         self.warmed += 1
 
@@ -92,7 +87,7 @@ class FakeCluster(SimpleNamespace):
     @property
     def current(self) -> Record:
         """The oldest run that has not ended."""
-        return next(run for run in self.records.values() if run.state in live.UNDER_WAY)
+        return next(run for run in self.records.values() if run.active)
 
     def change(self, id: str, **what: Any) -> None:
         """Replace fields of a record."""
@@ -127,7 +122,7 @@ class FakeCluster(SimpleNamespace):
 def install(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     """Put a fake in the place of the cluster for one test."""
     fake = FakeCluster()
-    monkeypatch.setitem(sys.modules, NAME, fake)  # type: ignore[arg-type]
-    monkeypatch.setattr(NAME, fake, raising=False)
+    for name in PUBLIC:
+        monkeypatch.setattr(cluster, name, getattr(fake, name))
     live._warm.cache_clear()
     return fake

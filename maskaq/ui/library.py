@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
-from maskaq.runs import store
+from maskaq.runs import cluster, store
 from maskaq.runs.places import folder_of, runs_folder
 from maskaq.runs.store import Stored
-from maskaq.ui import session
 
 if TYPE_CHECKING:
     from maskaq.ui.controls import Choice
@@ -127,7 +126,7 @@ def _finished(owner: str) -> list[Path]:
     """Folders of the finished runs of one visitor, oldest first, each once."""
     folders = [
         Path(record.folder).resolve()
-        for record in session.records(owner)
+        for record in cluster.runs_of(owner)
         if record.state == "finished" and record.folder
     ]
     return list(dict.fromkeys(folders))

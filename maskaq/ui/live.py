@@ -5,10 +5,9 @@ The work happens in processes of their own (`maskaq.runs.cluster`). Nothing here
 
 from __future__ import annotations
 
-import importlib
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +16,8 @@ from maskaq.config import RunSpec
 from maskaq.data.sheet import sheet
 from maskaq.errors import MaskaqError, RunError
 from maskaq.figures import curves
+from maskaq.runs import cluster
+from maskaq.runs.records import Record
 from maskaq.ui import catalog, controls, library, session
 
 if TYPE_CHECKING:
@@ -28,34 +29,28 @@ STAGES = {
     "fit": "Fitting Q to them",
     "evaluation": "Comparing Q with P",
 }
-UNDER_WAY = ("queued", "running")
 PAGE = "_page"  # in the session: file of the page that is shown
 _STARTED = "_started"  # id of the latest run of this session
 _STARTED_ON = "_started_on"  # file of the page on which the latest run was started
 _POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
 
-def cluster() -> Any:
-    """The module that runs things; imported when it is needed, which takes a second."""
-    return importlib.import_module("maskaq.runs.cluster")
-
-
-def latest() -> Any | None:
+def latest() -> Record | None:
     """The run that this visitor started last; None without any.
 
     After a reload the session has forgotten which one that was: it is then the one under way.
     """
-    mine = session.records(session.owner())
+    mine = session.records()
     known = st.session_state.get(_STARTED)
     own = [record for record in mine if record.id == known]
-    active = [record for record in mine if record.state in UNDER_WAY]
+    active = [record for record in mine if record.active]
     return next(reversed(own or active or mine), None)
 
 
 def busy() -> bool:
     """Whether a run of this visitor is under way or waits for its turn."""
     record = latest()
-    return record is not None and record.state in UNDER_WAY
+    return record is not None and record.active
 
 
 def start(spec: RunSpec) -> str | None:
@@ -66,7 +61,7 @@ def start(spec: RunSpec) -> str | None:
                 "this server shows stored results only; run maskaq on your own computer."
             )
         session.pin()
-        run: str = cluster().start(session.owner(), spec)
+        run = cluster.start(session.owner(), spec)
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -83,7 +78,7 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
         result of this visitor, with a line that says so; None without either.
     """
     record, off = latest(), library.readonly()
-    running = record is not None and record.state in UNDER_WAY
+    running = record is not None and record.active
     seconds = library.seconds_for(spec, library.presets())
     if seconds is not None and not off:
         st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
@@ -110,7 +105,7 @@ def watch(owner: str) -> None:
     record = latest() if owner == session.owner() else None
     if record is None:
         return
-    if record.state in UNDER_WAY:
+    if record.active:
         st.fragment(_poll, run_every=_POLL)(owner, record.id)
     elif record.state == "failed":
         st.error(record.error, icon=":material/error:")
@@ -125,14 +120,14 @@ def watch(owner: str) -> None:
 def line() -> None:
     """The visitor's run in one line of the sidebar, on every page; nothing when none is on."""
     record = latest()
-    if record is not None and record.state in UNDER_WAY:
+    if record is not None and record.active:
         st.fragment(_line, run_every=_POLL_LINE)(session.owner(), record.id)
 
 
-def say(record: Any) -> str:
+def say(record: Record) -> str:
     """Where a run stands, in one line."""
     if record.state == "queued":
-        before = cluster().position(record.id) - 1
+        before = cluster.position(record.id) - 1
         if before > 0:
             return f"Waiting: {before} {'run is' if before == 1 else 'runs are'} before yours."
         return "Waiting for a free worker. The first run starts it, which takes some seconds."
@@ -167,14 +162,14 @@ def _poll(owner: str, run: str) -> None:
 @cache
 def _warm() -> None:
     """Have the workers started in the background: who opens a page with Run may press it."""
-    cluster().warm()
+    cluster.warm()
 
 
-def _under_way(owner: str, run: str) -> Any:
+def _under_way(owner: str, run: str) -> Record:
     """The record; once the run has ended the whole page runs again, which ends the polling."""
     with suppress(MaskaqError):  # so many runs since that this one is forgotten
-        record = cluster().get(owner, run)
-        if record.state in UNDER_WAY:
+        record = cluster.get(owner, run)
+        if record.active:
             return record
     st.rerun()
 
@@ -189,10 +184,10 @@ def _line(owner: str, run: str) -> None:
 
 def _cancel(run: str) -> None:
     with suppress(MaskaqError):  # it may have ended meanwhile, which the page is about to say
-        cluster().cancel(session.owner(), run)
+        cluster.cancel(session.owner(), run)
 
 
-def _result(spec: RunSpec, record: Any | None) -> Stored | None:
+def _result(spec: RunSpec, record: Record | None) -> Stored | None:
     owner = session.owner()
     found = library.find(spec, owner)
     if found is None and record is not None and record.state == "finished":

@@ -8,17 +8,17 @@ shown, logged or put into an address.
 
 from __future__ import annotations
 
-import sys
 import uuid
-from typing import Any
 
 import streamlit as st
+
+from maskaq.runs import cluster
+from maskaq.runs.records import Record
 
 _TAB = "_tab"  # in the session: the key of the component
 _OWNER = "_owner"  # the name under which this session's runs are kept
 _PINNED = "_owner_pinned"  # a run was started under that name
 _ANSWERED = "_tab_answered"  # that name came from the tab
-_CLUSTER = "maskaq.runs.cluster"
 
 # `crypto.randomUUID` exists on https and localhost only, `getRandomValues` everywhere. A private
 # window may forbid storage; the key then lasts as long as the page.
@@ -81,13 +81,9 @@ def pin() -> None:
     st.session_state[_PINNED] = True
 
 
-def records(of: str) -> list[Any]:
-    """The runs of one visitor, oldest first.
-
-    As long as nobody has wanted a run, the module of the cluster is not even imported.
-    """
-    cluster = sys.modules.get(_CLUSTER)
-    return [] if cluster is None else list(cluster.runs_of(of))
+def records() -> list[Record]:
+    """The runs of this tab, oldest first. Looking starts no process."""
+    return cluster.runs_of(owner())
 
 
 def is_key(value: object) -> bool:

@@ -1,103 +1,135 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from maskaq.errors import RunError
-from maskaq.events import Event
 from maskaq.methods import spec_of
-from maskaq.models.bundled import CHECKPOINT
-from maskaq.ui import library, live
-from tests import stored
+from maskaq.runs.places import folder_of
+from maskaq.ui import library
+from maskaq.ui.controls import Choice
+from tests import fake_cluster, stored
 
 SPEC = spec_of("maskaq")
+NOISE = replace(spec_of("maskaq", (3, 3)), synthesis=replace(SPEC.synthesis, source="noise"))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two shipped examples, W3A3 and W4A4, and an empty folder for runs."""
+    """Three shipped examples and an empty folder for runs."""
     folder = tmp_path / "examples"
     stored.write(folder / "a", spec_of("maskaq", (3, 3)))
     stored.write(folder / "b", SPEC)
+    stored.write(folder / "c", NOISE)
     monkeypatch.setattr(library, "EXAMPLES", folder)
     monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "runs"))
     return folder
 
 
-def test_examples_are_read_in_order(examples):
-    found = library.examples()
-    assert [run.result.spec.quantization.name for run in found] == ["W3A3", "W4A4"]
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> fake_cluster.FakeCluster:
+    return fake_cluster.install(monkeypatch)
+
+
+def test_presets_are_read_in_order(examples):
+    found = library.presets()
+    assert [run.result.spec.quantization.name for run in found] == ["W3A3", "W4A4", "W3A3"]
     assert found[0].result == stored.result(spec_of("maskaq", (3, 3)))
     assert found[0].folder == examples / "a"
     assert found[0].curves.equals(stored.CURVES)
+    assert all(map(library.shipped, found))
 
 
-@pytest.mark.parametrize("bits, shown", [("W4A4", "W4A4"), ("W3A3", "W3A3"), ("W8A8", "W3A3")])
-def test_the_closest_example_has_the_same_bits_or_is_the_first(examples, bits, shown):
-    run = library.closest(library.examples(), bits)
+@pytest.mark.parametrize(
+    "bits, source, shown",
+    [
+        ((4, 4), "maskaq", ("W4A4", "maskaq")),
+        ((8, 8), "maskaq", ("W4A4", "maskaq")),
+        ((2, 3), "maskaq", ("W3A3", "maskaq")),
+        ((8, 8), "noise", ("W3A3", "noise")),
+        ((4, 4), "real", ("W4A4", "maskaq")),
+    ],
+)
+def test_the_closest_preset_has_that_source_and_the_nearest_bits(bits, source, shown):
+    run = library.closest(Choice(*bits), source)
     assert run is not None
-    assert run.result.spec.quantization.name == shown
+    spec = run.result.spec
+    assert (spec.quantization.name, spec.synthesis.source) == shown
 
 
-def test_without_examples_there_is_no_closest_one():
-    assert library.closest([], "W4A4") is None
+def test_without_presets_there_is_no_closest_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "nothing")
+    assert library.closest(Choice()) is None
+    assert library.presets() == []
 
 
-def test_a_run_is_found_where_it_was_computed_before_it_is_found_among_the_examples(examples):
+def test_what_was_computed_here_goes_before_what_is_shipped(examples):
     shipped = library.find(SPEC)
     assert shipped is not None
     assert shipped.folder == examples / "b"
-    stored.write(library.folder_of(SPEC), SPEC)
+    stored.write(folder_of(SPEC), SPEC)
     computed = library.find(SPEC)
     assert computed is not None
-    assert computed.folder == library.folder_of(SPEC)
+    assert computed.folder == folder_of(SPEC)
+    assert not library.shipped(computed)
     assert library.find(replace(SPEC, seed=1)) is None
 
 
-def test_every_setting_has_a_folder_of_its_own(examples):
-    others = [
-        replace(SPEC, seed=1),
-        replace(SPEC, synthesis=replace(SPEC.synthesis, drop=0.25)),
-        spec_of("maskaq", (4, 5)),
-    ]
-    assert len({library.folder_of(spec) for spec in (SPEC, *others)}) == 4
-    assert library.folder_of(SPEC) == library.folder_of(spec_of("maskaq"))
+def test_a_run_on_own_files_is_found_by_its_owner_alone(fake):
+    spec = replace(SPEC, weights="mine.safetensors")
+    fake.start("me", spec)
+    fake.finish()
+    assert library.find(spec, "me") is not None
+    assert library.find(spec, "you") is None
+    assert library.find(spec) is None
 
 
-@pytest.mark.skipif(not CHECKPOINT.is_file(), reason="the bundled model has not been trained")
-def test_a_computed_run_is_stored_and_read_back(examples):
-    small = replace(SPEC.synthesis, source="noise", images=4)
-    quick = replace(SPEC.fit, backend="minmax")
-    spec = replace(SPEC, synthesis=small, fit=quick, eval_images=20)
-    *events, last = library.compute(spec)
-    assert {event.stage for event in events} == set(live.STAGES)
-    assert all(isinstance(event, Event) for event in events)
-    assert last.result.spec == spec
-    assert last.result.evaluated == 20
-    assert last.folder == library.folder_of(spec).resolve()
-    assert last.sheet.is_file()
-    found = library.find(spec)
-    assert found is not None
-    assert found.result == last.result
+def test_a_list_shows_shipped_own_and_command_line_runs_and_no_others(fake, tmp_path):
+    mine, yours, typed = (replace(SPEC, seed=seed) for seed in (1, 2, 3))
+    for owner, spec in (("me", mine), ("you", yours)):
+        fake.start(owner, spec)
+        fake.finish()
+    stored.write(tmp_path / "runs" / "typed", typed)
+    seeds = [run.result.spec.seed for run in library.listed("me")]
+    assert seeds == [0, 0, 0, 1, 3]
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "file"))
-    with pytest.raises(RunError, match=r"cannot be written .*; set MASKAQ_RUNS to a folder"):
-        next(library.compute(SPEC))
+def test_a_damaged_run_is_left_out(tmp_path):
+    stored.write(tmp_path / "runs" / "typed", SPEC)
+    (tmp_path / "runs" / "typed" / "result.json").write_text("{")
+    assert len(library.listed("me")) == 3
+    with pytest.raises(RunError):
+        library.read(tmp_path / "runs" / "typed")
+    with pytest.raises(RunError, match="holds no run"):
+        library.read(tmp_path / "runs" / "nothing")
 
 
-def test_the_estimate_scales_synthesis_with_images_and_steps(examples):
-    runs = library.examples()
+def test_a_run_is_read_once_until_it_changes(examples):
+    first = library.read(examples / "a")
+    assert library.read(examples / "a") is first
+    file = examples / "a" / "result.json"
+    file.write_text(stored.result(SPEC).to_json())
+    os.utime(file, ns=(1, 1))
+    assert library.read(examples / "a").result.spec == SPEC
+
+
+def test_the_estimate_scales_synthesis_with_images_and_steps():
+    runs = library.presets()
     assert library.seconds_for(SPEC, runs) == pytest.approx(40)
     made = SPEC.synthesis
     double = replace(SPEC, synthesis=replace(made, images=2 * made.images))
     assert library.seconds_for(double, runs) == pytest.approx(70)
     half = replace(SPEC, synthesis=replace(made, steps=made.steps // 2))
     assert library.seconds_for(half, runs) == pytest.approx(25)
-    other = replace(SPEC, synthesis=replace(made, source="noise"))
+    other = replace(SPEC, synthesis=replace(made, source="mimiq"))
     assert library.seconds_for(other, runs) is None
     assert library.seconds_for(SPEC, []) is None
+
+
+@pytest.mark.parametrize("value, off", [("1", True), ("", False), ("0", False)])
+def test_read_only_is_asked_for_by_the_environment(monkeypatch, value, off):
+    monkeypatch.setenv("MASKAQ_READONLY", value)
+    assert library.readonly() is off

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import model_names
+from maskaq.errors import ModelError
+from maskaq.models import architectures, menu
+
+
+def test_the_file_holds_every_supported_model_and_the_bundled_one_first():
+    assert list(menu.shapes()) == [*architectures.BUNDLED, *architectures.timm_names()]
+    assert next(iter(menu.shapes())) == menu.BUNDLED
+
+
+@pytest.mark.parametrize("name", ["scenes_vit", "deit_tiny_distilled_patch16_224"])
+def test_shapes_are_those_of_the_architecture(name):
+    row = model_names.row(name)
+    shape = menu.shape_of(name)
+    assert (shape.depth, shape.heads, shape.size) == (row["depth"], row["heads"], row["size"])
+    assert [*shape.grid] == row["grid"]
+    assert shape.patches == row["grid"][0] * row["grid"][1]
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name():
+    with pytest.raises(ModelError, match=r"'scene_vit'; did you mean 'scenes_vit'\?"):
+        menu.shape_of("scene_vit")
+
+
+def test_the_menu_needs_neither_torch_nor_timm():
+    code = (
+        "import sys; from maskaq import names; from maskaq.models import menu; menu.shapes(); "
+        "print([name for name in ('torch', 'timm', 'scipy') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
