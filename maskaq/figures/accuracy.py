@@ -118,10 +118,9 @@ def sources(results: Sequence[RunResult]) -> go.Figure:
     figure.update_yaxes(
         categoryorder="array", categoryarray=list(dict.fromkeys(names)), autorange="reversed"
     )
-    figure.update_layout(legend={"orientation": "h", "y": -0.3})
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"P and Q on {counts or 'no'} images, with 95 % intervals"
-    return finish(figure, title, 170 + 34 * names.nunique())
+    return finish(figure, title, 170 + 34 * names.nunique(), legend_below=True)
 
 
 def _names(table: pd.DataFrame) -> pd.Series[str]:

@@ -20,8 +20,7 @@ from maskaq.regions.plain import inside_outside as means_of
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.float32]
-_COLUMNS = 6
-_MAP = 190  # pixels
+_MAP = 200  # pixels
 
 
 def frame(rows: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:
@@ -55,7 +54,7 @@ def heads(
         head: the chosen one, framed and named in bold; None frames none.
     """
     count = len(rows)
-    wide = min(count, _COLUMNS)
+    wide = count if count <= 4 else 3 if count <= 6 else 4
     high = math.ceil(count / wide)
     names = [f"<b>head {n}, chosen</b>" if n == head else f"head {n}" for n in range(count)]
     figure = make_subplots(
@@ -99,7 +98,7 @@ def _frame_of(axis: str) -> dict[str, object]:
 
 
 def _bar(title: str, x: float | None = None) -> dict[str, object]:
-    bar: dict[str, object] = {"title": {"text": title, "side": "right"}, "thickness": 12}
+    bar: dict[str, object] = {"title": {"text": title, "side": "top"}, "thickness": 12}
     return bar if x is None else bar | {"x": x}
 
 

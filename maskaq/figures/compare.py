@@ -75,14 +75,13 @@ def runs(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="share of the images, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"Accuracy and agreement on {counts or 'no'} images, with 95 % intervals"
-    return finish(figure, title, 170 + 38 * table["run"].nunique())
+    return finish(figure, title, 170 + 38 * table["run"].nunique(), legend_below=True)
 
 
 def _by_run(figure: go.Figure, table: pd.DataFrame) -> None:
     figure.update_yaxes(
         autorange="reversed", categoryorder="array", categoryarray=list(dict.fromkeys(table["run"]))
     )
-    figure.update_layout(legend={"orientation": "h", "y": -0.28, "x": 0, "traceorder": "normal"})
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -130,7 +129,7 @@ def cost(table: pd.DataFrame) -> go.Figure:
     figure.update_layout(barmode="stack")
     count = table["run"].nunique()
     title = f"What {count} run{'s' if count != 1 else ''} cost, one measurement each"
-    return finish(figure, title, 170 + 34 * count)
+    return finish(figure, title, 170 + 34 * count, legend_below=True)
 
 
 def describe_cost(table: pd.DataFrame) -> str:

@@ -71,11 +71,9 @@ def outcomes(table: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             name=str(row["outcome"]),
             showlegend=False,
-            mode="markers+text",
+            mode="markers",
             x=one["value"],
-            y=one["outcome"],
-            text=[f"{row['images']:,} images"],
-            textposition="middle left" if row["value"] > 60 else "middle right",
+            y=[f"{row['outcome']}: {row['images']:,}"],
             marker=mark(number) | {"size": 12},
             error_x=whiskers(one),
             customdata=one[["low", "high", "n"]],

@@ -47,4 +47,4 @@ def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, 
 def key(name: str, colour: str, dash: str) -> go.Scatter:
     """An empty line that puts a border into the legend."""
     line = {"color": colour, "width": 2.5, "dash": dash}
-    return go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, hoverinfo="skip")
+    return go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, showlegend=True)

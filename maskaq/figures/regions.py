@@ -177,9 +177,9 @@ def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> go.Figure
     figure.update_annotations(showarrow=False)
     figure.update_xaxes(title="mask ratio, share of the patches")
     figure.update_yaxes(title=f"{measure}, %", rangemode="tozero")
-    figure.update_layout(legend={"orientation": "h", "y": -0.25})
     count = int(rows["n"].max())
-    return finish(figure, f"{measure} by mask ratio, mean of {count:,} scenes", 360)
+    title = f"{measure} by mask ratio, mean of {count:,} scenes"
+    return finish(figure, title, 360, legend_below=True)
 
 
 def describe_ratios(table: pd.DataFrame, measure: str = "IoU") -> str:

@@ -8,11 +8,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from maskaq.figures.style import BLUE, GREY, ORANGE, VERMILLION, finish
+from maskaq.figures.style import BLUE, GREY, VERMILLION, finish
 from maskaq.quantization.toy import Grid, Toy, apply
 
 Floats = NDArray[np.float32]
 _BINS = 80
+_HAIR = 0.005  # least width of a marked range, as a share of all values' range
 _POINTS = 1500  # drawn of the values: more cannot be told apart
 
 
@@ -25,30 +26,35 @@ def histogram_frame(values: Floats, grid: Grid) -> pd.DataFrame:
 
 
 def histogram(values: Floats, grid: Grid) -> go.Figure:
-    """The values [n] with a tick under every level; what is clipped is hatched."""
+    """The values [n] with a tick at every level; the range of those clipped is hatched."""
     table = histogram_frame(values, grid)
-    bars = {
-        "x": (table["low"] + table["high"]) / 2,
-        "width": table["high"] - table["low"],
-        "hovertemplate": "near %{x:.3g}: %{y} values<extra>%{fullData.name}</extra>",
-    }
     figure = go.Figure()
     figure.add_bar(
-        name="inside the grid",
-        y=table["count"] - table["clipped"],
+        name="values",
+        x=(table["low"] + table["high"]) / 2,
+        y=table["count"],
+        width=table["high"] - table["low"],
         marker={"color": BLUE, "line": {"width": 0}},
-        **bars,
+        customdata=table["clipped"],
+        hovertemplate="near %{x:.3g}: %{y} values, %{customdata} clipped<extra></extra>",
     )
-    figure.add_bar(
-        name=f"clipped, {table['clipped'].sum() / values.size:.2%}",
-        y=table["clipped"],
-        marker={
-            "color": ORANGE,
-            "line": {"width": 1, "color": VERMILLION},
-            "pattern": {"shape": "/", "fgcolor": VERMILLION, "bgcolor": ORANGE, "size": 5},
-        },
-        **bars,
-    )
+    # A few clipped values would be bars too low to see: the range they lie in is marked instead.
+    clipped = values[apply(values, grid).clipped]
+    ends = [clipped[clipped < grid.low], clipped[clipped > grid.high]]
+    spans = [(float(end.min()), float(end.max())) for end in ends if end.size]
+    if spans:
+        figure.add_bar(
+            name=f"clipped: {clipped.size:,} values, {clipped.size / values.size:.2%}",
+            x=[(low + high) / 2 for low, high in spans],
+            y=[int(table["count"].max())] * len(spans),
+            width=[max(high - low, _HAIR * float(np.ptp(values))) for low, high in spans],
+            marker={
+                "color": "rgba(0,0,0,0)",
+                "line": {"width": 1, "color": VERMILLION},
+                "pattern": {"shape": "/", "fgcolor": VERMILLION, "fillmode": "overlay"},
+            },
+            hoverinfo="skip",
+        )
     figure.add_scatter(
         name=f"{len(grid.levels)} levels",
         x=grid.levels,
@@ -64,8 +70,9 @@ def histogram(values: Floats, grid: Grid) -> go.Figure:
     )
     figure.update_xaxes(title="value")
     figure.update_yaxes(title="values per bin")
-    figure.update_layout(barmode="stack", bargap=0, legend={"orientation": "h", "y": -0.2})
-    return finish(figure, f"{values.size:,} values and the levels they are rounded to", 400)
+    figure.update_layout(barmode="overlay", bargap=0)
+    title = f"{values.size:,} values and the levels they are rounded to"
+    return finish(figure, title, 400, legend_below=True)
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -109,9 +116,8 @@ def staircase(grid: Grid) -> go.Figure:
     )
     figure.update_xaxes(title="value in")
     figure.update_yaxes(title="value out")
-    figure.update_layout(legend={"orientation": "h", "y": -0.2})
     title = f"{len(grid.levels)} levels, {grid.form.bits} bits, rule {grid.rule}"
-    return finish(figure, title, 400)
+    return finish(figure, title, 400, legend_below=True)
 
 
 def describe_levels(table: pd.DataFrame) -> str:
@@ -174,6 +180,7 @@ def errors(toy: Toy) -> go.Figure:
             x=[name],
             y=[100 * table["share"][number]],
             text=[f"{table['share'][number]:.1%}"],
+            textposition="outside",
             showlegend=False,
             marker={"color": colour, "pattern": {"shape": hatch}},
             hovertemplate="%{y:.1f} %<extra></extra>",
@@ -181,10 +188,9 @@ def errors(toy: Toy) -> go.Figure:
     figure.update_xaxes(title="value", row=1, col=1)
     figure.update_yaxes(title="value out - value in", row=1, col=1)
     figure.update_yaxes(title="%", range=[0, 112], row=1, col=2)
-    figure.update_layout(legend={"orientation": "h", "y": -0.25})
     figure.update_annotations(font_size=13)
     title = f"SQNR {toy.sqnr_db:.1f} dB on {toy.values.size:,} values"
-    return finish(figure, title, 380)
+    return finish(figure, title, 380, legend_below=True)
 
 
 def describe_errors(table: pd.DataFrame) -> str:

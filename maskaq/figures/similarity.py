@@ -119,8 +119,8 @@ def histogram(
     )
     figure.update_xaxes(title="cosine similarity of two patches")
     figure.update_yaxes(title="density")
-    figure.update_layout(bargap=0, legend={"orientation": "h", "y": -0.25})
-    return finish(figure, f"{title}, n = {np.size(values):,} pairs", 380)
+    figure.update_layout(bargap=0)
+    return finish(figure, f"{title}, n = {np.size(values):,} pairs", 380, legend_below=True)
 
 
 def describe_histogram(table: pd.DataFrame) -> str:
@@ -156,9 +156,8 @@ def entropy_by_block(table: pd.DataFrame) -> go.Figure:
             )
     figure.update_xaxes(title="block, from the input to the output", dtick=1)
     figure.update_yaxes(title="differential entropy H, nats")
-    figure.update_layout(legend={"orientation": "h", "y": -0.25})
-    n = int(table["n"].max())
-    return finish(figure, f"Entropy of patch similarity by block, n = {n:,} pairs each", 420)
+    title = f"Entropy of patch similarity by block, n = {int(table['n'].max()):,} pairs each"
+    return finish(figure, title, 440, legend_below=True)
 
 
 def describe_entropy(table: pd.DataFrame) -> str:

@@ -38,8 +38,14 @@ def whiskers(table: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """Title, height in pixels and margins; returns the same figure."""
+def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:
+    """Title, height in pixels and margins; returns the same figure.
+
+    legend_below: put the legend under the title of the x axis, side by side.
+    """
+    if legend_below:  # in shares of the plot, which is what title and axis leave of the height
+        place = {"orientation": "h", "x": 0, "y": -55 / max(60, height - 160)}
+        figure.update_layout(legend=place | {"traceorder": "normal"})
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 15}},
         height=height,

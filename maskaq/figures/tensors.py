@@ -60,7 +60,7 @@ def describe(table: pd.DataFrame) -> str:
 
 # A tensor inside a block: its number (Swin's with the stage), then what it is there.
 _IN_BLOCK = re.compile(
-    r"^(?:layers\.(\d+)\.)?blocks\.(\d+)\.(?:.*\.)?([^.]+\.(?:input|weight)|\w+)$"
+    r"^(?:layers\.(\d+)\.)?blocks\.(\d+)\.(?:[\w.]*?\.)?([^.]+\.(?:input|weight)|\w+)$"
 )
 
 

@@ -260,10 +260,8 @@ def _log_grid(values: Floats, form: IntegerFormat, rule: str) -> Grid:
 
 
 def _log_codes(values: Floats, delta: Any, step: Any, shift: float) -> Floats:
-    """round(-log2((x + shift) / delta) / step), not yet clipped; 0 has an infinite one."""
-    shifted = values + np.float32(shift)
-    if shift:
-        shifted = shifted.clip(1e-9)
+    """round(-log2((x + shift) / delta) / step), not yet clipped; 0 and less have the last ones."""
+    shifted = (values + np.float32(shift)).clip(1e-9 if shift else 0)
     with np.errstate(divide="ignore"):
         codes: Floats = np.rint(np.log2(shifted / np.float32(delta)) / -np.float32(step))
     return codes
