@@ -76,7 +76,7 @@ def check() -> None:
     shape = shapes().get(model, shape_of(BUNDLED))
     bits = address.whole(BITS.start, BITS.stop - 1, 4)
     address.declare(
-        model=address.one_of(shapes(), BUNDLED, "a name from the menu Model"),
+        model=address.one_of(shapes(), BUNDLED, "a name from the menu Model P"),
         weight_bits=bits,
         activation_bits=bits,
         mask_ratio=address.stepped(*RATIO, DEFAULT.mask_ratio),
@@ -89,9 +89,8 @@ def check() -> None:
 
 def sidebar() -> None:
     """Draw the shared controls; each is also a parameter of the address."""
-    st.subheader("Model P")
     model = st.selectbox(
-        "Model",
+        "Model P",
         list(shapes()),
         key="model",
         bind="query-params",

@@ -8,7 +8,9 @@ addresses, and a page that finds itself alone calls the router, which then runs 
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from maskaq.ui import address, catalog, controls, library, live, own, session, show
 
@@ -17,7 +19,7 @@ _ROUTED = "_routed"  # in the session: the router has run and is about to run th
 
 def route() -> None:
     """Draw navigation and sidebar, then run the page of the address."""
-    st.set_page_config(page_title="maskaq", page_icon=":material/blur_on:", layout="wide")
+    st.set_page_config(page_title="maskaq", page_icon=_icon(), layout="wide")
     sections: dict[str, list[st.Page]] = {}
     files: dict[str, str] = {}
     for spec in catalog.PAGES:
@@ -42,8 +44,18 @@ def route() -> None:
         live.line()
     address.settle(controls.selection())
     st.session_state[_ROUTED] = True
-    chosen.run()
-    address.finish()
+    try:
+        chosen.run()
+    finally:  # a page may stop early
+        address.finish()
+
+
+def _icon() -> Image.Image:
+    """Patches, some of them informative. A named icon would come from the network."""
+    informative = np.zeros((4, 4), bool)
+    informative[1:3, 1:3] = informative[0, 2] = True
+    colours = np.where(informative[..., None], (230, 159, 0), (11, 92, 173)).astype(np.uint8)
+    return Image.fromarray(colours).resize((64, 64), Image.Resampling.NEAREST)
 
 
 def enter() -> controls.Choice:

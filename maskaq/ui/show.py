@@ -140,7 +140,8 @@ def number(
     if n is not None:
         parts.append(f"n = {n:,}")
     with st.container(border=True):
-        st.metric(label, f"{say(value)}{gap}", help=help or None)
+        st.caption(f"**{label}**", help=help or None)  # wraps, where a metric's own is cut off
+        st.metric(label, f"{say(value)}{gap}", label_visibility="collapsed")
         if parts:
             st.caption(", ".join(parts))
 
