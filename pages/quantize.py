@@ -82,13 +82,13 @@ try:
     )
 except MaskaqError as error:
     st.error(str(error))
-    st.stop()
+    router.stop()
 
 shown = live.panel(spec)
 if shown is None:
     if not live.busy():
         st.info(f"Not computed yet: {controls.title(spec)}. Press Run.")
-    st.stop()
+    router.stop()
 
 st.header("Q against P")
 numbers, drawings = st.columns([3, 2], gap="large")

@@ -30,7 +30,7 @@ stored = library.presets()
 run = library.closest(choice)
 if run is None:
     st.info("This copy of maskaq ships no stored result. The page Quantize makes one.")
-    st.stop()
+    router.stop()
 if run.result.spec.quantization.name != choice.bits:
     shipped = ", ".join(dict.fromkeys(one.result.spec.quantization.name for one in stored))
     st.info(

@@ -82,15 +82,14 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     seconds = library.seconds_for(spec, library.presets())
     if seconds is not None and not off:
         st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
-    run, cancel, _ = st.columns([1, 1, 4])
-    pressed = run.button("Run", type="primary", key=key, disabled=running or off, width="stretch")
-    cancel.button(
+    buttons = st.container(horizontal=True)
+    pressed = buttons.button("Run", type="primary", key=key, disabled=running or off)
+    buttons.button(
         "Cancel",
         key=f"{key}_cancel",
         on_click=_cancel,
         args=(record.id if record else "",),
         disabled=not running,
-        width="stretch",
     )
     if pressed and start(spec) is not None:
         st.rerun()

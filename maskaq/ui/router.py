@@ -8,6 +8,8 @@ addresses, and a page that finds itself alone calls the router, which then runs 
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -44,18 +46,8 @@ def route() -> None:
         live.line()
     address.settle(controls.selection())
     st.session_state[_ROUTED] = True
-    try:
-        chosen.run()
-    finally:  # a page may stop early
-        address.finish()
-
-
-def _icon() -> Image.Image:
-    """Patches, some of them informative. A named icon would come from the network."""
-    informative = np.zeros((4, 4), bool)
-    informative[1:3, 1:3] = informative[0, 2] = True
-    colours = np.where(informative[..., None], (230, 159, 0), (11, 92, 173)).astype(np.uint8)
-    return Image.fromarray(colours).resize((64, 64), Image.Resampling.NEAREST)
+    chosen.run()
+    address.finish()
 
 
 def enter() -> controls.Choice:
@@ -64,3 +56,17 @@ def enter() -> controls.Choice:
         route()
         st.stop()
     return controls.current()
+
+
+def stop() -> NoReturn:
+    """End the page here. Pages call this in place of `st.stop`, after which nothing is drawn."""
+    address.finish()
+    st.stop()
+
+
+def _icon() -> Image.Image:
+    """Patches, some of them informative. A named icon would come from the network."""
+    informative = np.zeros((4, 4), bool)
+    informative[1:3, 1:3] = informative[0, 2] = True
+    colours = np.where(informative[..., None], (230, 159, 0), (11, 92, 173)).astype(np.uint8)
+    return Image.fromarray(colours).resize((64, 64), Image.Resampling.NEAREST)

@@ -4,14 +4,13 @@ formula with its source, and where a result comes from.
 
 from __future__ import annotations
 
-import importlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
-from maskaq.errors import OptionError, unknown
+from maskaq.formulas import FORMULAS
 from maskaq.ui import library
 
 if TYPE_CHECKING:
@@ -152,13 +151,10 @@ def formula(name: str) -> None:
     Raises:
         OptionError: no formula has this name.
     """
-    known = importlib.import_module("maskaq.formulas").FORMULAS
-    if name not in known:
-        raise OptionError(unknown("formula", name, known))
-    found = known[name]
+    found = FORMULAS[name]
     with st.container(border=True):
         st.latex(found.latex)
-        st.caption(f"{found.meaning} ({found.paper}, {found.equation})")
+        st.caption(f"{found.meaning}\n\n*{found.source}*")
 
 
 def where_from(run: Stored) -> str:

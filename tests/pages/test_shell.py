@@ -73,6 +73,12 @@ def test_another_model_takes_its_own_blocks_and_says_what_no_longer_exists(open_
     assert "block = `11`. Allowed: mean, or 0 to 5." in app.warning[0].value
 
 
+@EVERY
+def test_what_is_no_setting_is_said(spec, open_page):
+    notice = open_page(spec, colour="red", seed="9").warning[0].value
+    assert notice == "The address holds what is no setting of this page: `colour`."
+
+
 def picture() -> bytes:
     stream = BytesIO()
     Image.new("RGB", (40, 20), "teal").save(stream, "PNG")

@@ -5,6 +5,10 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from maskaq.errors import OptionError
+from maskaq.formulas import FORMULAS
+from maskaq.ui import show
+
 
 def page() -> None:
     import pandas as pd
@@ -28,6 +32,27 @@ def page() -> None:
     show.simulated()
     show.demo()
     st.text("end")
+
+
+def formulas() -> None:
+    from maskaq.formulas import FORMULAS
+    from maskaq.ui import show
+
+    for name in FORMULAS:
+        show.formula(name)
+
+
+def test_every_formula_comes_with_its_source():
+    app = AppTest.from_function(formulas, default_timeout=60).run()
+    assert not app.exception
+    said = [found.value for found in app.caption]
+    assert len(app.latex) == len(FORMULAS) == len(said)
+    assert all(FORMULAS[name].source in text for name, text in zip(FORMULAS, said, strict=True))
+
+
+def test_an_unknown_formula_is_refused():
+    with pytest.raises(OptionError, match="unknown formula 'x'"):
+        show.formula("x")
 
 
 @pytest.fixture
