@@ -91,7 +91,10 @@ def describe(table: pd.DataFrame) -> str:
         return "No run is chosen."
     best, worst = q.iloc[0], q.iloc[-1]
     said = f"Highest is {best['run']} with {best['value']:.1f} % right"
-    return f"{said}." if len(q) == 1 else f"{said}, lowest {worst['run']} ({worst['value']:.1f} %)."
+    if len(q) == 1:
+        return said + "."
+    apart = "; their intervals overlap" if worst["high"] >= best["low"] else ""
+    return f"{said}, lowest {worst['run']} with {worst['value']:.1f} %{apart}."
 
 
 def cost_frame(results: Sequence[RunResult]) -> pd.DataFrame:

@@ -1,0 +1,77 @@
+"""All tables of some runs, as named frames and as CSV files in one archive."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from maskaq.figures import accuracy, compare, tensors
+from maskaq.runs.command import command_of
+from maskaq.runs.store import Stored
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: equal runs make equal archives
+
+
+def settings(run: Stored) -> pd.DataFrame:
+    """Columns setting and value: every setting of the run's spec, by dotted name."""
+    rows = list(_flat(asdict(run.result.spec)))
+    return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["setting", "value"])
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Any:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def facts(run: Stored) -> pd.DataFrame:
+    """Columns fact and value: when, where and with which versions the run was made, its cost."""
+    result = run.result
+    rows: list[tuple[str, str]] = [
+        ("created (UTC)", result.created),
+        ("device", result.device),
+        ("command", command_of(result.spec)),
+        ("evaluation images", f"{result.evaluated:,}"),
+        ("peak memory, MB", f"{result.peak_memory_mb:,.0f}"),
+    ]
+    rows += [(f"seconds, {name}", f"{value:.1f}") for name, value in result.seconds.items()]
+    rows += [(f"samples, {name}", f"{value:g}") for name, value in result.samples.items()]
+    rows += [(f"version of {name}", number) for name, number in result.versions.items()]
+    return pd.DataFrame(rows, columns=["fact", "value"])
+
+
+def tables(runs: Sequence[Stored]) -> dict[str, pd.DataFrame]:
+    """Frames by file name without ending: the comparison, then each run's own in a folder."""
+    results = [run.result for run in runs]
+    found = {"comparison": compare.frame(results), "cost": compare.cost_frame(results)}
+    for number, run in enumerate(runs, 1):
+        folder = f"run_{number}"
+        found |= {
+            f"{folder}/settings": settings(run),
+            f"{folder}/facts": facts(run),
+            f"{folder}/accuracy": accuracy.frame(run.result),
+            f"{folder}/curves": run.curves,
+            f"{folder}/tensors": tensors.frame(run.result),
+        }
+    return found
+
+
+def csv_zip(runs: Sequence[Stored]) -> bytes:
+    """All tables as CSV (UTF-8) and each run's result as JSON, in one zip archive."""
+    files = {f"{name}.csv": table.to_csv(index=False) for name, table in tables(runs).items()}
+    for number, run in enumerate(runs, 1):
+        files[f"run_{number}/result.json"] = run.result.to_json() + "\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text)
+    return buffer.getvalue()
