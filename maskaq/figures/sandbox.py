@@ -187,6 +187,7 @@ def errors(toy: Toy) -> go.Figure:
         )
     figure.update_xaxes(title="value", row=1, col=1)
     figure.update_yaxes(title="value out - value in", row=1, col=1)
+    figure.update_xaxes(title="part of the error", row=1, col=2)
     figure.update_yaxes(title="%", range=[0, 112], row=1, col=2)
     figure.update_annotations(font_size=13)
     title = f"SQNR {toy.sqnr_db:.1f} dB on {toy.values.size:,} values"

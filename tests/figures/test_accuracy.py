@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from maskaq.config import FitOptions
 from maskaq.figures import accuracy
+from maskaq.methods import spec_of
 from tests import stored
 
 
@@ -47,3 +49,45 @@ def test_the_description_gives_the_takeaway(top1, words):
     assert f"Q is right on {100 * top1:.1f} %" in said
     assert words in said
     assert "P with 90.0 %" in said
+
+
+def runs():
+    """Noise and maskaq at W4A4, and maskaq at W3A3; P is the same for all."""
+    found = []
+    for source, bits, top1 in (("noise", (4, 4), 0.6), ("maskaq", (4, 4), 0.88)):
+        spec = spec_of("maskaq", bits)
+        spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+        base = stored.result(spec)
+        found.append(replace(base, q=replace(base.q, top1=top1, top1_low=top1 - 0.03)))
+    return [*found, stored.result(spec_of("maskaq", (3, 3)))]
+
+
+def test_sources_show_p_once_and_every_q(sound):
+    table = accuracy.sources_frame(runs())
+    assert table["source"].tolist() == ["none", "noise", "maskaq", "maskaq"]
+    assert table["value"].tolist() == pytest.approx([90, 60, 88, 88])
+    assert set(table["n"]) == {500}
+    figure = sound(accuracy.sources(runs()))
+    drawn = {trace.name: list(zip(trace.y, trace.x, strict=True)) for trace in figure.data}
+    assert drawn["float32"] == [("P", pytest.approx(90))]
+    assert drawn["W4A4"] == [
+        ("Q from noise", pytest.approx(60)),
+        ("Q from maskaq", pytest.approx(88)),
+    ]
+    assert len({trace.marker.symbol for trace in figure.data}) == 3
+    assert list(figure.data[1].error_x.arrayminus) == pytest.approx([3, 3])
+    assert figure.layout.xaxis.range == (50, 101)
+    assert "500 images" in figure.layout.title.text
+
+
+def test_back_ends_are_named_where_they_differ():
+    other = replace(runs()[1], spec=replace(runs()[1].spec, fit=FitOptions(backend="mse")))
+    figure = accuracy.sources([runs()[1], other])
+    assert figure.data[1].y.tolist() == ["Q from maskaq, lsq-kd", "Q from maskaq, mse"]
+
+
+def test_the_sentence_ranks_the_sources():
+    said = accuracy.describe_sources(accuracy.sources_frame(runs()))
+    assert said.startswith("P is right on 90.0 %")
+    assert said.index("maskaq at W4A4 88.0 %") < said.index("noise at W4A4 60.0 %")
+    assert accuracy.describe_sources(accuracy.sources_frame([])) == "No run to show."

@@ -37,3 +37,19 @@ def test_the_description_gives_first_and_last_values():
         "First and last values: loss from 3 to 1; mask ratio from 0.5 to 0.1; "
         "loss from 0.5 to 0.25."
     )
+
+
+def test_terms_are_chosen_and_a_step_is_marked():
+    figure = curves.terms(CURVES, ["mask_ratio"], step=2)
+    (line,) = figure.data
+    assert list(line.y) == [0.5, 0.3, 0.1]
+    assert [shape.x0 for shape in figure.layout.shapes] == [2]
+    assert "line at step 2" in figure.layout.title.text
+    assert len(curves.terms(CURVES, ["loss"]).data) == 1  # of the synthesis, not of the fit
+    assert not curves.terms(CURVES, ["loss"]).layout.shapes
+    assert len(curves.terms(CURVES, ["nothing"], step=2).data) == 0
+
+
+def test_every_chart_says_what_runs_along():
+    figure = curves.curves(CURVES)
+    assert {axis.title.text for axis in figure.select_xaxes()} == {"step"}

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maskaq.figures import sandbox
+from maskaq.quantization import toy
+
+
+@pytest.fixture
+def clipping():
+    values = toy.draw("outliers", 4096, seed=0)
+    return values, toy.grid(values, 4, True, "mse")
+
+
+def test_the_histogram_marks_levels_and_the_clipped_range(clipping, sound):
+    values, grid = clipping
+    figure = sound(sandbox.histogram(values, grid))
+    bars, clipped, levels = figure.data
+    assert sum(bars.y) == 4096
+    assert clipped.marker.pattern.shape == "/"
+    lost = int(toy.apply(values, grid).clipped.sum())
+    assert clipped.name.startswith(f"clipped: {lost} values")
+    for middle, width in zip(clipped.x, clipped.width, strict=True):
+        assert not ((middle - width / 2 < grid.levels) & (grid.levels < middle + width / 2)).any()
+    assert levels.x.dtype == np.float32
+    np.testing.assert_array_equal(levels.x, grid.levels)
+    table = sandbox.histogram_frame(values, grid)
+    assert (table["count"].sum(), table["clipped"].sum()) == (4096, lost)
+    assert f"{lost:,} of them" in sandbox.describe(table)
+
+
+def test_where_nothing_is_clipped_nothing_is_hatched():
+    values = toy.draw("gelu", 1000, seed=0)
+    figure = sandbox.histogram(values, toy.grid(values, 4, False, "minmax"))
+    assert [trace.name for trace in figure.data] == ["values", "16 levels"]
+
+
+@pytest.mark.parametrize("rule", toy.RULES)
+def test_the_staircase_lands_on_the_levels(rule, sound):
+    values = toy.draw("softmax", 1000, seed=0)
+    grid = toy.grid(values, 3, False, rule)
+    line, steps = sound(sandbox.staircase(grid)).data
+    assert (line.line.dash, steps.line.dash) == ("dot", None)
+    nearest = np.abs(np.asarray(steps.y)[:, None] - grid.levels).min(1)
+    assert nearest.max() < 1e-6
+    assert "8 levels, 3 bits" in sandbox.staircase(grid).layout.title.text
+    table = sandbox.levels(grid)
+    assert table["code"].tolist() == grid.codes.tolist()
+    words = "evenly spaced" if grid.even else " to "
+    assert words in sandbox.describe_levels(table)
+
+
+def test_errors_are_split_and_add_up(clipping, sound):
+    found = toy.apply(*clipping)
+    table = sandbox.error_frame(found)
+    assert table["share"].sum() == pytest.approx(1)
+    assert table["values"].sum() == 4096
+    figure = sound(sandbox.errors(found))
+    points = [trace for trace in figure.data if trace.type == "scatter"]
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert points[0].marker.symbol != points[1].marker.symbol
+    assert len(points[0].x) <= 3000
+    assert sum(bar.y[0] for bar in bars) == pytest.approx(100)
+    assert f"{found.sqnr_db:.1f} dB" in figure.layout.title.text
+    assert f"clipping {table['values'][1]} values" in sandbox.describe_errors(table)
+
+
+def test_exact_rounding_has_no_shares():
+    values = np.zeros(4, np.float32)
+    found = toy.apply(values, toy.grid(values, 4, False, "minmax"))
+    assert sandbox.error_frame(found)["share"].tolist() == [0, 0]
+    assert "inf dB" in sandbox.errors(found).layout.title.text
+
+
+@pytest.mark.parametrize("limit, said", [(64, "showing 64 of 4,096"), (9999, "showing 4,096 of")])
+def test_the_table_of_codes_says_how_much_it_shows(clipping, limit, said):
+    found = toy.apply(*clipping)
+    table, words = sandbox.codes(found, limit)
+    assert words.startswith(said)
+    assert len(table) == min(limit, 4096)
+    np.testing.assert_allclose(table["error"], table["rounded"] - table["value"])
