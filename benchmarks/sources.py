@@ -23,6 +23,15 @@ from maskaq.runs.api import execute
 from maskaq.runs.result import RunResult
 from maskaq.ui.library import EXAMPLES
 
+# What the app draws of a run: all but Q itself.
+LIGHT = (
+    "result.json",
+    "curves.parquet",
+    "samples.png",
+    "samples.safetensors",
+    "evidence.safetensors",
+    "frames.webp",
+)
 HEAD = "| bits | source | back-end | seed | P top-1 | Q top-1 [95 %] | agreement | n | seconds |"
 
 
@@ -86,8 +95,9 @@ def ship(folder: Path) -> None:
     """Copy what the app draws of a run into the library."""
     target = EXAMPLES / folder.name
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("result.json", "curves.parquet", "samples.png"):
-        shutil.copyfile(folder / name, target / name)
+    for name in LIGHT:
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, target / name)
 
 
 def row(result: RunResult) -> str:

@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 from torch import nn
 
 from maskaq.config import RunSpec
 from maskaq.events import Event
 from maskaq.methods import spec_of
 from maskaq.quantization.rows import TensorRow
+from maskaq.runs import evidence
+from maskaq.runs.evidence import Evidence
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.runner import Finished
 from maskaq.synthesis.loop import Samples
@@ -58,12 +61,33 @@ def result(spec: RunSpec | None = None) -> RunResult:
     )
 
 
+def seen() -> Evidence:
+    """P and Q answer 500 images and differ on the last 35; four samples formed in two steps."""
+    answers = np.zeros((2, 500), np.int32)
+    answers[1, -35:] = 1
+    return Evidence(
+        labels=np.zeros(500, np.int32),
+        answers=answers,
+        apart=np.full((16, 3, 64, 64), 99, np.uint8),
+        apart_index=np.arange(465, 481, dtype=np.int32),
+        seen=np.array([[0, 1, 2, 3], [0, 1, 2, 2]], np.int32),
+        certainty=np.full((2, 4), 0.75, np.float16),
+        alpha=np.tile(np.arange(64, dtype=np.float16), (4, 1)),
+        classes=[f"class {number}" for number in range(10)],
+        frames=[np.full((4, 3, 64, 64), value, np.uint8) for value in (30, 200)],
+        steps=[1, 3],
+    )
+
+
 def write(folder: Path, spec: RunSpec | None = None) -> None:
     """The files of a stored run."""
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(result(spec).to_json())
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / "samples.png")
     CURVES.to_parquet(folder / "curves.parquet")
+    evidence.write(seen(), folder)
+    pictures = {"images": np.full((4, 3, 64, 64), 7, np.uint8), "labels": np.arange(4)}
+    save_file(pictures, folder / "samples.safetensors")
 
 
 class Pace:
@@ -84,7 +108,8 @@ class Pace:
                 images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
                 yield Event("synthesis", step, 3, {"loss": 1 / step}, images)
             assert self._steps.acquire(timeout=30)
-            yield Finished(result(spec), Samples(images, torch.zeros(4), 1.0), CURVES, nn.Module())
+            samples = Samples(images, torch.zeros(4), 1.0)
+            yield Finished(result(spec), samples, CURVES, nn.Module(), seen())
         finally:
             self.closed = True
 

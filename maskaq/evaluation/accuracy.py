@@ -19,12 +19,13 @@ class Verdict:
     """What evaluation found, each share with its 95 % interval and the number of images.
 
     top1, top5: per model, in the order given. agreement: share of images on which both models
-    name the same class; it needs no labels.
+    name the same class; it needs no labels. answers: that class, int64 [2,N].
     """
 
     top1: tuple[Share, Share]
     top5: tuple[Share, Share]
     agreement: Share
+    answers: Tensor
 
 
 @torch.no_grad()
@@ -42,21 +43,22 @@ def evaluate(
         normalise: uint8 [B,3,S,S] to what the models take, on their device.
     """
     ranks: list[Tensor] = []
-    same = 0
+    answers: list[Tensor] = []
     batches = list(zip(images.split(BATCH), labels.split(BATCH), strict=True))
     for done, (batch, wanted) in enumerate(batches, start=1):
         inputs = normalise(batch)
         logits = torch.stack([p(inputs), q(inputs)]).cpu()  # [2,B,K]
         ranks.append(rank_of(logits, wanted))  # [2,B]
-        first, second = logits.argmax(2)  # [B] each
-        same += int((first == second).sum())
+        answers.append(logits.argmax(2))  # [2,B]
         yield Event("evaluation", done, len(batches))
     rank = torch.cat(ranks, 1)  # [2,N]
     count = rank.shape[1]
+    named = torch.cat(answers, 1)  # [2,N]
+    same = int((named[0] == named[1]).sum())
     top1, top5 = (
         tuple(share(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
     )
-    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count))
+    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named)
 
 
 def rank_of(logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Verdict, evaluate
+from maskaq.evaluation.sight import Sight, look
 from maskaq.events import Event
 from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
@@ -20,6 +21,7 @@ from maskaq.quantization.report import tensor_report
 from maskaq.quantization.rows import TensorRow
 from maskaq.runs import machine
 from maskaq.runs.data import load_data
+from maskaq.runs.evidence import APART, FRAMES, Evidence
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.stopwatch import Stopwatch
 from maskaq.synthesis.batch import MakeQ
@@ -27,16 +29,19 @@ from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
 
 _REPORTED = 16  # samples that go through Q for the per-tensor report
+_LOOKED_AT = 64  # samples of which a run keeps what P and Q see in them
 
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """The end of a run: its result, the samples, one row per event with metrics, and Q."""
+    """The end of a run: its result, the samples, one row per event with metrics, Q, and what is
+    kept for the eye."""
 
     result: RunResult
     samples: Samples
     curves: pd.DataFrame
     q: nn.Module
+    evidence: Evidence
 
 
 def run(spec: RunSpec) -> Iterator[Event | Finished]:
@@ -53,7 +58,9 @@ def run(spec: RunSpec) -> Iterator[Event | Finished]:
         for event in events:
             yield watch.note(event)
         watch.close(stage)
-    yield Finished(work.result(watch), work.samples, pd.DataFrame(watch.rows), work.q)
+    yield Finished(
+        work.result(watch), work.samples, pd.DataFrame(watch.rows), work.q, work.evidence()
+    )
 
 
 class _Run:
@@ -62,10 +69,12 @@ class _Run:
     samples: Samples
     verdict: Verdict
     tensors: list[TensorRow]
+    sight: Sight
 
     def __init__(self, spec: RunSpec) -> None:
         machine.check_device(spec.device)
         self.spec = spec
+        self.frames: list[tuple[int, Tensor]] = []
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
         self.precision = machine.working_precision(spec.precision, spec.device)
@@ -106,8 +115,10 @@ class _Run:
         for item in items:
             if isinstance(item, Samples):
                 self.samples = item
-            else:
-                yield item
+                continue
+            if item.images is not None and item.step <= options.steps and not start:
+                self.frames.append((item.step, item.images))  # of the first batch
+            yield item
 
     def fit(self) -> Iterator[Event]:
         """Fit Q to the samples, then take stock of its tensors."""
@@ -117,6 +128,8 @@ class _Run:
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
+        shown = self._inputs(self.samples.images[:_LOOKED_AT])
+        self.sight = look(self.p, self.q, shown, self.loaded.prefix)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
@@ -129,6 +142,24 @@ class _Run:
     def _inputs(self, images: Tensor) -> Tensor:
         """Normalised, on the device, from uint8 [B,3,S,S]."""
         return self.loaded.normalise(images).to(self.spec.device)
+
+    def evidence(self) -> Evidence:
+        answers = self.verdict.answers
+        apart = (answers[0] != answers[1]).nonzero()[:APART, 0]  # [k]
+        every = -(-len(self.frames) // FRAMES) or 1
+        frames = self.frames[:-1:every] + self.frames[-1:]  # with the last one
+        return Evidence(
+            labels=self.data.labels.int().numpy(),
+            answers=answers.int().numpy(),
+            apart=self.data.images[apart].numpy(),
+            apart_index=apart.int().numpy(),
+            seen=self.sight.classes.int().numpy(),
+            certainty=self.sight.certainty.half().numpy(),
+            alpha=self.sight.alpha.half().numpy(),
+            classes=self.loaded.class_names,
+            frames=[images.numpy() for _, images in frames],
+            steps=[step for step, _ in frames],
+        )
 
     def result(self, watch: Stopwatch) -> RunResult:
         agreement = self.verdict.agreement

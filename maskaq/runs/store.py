@@ -4,6 +4,7 @@ result.json          spec, accuracies, seconds, per-tensor report
 curves.parquet       one row per event with metrics
 samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
 samples.png          the first of them on one sheet
+evidence.safetensors, frames.webp   see `maskaq.runs.evidence`
 q.safetensors        Q's whole state; `load_q` rebuilds Q from it
 command.txt          the command that repeats the run
 """
@@ -16,12 +17,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from maskaq.errors import RunError
+from maskaq.runs import evidence
 from maskaq.runs.command import command_of
 from maskaq.runs.result import RunResult
 
@@ -33,7 +39,7 @@ _SHEET = 32  # images on the sheet
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A run as it lies on disk, read without torch. sheet: path of `samples.png`."""
+    """A run as it lies on disk, read without torch; what is large only when it is asked for."""
 
     folder: Path
     result: RunResult
@@ -41,7 +47,22 @@ class Stored:
 
     @property
     def sheet(self) -> Path:
+        """Path of `samples.png`."""
         return self.folder / "samples.png"
+
+    @cached_property
+    def samples(self) -> dict[str, NDArray[Any]]:
+        """`images` uint8 [N,3,S,S] and `labels` int64 [N]; empty where they were not kept."""
+        path = self.folder / "samples.safetensors"
+        try:
+            return dict(load_file(path)) if path.is_file() else {}
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
+
+    @cached_property
+    def evidence(self) -> evidence.Evidence | None:
+        """What the run keeps for the eye; None for a run without."""
+        return evidence.read(self.folder)
 
 
 def save(finished: Finished, folder: Path) -> None:
@@ -61,6 +82,7 @@ def save(finished: Finished, folder: Path) -> None:
         save_file(images, draft / "samples.safetensors")
         sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
         finished.curves.to_parquet(draft / "curves.parquet")
+        evidence.write(finished.evidence, draft)
         q, options = finished.q, spec.quantization
         target = draft / "q.safetensors"
         save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
