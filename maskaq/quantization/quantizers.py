@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskaq.errors import NotCalibratedError
@@ -140,9 +141,8 @@ class LogSqrt2(Quantizer):
         self.delta.copy_(trials.gather(0, errors.argmin(0, keepdim=True))[0])
 
     def _round(self, x: Tensor, delta: Tensor) -> Tensor:
-        code = (x / delta).log2_().mul_(-2).round_().clamp_(min=0)
-        beyond = code >= self.form.qmax
-        return code.mul_(-0.5).exp2_().mul_(delta).masked_fill_(beyond, 0)
+        octaves = _drop_last((x / delta).log2_().mul_(2), self.form).mul_(0.5)
+        return octaves.exp2_().mul_(delta)
 
     def quantize(self, x: Tensor) -> Tensor:
         x = x.float()
@@ -191,9 +191,8 @@ class AdaptiveLog(Quantizer):
     def _round(self, x: Tensor, delta: Tensor, step: Tensor) -> Tensor:
         # Rounding noise below -shift has no logarithm; clamped, it takes the last code.
         shifted = x.add(self.SHIFT).clamp_(min=torch.finfo(torch.float32).tiny)
-        code = shifted.div_(delta).log2_().div_(-step).round_().clamp_(0, self.form.qmax)
-        last = code == self.form.qmax
-        return code.mul_(-step).exp2_().mul_(delta).masked_fill_(last, 0).sub_(self.SHIFT)
+        octaves = _drop_last(shifted.div_(delta).log2_().div_(step), self.form).mul_(step)
+        return octaves.exp2_().mul_(delta).sub_(self.SHIFT)
 
     def quantize(self, x: Tensor) -> Tensor:
         x = x.float()
@@ -204,6 +203,14 @@ class AdaptiveLog(Quantizer):
 
     def limits(self) -> tuple[Tensor, Tensor]:
         return torch.full_like(self.delta, -self.SHIFT), self.delta - self.SHIFT
+
+
+def _drop_last(steps: Tensor, form: IntegerFormat) -> Tensor:
+    """Negated codes of logarithmic levels, from log2 in steps, in place; the last one is -inf.
+
+    The power of that is 0. Filling a mask with 0 afterwards took a third of the whole rounding.
+    """
+    return F.threshold_(steps.round_().clamp_(max=0), 0.5 - form.qmax, -torch.inf)
 
 
 def _round(x: Tensor, scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Tensor:
