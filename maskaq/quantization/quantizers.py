@@ -210,7 +210,8 @@ def _drop_last(steps: Tensor, form: IntegerFormat) -> Tensor:
 
     The power of that is 0. Filling a mask with 0 afterwards took a third of the whole rounding.
     """
-    return F.threshold_(steps.round_().clamp_(max=0), 0.5 - form.qmax, -torch.inf)
+    codes = steps.round_().clamp_(max=0)
+    return F.threshold(codes, 0.5 - form.qmax, -torch.inf, inplace=True)
 
 
 def _round(x: Tensor, scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Tensor:
