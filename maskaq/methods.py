@@ -54,7 +54,7 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
 METHODS.register("maskaq")(
     Method(
         "MaskAQ's terms on `natural` images, then its distillation: made for 2 cores",
-        "measured on 2 cores: scenes_vit 74 s, ViT-Tiny at 224 pixels with 16 images 235 s",
+        "measured on 2 cores: scenes_vit 75 s, ViT-Tiny at 224 pixels with 16 images 235 s",
         SynthesisOptions(source="maskaq", images=32, steps=100, coefficients=_PAPER),
         FitOptions(backend="lsq-kd", epochs=30, lr=5e-5),
     )

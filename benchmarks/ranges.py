@@ -1,0 +1,89 @@
+"""The choices behind `tails` and `lsq-kd`: how ranges are searched, how fast distillation learns.
+
+    python -m benchmarks.sources --bits W4A4 --out runs/sources
+    python -m benchmarks.ranges --runs runs/sources
+
+Judged on 3 000 scenes of the calibration split, because settings must not be chosen on evaluation
+images. Samples are those of the runs under --runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from maskaq.config import QuantOptions, parse_bits
+from maskaq.data.scenes import scenes
+from maskaq.intervals import wilson
+from maskaq.methods import spec_of
+from maskaq.models.loading import Loaded, load_model
+from maskaq.quantization.backends import BACKENDS, FitTask
+from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.convert import convert
+
+JUDGES = range(1000, 4000)  # of the calibration split; runs of source `real` draw the first ones
+SEARCHES = [(search, gelu) for gelu in ("uniform", "adaptive-log") for search in ("mse", "l4")]
+RATES = (0.0, 2e-5, 5e-5, 2e-4, 5e-4)
+SOURCES = ("noise", "mimiq", "maskaq", "real")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/sources"))
+    parser.add_argument("--bits", nargs="+", default=["W4A4", "W3A3"])
+    parser.add_argument("--source", nargs="+", default=SOURCES, choices=SOURCES)
+    args = parser.parse_args()
+    loaded = load_model("scenes_vit")
+    batch = scenes("calibration", JUDGES)
+    judges = loaded.normalise(batch.images)
+    print(f"P {share(loaded.model, judges, batch.labels)}, n = {len(JUDGES)}")
+    for bits in args.bits:
+        options = QuantOptions(*parse_bits(bits))
+        for source in args.source:
+            path = args.runs / f"scenes_vit_W4A4_{source}_lsq-kd_0" / "samples.safetensors"
+            images = loaded.normalise(load_file(path)["images"])
+            for search, gelu in SEARCHES:
+                q = searched(loaded, images, options, search, gelu)
+                print(f"| {bits} | {source} | {search}, GELU {gelu} | - | ", end="")
+                print(f"{share(q, judges, batch.labels)} |", flush=True)
+            for rate in RATES:
+                q = distilled(loaded, images, options, rate)
+                print(f"| {bits} | {source} | lsq-kd | {rate:g} | ", end="")
+                print(f"{share(q, judges, batch.labels)} |", flush=True)
+
+
+def searched(
+    loaded: Loaded, images: Tensor, options: QuantOptions, search: str, gelu: str
+) -> nn.Module:
+    """Q with nothing but ranges."""
+    scheme = replace(BACKENDS["tails"].scheme, search=search, gelu=gelu)
+    q = convert(loaded.model, options, scheme)
+    set_ranges(q, images)
+    return q
+
+
+def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
+    """Q after `lsq-kd`; at rate 0 only its start."""
+    backend, fit = BACKENDS["lsq-kd"], spec_of("maskaq").fit
+    q = convert(loaded.model, options, backend.scheme)
+    fit = replace(fit, lr=rate) if rate else replace(fit, epochs=0)
+    for _ in backend.fit(FitTask(loaded.model, q, images, loaded.prefix, fit, seed=0)):
+        pass
+    return q
+
+
+@torch.inference_mode()
+def share(model: nn.Module, images: Tensor, labels: Tensor) -> str:
+    """Top-1 in words."""
+    found = torch.cat([model(part).argmax(-1) for part in images.split(250)])
+    top1 = wilson(int((found == labels).sum()), len(labels))
+    return f"{top1.value:.1%} [{top1.low:.1%}, {top1.high:.1%}]"
+
+
+if __name__ == "__main__":
+    main()

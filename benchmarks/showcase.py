@@ -1,0 +1,274 @@
+"""What the app shows before anything is computed: eight scenes, attention, similarity, bit-widths.
+
+    python -m benchmarks.sources --bits W8A8 W4A4 W3A3 W2A4 --examples
+    python -m benchmarks.showcase
+
+Reads the Q of the runs that the first command left under --runs and writes `maskaq/showcase/`.
+The table of bit-widths goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from maskaq.config import BITS, QuantOptions
+from maskaq.data.fashion_mnist import CLASS_NAMES
+from maskaq.data.scenes import Scenes, scenes
+from maskaq.intervals import Interval, student, wilson
+from maskaq.models.attention import record
+from maskaq.models.loading import Loaded, load_model
+from maskaq.quantization.backends import BACKENDS
+from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.convert import convert
+from maskaq.quantization.storage import load_q
+from maskaq.regions.mask import patch_attention
+from maskaq.regions.plain import foreground_patches, inside_outside, mask_of
+from maskaq.regions.similarity import (
+    gaussian_entropy,
+    kernel_density,
+    kernel_entropy,
+    patch_similarity,
+    similarity_moments,
+)
+from maskaq.runs.showcase import BITS as WIDTHS
+from maskaq.runs.showcase import FOLDER, SCENES
+
+MANY = 1000  # evaluation scenes behind every mean
+SPREAD = 32  # images of each kind behind a mean entropy
+RATIOS = [round(0.05 * step, 2) for step in range(1, 21)]
+BACKEND = "tails"
+PARTED = ("inside", "outside")  # of the mask
+POINTS = 128  # of a kernel density
+
+Maps = dict[str, NDArray[np.floating]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/sources"))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    args = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    loaded = load_model("scenes_vit")
+    for part in args.only:
+        PARTS[part](loaded, args.runs)
+
+
+def run_folder(runs: Path, bits: str, source: str) -> Path:
+    """Where benchmarks.sources left a run."""
+    return runs / f"scenes_vit_{bits}_{source}_lsq-kd_0"
+
+
+def shown() -> Scenes:
+    """The first scene of each of the first eight classes; none is picked by how P does on it."""
+    labels = scenes("evaluation", range(200)).labels
+    return scenes("evaluation", [int((labels == kind).nonzero()[0, 0]) for kind in range(SCENES)])
+
+
+def write_scenes(loaded: Loaded, runs: Path) -> None:
+    """Images, labels, foreground."""
+    chosen = shown()
+    foreground = chosen.foreground.numpy()
+    arrays = {
+        "images": chosen.images.numpy(),
+        "labels": chosen.labels.numpy(),
+        "foreground": foreground,
+        "patches": foreground_patches(foreground, loaded.grid),
+    }
+    save_file(arrays, FOLDER / "scenes.safetensors", {"classes": json.dumps(CLASS_NAMES)})
+
+
+def write_attention(loaded: Loaded, runs: Path) -> None:
+    """P's whole attention; class rows and head means of P and of every Q."""
+    inputs = loaded.normalise(shown().images)
+    arrays = {}
+    for name, model in models(loaded, runs):
+        maps = stacked(model, inputs)  # [B,L,H,T,T]
+        arrays[f"{name}.cls"] = maps[:, :, :, 0].numpy().astype(np.float16)
+        arrays[f"{name}.mean"] = maps.mean(2).numpy().astype(np.float16)
+        if name == "P":
+            arrays["P.whole"] = maps.numpy().astype(np.float16)
+    save_file(arrays, FOLDER / "attention.safetensors")
+
+
+def models(loaded: Loaded, runs: Path) -> Iterator[tuple[str, nn.Module]]:
+    """P, then the Q of every bit-width made by source maskaq."""
+    yield "P", loaded.model
+    for bits in WIDTHS:
+        yield bits, load_q(run_folder(runs, bits, "maskaq") / "q.safetensors", loaded.model)
+
+
+@torch.no_grad()
+def stacked(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Attention probabilities [B,L,H,T,T] of normalised images [B,3,S,S]."""
+    with record(model) as maps:
+        model(inputs)
+    return torch.stack([block.probs for block in maps], 1)
+
+
+def write_similarity(loaded: Loaded, runs: Path) -> None:
+    """Similarity of the patches in noise, scenes and images of source maskaq.
+
+    Whole for eight images of each kind, and the mean entropy of 32 of each.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    rows = []
+    for kind, few, more in kinds(runs):
+        found = spread(loaded, few)
+        arrays |= {f"{kind}.{name}": array for name, array in found.items()}
+        arrays[f"{kind}.images"] = few.numpy()
+        entropies = spread(loaded, more)["numbers"][..., 2:]  # [B,L,2]
+        pairs = found["matrix"].shape[-1] * (found["matrix"].shape[-1] - 1) // 2
+        for block in range(entropies.shape[1]):
+            gaussian, kernel = (student(entropies[:, block, k].tolist()) for k in (0, 1))
+            rows.append((kind, block, *gaussian[:3], *kernel, pairs))
+    save_file(arrays, FOLDER / "similarity.safetensors")
+    columns = ["kind", "block", "gaussian", "gaussian_low", "gaussian_high"]
+    columns += ["kernel", "kernel_low", "kernel_high", "n", "pairs"]
+    pd.DataFrame(rows, columns=columns).to_parquet(FOLDER / "entropies.parquet")
+
+
+def kinds(runs: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Kind of image, the eight that are shown, and those that the mean is taken over."""
+    yield "scene", shown().images, scenes("evaluation", range(SPREAD)).images
+    for kind, source in (("noise", "noise"), ("synthetic", "maskaq")):
+        path = run_folder(runs, "W4A4", source) / "samples.safetensors"
+        images = torch.from_numpy(load_file(path)["images"])
+        yield kind, images[:SCENES].contiguous(), images[:SPREAD]
+
+
+@torch.no_grad()
+def spread(loaded: Loaded, images: Tensor) -> Maps:
+    """Of every image and block: matrix [B,L,N,N], kernel density at kde_x, kde_y [B,L,P], and as
+    numbers [B,L,4] mean, standard deviation, Gaussian and kernel entropy of the similarities.
+    """
+    maps = stacked(loaded.model, loaded.normalise(images)).mean(2)  # [B,L,T,T]
+    patches = maps[..., loaded.prefix :, loaded.prefix :]  # [B,L,N,N]
+    matrix = patch_similarity(patches)  # [B,L,N,N]
+    mean, variance = similarity_moments(patches, diagonal=False)  # [B,L]
+    upper = torch.triu_indices(*matrix.shape[2:], offset=1)
+    values = matrix[..., upper[0], upper[1]].flatten(0, 1)  # [BL,pairs]
+    ends = [torch.linspace(float(v.min()) - 0.05, float(v.max()) + 0.05, POINTS) for v in values]
+    density = [kernel_density(v, points) for v, points in zip(values, ends, strict=True)]
+    kernel = torch.stack([kernel_entropy(v) for v in values]).view(mean.shape)  # [B,L]
+    numbers = torch.stack([mean, variance.sqrt(), gaussian_entropy(variance), kernel], -1)
+    return {
+        "matrix": matrix.numpy().astype(np.float16),
+        "kde_x": torch.stack(ends).view(*mean.shape, POINTS).numpy(),
+        "kde_y": torch.stack(density).view(*mean.shape, POINTS).numpy(),
+        "numbers": numbers.numpy(),
+    }
+
+
+def many(loaded: Loaded, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    """Over 1 000 scenes in batches: class rows averaged over heads [B,L,N], and alpha [B,N]."""
+    for inputs in loaded.normalise(scenes("evaluation", range(MANY)).images).split(100):
+        with torch.no_grad(), record(model) as maps:
+            model(inputs)
+        rows = torch.stack([block.probs[:, :, 0, loaded.prefix :].mean(1) for block in maps], 1)
+        yield rows, patch_attention(maps, loaded.prefix)
+
+
+def write_overlap(loaded: Loaded, runs: Path) -> None:
+    """Precision, recall and IoU of P's mask with the foreground, and of random masks."""
+    alpha = torch.cat([found for _, found in many(loaded, loaded.model)]).numpy()  # [n,N]
+    truth = foreground_patches(scenes("evaluation", range(MANY)).foreground.numpy(), loaded.grid)
+    chance = np.random.default_rng(0).random(alpha.shape)
+    rows = []
+    for ratio in RATIOS:
+        found, drawn = shares(mask_of(alpha, ratio), truth), shares(mask_of(chance, ratio), truth)
+        for measure, values in found.items():
+            random = student(drawn[measure].tolist())
+            rows.append((ratio, measure, *student(values.tolist()), *random[:3]))
+    columns = ["ratio", "measure", "value", "low", "high", "n"]
+    columns += ["random_value", "random_low", "random_high"]
+    pd.DataFrame(rows, columns=columns).to_parquet(FOLDER / "overlap.parquet")
+
+
+def shares(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    """Per image [n]: the shares of `maskaq.regions.plain.overlap`, for [n,N] masks at once."""
+    hits = (mask & truth).sum(1)
+    return {
+        "precision": hits / np.maximum(1, mask.sum(1)),
+        "recall": hits / np.maximum(1, truth.sum(1)),
+        "iou": hits / np.maximum(1, (mask | truth).sum(1)),
+    }
+
+
+def write_differences(loaded: Loaded, runs: Path) -> None:
+    """Where Q's attention leaves P's: inside or outside P's mask. Block -1: mean over blocks."""
+    seen = {name: list(many(loaded, model)) for name, model in models(loaded, runs)}
+    alpha = torch.cat([found for _, found in seen["P"]]).numpy()  # [n,N]
+    masks = {ratio: mask_of(alpha, ratio) for ratio in RATIOS}  # [n,N] each
+    maps = {name: torch.cat([found for found, _ in parts]).numpy() for name, parts in seen.items()}
+    rows = []
+    for bits, block in itertools.product(WIDTHS, range(-1, maps["P"].shape[1])):
+        p, q = (m.mean(1) if block < 0 else m[:, block] for m in (maps["P"], maps[bits]))  # [n,N]
+        for ratio, mask in masks.items():
+            for part, means in zip(PARTED, inside_outside(p, q, mask), strict=True):
+                found = student(means[np.isfinite(means)].tolist())  # at ratio 1 all is inside
+                rows.append((bits, ratio, block, part, *found))
+    columns = ["bits", "ratio", "block", "part", "value", "low", "high", "n"]
+    pd.DataFrame(rows, columns=columns).to_parquet(FOLDER / "inside_outside.parquet")
+
+
+@torch.inference_mode()
+def write_bits(loaded: Loaded, runs: Path) -> None:
+    """Every pair of bit-widths for the samples that the four sources gave at W4A4."""
+    path = FOLDER / "bits.parquet"
+    rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
+    known = {(row["source"], row["weight_bits"], row["activation_bits"]) for row in rows}
+    batch = scenes("evaluation", range(MANY))
+    inputs = loaded.normalise(batch.images)
+    answers_p = answers(loaded.model, inputs)
+    wanted = [(s, w, a) for s in ("noise", "mimiq", "maskaq", "real") for w in BITS for a in BITS]
+    for source, weight, activation in tqdm([one for one in wanted if one not in known]):
+        samples = load_file(run_folder(runs, "W4A4", source) / "samples.safetensors")["images"]
+        q = convert(loaded.model, QuantOptions(weight, activation), BACKENDS[BACKEND].scheme)
+        set_ranges(q, loaded.normalise(torch.from_numpy(samples)))
+        found = answers(q, inputs)
+        top1: Interval = wilson(int((found == batch.labels).sum()), MANY)
+        rows.append(
+            {
+                "source": source,
+                "weight_bits": weight,
+                "activation_bits": activation,
+                "top1": top1.value,
+                "low": top1.low,
+                "high": top1.high,
+                "agreement": float((found == answers_p).float().mean()),
+                "n": MANY,
+                "backend": BACKEND,
+            }
+        )
+        pd.DataFrame(rows).to_parquet(path)
+
+
+def answers(model: nn.Module, inputs: Tensor) -> Tensor:
+    """The class each image gets, [n]."""
+    return torch.cat([model(part).argmax(-1) for part in inputs.split(100)])
+
+
+PARTS: dict[str, Callable[[Loaded, Path], None]] = {
+    "scenes": write_scenes,
+    "attention": write_attention,
+    "similarity": write_similarity,
+    "overlap": write_overlap,
+    "differences": write_differences,
+    "bits": write_bits,
+}
+
+if __name__ == "__main__":
+    main()
