@@ -45,6 +45,7 @@ def heads(
     mask: Mask,
     head: int | None,
     title: str = "Attention of every head",
+    query: int | None = None,
 ) -> go.Figure:
     """Small maps of what one query pays to each patch, one per head, on one scale.
 
@@ -52,6 +53,7 @@ def heads(
         rows: attention of the query [H,N]; what goes to the class token is not part of it.
         mask: patches whose border is drawn [N].
         head: the chosen one, framed and named in bold; None frames none.
+        query: the patch that looks, crossed out in every map; None for no patch.
     """
     count = len(rows)
     wide = count if count <= 4 else 3 if count <= 6 else 4
@@ -65,6 +67,7 @@ def heads(
         figure.add_trace(_map(row, grid), number // wide + 1, number % wide + 1)
         axis = _axis(number)
         drawn += outline.shapes(border, *INFORMATIVE, axis)
+        drawn += _cross(query, grid, axis)
         if number == head:
             drawn.append(_frame_of(axis))
     top = float(rows.max()) or 1.0
@@ -95,6 +98,15 @@ def _frame_of(axis: str) -> dict[str, object]:
     ends = {"x0": 0, "x1": 1, "y0": 0, "y1": 1}
     place = {"type": "rect", "xref": f"x{axis} domain", "yref": f"y{axis} domain"}
     return {**place, **ends, "line": {"color": VERMILLION, "width": 4}}
+
+
+def _cross(query: int | None, grid: tuple[int, int], axis: str) -> list[dict[str, object]]:
+    if query is None:
+        return []
+    row, column = divmod(query, grid[1])
+    left, right, top, bottom = column - 0.3, column + 0.3, row - 0.3, row + 0.3
+    line = f"M{left:g},{top:g}L{right:g},{bottom:g}M{left:g},{bottom:g}L{right:g},{top:g}"
+    return outline.shapes(line, VERMILLION, "solid", axis)
 
 
 def _bar(title: str, x: float | None = None) -> dict[str, object]:
@@ -165,9 +177,10 @@ def describe_difference(table: pd.DataFrame) -> str:
     mask = table["informative"].astype(bool)
     worst = table.iloc[int(apart.to_numpy().argmax())]
     place = "inside" if worst["informative"] else "outside"
+    others = f" and {apart[~mask].mean():.4f} outside it" if (~mask).any() else ", which is all"
     return (
-        f"P and Q differ by {apart[mask].mean():.4f} per patch inside the informative region and "
-        f"{apart[~mask].mean():.4f} outside it; most, {worst['difference']:+.4f}, {place} it "
+        f"P and Q differ by {apart[mask].mean():.4f} per patch inside the informative region"
+        f"{others}; most, {worst['difference']:+.4f}, {place} it "
         f"at row {worst['row']:.0f}, column {worst['column']:.0f} (counted from 0)."
     )
 
@@ -217,8 +230,9 @@ def inside_outside(table: pd.DataFrame) -> go.Figure:
 def describe_inside_outside(table: pd.DataFrame) -> str:
     """The chart in one sentence."""
     inside, outside = table["value"]
-    times = f", {inside / outside:.1f} times as much inside" if outside else ""
+    others = f" and {outside:.5f} outside the mask" if np.isfinite(outside) else " the mask"
+    times = f", {inside / outside:.1f} times as much inside" if outside > 0 else ""
     return (
-        f"Mean distance per patch is {inside:.5f} inside and {outside:.5f} outside the mask{times} "
+        f"Mean distance per patch is {inside:.5f} inside{others}{times} "
         f"(n = {int(table['n'].max())} images)."
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from maskaq.errors import OptionError
 from maskaq.figures.style import BLUE, GREY, VERMILLION, finish
-from maskaq.quantization.toy import Grid, Toy, apply
+from maskaq.quantization.toy import RULES, Grid, Toy, apply, grid
 
 Floats = NDArray[np.float32]
 _BINS = 80
@@ -216,3 +219,17 @@ def codes(toy: Toy, limit: int = 64) -> tuple[pd.DataFrame, str]:
         }
     )
     return table, f"showing {len(table):,} of {toy.values.size:,}"
+
+
+def rules(values: Floats, bits: int, symmetric: bool) -> pd.DataFrame:
+    """Every rule that can take the values [n].
+
+    Columns rule, SQNR, dB, clipped, %, codes in use, and n (values).
+    """
+    rows = []
+    for name in RULES:
+        with suppress(OptionError):  # log2 cannot go below 0
+            toy = apply(values, grid(values, bits, symmetric, name))
+            used = f"{len(np.unique(toy.codes))} of {2**bits}"
+            rows.append((name, toy.sqnr_db, 100 * toy.clipped.mean(), used, values.size))
+    return pd.DataFrame(rows, columns=["rule", "SQNR, dB", "clipped, %", "codes in use", "n"])

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from maskaq.figures.style import BLUE, GREEN, GREY, SEQUENTIAL, VERMILLION, finish, mark
+from maskaq.figures.style import BLUE, GREEN, GREY, SEQUENTIAL, VERMILLION, finish, mark, whiskers
 
 Values = NDArray[np.floating]
 _BINS = 50
@@ -136,8 +136,9 @@ def entropy_by_block(table: pd.DataFrame) -> go.Figure:
     """Differential entropy of the similarities in every block, one line per kind of picture.
 
     Args:
-        table: columns kind, block, gaussian, kernel (nats) and n (pairs). Filled marks and lines
-            are the Gaussian's, open marks the kernel estimate's.
+        table: columns kind, block, gaussian, kernel, each also with _low and _high (means over
+            images in nats, 95 % intervals), n (images) and pairs (of patches in each). Filled marks
+            and lines are the Gaussian's, open marks the kernel estimate's.
     """
     figure = go.Figure()
     for number, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
@@ -152,12 +153,19 @@ def entropy_by_block(table: pd.DataFrame) -> go.Figure:
                 y=rows[column],
                 line=line,
                 marker={"color": look["color"], "symbol": symbol, "size": 10},
+                error_y=whiskers(_bounds(rows, column)),
                 hovertemplate="block %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
             )
     figure.update_xaxes(title="block, from the input to the output", dtick=1)
     figure.update_yaxes(title="differential entropy H, nats")
-    title = f"Entropy of patch similarity by block, n = {int(table['n'].max()):,} pairs each"
+    title = f"Entropy of patch similarity, mean of {int(table['n'].max())} images each"
     return finish(figure, title, 440, legend_below=True)
+
+
+def _bounds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Value, low and high, as `whiskers` takes them."""
+    names = {column: "value", f"{column}_low": "low", f"{column}_high": "high"}
+    return rows[list(names)].rename(columns=names)
 
 
 def describe_entropy(table: pd.DataFrame) -> str:

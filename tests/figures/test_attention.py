@@ -27,6 +27,12 @@ def test_no_chosen_head_means_no_frame(rows, mask):
     assert len(figure.layout.shapes) == 2 * 3
 
 
+def test_the_patch_that_looks_is_crossed_out_in_every_map(rows, mask):
+    figure = attention.heads(rows, GRID, mask, None, query=6)  # row 1, column 2
+    crosses = [shape for shape in figure.layout.shapes if "M1.7,0.7L2.3,1.3" in str(shape.path)]
+    assert [shape.xref for shape in crosses[::2]] == ["x", "x2", "x3"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 12])
 def test_any_number_of_heads_fits(count, mask):
     figure = attention.heads(np.ones((count, 16), np.float32), GRID, mask, 0)
@@ -83,3 +89,15 @@ def test_one_image_has_no_interval(rows, mask):
     table = attention.inside_outside_frame([(rows[0], rows[1], mask)])
     assert table[["low", "high"]].isna().all(axis=None)
     assert "1 image, without an interval" in attention.inside_outside(table).layout.title.text
+
+
+def test_a_mask_of_all_patches_has_no_outside(rows):
+    every = np.ones(16, bool)
+    table = attention.difference_frame(rows[0], rows[1], GRID, every)
+    said = attention.describe_difference(table)
+    assert "inside the informative region, which is all; most" in said
+    table = attention.inside_outside_frame([(rows[0], rows[1], every)] * 2)
+    assert table["n"].tolist() == [2, 0]
+    said = attention.describe_inside_outside(table)
+    assert "inside the mask (n = 2 images)" in said
+    assert len(attention.inside_outside(table).data) == 2

@@ -64,18 +64,24 @@ def test_equal_values_can_be_drawn():
 def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
     table = pd.DataFrame(
         [
-            (kind, block, level, level - 0.1, 4032)
+            (kind, block, level, level - 0.02, level + 0.03, level - 0.1, level - 0.1, level, 32, 9)
             for kind, level in (("noise", -2.5), ("real scene", -0.9), ("synthetic image", -0.6))
             for block in range(3)
         ],
-        columns=["kind", "block", "gaussian", "kernel", "n"],
+        columns=[
+            *("kind", "block", "gaussian", "gaussian_low", "gaussian_high"),
+            *("kernel", "kernel_low", "kernel_high", "n", "pairs"),
+        ],
     )
     figure = sound(similarity.entropy_by_block(table))
     assert len(figure.data) == 6
     assert all(trace.marker.symbol.endswith("-open") for trace in figure.data[1::2])
     assert len({trace.line.dash for trace in figure.data[::2]}) == 3
     assert "nats" in figure.layout.yaxis.title.text
-    assert "4,032 pairs" in figure.layout.title.text
+    assert "mean of 32 images" in figure.layout.title.text
+    assert np.allclose(figure.data[0].error_y.array, 0.03)
+    assert np.allclose(figure.data[0].error_y.arrayminus, 0.02)
+    assert np.allclose(figure.data[1].error_y.array, 0.1)
     said = similarity.describe_entropy(table)
     assert said.index("synthetic image -0.60") < said.index("noise -2.50")
 
