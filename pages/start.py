@@ -1,8 +1,19 @@
-"""Start: what this is, with a stored result that is drawn before torch is imported."""
+"""Start: the whole story in one scroll, with stored results, before torch is imported."""
 
 import streamlit as st
 
-from maskaq.ui import catalog, library, results, router
+from maskaq.data.sheet import sheet
+from maskaq.figures import accuracy, pictures, regions
+from maskaq.intervals import wilson
+from maskaq.regions.plain import mask_of, overlap
+from maskaq.runs import showcase
+from maskaq.ui import catalog, library, maps, router, show
+
+TILES = 16  # images of each source
+DREAMS = {
+    "noise": "**Noise.** What one can make without asking the model.",
+    "maskaq": "**MaskAQ.** What the model takes its classes to look like.",
+}
 
 choice = router.enter()
 
@@ -11,48 +22,110 @@ st.markdown(
     """
 A Vision Transformer is a neural network that cuts a picture into patches and recognises what is
 in it. Its numbers usually have 32 bits each. **Quantization** rounds them to a few bits, so that
-the model needs less memory and less energy. To round well, one has to see which numbers occur,
-and for that one normally needs the pictures the model was trained on.
+the model can be smaller and faster. To round well, one has to see which numbers occur, and for
+that one normally needs the pictures that the model was trained on.
 
-Often nobody may use them any more: they are private, or lost. **MaskAQ** does without. It asks
-the model itself to draw pictures, pays most attention to the patches that matter to the model,
-and fits the rounding to these drawings.
+Often nobody may use them any more: they are private, or lost. **MaskAQ** does without. Here is
+how, in four steps.
 """
 )
-st.page_link(
-    catalog.QUANTIZE.file,
-    label="Try it with your own settings",
-    icon=catalog.QUANTIZE.icon,
-)
+if not maps.known(choice):
+    st.info("This page is about the stored example. Your own is shown on the other pages.")
 
-st.header("What it costs in accuracy")
-stored = library.presets()
-run = library.closest(choice)
-if run is None:
+st.header("1. A model looks at a picture")
+scene = showcase.scene(choice.image)
+alpha = maps.alpha(choice.image)
+mask = mask_of(alpha, choice.mask_ratio)
+hits = overlap(mask, scene.patches)
+left, right = st.columns(2, gap="large")
+with left:
+    show.figure(
+        pictures.picture(scene.image, f"A scene, 64 x 64 pixels: {scene.name}"),
+        pictures.frame(scene.image),
+        alt=f"A {scene.name} in front of a cluttered background.",
+        key="scene",
+        name=f"scene-{choice.image}",
+        note="A garment in front of clutter. The model **P** shall name the garment. *Image* in "
+        "the sidebar chooses another scene.",
+    )
+with right:
+    table = regions.frame(mask, maps.GRID, scene.patches, alpha)
+    show.figure(
+        regions.overlay(scene.image, mask, maps.GRID, title="Where P looks"),
+        table,
+        alt=regions.describe(table),
+        key="looks",
+        name=f"region-{choice.image}",
+        note=f"The {hits.chosen} patches that P attends to most: the **informative region**. "
+        f"{hits.hits} of them lie on the garment, though nobody told P where it is.",
+    )
+
+st.header("2. The model dreams")
+st.markdown(
+    "Without data, let the model draw: begin with random colours, and change them step by step "
+    "until P recognises a class. MaskAQ looks after the informative region above all."
+)
+runs = [library.closest(choice, source) for source in DREAMS]
+made = {run.result.spec.synthesis.source: run for run in runs if run is not None}
+for place, (source, words) in zip(st.columns(2, gap="large"), DREAMS.items(), strict=True):
+    if source not in made or not made[source].samples:
+        continue
+    samples, images = made[source].result.samples, made[source].samples["images"][:TILES]
+    total = int(samples["count"])
+    seen = wilson(round(samples["recognised"] * total), total)
+    place.image(
+        sheet(images), width="stretch", alt=f"{len(images)} images from the source {source}."
+    )
+    place.caption(f"{words} Showing {len(images)} of {total} images.")
+    place.caption(
+        f"P sees the intended class in {seen.value:.0%} (95 % interval {seen.low:.0%} to "
+        f"{seen.high:.0%}, n = {total})."
+    )
+
+st.header("3. The numbers are rounded")
+if not made:
     st.info("This copy of maskaq ships no stored result. The page Quantize makes one.")
     router.stop()
-if run.result.spec.quantization.name != choice.bits:
-    shipped = ", ".join(dict.fromkeys(one.result.spec.quantization.name for one in stored))
-    st.info(
-        f"No result for {choice.bits} ships with maskaq (there is {shipped}). "
-        "The page Quantize computes it."
-    )
-numbers, drawings = st.columns([3, 2], gap="large")
-with numbers:
-    results.headline(run)
-with drawings:
-    results.images(run)
-
-st.header("What you are looking at")
+bits = next(iter(made.values())).result.spec.quantization.name
 st.markdown(
-    f"""
-- **P** is the full-precision model `{run.result.spec.model}`: a small Vision Transformer that
-  ships with maskaq. It names the garment in a 64x64 picture full of clutter.
-- **Q** is the quantized model made from P. Both were tested on the same
-  {run.result.evaluated:,} pictures, which were used for nothing else.
-- The **whiskers** are 95 % intervals: another set of pictures would give a slightly different
-  number, most likely inside them.
-- **Simulated:** Q computes with rounded numbers that are stored as ordinary floats. Its accuracy
-  is that of a low-bit model. Nothing on this page says that it is smaller or faster.
-"""
+    f"**Q** is P with {bits[1]}-bit weights and {bits[3]}-bit activations (`{bits}`). Its rounding "
+    "is fitted to one of the two sets of images above, once to the noise and once to the dreams."
 )
+if bits != choice.bits:
+    st.info(f"No result for {choice.bits} ships with maskaq, so this is {bits}.")
+result = next(iter(made.values())).result
+places = st.columns(1 + len(made))
+with places[0]:
+    right_answers = (result.fp.top1, result.fp.top1_low, result.fp.top1_high, result.evaluated)
+    show.number("P, full precision", *right_answers, "Share of pictures that P names rightly.")
+for place, (source, run) in zip(places[1:], made.items(), strict=True):
+    with place:
+        q = run.result.q
+        right_answers = (q.top1, q.top1_low, q.top1_high, run.result.evaluated)
+        lost = 100 * (run.result.fp.top1 - q.top1)
+        show.number(f"Q from {source}", *right_answers, f"{lost:.1f} points below P.")
+results = [run.result for run in made.values()]
+table = accuracy.sources_frame(results)
+show.figure(
+    accuracy.sources(results),
+    table,
+    alt=accuracy.describe_sources(table),
+    key="accuracy",
+    name=f"accuracy-{bits}",
+    note="The whiskers are 95 % intervals: other test pictures would give a slightly different "
+    "number, most likely inside them.",
+)
+st.caption(show.where_from(next(iter(made.values()))))
+show.simulated()
+with st.expander("How the interval is computed"):
+    show.formula("wilson")
+
+st.header("4. Where to go next")
+for place, section in zip(
+    st.columns(3, gap="large"), (catalog.UNDERSTAND, catalog.TRY, catalog.JUDGE), strict=True
+):
+    place.subheader(section)
+    for page in catalog.PAGES[1:]:
+        if page.section == section:
+            place.page_link(page.file, label=page.title, icon=page.icon)
+            place.caption(page.help)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -14,6 +17,7 @@ from maskaq.ui import catalog, library
 from tests import fake_cluster, stored
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = library.EXAMPLES
 SOON = 60  # seconds after which a test has failed
 
 OpenPage: TypeAlias = Callable[..., AppTest]
@@ -29,6 +33,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs that really ship, in place of the made-up example."""
+    monkeypatch.setattr(library, "EXAMPLES", SHIPPED)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +64,19 @@ def _open(spec: catalog.PageSpec, **params: str) -> AppTest:
 
 
 @pytest.fixture
+def look_at_once() -> OpenPage:
+    """Opens a page itself, as a link with settings of that page does."""
+    return _look_at_once
+
+
+def _look_at_once(spec: catalog.PageSpec, **params: str) -> AppTest:
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=SOON)
+    for name, value in params.items():
+        app.query_params[name] = value
+    return app.switch_page(spec.file).run()
+
+
+@pytest.fixture
 def text() -> Callable[[AppTest], str]:
     """All words that a page shows."""
     return _text
@@ -74,3 +97,39 @@ def _press(app: AppTest, label: str) -> AppTest:
     (button,) = (button for button in app.button if button.label == label)
     assert not button.disabled
     return button.click().run()
+
+
+Drawn: TypeAlias = Callable[[AppTest, str], dict[str, Any]]
+
+
+@pytest.fixture
+def drawn() -> Drawn:
+    """The figure whose title holds a text: a dict as plotly has it, with arrays decoded."""
+    return _drawn
+
+
+def _drawn(app: AppTest, title: str) -> dict[str, Any]:
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    found = [spec for spec in specs if title in spec["layout"]["title"]["text"]]
+    (one,) = found or [{"titles": [spec["layout"]["title"]["text"] for spec in specs]}]
+    assert "titles" not in one, f"{title!r} is not among {one['titles']}"
+    decoded: dict[str, Any] = _decode(one)
+    return decoded
+
+
+def _decode(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_decode(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "bdata" not in node:
+        return {name: _decode(item) for name, item in node.items()}
+    array = np.frombuffer(base64.b64decode(node["bdata"]), np.dtype(node["dtype"]))
+    shape = str(node.get("shape", array.size)).split(",")
+    return array.reshape([int(side) for side in shape])
+
+
+@pytest.fixture
+def numbers() -> Callable[[AppTest], dict[str, str]]:
+    """What the boxes with a number say, by label."""
+    return lambda app: {box.label: str(box.value) for box in app.metric}

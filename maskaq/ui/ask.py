@@ -1,0 +1,66 @@
+"""A question that a worker answers in seconds: asked once the visitor wants it, and waited for.
+
+An answer stays in the session of the visitor who asked, since it may be about that visitor's own
+files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import streamlit as st
+
+from maskaq.errors import MaskaqError
+from maskaq.runs import cluster
+from maskaq.ui import library
+
+_ANSWERS = "_answers"  # in the session: question -> future, the latest last
+_WANTED = "_wanted"  # in the session: what this visitor has had computed, by function
+_PLAIN = ("query", "weight_bits", "activation_bits")  # arguments that the subject leaves open
+_KEPT = 8  # answers
+_POLL = 0.4  # seconds
+
+
+def answer(name: str, subject: tuple[object, ...], question: dict[str, Any]) -> Any:
+    """The answer of `maskaq.runs.quick` to a question; None as long as there is none.
+
+    Draws what is missing: the button, the wait, or what went wrong.
+
+    Args:
+        name: of the function. question: its arguments.
+        subject: what it is about: one press of the button is enough for all questions about it.
+    """
+    wanted: set[object] = st.session_state.setdefault(_WANTED, set())
+    known: dict[object, Future[Any]] = st.session_state.setdefault(_ANSWERS, {})
+    if (name, subject) not in wanted:
+        _offer(name, lambda: wanted.add((name, subject)))
+        return None
+    key = (name, subject, *(question.get(part) for part in _PLAIN))
+    try:
+        known[key] = future = known.pop(key, None) or cluster.quick(name, **question)
+        for old in list(known)[:-_KEPT]:
+            known.pop(old).cancel()
+        if future.done():
+            return future.result()
+        st.fragment(_wait, run_every=_POLL)(future)
+    except (MaskaqError, CancelledError) as error:  # it must be asked again, by hand
+        known.pop(key, None)
+        wanted.discard((name, subject))
+        st.error(str(error) or "The answer was lost.", icon=":material/error:")
+        st.button("Try again", on_click=lambda: wanted.add((name, subject)), key=f"again_{name}")
+    return None
+
+
+def _offer(name: str, want: Callable[[], None]) -> None:
+    off = library.readonly()
+    if not off:
+        st.caption("Takes a few seconds; the first time some more, because PyTorch is loaded.")
+    st.button("Compute", type="primary", key=f"compute_{name}", on_click=want, disabled=off)
+
+
+def _wait(future: Future[dict[str, Any]]) -> None:
+    if future.done():
+        st.rerun()
+    st.progress(0.0, "Computing. The first answer loads PyTorch, which takes some seconds.")

@@ -1,0 +1,161 @@
+"""The similarity page: three kinds of pictures, stored, and one's own."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskaq.runs import showcase
+from maskaq.ui import catalog, library, own
+
+MATRIX, SPREAD = "pairs of patches (", "the spread"
+NAMES = {"noise": "Noise", "scene": "Real scene", "synthetic": "Synthetic image"}
+
+
+@pytest.fixture
+def look(look_at_once):
+    return lambda **params: look_at_once(catalog.SIMILARITY, **params)
+
+
+def matrix(figure):
+    return figure["data"][0]["z"]
+
+
+def title(figure):
+    return figure["layout"]["title"]["text"]
+
+
+def entropy(kind, block, image=0):
+    return f"{showcase.similarity(kind, block, image).gaussian:.2f} nats"
+
+
+@pytest.mark.parametrize("bits", showcase.BITS)
+def test_it_opens_at_every_stored_width(bits, look, text, drawn, numbers, shipped):
+    app = look(weight_bits=bits[1], activation_bits=bits[3])
+    assert not app.exception
+    assert numbers(app)["Entropy: real scene"] == entropy("scene", 5)
+    assert f"source maskaq, {bits}" in text(app)
+    line = drawn(app, "Similarity entropy over")["data"][0]
+    (run,) = (
+        run
+        for run in library.presets()
+        if run.result.spec.synthesis.source == "maskaq"
+        and run.result.spec.quantization.name == bits
+    )
+    made = run.curves[run.curves["stage"] == "synthesis"]
+    np.testing.assert_allclose(line["y"], -made["entropy"], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", showcase.KINDS)
+def test_the_kind_of_picture_decides_what_is_drawn(kind, look, drawn):
+    app = look(kind=kind, block="2")
+    assert not app.warning
+    figure = drawn(app, MATRIX)
+    np.testing.assert_allclose(matrix(figure), showcase.similarity(kind, 2).matrix)
+    assert title(figure).startswith(NAMES[kind])
+    bars, bell, density = drawn(app, SPREAD)["data"]
+    found = showcase.similarity(kind, 2)
+    assert (np.asarray(bars["y"]) * np.asarray(bars["width"])).sum() == pytest.approx(1, abs=1e-3)
+    assert max(bell["y"]) == pytest.approx(1 / (found.std * np.sqrt(2 * np.pi)), rel=0.02)
+    assert max(density["y"]) == pytest.approx(found.kde_y.max(), rel=0.02)
+    assert f"n = {64 * 63 // 2:,} pairs" in title(drawn(app, SPREAD))
+
+
+def test_the_block_decides_what_is_drawn(look, drawn, numbers, text):
+    app = look()
+    assert "This is the last block" in text(app)
+    assert numbers(app)["Entropy: noise"] == entropy("noise", 5)
+    app.selectbox(key="block").set_value("1").run()
+    assert not app.exception
+    assert numbers(app)["Entropy: noise"] == entropy("noise", 1) != entropy("noise", 5)
+    np.testing.assert_allclose(matrix(drawn(app, MATRIX)), showcase.similarity("scene", 1).matrix)
+
+
+def test_the_image_decides_which_of_each_kind(look, drawn, numbers, text):
+    app = look(image="4", block="3")
+    for kind, name in NAMES.items():
+        assert numbers(app)[f"Entropy: {name.lower()}"] == entropy(kind, 3, 4)
+    assert "Scene 4 of the evaluation set" in text(app)
+
+
+def test_block_by_block_has_means_with_intervals(look, drawn, text):
+    figure = drawn(look(), "mean of 32 images each")
+    table = showcase.entropies()
+    assert [trace["name"] for trace in figure["data"]] == [
+        f"{kind}, {estimate}"
+        for kind in dict.fromkeys(table["kind"])
+        for estimate in ("Gaussian", "kernel")
+    ]
+    first = table[table["kind"] == table["kind"][0]]
+    np.testing.assert_allclose(figure["data"][0]["y"], first["gaussian"])
+    np.testing.assert_allclose(
+        figure["data"][0]["error_y"]["array"], first["gaussian_high"] - first["gaussian"]
+    )
+
+
+def answer(**question):
+    """As `maskaq.runs.quick.similarity` of a model with 12 blocks, alike in all patches."""
+    matrix = np.ones((196, 196), np.float32)
+    block = showcase.Similarity(
+        matrix=matrix,
+        values=matrix[np.triu_indices(196, 1)],
+        mean=1.0,
+        std=0.0,
+        kde_x=np.linspace(0.9, 1.1, 128, dtype=np.float32),
+        kde_y=np.ones(128, np.float32),
+        gaussian=-7.8,
+        kernel=-5.0,
+    )
+    return {"image": np.zeros((3, 224, 224), np.uint8), "blocks": [block._asdict()] * 12}
+
+
+def test_another_model_is_computed_on_request(look, press, cluster, numbers, drawn, text):
+    cluster.answers["similarity"] = answer
+    app = look(model="deit_tiny_patch16_224", block="11")
+    assert not app.exception
+    assert not cluster.asked
+    press(app, "Compute")
+    assert not app.exception
+    ((name, question),) = cluster.asked
+    assert (name, set(question)) == ("similarity", {"model", "weights", "picture"})
+    assert numbers(app)["Entropy in block 11"] == "-7.80 nats"
+    assert "Computed on this machine just now" in text(app)
+    assert title(drawn(app, "Yours: pairs")).endswith("(196 patches)")
+    assert "Three pictures in block 5" in [header.value for header in app.header]
+
+
+def test_a_picture_of_ones_own_is_computed(look, press, cluster, numbers):
+    cluster.answers["similarity"] = answer
+    picture = io.BytesIO()
+    Image.fromarray(np.full((64, 64, 3), 40, np.uint8)).save(picture, "PNG")
+    app = look()
+    app.file_uploader(key=own.UPLOAD).upload("mine.png", picture.getvalue()).run()
+    press(app, "Compute")
+    assert (cluster.asked[0][1]["picture"] == 40).all()
+    assert "Entropy in block 11" in numbers(app)
+
+
+def test_a_demo_computes_nothing(look, monkeypatch, cluster, text):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = look(model="deit_tiny_patch16_224")
+    assert not app.exception
+    (button,) = (button for button in app.button if button.label == "Compute")
+    assert button.disabled
+    assert "This demo shows stored results" in text(app)
+    assert not cluster.asked
+
+
+def test_without_a_measured_run_it_says_so(look, text):
+    app = look()  # the made-up example has no entropy
+    assert not app.exception
+    assert "No stored run has measured the entropy" in text(app)
+
+
+def test_bad_values_of_a_link_are_said(look):
+    app = look(kind="photo")
+    assert not app.exception
+    assert app.session_state["kind"] == "scene"
+    assert "kind = `photo`. Allowed: noise, scene, synthetic" in app.warning[0].value
