@@ -25,7 +25,18 @@ from maskaq.runs.records import Record
 from maskaq.ui import live
 from tests import stored
 
-PUBLIC = ("start", "sweep", "cancel", "get", "runs_of", "position", "quick", "warm", "close")
+PUBLIC = (
+    "start",
+    "sweep",
+    "swept",
+    "cancel",
+    "get",
+    "runs_of",
+    "position",
+    "quick",
+    "warm",
+    "close",
+)
 
 
 class FakeCluster:
@@ -35,12 +46,13 @@ class FakeCluster:
         self.records: dict[str, Record] = {}
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.grid: set[str] = set()  # ids of runs that belong to one
         self.warmed = 0
 
     # What pages may use.
 
     def start(self, owner: str, spec: RunSpec, priority: int = 0) -> str:
-        if any(run.active for run in self.runs_of(owner)):
+        if any(run.active and run.id not in self.grid for run in self.runs_of(owner)):
             raise RunError("you have a run that has not ended; wait for it, or cancel it.")
         name = f"run-{len(self.records)}"
         self.records[name] = Record(name, owner, spec)
@@ -50,7 +62,11 @@ class FakeCluster:
         names = [f"run-{len(self.records) + place}" for place in range(len(cells))]
         for name, cell in zip(names, cells, strict=True):
             self.records[name] = Record(name, owner, cell.spec)
+        self.grid.update(names)
         return names
+
+    def swept(self, owner: str) -> list[Record]:
+        return [record for record in self.runs_of(owner) if record.id in self.grid]
 
     def get(self, owner: str, id: str) -> Record:
         record = self.records.get(id)

@@ -33,6 +33,7 @@ __all__ = [
     "runs_of",
     "start",
     "sweep",
+    "swept",
     "warm",
 ]
 
@@ -93,6 +94,10 @@ class Runs:
     def runs_of(self, owner: str) -> list[Record]:
         """All runs of this session that are remembered, oldest first."""
         return [record for record in self._records.all() if record.owner == owner]
+
+    def swept(self, owner: str) -> list[Record]:
+        """Those of them that belong to a grid, oldest first."""
+        return [record for record in self.runs_of(owner) if record.id in self._sweeps]
 
     def cancel(self, owner: str, id: str) -> None:
         """Stop a run within a second; one that has ended stays as it is.
@@ -172,4 +177,5 @@ def _check() -> None:
 _SHARED = Runs()  # by all sessions; it owns no process before the first one is needed
 start, sweep, cancel = _SHARED.start, _SHARED.sweep, _SHARED.cancel
 get, runs_of, position = _SHARED.get, _SHARED.runs_of, _SHARED.position
+swept = _SHARED.swept
 quick, warm, close = _SHARED.quick, _SHARED.warm, _SHARED.close

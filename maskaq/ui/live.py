@@ -36,11 +36,12 @@ _POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
 
 def latest() -> Record | None:
-    """The run that this visitor started last; None without any.
+    """The run that this visitor started last, grids aside; None without any.
 
     After a reload the session has forgotten which one that was: it is then the one under way.
     """
-    mine = session.records()
+    grid = {record.id for record in cluster.swept(session.owner())}
+    mine = [record for record in session.records() if record.id not in grid]
     known = st.session_state.get(_STARTED)
     own = [record for record in mine if record.id == known]
     active = [record for record in mine if record.active]
@@ -117,10 +118,12 @@ def watch(owner: str) -> None:
 
 
 def line() -> None:
-    """The visitor's run in one line of the sidebar, on every page; nothing when none is on."""
+    """What the visitor has under way, a line each in the sidebar of every page."""
     record = latest()
     if record is not None and record.active:
         st.fragment(_line, run_every=_POLL_LINE)(session.owner(), record.id)
+    if any(record.active for record in cluster.swept(session.owner())):
+        st.fragment(_grid_line, run_every=_POLL_LINE)(session.owner())
 
 
 def say(record: Record) -> str:
@@ -154,7 +157,8 @@ def _poll(owner: str, run: str) -> None:
         )
     table = pd.DataFrame(list(record.rows))
     if "loss" in table:
-        table = table[["stage", "step", "loss"]]
+        if st.session_state.get(PAGE) != catalog.SYNTHESIS.file:  # there all of it is the subject
+            table = table[["stage", "step", "loss"]]
         loss.plotly_chart(curves.curves(table), key="live_loss", alt=curves.describe(table))
 
 
@@ -176,7 +180,19 @@ def _under_way(owner: str, run: str) -> Record:
 def _line(owner: str, run: str) -> None:
     record = _under_way(owner, run)
     st.caption(f"Your run: {say(record)}")
-    page = st.session_state.get(_STARTED_ON) or catalog.QUANTIZE.file
+    _open(st.session_state.get(_STARTED_ON) or catalog.QUANTIZE.file)
+
+
+def _grid_line(owner: str) -> None:
+    grid = cluster.swept(owner)
+    if not any(record.active for record in grid):
+        st.rerun()
+    ended = sum(not record.active for record in grid)
+    st.caption(f"Your grids of runs: {ended} of {len(grid)} have ended.")
+    _open(catalog.ABLATION.file)
+
+
+def _open(page: str) -> None:
     if page != st.session_state.get(PAGE):
         st.page_link(page, label="Open", icon=":material/open_in_full:")
 
