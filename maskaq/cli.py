@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from maskaq.config import RunSpec, parse_bits, parse_ratio
 from maskaq.errors import MaskaqError
 from maskaq.methods import METHODS, spec_of
+from maskaq.runs.command import changed
 
 if TYPE_CHECKING:
     from maskaq.runs.runner import Finished
@@ -72,6 +73,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--first-last", help="bits of patch embedding and head: 8 or target")
     add("--precision", help="of the synthesis: auto, float32 or bfloat16")
     add("--device", help="cpu, cuda, cuda:N or mps")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, such as synthesis.coefficients.align=0; may be given again",
+    )
     parser.set_defaults(command=_run)
 
 
@@ -103,13 +111,14 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
         precision="precision",
         device="device",
     )
-    return replace(
+    spec = replace(
         base,
         synthesis=replace(base.synthesis, **drawn),
         quantization=replace(base.quantization, **given(first_last="first_last")),
         fit=replace(base.fit, **given(backend="backend")),
         **top,
     )
+    return changed(spec, args.set)
 
 
 def _run(args: argparse.Namespace) -> None:

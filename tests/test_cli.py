@@ -29,6 +29,8 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
     words += ["--eval-images", "30", "--holdout", "5", "--first-last", "target"]
     words += ["--precision", "float32", "--weights", "a b.pt", "--data", "x/y"]
     words += ["--parametrisation", "pixels", "--device", "cuda:1", "--model", "deit_tiny"]
+    words += ["--set", "synthesis.coefficients.tv=5e-6", "--set", "fit.refresh=3"]
+    words += ["--set", "quantization.gelu=uniform"]
     spec = parsed(*words)
     assert spec != parsed("--method", method)
     import shlex
@@ -36,6 +38,21 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
     again = shlex.split(command_of(spec))
     assert again[:4] == ["python", "-m", "maskaq", "run"]
     assert parsed(*again[4:]) == spec
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("fit.refresh", "expected NAME=VALUE"),
+        ("fit.refesh=3", "did you mean 'fit.refresh'"),
+        ("fit=3", "unknown setting 'fit'"),
+        ("fit.refresh=often", "expected int"),
+        ("fit.refresh=-1", "0 to 10000"),
+    ],
+)
+def test_a_bad_setting_is_refused(text: str, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        parsed("--set", text)
 
 
 def test_run_writes_a_folder_and_prints_a_table(
@@ -49,6 +66,8 @@ def test_run_writes_a_folder_and_prints_a_table(
     assert {path.name for path in out.iterdir()} == {
         "command.txt",
         "curves.parquet",
+        "evidence.safetensors",
+        "frames.webp",
         "q.safetensors",
         "result.json",
         "samples.png",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import pandas as pd
 
 from maskaq.figures import accuracy, compare, tensors
-from maskaq.runs.command import command_of
+from maskaq.runs.command import command_of, flat
 from maskaq.runs.store import Stored
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: equal runs make equal archives
@@ -19,16 +19,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: equal runs make eq
 
 def settings(run: Stored) -> pd.DataFrame:
     """Columns setting and value: every setting of the run's spec, by dotted name."""
-    rows = list(_flat(asdict(run.result.spec)))
+    rows = flat(asdict(run.result.spec)).items()
     return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["setting", "value"])
-
-
-def _flat(values: dict[str, Any], before: str = "") -> Any:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield before + name, value
 
 
 def facts(run: Stored) -> pd.DataFrame:
@@ -75,3 +67,10 @@ def csv_zip(runs: Sequence[Stored]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)
     return buffer.getvalue()
+
+
+def settings_json(runs: Sequence[Stored]) -> str:
+    """Every setting of each run and the command that repeats it, as an indented JSON list."""
+    specs = [run.result.spec for run in runs]
+    told = [{"command": command_of(spec), "settings": asdict(spec)} for spec in specs]
+    return json.dumps(told, indent=2)

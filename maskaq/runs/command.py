@@ -2,43 +2,102 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
 
-from maskaq.config import RunSpec
+from maskaq.config import RunSpec, from_dict
+from maskaq.errors import OptionError, unknown
 from maskaq.methods import METHODS
+
+# Settings that have an option of their own; `--set` reaches all others by the same dotted names.
+_OPTIONS: Mapping[str, str] = {
+    "--weights": "weights",
+    "--data": "data",
+    "--source": "synthesis.source",
+    "--backend": "fit.backend",
+    "--images": "synthesis.images",
+    "--steps": "synthesis.steps",
+    "--mask-ratio": "synthesis.mask_ratio",
+    "--parametrisation": "synthesis.parametrisation",
+    "--eval-images": "eval_images",
+    "--holdout": "holdout",
+    "--first-last": "quantization.first_last",
+    "--precision": "precision",
+    "--device": "device",
+}
+_ALWAYS = frozenset(
+    ("model", "method", "seed", "quantization.weight_bits", "quantization.activation_bits")
+)
 
 
 def command_of(spec: RunSpec) -> str:
-    """`python -m maskaq run ...` for a spec: its method, and every option that differs from it."""
-    base = METHODS[spec.method].spec(spec.method)
+    """`python -m maskaq run ...` for a spec: its method, and every setting that differs from it."""
+    mine, base = flat(asdict(spec)), flat(asdict(METHODS[spec.method].spec(spec.method)))
     words = ["python", "-m", "maskaq", "run", "--model", spec.model]
     words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
-    for option, value, default in options_of(spec, base):
-        if value != default:
-            words += [option, value]
+    changed = {name for name, value in mine.items() if value != base[name]} - _ALWAYS
+    for option, name in _OPTIONS.items():
+        if name in changed:
+            words += [option, _word(mine[name])]
+    for name in mine:
+        if name in changed - set(_OPTIONS.values()):
+            words += ["--set", f"{name}={_word(mine[name])}"]
     return shlex.join(words)
 
 
-def options_of(spec: RunSpec, base: RunSpec) -> list[tuple[str, str, str]]:
-    """Command-line options as (name, value in `spec`, value in `base`)."""
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Every setting by its dotted name, from `dataclasses.asdict`.
 
-    def values(run: RunSpec) -> dict[str, str]:
-        start, end = run.synthesis.mask_ratio
-        return {
-            "--weights": run.weights,
-            "--data": run.data,
-            "--source": run.synthesis.source,
-            "--backend": run.fit.backend,
-            "--images": str(run.synthesis.images),
-            "--steps": str(run.synthesis.steps),
-            "--mask-ratio": f"{start:g}:{end:g}",
-            "--parametrisation": run.synthesis.parametrisation,
-            "--eval-images": str(run.eval_images),
-            "--holdout": str(run.holdout),
-            "--first-last": run.quantization.first_last,
-            "--precision": run.precision,
-            "--device": run.device,
-        }
+    >>> flat({"seed": 1, "fit": {"lr": 0.1}})
+    {'seed': 1, 'fit.lr': 0.1}
+    """
+    return dict(_leaves(values, before))
 
-    mine, theirs = values(spec), values(base)
-    return [(name, value, theirs[name]) for name, value in mine.items()]
+
+def _leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def _word(value: object) -> str:
+    if isinstance(value, tuple):  # mask ratio at start and end
+        return ":".join(f"{part:g}" for part in value)
+    return str(value)
+
+
+def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+    """The spec with some settings replaced, each given as `NAME=VALUE` with its dotted name.
+
+    Raises:
+        OptionError: no such setting, or a value that it does not allow.
+
+    >>> changed(RunSpec(), ["fit.refresh=3"]).fit.refresh
+    3
+    """
+    values = asdict(spec)
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--set is {text!r}; expected NAME=VALUE, such as fit.refresh=3.")
+        if name not in flat(values):
+            raise OptionError(unknown("setting", name, flat(values)))
+        *groups, last = name.split(".")
+        place = values
+        for group in groups:
+            place = place[group]
+        place[last] = _parsed(value)
+    made: RunSpec = from_dict(values)
+    return made
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
