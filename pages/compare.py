@@ -2,9 +2,73 @@
 
 import streamlit as st
 
-from maskaq.ui import router
+from maskaq.figures import compare
+from maskaq.reports.tables import settings
+from maskaq.ui import choices, library, papers, results, router, session, show
 
 choice = router.enter()
 
 st.title("Compare")
-st.markdown("Runs side by side, and what the papers published.")
+st.markdown(
+    "Runs side by side: what they reach, what they cost, and what their images look like. Further "
+    "down stand the numbers of the papers, which were measured on other images and models."
+)
+stored = library.listed(session.owner())
+near = library.closest(choice)
+if near is None:
+    st.info("No run is stored yet. The page Quantize makes one.")
+    papers.tables()
+    router.stop()
+bits = near.result.spec.quantization.name
+if bits != choice.bits:
+    st.info(f"No run at {choice.bits} ships with maskaq; the choice below begins with {bits}.")
+runs = choices.runs(stored, key=f"runs_{bits}", default=choices.at(bits, stored))
+if not runs:
+    st.info("Choose one or more runs above.")
+    papers.tables()
+    router.stop()
+found = [run.result for run in runs]
+names = compare.names(found)
+
+st.header("Accuracy and agreement")
+table = compare.frame(found)
+show.figure(
+    compare.runs(table),
+    table,
+    alt=compare.describe(table),
+    key="compare",
+    name="compare-accuracy",
+    note="*Same answer* is the share of images for which P and Q name the same class, right or "
+    "wrong. Where two whiskers overlap widely, the difference may be chance.",
+)
+show.simulated()
+
+st.header("Cost")
+table = compare.cost_frame(found)
+show.figure(
+    compare.cost(table),
+    table,
+    alt=compare.describe_cost(table),
+    key="cost",
+    name="compare-cost",
+    note="Seconds of each stage, on the machine that is named in the table.",
+)
+
+st.header("Images")
+results.side_by_side(runs, names)
+
+st.header("What differs")
+told = dict(zip(names, map(settings, runs), strict=True))
+table = results.differing(told)
+if len(runs) == 1 or table.empty:
+    st.info("Choose at least two runs with different settings.")
+else:
+    show.frame(
+        table,
+        alt=f"{len(table)} settings differ between the runs.",
+        key="differs",
+        name="compare-settings",
+    )
+st.caption(" ".join(dict.fromkeys(show.where_from(run) for run in runs)))
+
+papers.tables()

@@ -1,10 +1,86 @@
 """Report: take a run with you, as one file that opens without a network."""
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
-from maskaq.ui import router
+from maskaq import __version__
+from maskaq.figures import compare
+from maskaq.reports.html import html
+from maskaq.reports.tables import csv_zip, settings_json, tables
+from maskaq.ui import choices, library, router, session, show
 
 choice = router.enter()
 
 st.title("Report")
-st.markdown("Take a run with you, as one file that opens without a network.")
+st.markdown(
+    "Take a run, or several to compare, with you. The report is **one HTML file** with figures, "
+    "settings, the command that repeats each run, versions and limits. It opens in any browser "
+    "and needs no network, today and in ten years."
+)
+stored = library.listed(session.owner())
+near = library.closest(choice)
+if near is None:
+    st.info("No run is stored yet. The page Quantize makes one.")
+    router.stop()
+bits = near.result.spec.quantization.name
+if bits != choice.bits:
+    st.info(f"No run at {choice.bits} ships with maskaq; the choice below begins with {bits}.")
+runs = choices.runs(stored, key=f"report_{bits}", default=[near])
+if not runs:
+    st.info("Choose one or more runs above.")
+    router.stop()
+name = "maskaq-report" if len(runs) > 1 else f"maskaq-{runs[0].folder.name}"
+
+
+def report() -> str:
+    """The HTML file, made when it is asked for."""
+    now = f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}"
+    return html(runs, f"Made on {now} by the app of maskaq {__version__}.")
+
+
+st.header("Download")
+for place, label, data, ending, mime, about in zip(
+    st.columns(3, gap="large"),
+    ("Report as HTML", "Settings as JSON", "Tables as CSV"),
+    (report, lambda: settings_json(runs), lambda: csv_zip(runs)),
+    ("html", "json", "zip"),
+    ("text/html", "application/json", "application/zip"),
+    (
+        "About 5 MB, most of it the script that draws the figures.",
+        "Every setting of each run, for scripts.",
+        "All tables behind the figures, one CSV file each, in a zip archive.",
+    ),
+    strict=True,
+):
+    place.download_button(
+        label,
+        data,
+        file_name=f"{name}.{ending}",
+        mime=mime,
+        icon=":material/download:",
+        type="primary" if ending == "html" else "secondary",
+        key=f"report_{ending}",
+        on_click="ignore",
+    )
+    place.caption(about)
+
+st.header("What is inside")
+results = [run.result for run in runs]
+table = compare.frame(results)
+show.figure(
+    compare.runs(table),
+    table,
+    alt=compare.describe(table),
+    key="inside",
+    name="report-accuracy",
+)
+show.simulated()
+st.markdown("For each run:")
+st.markdown("\n".join(f"- {text}" for text in [show.where_from(run) for run in runs]))
+contents = tables(runs)
+with st.expander(f"The {len(contents)} tables of the archive", icon=":material/folder_zip:"):
+    picked = st.selectbox("Table", list(contents), key="report_table")
+    show.frame(contents[picked], alt=f"The table {picked}.", key="inside_table", name="report")
+with st.expander("The settings", icon=":material/data_object:"):
+    st.code(settings_json(runs), language="json")

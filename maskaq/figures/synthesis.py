@@ -50,3 +50,13 @@ def describe_gallery(table: pd.DataFrame) -> str:
         f"P recognises {seen} of {len(table)} images as what they were made for; "
         f"P and Q name the same class in {same}."
     )
+
+
+def dimmed(
+    images: NDArray[np.uint8], masks: NDArray[np.bool_], grid: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Images [n,3,S,S] with all but the patches of their masks [n,N] darkened."""
+    rows, columns = grid
+    patch = images.shape[2] // rows, images.shape[3] // columns
+    light = masks.reshape(-1, 1, rows, columns).repeat(patch[0], 2).repeat(patch[1], 3)  # [n,1,S,S]
+    return np.where(light, images, images // 4).astype(np.uint8)

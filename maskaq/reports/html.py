@@ -7,24 +7,32 @@ Plotly's script is inside once, pictures are data addresses, and all text goes t
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from maskaq.config import to_json
+from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
-from maskaq.figures import accuracy, compare, curves, tensors
+from maskaq.figures import accuracy, compare, curves, disagreements, synthesis, tensors
 from maskaq.formulas import FORMULAS
+from maskaq.models.menu import shapes
+from maskaq.regions.plain import mask_of
 from maskaq.reports.tables import facts, settings
 from maskaq.runs.command import command_of
+from maskaq.runs.evidence import Evidence
 from maskaq.runs.store import Stored
 
 _ROWS = 1000  # of a table; more make the file slow to open
+_SHEET = 32  # images
 _LIMITS = (
     "Quantized arithmetic is simulated: values are rounded to the levels of the integer format and "
     "computed with in float. Nothing here says how fast or how small an integer model would be.",
@@ -130,9 +138,11 @@ def _comparison(runs: Sequence[Stored]) -> list[str]:
 
 
 def _run(key: str, name: str, run: Stored) -> list[str]:
-    result = run.result
+    result, seen = run.result, run.evidence
     shares, report = accuracy.frame(result), tensors.frame(result)
     charts = [_Chart(accuracy.accuracy(shares), accuracy.describe(shares), shares)]
+    if seen is not None:
+        charts.append(_outcomes(seen))
     if curves.quantities(run.curves):
         charts.append(_Chart(curves.curves(run.curves), curves.describe(run.curves), run.curves))
     if report["quantized"].any():
@@ -144,6 +154,7 @@ def _run(key: str, name: str, run: Stored) -> list[str]:
         f'<p class="quiet">Computed {escape(result.created)}; repeat it with</p>',
         f"<pre>{escape(command_of(result.spec))}</pre>",
         _sheet(run),
+        *(_sight(run, seen) if seen is not None and run.samples else []),
         *(_draw(chart, f"{key}-{number}") for number, chart in enumerate(charts, 1)),
         _folded("When, where and with what", _table(facts(run))),
         _folded("All settings", _table(settings(run))),
@@ -156,11 +167,42 @@ def _sheet(run: Stored) -> str:
     words = f"Images from the source {source} that Q was fitted to, {count:g} in all"
     if not run.sheet.is_file():
         return f'<p class="quiet">{escape(words)}: no picture of them was stored.</p>'
-    data = base64.b64encode(run.sheet.read_bytes()).decode()
+    return _picture(run.sheet.read_bytes(), words)
+
+
+def _picture(png: bytes, words: str) -> str:
+    data = base64.b64encode(png).decode()
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{escape(words)}">'
         f"<figcaption>{escape(words)}.</figcaption></figure>"
     )
+
+
+def _outcomes(seen: Evidence) -> _Chart:
+    """How often which of P and Q is right."""
+    p, q = seen.answers  # [n] each
+    counts = disagreements.counts(disagreements.frame(seen.labels, p, q, seen.classes))
+    return _Chart(disagreements.outcomes(counts), disagreements.describe(counts), counts)
+
+
+def _sight(run: Stored, seen: Evidence) -> list[str]:
+    """Where P looks in the samples, and what P and Q see in them."""
+    spec, images = run.result.spec, run.samples["images"][:_SHEET]
+    p, q = zip(seen.seen, seen.certainty, strict=True)
+    table = synthesis.gallery_frame(run.samples["labels"], p, q, seen.classes)
+    parts = [
+        _folded(f"What P and Q see in them. {synthesis.describe_gallery(table)}", _table(table))
+    ]
+    if spec.model not in shapes():  # its grid is not known without its library
+        return parts
+    ratio = spec.fit.mask_ratio
+    alpha = seen.alpha[: len(images)].astype(np.float32)  # [n,N]
+    masks = np.stack([mask_of(row, ratio) for row in alpha])
+    stream = io.BytesIO()
+    tiles: Image.Image = sheet(synthesis.dimmed(images, masks, shapes()[spec.model].grid))
+    tiles.save(stream, "PNG", optimize=True)
+    words = f"The same images, all but the {ratio:.0%} of patches darkened that P attends to most"
+    return [_picture(stream.getvalue(), words), *parts]
 
 
 def _draw(chart: _Chart, key: str) -> str:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
+from maskaq.errors import RunError
 from maskaq.figures import accuracy, curves, tensors
+from maskaq.intervals import wilson
+from maskaq.names import SOURCE_NAMES
 from maskaq.runs.command import command_of
-from maskaq.ui import controls, library
+from maskaq.ui import choices, controls, library, live, router, session, show
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
+    from collections.abc import Sequence
 
+    from maskaq.config import RunSpec
+    from maskaq.runs.evidence import Evidence
     from maskaq.runs.result import RunResult
     from maskaq.runs.store import Stored
 
+_ABREAST = 4  # runs in a row
 _TENSOR_COLUMNS = {
     "tensor": st.column_config.TextColumn("Tensor"),
     "role": st.column_config.TextColumn("Role"),
@@ -38,98 +44,178 @@ _TENSOR_COLUMNS = {
 }
 
 
-def where_from(run: Stored) -> str:
-    """Whether a run ships with maskaq or was computed here, and when."""
-    when = f"{datetime.fromisoformat(run.result.created):%d %B %Y, %H:%M UTC}"
-    if library.EXAMPLES in run.folder.parents:
-        return f"Stored example, shipped with maskaq and computed on {when}."
-    return f"Computed on this machine on {when}."
+def or_nearest(found: Stored | None, spec: RunSpec, choice: controls.Choice) -> Stored:
+    """The run that was found; else the nearest stored example, which is said; else the page ends.
+
+    While a run is under way there is nothing to add to its progress, so the page ends too.
+    """
+    if found is not None:
+        return found
+    if live.busy():
+        router.stop()
+    near = library.closest(choice, spec.synthesis.source)
+    remedy = "" if choice.readonly else " Press Run to compute it."
+    said = f"Not computed yet: {controls.title(spec)}.{remedy}"
+    if near is None:
+        st.info(said)
+        router.stop()
+    st.info(
+        f"{said}\n\nUntil then you see a stored example with other settings: "
+        f"{controls.title(near.result.spec)}.",
+        icon=":material/history:",
+    )
+    return near
 
 
 def headline(run: Stored) -> None:
-    """Label, three numbers with their intervals, and the chart of them."""
+    """Where the run comes from, three numbers with their intervals, and the chart of them."""
     result = run.result
-    st.caption(f"{where_from(run)} {controls.title(result.spec)}.")
+    st.caption(f"{show.where_from(run)} {controls.title(result.spec)}.")
     table = accuracy.frame(result)
-    points = 100 * (result.q.top1 - result.fp.top1)
-    p, q, same = st.columns(3)
-    _number(
-        p,
-        "P, full precision",
-        (result.fp.top1, result.fp.top1_low, result.fp.top1_high),
-        "Top-1 accuracy: the share of images whose likeliest class is the right one.",
-    )
-    _number(
-        q,
-        f"Q, {result.spec.quantization.name}",
-        (result.q.top1, result.q.top1_low, result.q.top1_high),
-        f"Top-1 accuracy of the quantized model on the same images, {points:+.1f} points from P.",
-    )
-    _number(
-        same,
-        "Same answer",
-        (result.agreement, result.agreement_low, result.agreement_high),
-        "Share of images for which P and Q name the same class, right or wrong.",
-    )
-    st.caption(f"On {result.evaluated:,} images. Q is {points:+.1f} points from P.")
-    st.plotly_chart(accuracy.accuracy(table), key="accuracy", alt=accuracy.describe(table))
-    with st.expander("These numbers as a table"):
-        st.dataframe(
-            table.round(2),
-            hide_index=True,
-            alt="Each share with its 95 % interval in %.",
-            column_config={"value": "%", "low": "from, %", "high": "to, %", "n": "images"},
+    fp, q, n = result.fp, result.q, result.evaluated
+    places = st.columns(3)
+    with places[0]:
+        show.number(
+            "P, full precision",
+            *(fp.top1, fp.top1_low, fp.top1_high, n),
+            "Top-1 accuracy: the share of images whose likeliest class is the right one.",
         )
-
-
-def _number(place: DeltaGenerator, label: str, share: tuple[float, ...], meaning: str) -> None:
-    """One share with its 95 % interval; `share` is value, low, high in 0..1."""
-    value, low, high = share
-    box = place.container(border=True)
-    box.metric(label, f"{value:.1%}", help=meaning)
-    box.caption(f"{100 * low:.1f} to {100 * high:.1f} %")
+    with places[1]:
+        show.number(
+            f"Q, {result.spec.quantization.name}",
+            *(q.top1, q.top1_low, q.top1_high, n),
+            "Top-1 accuracy of the quantized model on the same images.",
+        )
+    with places[2]:
+        show.number(
+            "Same answer",
+            *(result.agreement, result.agreement_low, result.agreement_high, n),
+            "Share of images for which P and Q name the same class, right or wrong.",
+        )
+    show.figure(
+        accuracy.accuracy(table),
+        table,
+        alt=accuracy.describe(table),
+        key="accuracy",
+        name=f"accuracy-{slug(result)}",
+        note=f"Q is {100 * (q.top1 - fp.top1):+.1f} points from P. Top-5 counts an answer as right "
+        "if the true class is among the five likeliest.",
+    )
 
 
 def images(run: Stored) -> None:
-    """The synthetic images that Q was fitted to."""
-    count, source = run.result.samples["count"], run.result.spec.synthesis.source
-    st.subheader("The images that Q was fitted to")
+    """The images that Q was fitted to, on one sheet."""
+    source = run.result.spec.synthesis.source
+    if not run.sheet.is_file():
+        st.info("This run was stored without a picture of its images.")
+        return
     st.image(
         str(run.sheet),
         width="stretch",
-        caption=f"{count:g} images were used, from the source {source}.",
+        caption=seen_in(run.result),
         alt=f"A sheet of images from the source {source}.",
     )
-    share = run.result.samples["recognised"]
-    st.caption(f"P gives {share:.0%} of them the class that they were made for.")
 
 
-def details(run: Stored) -> None:
-    """Curves, the per-tensor report, the costs and the download."""
-    result = run.result
-    if curves.quantities(run.curves):
-        drawn = curves.curves(run.curves)
-        st.plotly_chart(drawn, key="curves", alt=curves.describe(run.curves))
-        with st.expander("These curves as a table"):
-            st.dataframe(run.curves, hide_index=True, alt="One row per step.")
-    st.subheader("Tensor by tensor")
-    table = tensors.frame(result)
-    st.plotly_chart(tensors.sqnr(table), key="sqnr", alt=tensors.describe(table))
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config=_TENSOR_COLUMNS,
-        alt="Bits, range, clipping and SQNR of each tensor of Q.",
+def seen_in(result: RunResult) -> str:
+    """How many images there were and what P sees in them, with its interval."""
+    count = int(result.samples["count"])
+    share = wilson(round(result.samples["recognised"] * count), count)
+    return (
+        f"{count} images from the source {result.spec.synthesis.source}. P gives "
+        f"{share.value:.0%} of them the class they were made for (95 % interval {share.low:.0%} to "
+        f"{share.high:.0%}, n = {share.n})."
     )
+
+
+def sources(run: Stored) -> None:
+    """P and Q for all sources of images, everything else being as in this run."""
+    found = choices.by_source(run, library.listed(session.owner()))
+    results = [one.result for one in found]
+    table = accuracy.sources_frame(results)
+    show.figure(
+        accuracy.sources(results),
+        table,
+        alt=accuracy.describe_sources(table),
+        key="sources",
+        name=f"sources-{slug(run.result)}",
+        note="Same bits and same back-end; only the images that Q was fitted to differ. Where two "
+        "whiskers overlap widely, the difference may be chance.",
+    )
+    known = {result.spec.synthesis.source for result in results}
+    if missing := [name for name in SOURCE_NAMES if name not in known]:
+        st.caption(
+            f"Not computed with these settings: {', '.join(missing)}. Choose such a source above "
+            "and press Run."
+        )
+
+
+def tensor_report(run: Stored) -> None:
+    """What rounding does to every tensor: by layer, along the network, and as a table."""
+    table = tensors.frame(run.result)
+    name = slug(run.result)
+    st.markdown(
+        "Each layer rounds its weights and what flows into it. The **SQNR** says how much of a "
+        "signal is left: at 20 dB the rounding error is a tenth of the signal, at 0 dB it is as "
+        "large."
+    )
+    show.formula("sqnr")
+    show.figure(
+        tensors.layers(table),
+        tensors.layers_frame(table),
+        alt=tensors.describe_layers(table),
+        key="layers",
+        name=f"layers-{name}",
+        note="A row for each block, the input of the network on top. In each cell: bits, and SQNR "
+        "in dB.",
+    )
+    show.figure(
+        tensors.sqnr(table), table, alt=tensors.describe(table), key="sqnr", name=f"sqnr-{name}"
+    )
+    st.markdown("**Every tensor.** Click on the head of a column to sort by it.")
+    show.frame(
+        table,
+        alt="Bits, range, clipping and SQNR of each tensor of Q.",
+        key="tensors",
+        name=f"tensors-{name}",
+        columns=_TENSOR_COLUMNS,
+    )
+
+
+def evidence(run: Stored) -> Evidence | None:
+    """What the run keeps for the eye; None without, or with a damaged file, which is said."""
+    try:
+        return run.evidence
+    except RunError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def course(run: Stored) -> None:
+    """Everything that the run measured at its steps."""
+    if curves.quantities(run.curves):
+        show.figure(
+            curves.curves(run.curves),
+            run.curves,
+            alt=curves.describe(run.curves),
+            key="curves",
+            name=f"curves-{slug(run.result)}",
+        )
+
+
+def repeat(run: Stored) -> None:
+    """What the run cost, the command that repeats it, and its file."""
+    result = run.result
     st.caption(cost(result))
     st.markdown("The same run on the command line:")
     st.code(command_of(result.spec), language="bash", wrap_lines=True)
     st.download_button(
         "Download the result as JSON",
-        result.to_json(),
-        file_name=f"maskaq-{result.spec.quantization.name}-{result.spec.synthesis.source}.json",
+        result.to_json,
+        file_name=f"maskaq-{slug(result)}.json",
         mime="application/json",
         icon=":material/download:",
+        key="result_json",
         on_click="ignore",
     )
 
@@ -138,3 +224,26 @@ def cost(result: RunResult) -> str:
     """Seconds of each stage, memory and device in one line."""
     stages = ", ".join(f"{name} {taken:.1f} s" for name, taken in result.seconds.items())
     return f"Time: {stages}. Peak memory {result.peak_memory_mb:,.0f} MB on {result.device}."
+
+
+def slug(result: RunResult) -> str:
+    """A run in the name of a file."""
+    spec = result.spec
+    return f"{spec.quantization.name}-{spec.synthesis.source}-{spec.fit.backend}"
+
+
+def differing(settings: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The settings in which runs differ, a column each, from `reports.tables.settings` by name."""
+    columns = [table.set_index("setting")["value"].rename(name) for name, table in settings.items()]
+    together = pd.concat(columns, axis=1)
+    return together[together.nunique(axis=1) > 1].reset_index()
+
+
+def side_by_side(runs: Sequence[Stored], names: Sequence[str]) -> None:
+    """The images of some runs, a few in a row, each under the name of its run."""
+    for first in range(0, len(runs), _ABREAST):
+        row = zip(runs[first : first + _ABREAST], names[first : first + _ABREAST], strict=True)
+        for place, (run, name) in zip(st.columns(_ABREAST, gap="medium"), row, strict=False):
+            with place:
+                st.markdown(f"**{name}**")
+                images(run)

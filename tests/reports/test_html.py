@@ -77,7 +77,8 @@ def test_text_from_outside_stays_text(runs):
     bad = replace(runs[0], result=result, curves=told)
     text = html([bad, runs[1]], HOSTILE)
     clean, read = Reader(html(runs, "now")), Reader(text)
-    assert len(read.of("img")) == len(clean.of("img")) == 2
+    # One sheet of each run, and one with P's mask; of an unknown model the patches are not known.
+    assert (len(read.of("img")), len(clean.of("img"))) == (3, 4)
     assert not any("onerror" in attributes for _, attributes in read.tags)
     # Inside the charts' own scripts it is part of a string, which no tag can end.
     assert not re.search(r"<script>alert|</script><script>alert|<img src=http", body(text))
@@ -98,15 +99,16 @@ def test_it_tells_settings_command_versions_limits_and_images(runs):
     assert "simulated" in read.text["li"]
     assert "one seed" in read.text["li"]
     assert "Q is right on 88.0 %" in prose
-    (sheet,) = read.of("img")
-    assert sheet["src"].startswith("data:image/png;base64,")
-    assert sheet["alt"]
+    sheets = read.of("img")
+    assert len(sheets) == 2
+    assert all(sheet["src"].startswith("data:image/png;base64,") for sheet in sheets)
+    assert "10% of patches" in sheets[1]["alt"]
 
 
 def test_every_chart_has_a_sentence_and_its_table(runs):
     read = Reader(html(runs, "now"))
     charts = [a for a in read.of("figure") if a.get("role") == "group"]
-    assert len(charts) == 2 + 2 * 4
+    assert len(charts) == 2 + 2 * 5
     assert all(chart["aria-label"] for chart in charts)
     assert read.text["summary"].count("The numbers as a table") == len(charts)
 
@@ -121,8 +123,16 @@ def test_both_themes_are_there(runs):
     assert "color-scheme: light dark" in style
 
 
+def test_it_says_what_p_and_q_see_and_where_they_disagree(runs):
+    read = Reader(html(runs[:1], "now"))
+    assert "P recognises 4 of 4 images" in read.text["summary"]
+    assert "P and Q disagree on 35 of 500 images" in read.text["figcaption"]
+
+
 def test_a_run_without_a_picture_or_curves_still_opens(runs):
     runs[0].sheet.unlink()
+    for name in ("evidence.safetensors", "samples.safetensors"):
+        (runs[0].folder / name).unlink()
     bare = replace(
         runs[0],
         curves=runs[0].curves.head(0),

@@ -1,0 +1,183 @@
+"""The page Ablation: two settings vary, the grid fills while its runs end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskaq.methods import spec_of
+from maskaq.ui import catalog
+from tests import stored
+
+PAGE = catalog.ABLATION
+
+
+def few(app, **values):
+    """Keep only these values of the two axes."""
+    for key, chosen in values.items():
+        app.get_by_key(key).set_value(chosen)
+    return app.run()
+
+
+@pytest.fixture
+def small(open_page):
+    """W4A4 and W3A3 from maskaq and noise: one of the four is stored."""
+    return few(open_page(PAGE), axis_1_bits=["W4A4", "W3A3"], axis_2_source=["maskaq", "noise"])
+
+
+def states(app):
+    chart = app.get("plotly_chart")[0].proto.spec
+    return {
+        word: chart.count(f'"{word}"') for word in ("waiting", "running", "not computed", "failed")
+    }
+
+
+def test_it_opens_with_what_is_stored(open_page, text):
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "The grid has 16 runs, 1 of them finished." in text(app)
+    assert "88.0 %<br>85.0 to 91.0<br>n = 500" in app.get("plotly_chart")[0].proto.spec.replace(
+        "\\u003c", "<"
+    ).replace("\\u003e", ">")
+    assert states(app)["not computed"] == 15
+
+
+def test_all_shipped_runs_fill_the_first_grid(open_page, text, workplace):
+    for bits in ((8, 8), (4, 4), (3, 3), (2, 4)):
+        for source in ("maskaq", "mimiq", "noise", "real"):
+            spec = spec_of("maskaq", bits)
+            spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+            stored.write(workplace / "examples" / f"{bits}-{source}", spec)
+    app = open_page(PAGE)
+    assert "The grid has 16 runs, 16 of them finished." in text(app)
+    assert app.button(key="grid").disabled
+    assert len(app.selectbox(key="opened").options) == 16
+
+
+def test_the_cost_is_said_first(small, text):
+    assert "The grid has 4 runs, 1 of them finished." in text(small)
+    # 40 s for W3A3 from maskaq; no run of the source noise is stored.
+    assert "No stored run of this model tells" in text(small)
+    few(small, axis_2_source=["maskaq"])
+    assert "The other 1 take about 1 min" in text(small)
+
+
+def test_the_grid_fills_while_runs_end(small, press, cluster, text):
+    press(small, "Run 3 missing")
+    assert len(cluster.records) == 3
+    assert small.button(key="grid").disabled
+    assert states(small)["waiting"] == 3
+    cluster.step("synthesis", 1, 2)
+    assert "3 runs to go. Stage 2 of 4" in small.run().get("progress")[0].proto.text
+    assert states(small)["running"] == 1
+    cluster.finish()
+    small.run()
+    assert states(small)["waiting"] == 2
+    assert "2 of them finished" in text(small)
+    cluster.fail("no memory; use fewer images.")
+    cluster.finish()
+    small.run()
+    assert not small.exception
+    assert not small.get("progress")
+    assert states(small) == {"waiting": 0, "running": 0, "not computed": 0, "failed": 1}
+    assert small.error[0].value == "no memory; use fewer images."
+
+
+def test_any_finished_cell_opens_its_run(small, text):
+    box = small.selectbox(key="opened")
+    assert box.options == ["W4A4, maskaq: 88.0%"]
+    assert "What P and Q see" not in text(small)
+    box.set_value(box.options[0]).run()
+    assert not small.exception
+    labels = {metric.label for metric in small.metric}
+    assert {"P, full precision", "Q, W4A4", "Same answer"} <= labels
+
+
+def test_cancel_stops_all_of_it(small, press, cluster, text):
+    press(small, "Run 3 missing")
+    cluster.step("synthesis", 1, 2)
+    press(small.run(), "Cancel")
+    assert {run.state for run in cluster.records.values()} == {"cancelled"}
+    assert not small.button(key="grid").disabled
+    assert "Run 3 missing" in [button.label for button in small.button]
+
+
+def test_a_grid_is_no_single_run(small, press, cluster, open_page):
+    press(small, "Run 3 missing")
+    assert any("0 of 3 have ended" in one.value for one in small.run().sidebar.caption)
+    small.switch_page(catalog.QUANTIZE.file)
+    small.session_state["seed"] = 5
+    small.run()
+    assert not small.exception
+    assert not small.button(key="quantize").disabled
+
+
+def test_others_see_nothing_of_a_grid(small, press, cluster, open_page, text):
+    press(small, "Run 3 missing")
+    other = open_page(PAGE)
+    assert not other.get("progress")
+    assert states(other)["not computed"] == 15
+    assert other.button(key="grid_cancel").disabled
+
+
+def test_the_axes_decide_the_runs(open_page, press, cluster):
+    app = open_page(PAGE, axis_1="entropy", axis_2="refresh", weight_bits="3")
+    few(app, axis_1_entropy=["0", "0.5"])
+    press(app, "Run 4 missing")
+    specs = [run.spec for run in cluster.records.values()]
+    found = [(spec.synthesis.coefficients.entropy, spec.fit.refresh > 0) for spec in specs]
+    assert found == [(0.0, False), (0.0, True), (0.5, False), (0.5, True)]
+    assert {spec.quantization.weight_bits for spec in specs} == {3}
+
+
+def test_settings_that_stay_are_those_of_the_controls(open_page, press, cluster):
+    app = open_page(PAGE, images="8", steps="20", backend="minmax", eval_images="500", seed="4")
+    few(app, axis_1_bits=["W4A4"], axis_2_source=["maskaq"])
+    press(app, "Run 1 missing")
+    spec = cluster.current.spec
+    assert (spec.synthesis.images, spec.synthesis.steps) == (8, 20)
+    assert (spec.fit.backend, spec.eval_images, spec.seed) == ("minmax", 500, 4)
+
+
+def test_cells_that_are_one_run_are_computed_once(open_page, press, cluster, text):
+    app = open_page(PAGE, axis_1="mask_ratio", axis_2="entropy", source="noise", weight_bits="3")
+    assert "Some cells are the same run" in text(app)
+    press(app, "Run 1 missing")
+    assert len(cluster.records) == 1
+
+
+@pytest.mark.parametrize(
+    "params, said",
+    [
+        ({"axis_1": "source"}, "both axes are source"),
+        ({"axis_1": "refresh", "backend": "minmax"}, "never refreshes its samples"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(open_page, params, said):
+    app = open_page(PAGE, **params)
+    assert not app.exception
+    assert said in app.error[0].value
+
+
+def test_no_value_is_refused(open_page):
+    app = few(open_page(PAGE), axis_1_bits=[])
+    assert "one or more" in app.error[0].value
+
+
+@pytest.mark.parametrize("key, default", [("axis_1", "bits"), ("axis_2", "source")])
+def test_a_bad_value_in_the_address_is_said(open_page, key, default):
+    app = open_page(PAGE, **{key: "colour"})
+    assert not app.exception
+    assert app.session_state[key] == default
+    assert f"{key} = `colour`" in app.warning[0].value
+
+
+def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "This demo shows stored results" in text(app)
+    assert app.button(key="grid").disabled
+    assert states(app)["not computed"] == 15
+    assert not cluster.warmed

@@ -1,0 +1,126 @@
+"""The page Compare: chosen runs side by side, published numbers apart from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskaq import published
+from maskaq.methods import spec_of
+from maskaq.ui import catalog, library
+from tests import stored
+
+PAGE = catalog.COMPARE
+
+
+def add(workplace, bits=(4, 4), source="maskaq", folder="examples"):
+    spec = spec_of("maskaq", bits)
+    spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+    stored.write(workplace / folder / f"{bits[0]}{bits[1]}-{source}", spec)
+
+
+def chosen(app):
+    (box,) = app.multiselect
+    return box.value
+
+
+def test_it_opens_with_a_stored_run_and_the_published_tables(open_page, text):
+    app = open_page(PAGE)
+    assert not app.exception
+    assert chosen(app) == ["W4A4 maskaq, lsq-kd: Q 88.0%, same answer 93.0%"]
+    assert len(app.get("plotly_chart")) == 2
+    assert "Stored example" in text(app)
+    assert "None of these numbers was measured by maskaq" in text(app)
+
+
+@pytest.mark.parametrize("bits", [(8, 8), (4, 4), (3, 3), (2, 4)])
+def test_the_bits_of_the_sidebar_choose_the_runs_to_begin_with(open_page, text, workplace, bits):
+    for source in ("noise", "mimiq", "real"):
+        add(workplace, bits, source)
+    if bits != (4, 4):
+        add(workplace, bits)
+    app = open_page(PAGE, weight_bits=str(bits[0]), activation_bits=str(bits[1]))
+    assert not app.exception
+    name = f"W{bits[0]}A{bits[1]}"
+    assert [label.split(",")[0] for label in chosen(app)] == [
+        f"{name} {source}" for source in ("maskaq", "mimiq", "noise", "real")
+    ]
+    table = app.dataframe[0].value  # what differs
+    assert list(table["setting"]) == ["synthesis.source"]
+
+
+def test_bits_that_are_not_stored_are_said(open_page, text):
+    app = open_page(PAGE, weight_bits="6")
+    assert "No run at W6A4 ships with maskaq; the choice below begins with W4A4" in text(app)
+
+
+def test_chosen_runs_are_what_is_drawn(open_page, workplace, text):
+    add(workplace, (3, 3), "noise")
+    add(workplace, (8, 8), "real", folder="runs")  # of the command line
+    app = open_page(PAGE)
+    (box,) = app.multiselect
+    box.set_value(box.options).run()
+    assert not app.exception
+    spec = app.get("plotly_chart")[0].proto.spec
+    for name in ("W4A4 maskaq", "W3A3 noise", "W8A8 real"):
+        assert name in spec
+    assert "Computed on this machine" in text(app)
+    box.set_value([]).run()
+    assert not app.get("plotly_chart")
+    assert "Choose one or more runs" in text(app)
+    assert "Published by the papers" in text(app)
+
+
+def test_own_runs_may_be_chosen_and_others_not(open_page, press, cluster):
+    mine = press(open_page(catalog.QUANTIZE, seed="5"), "Run")
+    cluster.finish()
+    mine.run()
+    mine.switch_page(PAGE.file).run()
+    assert len(mine.multiselect[0].options) == 2
+    assert len(open_page(PAGE).multiselect[0].options) == 1
+
+
+def test_published_numbers_are_never_among_ours(open_page):
+    app = open_page(PAGE)
+    paper, table = published.TABLES[0]
+    ours = {"run", "measure"}
+    for frame in app.dataframe:
+        assert not (ours & set(frame.value.columns) and "method" in frame.value.columns)
+    rows = next(frame.value for frame in app.dataframe if "method" in frame.value)
+    wanted = [row for row in published.ROWS if (row.paper, row.table) == (paper, table)]
+    numbers = rows[list(dict.fromkeys(row.model for row in wanted))]
+    assert numbers.notna().sum().sum() == len(wanted)
+    assert "W4A4 maskaq, lsq-kd" not in set(rows["method"])
+
+
+@pytest.mark.parametrize("paper, table", published.TABLES)
+def test_every_published_table_names_its_source(open_page, text, paper, table):
+    app = open_page(PAGE)
+    app.selectbox(key="published").set_value(f"{paper}: {table}").run()
+    assert not app.exception
+    assert f"Source: {paper}, {table}." in text(app)
+
+
+def test_published_numbers_can_be_filtered_by_bits(open_page, text):
+    app = open_page(PAGE)
+    paper, table = published.TABLES[0]
+    app.get_by_key(f"published_bits_{paper}_{table}").set_value(["W3A3"]).run()
+    rows = next(frame.value for frame in app.dataframe if "method" in frame.value)
+    assert set(rows["bits"]) == {"W3A3"}
+
+
+def test_without_any_run_the_papers_still_stand_there(open_page, text, monkeypatch, tmp_path):
+    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "nothing")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "No run is stored yet" in text(app)
+    assert "Published by the papers" in text(app)
+
+
+def test_a_demo_compares_too(open_page, monkeypatch, cluster):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 2
+    assert not cluster.warmed

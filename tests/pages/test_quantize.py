@@ -1,0 +1,202 @@
+"""The page Quantize: back-end and bits decide the run; its result from all sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from maskaq.intervals import wilson
+from maskaq.methods import spec_of
+from maskaq.runs import showcase
+from maskaq.ui import catalog
+from tests import stored
+
+PAGE = catalog.QUANTIZE
+
+
+@pytest.fixture(autouse=True)
+def bits_table(monkeypatch):
+    """Accuracy at all widths: 1 % for each weight bit and 0.1 % for each activation bit."""
+    rows = []
+    for source in ("noise", "mimiq", "maskaq", "real"):
+        for weight in range(2, 9):
+            for activation in range(2, 9):
+                top1 = wilson(10 * weight + activation, 1000)
+                rows.append((source, weight, activation, *top1[:3], 0.9, 1000, "tails"))
+    columns = ["source", "weight_bits", "activation_bits", "top1", "low", "high"]
+    table = pd.DataFrame(rows, columns=[*columns, "agreement", "n", "backend"])
+    monkeypatch.setattr(showcase, "bits", table.copy)
+
+
+def metrics(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_it_opens_with_a_finished_run(open_page, text):
+    app = open_page(PAGE)
+    assert not app.exception
+    assert metrics(app)["P, full precision"] == "90.0 %"
+    assert metrics(app)["Q, W4A4"] == "88.0 %"
+    assert metrics(app)["Same answer"] == "93.0 %"
+    said = text(app)
+    assert "95 % interval 85.0 to 91.0 %, n = 500" in said
+    assert "Simulated arithmetic" in said
+    assert "Stored example" in said
+    titles = " ".join(chart.proto.spec for chart in app.get("plotly_chart"))
+    for title in ("P and Q on 500 images", "SQNR", "Who is right on 500 images"):
+        assert title in titles
+
+
+@pytest.mark.parametrize("bits", ["W8A8", "W4A4", "W3A3", "W2A4"])
+@pytest.mark.parametrize("source", ["noise", "mimiq", "maskaq", "real"])
+def test_it_opens_with_every_stored_preset(open_page, text, workplace, bits, source):
+    spec = spec_of("maskaq", (int(bits[1]), int(bits[3])))
+    spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+    stored.write(workplace / "examples" / "b", spec)
+    app = open_page(PAGE, source=source, weight_bits=bits[1], activation_bits=bits[3])
+    assert not app.exception
+    assert "Not computed yet" not in text(app)
+    assert f"Q, {bits}" in metrics(app)
+
+
+def test_every_control_reaches_the_run(open_page, press, cluster):
+    app = open_page(PAGE, weight_bits="3", activation_bits="5", seed="7")
+    app.selectbox(key="source").set_value("mimiq")
+    app.selectbox(key="backend").set_value("mse")
+    app.selectbox(key="first_last").set_value("target")
+    app.slider(key="images").set_value(16).run()
+    press(app, "Run")
+    spec = cluster.current.spec
+    assert spec.quantization.name == "W3A5"
+    assert spec.quantization.first_last == "target"
+    assert (spec.synthesis.source, spec.synthesis.images) == ("mimiq", 16)
+    assert (spec.fit.backend, spec.seed, spec.eval_images) == ("mse", 7, 0)
+
+
+def test_other_settings_show_the_nearest_example_and_say_so(open_page, text):
+    app = open_page(PAGE, backend="minmax")
+    assert "Not computed yet: W4A4, 32 images from maskaq, back-end minmax" in text(app)
+    assert "Until then you see a stored example" in text(app)
+    assert metrics(app)["Q, W4A4"] == "88.0 %"
+
+
+@pytest.mark.parametrize(
+    "key, value, default",
+    [
+        ("source", "dreams", "maskaq"),
+        ("backend", "magic", "lsq-kd"),
+        ("first_last", "9", "8"),
+        ("images", "1e3", 32),
+        ("steps", "301", 100),
+        ("mask_start", "2", 0.5),
+    ],
+)
+def test_a_bad_value_in_the_address_is_said(open_page, key, value, default):
+    app = open_page(PAGE, **{key: value})
+    assert not app.exception
+    assert app.session_state[key] == default
+    assert f"{key} = `{value}`" in app.warning[0].value
+
+
+def test_bits_of_the_sidebar_show_the_stored_accuracy_at_once(open_page, text, cluster):
+    app = open_page(PAGE)
+    assert metrics(app)["Q at W4A4, back-end tails"] == "4.4 %"
+    app.slider(key="weight_bits").set_value(7).run()
+    app.slider(key="activation_bits").set_value(6).run()
+    assert not app.exception
+    assert metrics(app)["Q at W7A6, back-end tails"] == "7.6 %"
+    assert metrics(app)["This run: Q at W4A4, lsq-kd"] == "88.0 %"
+    assert "Stored, for the images of the W4A4 example" in text(app)
+    assert "n = 1,000" in text(app)
+    assert not cluster.asked
+
+
+def test_bits_that_the_table_lacks_are_asked_of_a_worker(open_page, press, cluster, monkeypatch):
+    few = showcase.bits().head(5)
+    monkeypatch.setattr(showcase, "bits", few.copy)
+    app = open_page(PAGE)
+    assert not app.exception
+    assert not app.get_by_key("compute_accuracy").disabled
+    assert "Q at W4A4, back-end tails" not in metrics(app)
+
+
+def test_bits_for_own_images_are_asked_of_a_worker(open_page, press, cluster, text):
+    cluster.answers["accuracy"] = lambda **asked: {
+        "p": wilson(900, 1000),
+        "q": wilson(100 * asked["weight_bits"], 1000),
+        "agreement": wilson(700, 1000),
+        "n": 1000,
+        "backend": "mse",
+        "seconds": 1.25,
+    }
+    app = press(open_page(PAGE, seed="5", first_last="target"), "Run")
+    cluster.finish()
+    app.run()
+    assert not cluster.asked
+    press(app, "Compute")
+    assert metrics(app)["Q at W4A4, back-end mse"] == "40.0 %"
+    assert "Computed on this machine in 1.2 s" in text(app)
+    name, question = cluster.asked[-1]
+    assert name == "accuracy"
+    assert question["samples"].shape == (4, 3, 64, 64)
+    assert (question["first_last"], question["n"]) == ("target", 1000)
+    app.slider(key="weight_bits").set_value(7).run()
+    assert not app.exception
+    assert metrics(app)["Q at W7A4, back-end mse"] == "70.0 %"
+    assert metrics(app)["This run: Q at W4A4, lsq-kd"] == "88.0 %"
+
+
+def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workplace):
+    app = open_page(PAGE)
+    assert "Not computed with these settings: mimiq, noise, real." in text(app)
+    for source in ("noise", "real"):
+        spec = spec_of("maskaq")
+        spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+        stored.write(workplace / "examples" / source, spec)
+    app.run()
+    assert "Not computed with these settings: mimiq." in text(app)
+    chart = app.get_by_key("sources")
+    for source in ("maskaq", "noise", "real"):
+        assert f"Q from {source}" in chart.proto.spec
+
+
+def test_the_tensor_report_is_a_table(open_page):
+    tables = [frame.value for frame in open_page(PAGE).dataframe]
+    report = next(table for table in tables if "sqnr_db" in table)
+    assert len(report) == len(stored.TENSORS)
+    assert set(report["tensor"]) == {row.tensor for row in stored.TENSORS}
+
+
+def test_disagreements_can_be_seen_by_class(open_page, text):
+    app = open_page(PAGE)
+    assert "showing 35 of 35" in text(app)
+    assert "Showing 16 of 35 images" in text(app)
+    app.selectbox(key="apart_class").set_value("class 0").run()
+    assert not app.exception
+    assert "showing 35 of 35" in text(app)
+
+
+def test_a_run_is_started_cancelled_and_not_seen_by_others(open_page, press, cluster):
+    app = press(open_page(PAGE, seed="5"), "Run")
+    cluster.step("fit", 1, 3)
+    assert "Fitting Q to them, 1 of 3" in app.run().get("progress")[0].proto.text
+    other = open_page(PAGE, seed="5")
+    assert not other.get("progress")
+    press(app, "Cancel")
+    assert [run.state for run in cluster.records.values()] == ["cancelled"]
+    assert "Cancelled" in app.info[0].value
+
+
+def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "This demo shows stored results" in text(app)
+    assert app.button(key="quantize").disabled
+    assert app.selectbox(key="first_last").disabled
+    app.slider(key="weight_bits").set_value(7).run()
+    assert metrics(app)["Q at W7A4, back-end tails"] == "7.4 %"
+    assert not cluster.asked
+    assert not cluster.warmed

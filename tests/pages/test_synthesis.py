@@ -1,0 +1,213 @@
+"""The page Synthesis: its controls decide the run, which is followed live and looked at after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskaq.methods import spec_of
+from maskaq.runs import evidence
+from maskaq.ui import catalog, library
+from tests import stored
+
+PAGE = catalog.SYNTHESIS
+TERMS = ("one_hot", "tv", "inter_head", "entropy", "align")
+
+
+def asked(cluster):
+    """The settings of the run that was asked for last."""
+    return list(cluster.records.values())[-1].spec
+
+
+def images(app):
+    return [image for kind in ("imgs", "image", "images") for image in app.get(kind)]
+
+
+def test_it_opens_with_a_finished_run(open_page, text):
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "Stored example" in text(app)
+    assert "Not computed yet" not in text(app)
+    assert "P gives 97% of them" in text(app)
+    assert "n = 32" in text(app)
+    assert "Showing 4 of 4" in text(app)
+    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("download_button")) >= 4
+
+
+@pytest.mark.parametrize("bits", ["W8A8", "W4A4", "W3A3", "W2A4"])
+@pytest.mark.parametrize("source", ["noise", "mimiq", "maskaq", "real"])
+def test_it_opens_with_every_stored_preset(open_page, text, workplace, bits, source):
+    spec = spec_of("maskaq", (int(bits[1]), int(bits[3])))
+    spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
+    stored.write(workplace / "examples" / "b", spec)
+    app = open_page(PAGE, source=source, weight_bits=bits[1], activation_bits=bits[3])
+    assert not app.exception
+    assert "Not computed yet" not in text(app)
+    assert ("are not drawn step by step" in text(app)) == (source in ("noise", "real"))
+
+
+def test_every_control_reaches_the_run(open_page, press, cluster):
+    app = open_page(PAGE, weight_bits="3", mask_ratio="0.2", seed="7")
+    app.slider(key="images").set_value(8)
+    app.slider(key="steps").set_value(20)
+    app.slider(key="mask_start").set_value(0.8)
+    app.slider(key="eval_images").set_value(1000)
+    app.selectbox(key="backend").set_value("minmax")
+    app.number_input(key="entropy").set_value(0.5)
+    app.toggle(key="use_align").set_value(False).run()
+    press(app, "Run")
+    spec = asked(cluster)
+    made = spec.synthesis
+    assert (made.images, made.steps, made.mask_ratio) == (8, 20, (0.8, 0.2))
+    assert (spec.fit.backend, spec.eval_images, spec.seed) == ("minmax", 1000, 7)
+    assert spec.quantization.weight_bits == 3
+    assert made.coefficients.entropy == 0.5
+    assert made.coefficients.align == 0
+    assert made.coefficients.one_hot == 1
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_each_term_can_be_switched_off(open_page, press, cluster, text, term):
+    app = open_page(PAGE)
+    app.toggle(key=f"use_{term}").set_value(False).run()
+    assert "Switched off: " in text(app)
+    press(app, "Run")
+    off = {name for name in TERMS if not getattr(asked(cluster).synthesis.coefficients, name)}
+    assert off == {term}
+
+
+def test_nothing_to_draw_for_is_refused(open_page, text):
+    app = open_page(PAGE, **{f"use_{term}": "false" for term in TERMS})
+    assert not app.exception
+    assert "Every term is off" in app.error[0].value
+    assert not [button for button in app.button if button.label == "Run"]
+
+
+def test_controls_that_do_not_matter_are_off(open_page):
+    app = open_page(PAGE, source="noise")
+    assert app.slider(key="steps").disabled
+    assert app.slider(key="mask_start").disabled
+    assert all(app.toggle(key=f"use_{term}").disabled for term in TERMS)
+    app.selectbox(key="source").set_value("mimiq").run()
+    assert not app.slider(key="steps").disabled
+    off = {term for term in TERMS if app.toggle(key=f"use_{term}").disabled}
+    assert off == {"entropy", "align"}
+
+
+@pytest.mark.parametrize(
+    "key, value, default",
+    [
+        ("source", "dreams", "maskaq"),
+        ("images", "65", 32),
+        ("steps", "9", 100),
+        ("mask_start", "0.33", 0.5),
+        ("entropy", "-1", 1.0),
+        ("tv", "nan", 2.5e-5),
+        ("use_align", "maybe", True),
+        ("backend", "magic", "lsq-kd"),
+        ("eval_images", "150", 5000),
+        ("first_last", "9", "8"),
+    ],
+)
+def test_a_bad_value_in_the_address_is_said(open_page, key, value, default):
+    app = open_page(PAGE, **{key: value})
+    assert not app.exception
+    assert app.session_state[key] == default
+    assert f"{key} = `{value}`" in app.warning[0].value
+
+
+def test_a_run_is_followed_and_then_looked_at(open_page, press, cluster, text):
+    app = press(open_page(PAGE, seed="5"), "Run")
+    for step in (1, 2):
+        cluster.step("synthesis", step, 3)
+        run = cluster.current
+        rows = [row | {"entropy": 0.5, "mask_ratio": 0.4 / row["step"]} for row in run.rows]
+        cluster.change(run.id, rows=rows)
+    app.run()
+    assert "Making images, 2 of 3" in app.get("progress")[0].proto.text
+    (chart,) = app.get("plotly_chart")
+    for name in ("loss", "entropy", "mask ratio"):
+        assert f"{name} (synthesis)" in chart.proto.spec
+    assert images(app)
+    cluster.finish()
+    app.run()
+    assert not app.get("progress")
+    assert "Computed on this machine" in text(app)
+
+
+def test_cancel_ends_the_run(open_page, press, cluster):
+    app = press(open_page(PAGE, seed="5"), "Run")
+    press(app, "Cancel")
+    assert [run.state for run in cluster.records.values()] == ["cancelled"]
+    assert "Cancelled" in app.info[0].value
+
+
+def test_scrubbing_shows_another_step(open_page, text):
+    app = open_page(PAGE)
+    slider = app.select_slider(key="scrub")
+    assert slider.value == 3
+    assert "After step 3 of 100, mask ratio 0.10" in captions(app)
+    slider.set_value(1).run()
+    assert "After step 1 of 100, mask ratio 0.50" in captions(app)
+    assert "line at step 1" in app.get("plotly_chart")[0].proto.spec
+
+
+def captions(app):
+    return " ".join(
+        one.caption for block in images(app) for one in getattr(block.proto, "imgs", ())
+    )
+
+
+def test_what_p_sees_stands_below_each_image(open_page):
+    app = open_page(PAGE)
+    assert "class 2: P class 2 75 %, Q class 2 75 %" in captions(app)
+    assert "class 3: P class 3 75 %, Q class 2 75 %" in captions(app)
+
+
+def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
+    drawn = []
+    from maskaq.ui import gallery
+
+    monkeypatch.setattr(gallery, "tiles", lambda pictures, words: drawn.append(pictures.copy()))
+    app = open_page(PAGE)
+    app.toggle(key="gallery_dim").set_value(True).run()
+    app.slider(key="mask_ratio").set_value(0.5).run()
+    assert not app.exception
+    plain, few, half = ((pictures == 7).mean() for pictures in (drawn[0], drawn[-2], drawn[-1]))
+    assert plain == 1
+    assert few == pytest.approx(6 / 64)
+    assert half == pytest.approx(32 / 64)
+
+
+def test_an_old_run_without_evidence_still_opens(open_page, text, workplace):
+    for name in (evidence._FILE, evidence._FILM):
+        (workplace / "examples" / "a" / name).unlink()
+    library._read.cache_clear()
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "stored without its single images" in text(app)
+    assert "stored without frames" in text(app)
+
+
+def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "This demo shows stored results" in text(app)
+    for key in ("images", "steps", "mask_start", "eval_images"):
+        assert app.slider(key=key).disabled
+    assert all(app.toggle(key=f"use_{term}").disabled for term in TERMS)
+    assert app.button(key="synthesis").disabled
+    assert app.select_slider(key="scrub").value == 3
+    assert not cluster.records
+    assert not cluster.warmed
+
+
+def test_others_see_nothing_of_a_run(open_page, press, cluster):
+    press(open_page(PAGE, seed="5"), "Run")
+    cluster.step("synthesis", 1, 3)
+    other = open_page(PAGE, seed="5")
+    assert not other.get("progress")
+    assert not other.button(key="synthesis").disabled
