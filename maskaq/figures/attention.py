@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from maskaq.figures import outline
-from maskaq.figures.pictures import bare
 from maskaq.figures.regions import INFORMATIVE
 from maskaq.figures.style import DIVERGING, SEQUENTIAL, VERMILLION, finish, whiskers
+from maskaq.figures.tiles import axis, tiles
 from maskaq.intervals import student
 from maskaq.regions.plain import inside_outside as means_of
 
@@ -59,59 +58,53 @@ def heads(
     wide = count if count <= 4 else 3 if count <= 6 else 4
     high = math.ceil(count / wide)
     names = [f"<b>head {n}, chosen</b>" if n == head else f"head {n}" for n in range(count)]
-    figure = make_subplots(
-        high, wide, subplot_titles=names, horizontal_spacing=0.02, vertical_spacing=0.18 / high
-    )
     border, drawn = outline.path(mask, grid), []
-    for number, row in enumerate(rows):
-        figure.add_trace(_map(row, grid), number // wide + 1, number % wide + 1)
-        axis = _axis(number)
-        drawn += outline.shapes(border, *INFORMATIVE, axis)
-        drawn += _cross(query, grid, axis)
+    for number in range(count):
+        drawn += outline.shapes(border, *INFORMATIVE, axis(number))
+        drawn += _cross(query, grid, axis(number))
         if number == head:
-            drawn.append(_frame_of(axis))
+            drawn.append(_frame_of(axis(number)))
     top = float(rows.max()) or 1.0
-    figure.add_trace(outline.key("informative patches", *INFORMATIVE))
     scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("attention")}
-    figure.update_layout(shapes=drawn, coloraxis=scale, legend=_LEGEND)
-    figure.update_annotations(font_size=13)
-    bare(figure)
+    more = {"shapes": drawn, "coloraxis": scale, "legend": _LEGEND}
+    maps = [_map(row, grid, number) for number, row in enumerate(rows)]
+    figure = go.Figure(
+        data=[*maps, outline.key("informative patches", *INFORMATIVE)],
+        layout=tiles(names, wide, (0.02, 0.18 / high)) | more,
+    )
     return finish(figure, f"{title}, {count} heads, {rows.shape[1]} patches", 120 + _MAP * high)
 
 
 _LEGEND = {"orientation": "h", "y": -0.02, "x": 0}
 
 
-def _map(row: Rows, grid: tuple[int, int], coloraxis: str = "coloraxis") -> go.Heatmap:
+def _map(row: Rows, grid: tuple[int, int], number: int, coloraxis: str = "coloraxis") -> go.Heatmap:
     return go.Heatmap(
         z=row.reshape(grid).astype(np.float32),
         coloraxis=coloraxis,
+        xaxis=f"x{axis(number)}",
+        yaxis=f"y{axis(number)}",
         hovertemplate="row %{y}, column %{x}: %{z:.4f}<extra></extra>",
     )
 
 
-def _axis(number: int) -> str:
-    return str(number + 1) if number else ""
-
-
-def _frame_of(axis: str) -> dict[str, object]:
+def _frame_of(one: str) -> dict[str, object]:
     ends = {"x0": 0, "x1": 1, "y0": 0, "y1": 1}
-    place = {"type": "rect", "xref": f"x{axis} domain", "yref": f"y{axis} domain"}
+    place = {"type": "rect", "xref": f"x{one} domain", "yref": f"y{one} domain"}
     return {**place, **ends, "line": {"color": VERMILLION, "width": 4}}
 
 
-def _cross(query: int | None, grid: tuple[int, int], axis: str) -> list[dict[str, object]]:
+def _cross(query: int | None, grid: tuple[int, int], one: str) -> list[dict[str, object]]:
     if query is None:
         return []
     row, column = divmod(query, grid[1])
     left, right, top, bottom = column - 0.3, column + 0.3, row - 0.3, row + 0.3
     line = f"M{left:g},{top:g}L{right:g},{bottom:g}M{left:g},{bottom:g}L{right:g},{top:g}"
-    return outline.shapes(line, VERMILLION, "solid", axis)
+    return outline.shapes(line, VERMILLION, "solid", one)
 
 
-def _bar(title: str, x: float | None = None) -> dict[str, object]:
-    bar: dict[str, object] = {"title": {"text": title, "side": "top"}, "thickness": 12}
-    return bar if x is None else bar | {"x": x}
+def _bar(title: str) -> dict[str, object]:
+    return {"title": {"text": title, "side": "top"}, "thickness": 12}
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -147,28 +140,27 @@ def difference(
     title: str = "Attention of P, of Q, and what differs",
 ) -> go.Figure:
     """Maps of P, Q and P - Q, from [N] each, with the border of the mask [N]."""
-    names = ["P", "Q", "P - Q"]
-    figure = make_subplots(1, 3, subplot_titles=names, horizontal_spacing=0.09)
-    border, drawn = outline.path(mask, grid), []
+    border, drawn, maps = outline.path(mask, grid), [], []
     for number, values in enumerate((p, q, p - q)):
-        scale = "coloraxis2" if number == 2 else "coloraxis"
-        figure.add_trace(_map(values, grid, scale), 1, number + 1)
-        drawn += outline.shapes(border, *INFORMATIVE, _axis(number))
+        maps.append(_map(values, grid, number, "coloraxis2" if number == 2 else "coloraxis"))
+        drawn += outline.shapes(border, *INFORMATIVE, axis(number))
     top, most = float(max(p.max(), q.max())) or 1.0, float(np.abs(p - q).max()) or 1e-6
-    figure.add_trace(outline.key("informative patches", *INFORMATIVE))
-    figure.update_layout(
-        shapes=drawn,
-        legend=_LEGEND,
-        coloraxis={"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("", 0.635)},
-        coloraxis2={
-            "colorscale": DIVERGING,
-            "cmin": -most,
-            "cmax": most,
-            "colorbar": _bar("P - Q", 1.0),
-        },
+    both = _bar("attention of P and of Q") | _BELOW | {"x": 0.325, "len": 0.6}
+    apart = _bar("P - Q") | _BELOW | {"x": 0.845, "len": 0.3}
+    more = {
+        "shapes": drawn,
+        "legend": _LEGEND | {"y": -0.45},
+        "coloraxis": {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": both},
+        "coloraxis2": {"colorscale": DIVERGING, "cmin": -most, "cmax": most, "colorbar": apart},
+    }
+    figure = go.Figure(
+        data=[*maps, outline.key("informative patches", *INFORMATIVE)],
+        layout=tiles(["P", "Q", "P - Q"], 3, (0.04, 0)) | more,
     )
-    bare(figure)
-    return finish(figure, f"{title} (attention per patch, {p.size} patches)", 360)
+    return finish(figure, f"{title} (attention per patch, {p.size} patches)", 420)
+
+
+_BELOW = {"orientation": "h", "y": -0.02, "yanchor": "top"}
 
 
 def describe_difference(table: pd.DataFrame) -> str:
@@ -223,7 +215,7 @@ def inside_outside(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(autorange="reversed")
     n = int(table["n"].max())
     with_interval = ", with 95 % intervals" if n > 1 else ", without an interval"
-    images = f"{n} image" + ("s" if n != 1 else "")
+    images = f"{n:,} image" + ("s" if n != 1 else "")
     return finish(figure, f"Distance of Q's attention from P's on {images}{with_interval}", 220)
 
 
