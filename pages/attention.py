@@ -73,10 +73,11 @@ show.formula("attention")
 
 st.header("The informative region")
 marked, true = st.columns(2, gap="large")
-table = regions.frame(mask, seen.grid, scene.patches if scene else None, seen.alpha)
+truth = scene.patches if scene is not None else None
+table = regions.frame(mask, seen.grid, truth, seen.alpha)
 with marked:
     show.figure(
-        regions.overlay(seen.image, mask, seen.grid, scene.patches if scene else None),
+        regions.overlay(seen.image, mask, seen.grid, truth, "What CLS attends to most"),
         table,
         alt=regions.describe(table),
         key="region",
@@ -99,29 +100,26 @@ with true:
 
 if scene is not None:
     st.header("Does it find the object?")
-    here, everywhere = st.columns(2, gap="large")
-    with here:
-        table = maps.overlap_table(overlap(mask, scene.patches), choice.mask_ratio)
-        show.figure(
-            regions.overlap(table),
-            table,
-            alt=regions.describe_overlap(table),
-            key="overlap",
-            name="overlap",
-            note="Precision: share of the mask that lies on the object. Recall: share of the "
-            "object that is in the mask. Random masks show what chance alone would give.",
-        )
-    with everywhere:
-        table = maps.overlaps()
-        show.figure(
-            regions.ratios(table, choice.mask_ratio),
-            table,
-            alt=regions.describe_ratios(table),
-            key="ratios",
-            name="overlap-by-ratio",
-            note="A small mask cannot cover the object; a large one covers more than it.",
-        )
+    table = maps.overlap_table(overlap(mask, scene.patches), choice.mask_ratio)
+    show.figure(
+        regions.overlap(table),
+        table,
+        alt=regions.describe_overlap(table),
+        key="overlap",
+        name="overlap",
+        note="Precision: share of the mask that lies on the object. Recall: share of the object "
+        "that is in the mask. Random masks show what chance alone would give.",
+    )
     show.formula("overlap")
+    table = maps.overlaps()
+    show.figure(
+        regions.ratios(table, choice.mask_ratio),
+        table,
+        alt=regions.describe_ratios(table),
+        key="ratios",
+        name="overlap-by-ratio",
+        note="A small mask cannot cover the object; a large one covers more than the object.",
+    )
 
 st.header("What changes in Q")
 pair = seen.pair(choice.block, choice.head)
@@ -129,14 +127,16 @@ if pair is None:
     st.info("Q needs images to be fitted to. The page Synthesis makes them for this model.")
     router.stop()
 table = attention.difference_frame(*pair, seen.grid, mask)
+title = f"What {who} attends to: {where}, {seen.head(choice.head)}"
 show.figure(
-    attention.difference(*pair, seen.grid, mask, f"{who}, {where}, {seen.head(choice.head)}"),
+    attention.difference(*pair, seen.grid, mask, title),
     table,
     alt=attention.describe_difference(table),
     key="difference",
     name=f"difference-{seen.bits}",
     note=f"P has full precision, Q is {seen.bits}. In the third map purple says that P attends "
-    "more, orange that Q does.",
+    "more, orange that Q does."
+    + ("" if seen.by_head else " Of what patches attend to, Q's mean over heads alone is stored."),
 )
 table = maps.distances(seen, choice, query)
 show.figure(

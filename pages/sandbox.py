@@ -77,7 +77,8 @@ with one:
     show.number("SQNR", found.sqnr_db, n=COUNT, help=signal, unit="dB")
 with two:
     clipped = wilson(int(found.clipped.sum()), COUNT)
-    show.number("Clipped numbers", *clipped, "They lie beyond the last level and are moved to it.")
+    beyond = "They lie beyond the last level and are moved to it."
+    show.number("Clipped numbers", *clipped, beyond, digits=2)
 with three:
     part = "Share of the squared error. The rest is due to rounding."
     show.number("Error due to clipping", share[1], n=COUNT, help=part)
@@ -90,24 +91,21 @@ show.figure(
     alt=sandbox.describe(table),
     key="histogram",
     name=f"sandbox-{kind}",
-    note="Each red tick is a level. A number between two ticks moves to the nearer one (rounding); "
-    "a number beyond the last tick moves to that one (clipping).",
+    note="Each upright tick is a level. A number between two ticks moves to the nearer one "
+    "(rounding); a number beyond the last tick moves to that one (clipping).",
 )
-stairs, words = st.columns([3, 2], gap="large")
-with stairs:
-    levels = sandbox.levels(grid)
-    show.figure(
-        sandbox.staircase(grid),
-        levels,
-        alt=sandbox.describe_levels(levels),
-        key="staircase",
-        name=f"levels-{rule}",
-        note="The nearer the stairs to the dotted line, the smaller the error.",
-    )
-with words:
-    if even:
-        show.formula("quantization")
-    show.formula(FORMULA.get(rule, rule))
+levels = sandbox.levels(grid)
+show.figure(
+    sandbox.staircase(grid),
+    levels,
+    alt=sandbox.describe_levels(levels),
+    key="staircase",
+    name=f"levels-{rule}",
+    note="The nearer the stairs to the dotted line, the smaller the error.",
+)
+if even:
+    show.formula("quantization")
+show.formula(FORMULA.get(rule, rule))
 
 st.header("The errors")
 show.figure(

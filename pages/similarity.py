@@ -11,8 +11,8 @@ from maskaq.ui import address, library, maps, router, show
 
 KINDS = {
     "noise": ("Noise", "Every pixel drawn at random"),
-    "scene": ("Real scene", "Scene {} of the evaluation set"),
-    "synthetic": ("Synthetic image", "Image {} drawn by MaskAQ, without data"),
+    "scene": ("Scene", "Scene {} of the evaluation set"),
+    "synthetic": ("Synthetic", "Image {} drawn by MaskAQ"),
 }
 
 choice = router.enter()
@@ -73,7 +73,6 @@ def entropy(name: str, found: Similarity) -> None:
 
 if not maps.known(choice):
     st.header("Yours")
-    st.info(f"Stored are examples of the model {BUNDLED} only.")
     if (answer := maps.similarity(choice)) is not None:
         image, blocks = answer
         number = len(blocks) - 1 if choice.block is None else choice.block
@@ -86,7 +85,7 @@ if not maps.known(choice):
 
 st.header(f"Three pictures in block {block}")
 if choice.block is None:
-    st.caption("This is the last block. *Block* in the sidebar chooses another, *Image* the next.")
+    st.caption("The last block. *Block* in the sidebar chooses another, *Image* other pictures.")
 stored = {kind: showcase.similarity(kind, block, choice.image) for kind in KINDS}
 for place, (kind, (name, words)) in zip(st.columns(3, gap="large"), KINDS.items(), strict=True):
     with place:
@@ -107,10 +106,10 @@ st.caption(f"Stored example, shipped with maskaq. Made with `{showcase.COMMAND}`
 one, two = st.columns(2, gap="large")
 with one:
     show.formula("patch similarity")
-    show.formula("kernel density")
 with two:
     show.formula("similarity entropy")
-    show.formula("differential entropy")
+show.formula("differential entropy")
+show.formula("kernel density")
 
 st.header("Block by block")
 table = showcase.entropies()

@@ -47,7 +47,7 @@ def histogram(values: Floats, grid: Grid) -> go.Figure:
     spans = [(float(end.min()), float(end.max())) for end in ends if end.size]
     if spans:
         figure.add_bar(
-            name=f"clipped: {clipped.size:,} values, {clipped.size / values.size:.2%}",
+            name=f"clipped: {clipped.size:,} of {values.size:,} values",
             x=[(low + high) / 2 for low, high in spans],
             y=[int(table["count"].max())] * len(spans),
             width=[max(high - low, _HAIR * float(np.ptp(values))) for low, high in spans],

@@ -6,6 +6,7 @@ files.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -16,7 +17,7 @@ from maskaq.errors import MaskaqError
 from maskaq.runs import cluster
 from maskaq.ui import library
 
-_ANSWERS = "_answers"  # in the session: question -> future, the latest last
+_ANSWERS = "_answers"  # in the session: question -> future and when it was asked, latest last
 _WANTED = "_wanted"  # in the session: what this visitor has had computed, by function
 _PLAIN = ("query", "weight_bits", "activation_bits")  # arguments that the subject leaves open
 _KEPT = 8  # answers
@@ -33,18 +34,19 @@ def answer(name: str, subject: tuple[object, ...], question: dict[str, Any]) -> 
         subject: what it is about: one press of the button is enough for all questions about it.
     """
     wanted: set[object] = st.session_state.setdefault(_WANTED, set())
-    known: dict[object, Future[Any]] = st.session_state.setdefault(_ANSWERS, {})
+    known: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
     if (name, subject) not in wanted:
         _offer(name, lambda: wanted.add((name, subject)))
         return None
     key = (name, subject, *(question.get(part) for part in _PLAIN))
     try:
-        known[key] = future = known.pop(key, None) or cluster.quick(name, **question)
+        asked = known.pop(key, None) or (cluster.quick(name, **question), time.monotonic())
+        known[key] = asked
         for old in list(known)[:-_KEPT]:
-            known.pop(old).cancel()
-        if future.done():
-            return future.result()
-        st.fragment(_wait, run_every=_POLL)(future)
+            known.pop(old)[0].cancel()
+        if asked[0].done():
+            return asked[0].result()
+        st.fragment(_wait, run_every=_POLL)(*asked)
     except (MaskaqError, CancelledError) as error:  # it must be asked again, by hand
         known.pop(key, None)
         wanted.discard((name, subject))
@@ -60,7 +62,8 @@ def _offer(name: str, want: Callable[[], None]) -> None:
     st.button("Compute", type="primary", key=f"compute_{name}", on_click=want, disabled=off)
 
 
-def _wait(future: Future[dict[str, Any]]) -> None:
+def _wait(future: Future[Any], asked: float) -> None:
     if future.done():
         st.rerun()
-    st.progress(0.0, "Computing. The first answer loads PyTorch, which takes some seconds.")
+    seconds = time.monotonic() - asked
+    st.progress(0.0, f"Computing, {seconds:.0f} s so far. The first answer loads PyTorch.")

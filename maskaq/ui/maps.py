@@ -72,17 +72,18 @@ class Maps:
         """Rows of P and Q, [N] each; the mean over blocks or heads for None."""
         if self.q is None:
             return None
-        one = None if self.q.shape[1] == 1 else head
+        one = head if self.by_head else None
         p, q = (rows.mean(0) if block is None else rows[block] for rows in (self.p, self.q))
         return (p.mean(0), q.mean(0)) if one is None else (p[one], q[one])
 
     def head(self, head: int | None) -> str:
         """Which heads `pair` is about, in words."""
-        if head is None:
-            return "mean over heads"
-        if self.q is not None and self.q.shape[1] == 1:
-            return "mean over heads (of patches nothing else is stored of Q)"
-        return f"head {head}"
+        return "mean over heads" if head is None or not self.by_head else f"head {head}"
+
+    @property
+    def by_head(self) -> bool:
+        """Whether Q's heads are known one by one; of the patches of stored Qs they are not."""
+        return self.q is None or self.q.shape[1] == self.p.shape[1]
 
 
 def known(choice: Choice) -> bool:
@@ -105,13 +106,15 @@ def of(choice: Choice, query: int | None) -> Maps | None:
     near = stored(choice, query) if known(choice) else None
     if near is not None and near.bits == choice.bits:
         return near
+    why = f"Stored is the attention of {BUNDLED} to the eight scenes only."
     if near is not None:
-        st.info(f"No attention of a Q with {choice.bits} is stored. Shown is {near.bits}.")
-    else:
-        st.info(f"Stored is the attention of {BUNDLED} to the eight scenes only.")
+        why = f"No attention of a Q with {choice.bits} is stored. Shown is {near.bits}."
+    place = st.empty()
+    place.info(why)
     answer = ask.answer("attention", _subject(choice), _question(choice, query))
     if answer is None:
         return near
+    place.empty()
     return Maps(
         image=answer["image"],
         grid=choice.shape.grid,
@@ -198,11 +201,12 @@ def _over_many(bits: str, ratio: float, block: int) -> pd.DataFrame:
     return table.assign(part=words, patches=table["part"].map(size))[columns]
 
 
+@lru_cache(maxsize=1)
 def overlaps() -> pd.DataFrame:
     """Overlap of masks with the true foreground over 1 000 scenes, for `figures.regions.ratios`.
 
     Columns mask (`informative`, `random`), ratio, measure (`precision`, `recall`, `IoU`), value,
-    low, high (in %) and n.
+    low, high (in %) and n. Shared by all visitors: not to be changed.
     """
     table = showcase.overlap().replace({"measure": {"iou": "IoU"}})
     parts = []
@@ -232,9 +236,12 @@ def similarity(choice: Choice) -> tuple[NDArray[np.uint8], list[Similarity]] | N
     """
     question = _question(choice, None)
     plain = {name: question[name] for name in ("model", "weights", "picture")}
+    place = st.empty()
+    place.info(f"Stored are examples of {BUNDLED} only.")
     answer = ask.answer("similarity", _subject(choice), plain)
     if answer is None:
         return None
+    place.empty()
     return answer["image"], [Similarity(**block) for block in answer["blocks"]]
 
 

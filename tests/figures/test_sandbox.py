@@ -20,7 +20,7 @@ def test_the_histogram_marks_levels_and_the_clipped_range(clipping, sound):
     assert sum(bars.y) == 4096
     assert clipped.marker.pattern.shape == "/"
     lost = int(toy.apply(values, grid).clipped.sum())
-    assert clipped.name.startswith(f"clipped: {lost} values")
+    assert clipped.name == f"clipped: {lost} of 4,096 values"
     for middle, width in zip(clipped.x, clipped.width, strict=True):
         assert not ((middle - width / 2 < grid.levels) & (grid.levels < middle + width / 2)).any()
     assert levels.x.dtype == np.float32

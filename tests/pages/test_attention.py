@@ -13,7 +13,7 @@ from maskaq.regions.plain import mask_of
 from maskaq.runs import showcase
 from maskaq.ui import catalog, maps, own
 
-HEADS, REGION, CHANGE, APART = "attends to", "The informative region", "(attention per", "Distance"
+HEADS, REGION, CHANGE, APART = ", 6 heads", "attends to most", "(attention per", "Distance"
 
 
 @pytest.fixture
@@ -72,10 +72,9 @@ def test_the_head_is_framed_and_compared(look, drawn):
     assert "head 2" in title(drawn(app, CHANGE))
 
 
-def test_a_patch_can_look_too(look, drawn):
+def test_a_patch_can_look_too(look, drawn, text):
     app = look(block="1")
     assert app.number_input(key="patch").disabled
-    app.get("button_group")  # the control is there
     app.session_state["query"] = "patch"
     app.run()
     assert not app.number_input(key="patch").disabled
@@ -83,12 +82,9 @@ def test_a_patch_can_look_too(look, drawn):
     assert not app.exception
     assert "What patch 9 attends to, block 1" in title(drawn(app, HEADS))
     np.testing.assert_allclose(heat(drawn(app, HEADS)), showcase.attention(0)[1, :, 10, 1:])
-    assert "of patches nothing else is stored of Q" in title(look_again(app, drawn, head="3"))
-
-
-def look_again(app, drawn, head):
-    app.selectbox(key="head").set_value(head).run()
-    return drawn(app, CHANGE)
+    app.selectbox(key="head").set_value("3").run()
+    assert "block 1, mean over heads" in title(drawn(app, CHANGE))
+    assert "Q's mean over heads alone is stored" in text(app)
 
 
 def test_the_mask_ratio_moves_the_border_and_the_overlap(look, drawn, text):
@@ -120,7 +116,7 @@ def test_overlap_comes_with_1000_scenes_and_chance(look, drawn):
 
 def test_inside_and_outside_are_told_apart_over_scenes(look, drawn):
     app = look(mask_ratio="0.5")
-    assert "1000 images, with 95 % intervals" in title(drawn(app, APART))
+    assert "1,000 images, with 95 % intervals" in title(drawn(app, APART))
     many = drawn(app, APART)["data"][0]["x"][0]
     app.slider(key="mask_ratio").set_value(0.1).run()
     assert drawn(app, APART)["data"][0]["x"][0] != many
@@ -168,6 +164,7 @@ def test_bits_that_are_not_stored_are_computed_on_request(
     np.testing.assert_array_equal(question["picture"], showcase.scene(0).image.transpose(1, 2, 0))
     assert question["samples"].dtype == np.uint8
     assert "Computed on this machine just now. Q is W5A4" in text(app)
+    assert "is stored. Shown is" not in text(app)
     assert heat(drawn(app, CHANGE))[1].max() == 0
     assert "1 image, without an interval" in title(drawn(app, APART))
     assert f"foreground: {showcase.scene(0).name}" in title(drawn(app, "The true"))
@@ -200,7 +197,7 @@ def test_another_model_is_computed_without_q_as_nothing_fits_it(look, drawn, tex
     assert not app.exception
     assert cluster.asked[0][1]["model"] == "deit_tiny_patch16_224"
     assert cluster.asked[0][1]["samples"] is None
-    assert len(heat(drawn(app, HEADS))) == 3
+    assert len(heat(drawn(app, ", 3 heads, 196 patches"))) == 3
     assert "Q needs images to be fitted to" in text(app)
 
 

@@ -12,7 +12,7 @@ from maskaq.runs import showcase
 from maskaq.ui import catalog, library, own
 
 MATRIX, SPREAD = "pairs of patches (", "the spread"
-NAMES = {"noise": "Noise", "scene": "Real scene", "synthetic": "Synthetic image"}
+NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def entropy(kind, block, image=0):
 def test_it_opens_at_every_stored_width(bits, look, text, drawn, numbers, shipped):
     app = look(weight_bits=bits[1], activation_bits=bits[3])
     assert not app.exception
-    assert numbers(app)["Entropy: real scene"] == entropy("scene", 5)
+    assert numbers(app)["Entropy: scene"] == entropy("scene", 5)
     assert f"source maskaq, {bits}" in text(app)
     line = drawn(app, "Similarity entropy over")["data"][0]
     (run,) = (
@@ -66,7 +66,7 @@ def test_the_kind_of_picture_decides_what_is_drawn(kind, look, drawn):
 
 def test_the_block_decides_what_is_drawn(look, drawn, numbers, text):
     app = look()
-    assert "This is the last block" in text(app)
+    assert "The last block." in text(app)
     assert numbers(app)["Entropy: noise"] == entropy("noise", 5)
     app.selectbox(key="block").set_value("1").run()
     assert not app.exception

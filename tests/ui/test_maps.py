@@ -43,6 +43,7 @@ def test_a_pair_is_averaged_over_what_is_not_chosen():
     np.testing.assert_allclose(seen.pair(2, None), (p[2].mean(0), q[2].mean(0)))
     np.testing.assert_allclose(seen.pair(None, None), (p.mean((0, 1)), q.mean((0, 1))), rtol=1e-5)
     assert (seen.head(4), seen.head(None)) == ("head 4", "mean over heads")
+    assert seen.by_head
 
 
 def test_where_q_has_only_the_mean_over_heads_p_is_averaged_too():
@@ -50,7 +51,8 @@ def test_where_q_has_only_the_mean_over_heads_p_is_averaged_too():
     p, q = seen.pair(2, 4)
     np.testing.assert_allclose(p, showcase.attention(3)[2, :, 11, 1:].mean(0))
     np.testing.assert_allclose(q, showcase.mean_maps(3, "W4A4")[2, 11, 1:])
-    assert seen.head(4).startswith("mean over heads")
+    assert seen.head(4) == "mean over heads"
+    assert not seen.by_head
 
 
 def test_without_q_there_is_no_pair():
