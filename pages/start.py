@@ -3,7 +3,7 @@
 import streamlit as st
 
 from maskaq.data.sheet import sheet
-from maskaq.figures import accuracy, pictures, regions
+from maskaq.figures import accuracy, by_bits, pictures, regions
 from maskaq.intervals import wilson
 from maskaq.regions.plain import mask_of, overlap
 from maskaq.runs import showcase
@@ -114,6 +114,17 @@ show.figure(
     name=f"accuracy-{bits}",
     note="The whiskers are 95 % intervals: other test pictures would give a slightly different "
     "number, most likely inside them.",
+)
+stories = [run.result for run in library.presets() if run.result.spec.synthesis.source in DREAMS]
+table = by_bits.frame(stories)
+show.figure(
+    by_bits.by_bits(table),
+    table,
+    alt=by_bits.describe(table),
+    key="by_bits",
+    name="accuracy-by-bits",
+    note="For this model almost any image will do at 8 bits; at 3 it takes images in which it sees "
+    "something.",
 )
 st.caption(show.where_from(next(iter(made.values()))))
 show.simulated()
