@@ -15,11 +15,11 @@ from maskaq.runs.result import RunResult
 def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Columns source, bits, value, low, high (top-1 in %) and n; P has the source `none`.
 
-    From the widest format to the narrowest.
+    From the widest format to the narrowest, weights first.
     """
     table = sources_frame(results).drop(columns=["model", "backend"])
-    width = table["bits"].str.extract(r"W(\d)A(\d)").astype(float).fillna(32).sum(axis=1)
-    order = width.sort_values(ascending=False, kind="stable").index
+    width = table["bits"].str.extract(r"W(\d)A(\d)").astype(float).fillna(32)
+    order = width.sort_values([0, 1], ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
 
