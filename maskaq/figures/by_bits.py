@@ -18,8 +18,10 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     From the widest format to the narrowest, weights first.
     """
     table = sources_frame(results).drop(columns=["model", "backend"])
-    width = table["bits"].str.extract(r"W(\d)A(\d)").astype(float).fillna(32)
-    order = width.sort_values([0, 1], ascending=False, kind="stable").index
+    width = (
+        table["bits"].str.extract(r"W(?P<weights>\d)A(?P<activations>\d)").astype(float).fillna(32)
+    )
+    order = width.sort_values(["weights", "activations"], ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
 
