@@ -108,7 +108,10 @@ def film(folder: Path) -> list[Image.Image]:
             sheets = []
             for number in range(getattr(file, "n_frames", 1)):
                 file.seek(number)
-                sheets.append(file.convert("RGB"))
+                sheet = file.convert("RGB")
+                # WebP keeps one of two frames that hardly differ, and shows it twice as long.
+                shown = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
+                sheets += [sheet] * max(1, shown)
             return sheets
     except (OSError, EOFError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error

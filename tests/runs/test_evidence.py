@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,13 @@ def test_the_film_has_one_sheet_per_step(folder: Path) -> None:
     first, last = evidence.film(folder)
     assert np.asarray(first)[10, 10] == pytest.approx(30, abs=6)  # webp is lossy
     assert np.asarray(last)[10, 10] == pytest.approx(200, abs=6)
+
+
+def test_frames_that_hardly_differ_are_kept_apart(tmp_path: Path) -> None:
+    frames = [np.full((4, 3, 64, 64), value, np.uint8) for value in (30, 200, 200, 200)]
+    evidence.write(replace(stored.seen(), frames=frames, steps=[1, 2, 3, 4]), tmp_path)
+    means = [np.asarray(sheet)[:60, :60].mean() for sheet in evidence.film(tmp_path)]
+    assert means == pytest.approx([30, 200, 200, 200], abs=6)
 
 
 def test_samples_are_read_when_asked_for(folder: Path) -> None:
