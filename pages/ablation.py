@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from maskaq.ui import cells, choices, gallery, results, router, show
+from maskaq.ui import cells, choices, results, router, show
 
 choice = router.enter()
 
@@ -32,6 +32,5 @@ run = cells.opened(wanted)
 if run is not None:
     st.header("One cell")
     results.headline(run)
-    gallery.samples(run, choice.mask_ratio)
     results.course(run)
     results.repeat(run)

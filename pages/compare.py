@@ -69,6 +69,4 @@ else:
         key="differs",
         name="compare-settings",
     )
-st.caption(" ".join(dict.fromkeys(show.where_from(run) for run in runs)))
-
 papers.tables()

@@ -21,12 +21,7 @@ found = live.panel(spec, key="quantize")
 run = results.or_nearest(found, spec, choice)
 
 st.header("Q against P")
-numbers, drawings = st.columns([3, 2], gap="large")
-with numbers:
-    results.headline(run)
-with drawings:
-    st.markdown("**The images that Q was fitted to**")
-    results.images(run)
+results.headline(run)
 show.simulated()
 with st.expander("How Q is fitted, and how the intervals are computed", icon=":material/function:"):
     for name in ("quantization", "calibration", "wilson"):
@@ -49,5 +44,5 @@ st.header("Where P and Q disagree")
 gallery.apart(run)
 
 st.header("How the fit went")
-results.course(run)
+results.course(run, "fit")
 results.repeat(run)

@@ -16,7 +16,7 @@ st.title("Report")
 st.markdown(
     "Take a run, or several to compare, with you. The report is **one HTML file** with figures, "
     "settings, the command that repeats each run, versions and limits. It opens in any browser "
-    "and needs no network, today and in ten years."
+    "and needs no network."
 )
 stored = library.listed(session.owner())
 near = library.closest(choice)
@@ -47,7 +47,7 @@ for place, label, data, ending, mime, about in zip(
     ("html", "json", "zip"),
     ("text/html", "application/json", "application/zip"),
     (
-        "About 5 MB, most of it the script that draws the figures.",
+        "Some megabytes, most of it the script that draws the figures.",
         "Every setting of each run, for scripts.",
         "All tables behind the figures, one CSV file each, in a zip archive.",
     ),
@@ -76,8 +76,8 @@ show.figure(
     name="report-accuracy",
 )
 show.simulated()
-st.markdown("For each run:")
-st.markdown("\n".join(f"- {text}" for text in [show.where_from(run) for run in runs]))
+told = zip(compare.names(results), map(show.where_from, runs), strict=True)
+st.markdown("\n".join(f"- **{name}**: {origin}" for name, origin in told))
 contents = tables(runs)
 with st.expander(f"The {len(contents)} tables of the archive", icon=":material/folder_zip:"):
     picked = st.selectbox("Table", list(contents), key="report_table")

@@ -142,7 +142,9 @@ def describe_cost(table: pd.DataFrame) -> str:
     totals = table.groupby("run", sort=False)["seconds"].sum()
     stages = table.groupby("stage")["seconds"].sum()
     peak = table["memory_mb"].max()
-    return (
-        f"Runs took {totals.min():.0f} to {totals.max():.0f} s, longest {totals.idxmax()}; "
-        f"{stages.idxmax()} took the most time; peak memory up to {peak:,.0f} MB."
+    took = (
+        f"Runs took {totals.min():.0f} to {totals.max():.0f} s, longest {totals.idxmax()}"
+        if len(totals) > 1
+        else f"The run took {totals.max():.0f} s"
     )
+    return f"{took}; {stages.idxmax()} took the most time; peak memory up to {peak:,.0f} MB."

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from maskaq.config import Coefficients
 
 
 def gallery_frame(
@@ -50,6 +53,21 @@ def describe_gallery(table: pd.DataFrame) -> str:
         f"P recognises {seen} of {len(table)} images as what they were made for; "
         f"P and Q name the same class in {same}."
     )
+
+
+def terms_frame(curves: pd.DataFrame, weights: Coefficients, step: int) -> pd.DataFrame:
+    """Columns term, value, weight and adds (their product): the terms measured up to a step.
+
+    curves: of a stored run. Terms of weight 0 are left out, as they were never computed.
+    """
+    rows = curves[(curves["stage"] == "synthesis") & (curves["step"] <= step)]
+    found = []
+    for name, weight in asdict(weights).items():
+        values = rows[name].dropna().tolist() if name in rows else []
+        if weight and values:
+            value = float(values[-1])
+            found.append((name, value, weight, weight * value))
+    return pd.DataFrame(found, columns=["term", "value", "weight", "adds"])
 
 
 def dimmed(

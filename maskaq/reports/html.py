@@ -206,7 +206,8 @@ def _sight(run: Stored, seen: Evidence) -> list[str]:
 
 
 def _draw(chart: _Chart, key: str) -> str:
-    drawn = chart.figure.to_html(
+    figure = chart.figure.update_xaxes(automargin=True).update_yaxes(automargin=True)
+    drawn = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
         div_id=key,  # else a random one: equal runs make equal reports

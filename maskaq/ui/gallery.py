@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from maskaq.runs.evidence import Evidence
     from maskaq.runs.store import Stored
 
-_SIDE = 112  # pixels of a picture on the page
-_FEW = 16  # pictures, unless all are asked for
+_SIDE = 120  # pixels of a picture on the page
+_FEW = 12  # pictures, unless all are asked for
 _SAMPLE_COLUMNS = {
     "image": st.column_config.NumberColumn("Image"),
     "label": st.column_config.TextColumn("Made for"),
@@ -54,8 +54,12 @@ def samples(run: Stored, ratio: float) -> None:
     p, q = zip(seen.seen, seen.certainty, strict=True)
     table = synthesis.gallery_frame(run.samples["labels"], p, q, seen.classes)
     count = total if whole else min(_FEW, total)
-    words = synthesis.captions(table)[:count]
-    tiles(images[:count], words)
+    words = [
+        f"**{row.label}**  \nP: {row.P} {row.P_certainty:.0f} %  \nQ: {row.Q} "
+        f"{row.Q_certainty:.0f} %"
+        for row in table.head(count).itertuples()
+    ]
+    tiles(images[:count], words, synthesis.captions(table)[:count])
     st.caption(
         f"Showing {count} of {total}. Below each image: the class it was made for, then what P and "
         f"Q see in it, and how sure they are. {synthesis.describe_gallery(table)}"
@@ -122,21 +126,25 @@ def _kept(seen: Evidence, picked: str | None, count: int) -> None:
     """The stored images of disagreement of one true class, or of all."""
     true = np.asarray(seen.classes, object)[seen.labels[seen.apart_index]]
     kept = [place for place, name in enumerate(true) if picked in (None, name)]
-    words = []
-    for place in kept:
-        p, q = (seen.classes[answer[seen.apart_index[place]]] for answer in seen.answers)
-        words.append(f"{true[place]}: P {p}, Q {q}")
-    tiles(seen.apart[kept], words)
+    answers = [
+        tuple(seen.classes[answer[seen.apart_index[place]]] for answer in seen.answers)
+        for place in kept
+    ]
+    told = [(true[place], p, q) for place, (p, q) in zip(kept, answers, strict=True)]
+    words = [f"**{label}**  \nP: {p}  \nQ: {q}" for label, p, q in told]
+    tiles(seen.apart[kept], words, [f"{label}: P {p}, Q {q}" for label, p, q in told])
     st.caption(
         f"Showing {len(kept)} of {count:,} images: of a run, the pictures of the first {len(true)} "
         "disagreements are kept."
     )
 
 
-def tiles(pictures: NDArray[np.uint8], words: list[str]) -> None:
-    """Pictures uint8 [n,3,S,S] side by side, each with its caption."""
+def tiles(pictures: NDArray[np.uint8], words: list[str], alts: list[str]) -> None:
+    """Pictures uint8 [n,3,S,S] side by side; words: Markdown below each, alts: the same plain."""
     if not len(pictures):
         return
     factor = max(1, -(-2 * _SIDE // pictures.shape[-1]))  # sharp squares, also on fine screens
     large = pictures.repeat(factor, 2).repeat(factor, 3).transpose(0, 2, 3, 1)  # [n,fS,fS,3]
-    st.image(list(large), caption=words, width=_SIDE, alt=words)
+    with st.container(horizontal=True, gap="small"):
+        for picture, caption, alt in zip(large, words, alts, strict=True):
+            st.image(picture, caption=caption, width=_SIDE, alt=alt)

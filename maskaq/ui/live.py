@@ -156,9 +156,10 @@ def _poll(owner: str, run: str) -> None:
             alt="Synthetic images in the making.",
         )
     table = pd.DataFrame(list(record.rows))
-    if "loss" in table:
-        if st.session_state.get(PAGE) != catalog.SYNTHESIS.file:  # there all of it is the subject
-            table = table[["stage", "step", "loss"]]
+    whole = st.session_state.get(PAGE) == catalog.SYNTHESIS.file  # all of it is the subject there
+    if "loss" in table and not whole:
+        table = table[["stage", "step", "loss"]]
+    if "loss" in table and curves.quantities(table):
         loss.plotly_chart(curves.curves(table), key="live_loss", alt=curves.describe(table))
 
 

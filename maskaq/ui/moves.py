@@ -14,7 +14,7 @@ from maskaq.figures import widths
 from maskaq.intervals import Interval, wilson
 from maskaq.models.menu import BUNDLED
 from maskaq.runs import showcase
-from maskaq.ui import ask, library, show
+from maskaq.ui import ask, library, results, show
 
 if TYPE_CHECKING:
     from maskaq.runs.store import Stored
@@ -24,6 +24,7 @@ SCENES = 1000
 
 
 class _Answer(NamedTuple):
+    p: Interval | None
     q: Interval
     agreement: Interval
     backend: str
@@ -41,7 +42,7 @@ def panel(run: Stored, choice: Choice, first_last: str) -> None:
         return
     stored = None
     if library.shipped(run) and first_last == "8":
-        stored = _stored(spec.synthesis.source, choice)
+        stored = _stored(run, choice)
     answer = stored or _live(run, choice, first_last)
     if answer is not None:
         _draw(run, choice, answer)
@@ -49,13 +50,13 @@ def panel(run: Stored, choice: Choice, first_last: str) -> None:
         _map(spec.synthesis.source, choice)
 
 
-def _stored(source: str, choice: Choice) -> _Answer | None:
+def _stored(run: Stored, choice: Choice) -> _Answer | None:
     """What is stored for these bits; the table may lack some, while it is being made."""
     table = showcase.bits()
     bits = (table["weight_bits"] == choice.weight_bits) & (
         table["activation_bits"] == choice.activation_bits
     )
-    rows = table[bits & (table["source"] == source)]
+    rows = table[bits & (table["source"] == run.result.spec.synthesis.source)]
     if rows.empty:
         return None
     row = rows.iloc[0]
@@ -63,7 +64,15 @@ def _stored(source: str, choice: Choice) -> _Answer | None:
     q = Interval(float(row["top1"]), float(row["low"]), float(row["high"]), n)
     same = wilson(round(row["agreement"] * n), n)
     origin = f"Stored, for the images of the W4A4 example; made with `{showcase.COMMAND}`."
-    return _Answer(q, same, str(row["backend"]), origin)
+    return _Answer(_of_p(run, n), q, same, str(row["backend"]), origin)
+
+
+def _of_p(run: Stored, n: int) -> Interval | None:
+    """P on the first n scenes, those of the quick answers; None where the run does not tell."""
+    seen = results.evidence(run)
+    if seen is None or len(seen.labels) < n:
+        return None
+    return wilson(int((seen.answers[0, :n] == seen.labels[:n]).sum()), n)
 
 
 def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
@@ -88,30 +97,33 @@ def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
     if found is None:
         return None
     origin = f"Computed on this machine in {found['seconds']:.1f} s."
-    return _Answer(found["q"], found["agreement"], found["backend"], origin)
+    return _Answer(found["p"], found["q"], found["agreement"], found["backend"], origin)
 
 
 def _draw(run: Stored, choice: Choice, answer: _Answer) -> None:
     result = run.result
-    spec, places = result.spec, st.columns(3)
-    with places[0]:
+    spec, places = result.spec, st.columns(4)
+    if answer.p is not None:
+        with places[0]:
+            show.number("P on the same scenes", *answer.p, "What Q can reach at best, about.")
+    with places[1]:
         show.number(
             f"Q at {choice.bits}, back-end {answer.backend}",
             *answer.q,
             "Top-1 accuracy with these images and the bits of the sidebar.",
         )
-    with places[1]:
+    with places[2]:
         show.number(
             f"Same answer as P at {choice.bits}",
             *answer.agreement,
             "Share of scenes for which P and this Q name the same class.",
         )
-    with places[2]:
+    with places[3]:
         show.number(
             f"This run: Q at {spec.quantization.name}, {spec.fit.backend}",
             *(result.q.top1, result.q.top1_low, result.q.top1_high, result.evaluated),
-            "The run's own number, as above: another back-end and other test images, so do not "
-            "compare the two to a tenth.",
+            "The run's own number, as above. It was tested on more scenes, so compare Q with P on "
+            "the same scenes, and not one Q with the other to a tenth.",
         )
     st.caption(
         f"{answer.origin} Simulated arithmetic. The ranges of Q are set in one pass by the "

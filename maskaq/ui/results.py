@@ -27,18 +27,18 @@ _TENSOR_COLUMNS = {
     "tensor": st.column_config.TextColumn("Tensor"),
     "role": st.column_config.TextColumn("Role"),
     "bits": st.column_config.NumberColumn("Bits", help="32 where the tensor stays in float"),
+    "sqnr_db": st.column_config.NumberColumn(
+        "SQNR, dB", format="%.1f", help="10 log10(power of the signal / power of the error)"
+    ),
+    "clipped": st.column_config.NumberColumn(
+        "Clipped", format="percent", help="Share of values outside the range"
+    ),
     "granularity": st.column_config.TextColumn(
         "One scale per", help="A scale per channel is finer than one for the whole tensor"
     ),
     "grid": st.column_config.TextColumn("Grid", help="How the levels are spaced"),
     "low": st.column_config.NumberColumn("Lowest level", format="%.3g"),
     "high": st.column_config.NumberColumn("Highest level", format="%.3g"),
-    "clipped": st.column_config.NumberColumn(
-        "Clipped", format="percent", help="Share of values outside the range"
-    ),
-    "sqnr_db": st.column_config.NumberColumn(
-        "SQNR, dB", format="%.1f", help="10 log10(power of the signal / power of the error)"
-    ),
     "quantized": st.column_config.CheckboxColumn("Quantized"),
     "why": st.column_config.TextColumn("If not, why"),
 }
@@ -71,7 +71,25 @@ def headline(run: Stored) -> None:
     """Where the run comes from, three numbers with their intervals, and the chart of them."""
     result = run.result
     st.caption(f"{show.where_from(run)} {controls.title(result.spec)}.")
-    table = accuracy.frame(result)
+    _numbers(result)
+    shares, pictures = st.columns([3, 2], gap="large")
+    with shares:
+        table = accuracy.frame(result)
+        show.figure(
+            accuracy.accuracy(table),
+            table,
+            alt=accuracy.describe(table),
+            key="accuracy",
+            name=f"accuracy-{slug(result)}",
+            note=f"Q is {100 * (result.q.top1 - result.fp.top1):+.1f} points from P. Top-5 counts "
+            "an answer as right if the true class is among the five likeliest.",
+        )
+    with pictures:
+        st.markdown("**The images that Q was fitted to**")
+        images(run)
+
+
+def _numbers(result: RunResult) -> None:
     fp, q, n = result.fp, result.q, result.evaluated
     places = st.columns(3)
     with places[0]:
@@ -92,15 +110,6 @@ def headline(run: Stored) -> None:
             *(result.agreement, result.agreement_low, result.agreement_high, n),
             "Share of images for which P and Q name the same class, right or wrong.",
         )
-    show.figure(
-        accuracy.accuracy(table),
-        table,
-        alt=accuracy.describe(table),
-        key="accuracy",
-        name=f"accuracy-{slug(result)}",
-        note=f"Q is {100 * (q.top1 - fp.top1):+.1f} points from P. Top-5 counts an answer as right "
-        "if the true class is among the five likeliest.",
-    )
 
 
 def images(run: Stored) -> None:
@@ -174,7 +183,7 @@ def tensor_report(run: Stored) -> None:
     )
     st.markdown("**Every tensor.** Click on the head of a column to sort by it.")
     show.frame(
-        table,
+        table[list(_TENSOR_COLUMNS)],
         alt="Bits, range, clipping and SQNR of each tensor of Q.",
         key="tensors",
         name=f"tensors-{name}",
@@ -191,16 +200,20 @@ def evidence(run: Stored) -> Evidence | None:
         return None
 
 
-def course(run: Stored) -> None:
-    """Everything that the run measured at its steps."""
-    if curves.quantities(run.curves):
+def course(run: Stored, stage: str | None = None) -> None:
+    """What the run measured at its steps. stage: only one of them."""
+    table = run.curves if stage is None else run.curves[run.curves["stage"] == stage]
+    if curves.quantities(table):
+        table = table.dropna(axis=1, how="all")
         show.figure(
-            curves.curves(run.curves),
-            run.curves,
-            alt=curves.describe(run.curves),
+            curves.curves(table),
+            table,
+            alt=curves.describe(table),
             key="curves",
             name=f"curves-{slug(run.result)}",
         )
+    elif stage is not None:
+        st.info(f"The back-end {run.result.spec.fit.backend} works in one pass, without steps.")
 
 
 def repeat(run: Stored) -> None:
@@ -247,3 +260,4 @@ def side_by_side(runs: Sequence[Stored], names: Sequence[str]) -> None:
             with place:
                 st.markdown(f"**{name}**")
                 images(run)
+                st.caption(show.where_from(run))

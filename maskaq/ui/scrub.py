@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from maskaq.errors import RunError
-from maskaq.figures import curves, pictures
+from maskaq.figures import curves, pictures, synthesis
 from maskaq.names import DRAWING
 from maskaq.runs import evidence
 from maskaq.ui import results, show
@@ -61,26 +61,49 @@ def _scrub(run: Stored, frames: tuple[Frame, ...], steps: list[int]) -> None:
             "Step of the drawing", steps, key=STEP, help="Stored are about ten steps of a run."
         )
     measured = run.curves[run.curves["stage"] == "synthesis"]
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     left.image(
         frames[steps.index(step)],
         width="stretch",
         alt=f"The images as they were after step {step}.",
         caption=f"After step {step} of {run.result.spec.synthesis.steps}{_ratio(run, step)}.",
     )
-    names = [metric for stage, metric in curves.quantities(measured) if stage == "synthesis"]
+    names = [metric for _, metric in curves.quantities(measured)]
     if not names:
         return
     with right:
-        show.figure(
-            curves.terms(measured, names, step),
-            measured.dropna(axis=1, how="all"),
-            alt=curves.describe(measured),
-            key="terms",
-            name=f"terms-{results.slug(run.result)}",
-            note="*entropy* is the term, which is the similarity entropy of Eq. 10 with the sign "
-            "turned, as synthesis makes each term small. The weighted sum of all terms is *loss*.",
-        )
+        _parts(run, step)
+    show.figure(
+        curves.terms(measured, names, step),
+        measured.dropna(axis=1, how="all"),
+        alt=curves.describe(measured),
+        key="terms",
+        name=f"terms-{results.slug(run.result)}",
+        note="*entropy* is the similarity entropy of Eq. 10 with its sign turned, because every "
+        "term is made small. *loss* is the weighted sum of all terms.",
+    )
+
+
+def _parts(run: Stored, step: int) -> None:
+    """Each term at one step, its weight, and what it adds to the loss."""
+    table = synthesis.terms_frame(run.curves, run.result.spec.synthesis.coefficients, step)
+    st.markdown(f"**What the loss is made of after step {step}**")
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        key="parts",
+        alt=f"Terms of the loss after step {step}; together {table['adds'].sum():.3g}.",
+        column_config={
+            "term": "Term",
+            "value": st.column_config.NumberColumn("Value", format="%.3g"),
+            "weight": st.column_config.NumberColumn("Weight", format="%g"),
+            "adds": st.column_config.NumberColumn(
+                "Adds to the loss", format="%.3f", help="Value times weight"
+            ),
+        },
+    )
+    st.caption(f"Together {table['adds'].sum():.3f}.")
 
 
 def _ratio(run: Stored, step: int) -> str:

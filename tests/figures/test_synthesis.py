@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from maskaq.config import Coefficients
 from maskaq.figures import synthesis
 
 
@@ -20,3 +22,32 @@ def test_the_gallery_tells_what_each_model_sees(table):
     said = synthesis.describe_gallery(table)
     assert said.startswith("P recognises 2 of 3 images")
     assert said.endswith("same class in 2.")
+
+
+def test_the_terms_add_up_to_the_loss():
+    curves = pd.DataFrame(
+        {
+            "stage": ["synthesis", "synthesis", "fit"],
+            "step": [1, 2, 1],
+            "one_hot": [3.0, 2.0, np.nan],
+            "tv": [100.0, 80.0, np.nan],
+            "align": [9.0, 9.0, np.nan],
+        }
+    )
+    weights = Coefficients(one_hot=1.0, tv=0.01, entropy=1.0)
+    first = synthesis.terms_frame(curves, weights, 1)
+    assert list(first["term"]) == ["one_hot", "tv"]
+    assert list(first["adds"]) == [3.0, 1.0]
+    assert synthesis.terms_frame(curves, weights, 2)["adds"].sum() == pytest.approx(2.8)
+    assert synthesis.terms_frame(curves, weights, 0).empty
+
+
+def test_only_the_patches_of_the_mask_stay_light():
+    images = np.full((2, 3, 8, 8), 200, np.uint8)
+    masks = np.zeros((2, 16), bool)
+    masks[0, 5] = masks[1, :] = True
+    dark = synthesis.dimmed(images, masks, (4, 4))
+    assert (dark[0] == 200).sum() == 3 * 4
+    assert (dark[0, :, 2:4, 2:4] == 200).all()
+    assert (dark[1] == 200).all()
+    assert dark[0, 0, 0, 0] == 50

@@ -162,6 +162,17 @@ def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workpl
         assert f"Q from {source}" in chart.proto.spec
 
 
+def test_a_back_end_without_steps_has_no_course(open_page, text, workplace):
+    spec = spec_of("maskaq")
+    spec = replace(spec, fit=replace(spec.fit, backend="minmax"))
+    stored.write(workplace / "examples" / "b", spec)
+    drawn = stored.CURVES[stored.CURVES["stage"] == "synthesis"]
+    drawn.to_parquet(workplace / "examples" / "b" / "curves.parquet")
+    app = open_page(PAGE, backend="minmax")
+    assert not app.exception
+    assert "The back-end minmax works in one pass" in text(app)
+
+
 def test_the_tensor_report_is_a_table(open_page):
     tables = [frame.value for frame in open_page(PAGE).dataframe]
     report = next(table for table in tables if "sqnr_db" in table)

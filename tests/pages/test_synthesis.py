@@ -162,15 +162,15 @@ def captions(app):
 
 def test_what_p_sees_stands_below_each_image(open_page):
     app = open_page(PAGE)
-    assert "class 2: P class 2 75 %, Q class 2 75 %" in captions(app)
-    assert "class 3: P class 3 75 %, Q class 2 75 %" in captions(app)
+    assert "**class 2**  \nP: class 2 75 %  \nQ: class 2 75 %" in captions(app)
+    assert "**class 3**  \nP: class 3 75 %  \nQ: class 2 75 %" in captions(app)
 
 
 def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
     drawn = []
     from maskaq.ui import gallery
 
-    monkeypatch.setattr(gallery, "tiles", lambda pictures, words: drawn.append(pictures.copy()))
+    monkeypatch.setattr(gallery, "tiles", lambda pictures, *words: drawn.append(pictures.copy()))
     app = open_page(PAGE)
     app.toggle(key="gallery_dim").set_value(True).run()
     app.slider(key="mask_ratio").set_value(0.5).run()

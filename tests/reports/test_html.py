@@ -123,6 +123,11 @@ def test_both_themes_are_there(runs):
     assert "color-scheme: light dark" in style
 
 
+def test_no_label_of_an_axis_is_cut_off(runs):
+    text = body(html(runs, "now"))
+    assert text.count('"automargin":true') >= 2 * (2 + 2 * 5)
+
+
 def test_it_says_what_p_and_q_see_and_where_they_disagree(runs):
     read = Reader(html(runs[:1], "now"))
     assert "P recognises 4 of 4 images" in read.text["summary"]
