@@ -6,7 +6,8 @@ order, and no page ever waits for Dask.
 
 A run is stopped in two steps. Dask's `cancel` alone would let it go on to its end, with its worker
 occupied. So a Dask event asks it to stop between two steps, which is mostly enough; if it is not,
-the process is killed and Dask starts another.
+the process is killed and Dask starts another. Which process that is, the scheduler knows: while
+it loads torch, the run itself may not get a word out for seconds.
 """
 
 from __future__ import annotations
@@ -139,8 +140,9 @@ class Dispatcher:
         try:
             link = self._connected()
             waiting, handed = self._split()
+            wanted = [turn for turn in waiting if self._active(turn)]  # not cancelled meanwhile
             room = link.settings.workers if link.own else _FOREIGN
-            for turn in waiting[: max(0, room - len(handed))]:
+            for turn in wanted[: max(0, room - len(handed))]:
                 self._submit(link, turn)
         except Exception as error:
             for turn in self._split()[0]:
@@ -151,6 +153,10 @@ class Dispatcher:
         with self._lock:
             turns = sorted(self._turns.values(), key=lambda turn: turn.order)
         return [turn for turn in turns if not turn.task], [turn for turn in turns if turn.task]
+
+    def _active(self, turn: _Turn) -> bool:
+        record = self._records.peek(turn.record.id)
+        return record is not None and record.active
 
     def _submit(self, link: processes.Processes, turn: _Turn) -> None:
         name = turn.record.id
@@ -175,7 +181,7 @@ class Dispatcher:
         state, what = kept(task, record) if record and record.active else ("cancelled", {})
         # A result that is still known to Dask would be computed again if the worker died.
         task.release()
-        if turn.pid and self._link and self._link.running:
+        if self._link and self._link.running:
             self._signal(name).clear()
         self._end(turn, state, **what)
         self._hand_out()
@@ -204,11 +210,13 @@ class Dispatcher:
         link = self._link
         if turn.task is None or turn.task.done() or link is None or not link.own:
             return
+        pid = link.pid_of(turn.task.key)
         turn.task.cancel()
         link.client.processing()  # a round trip: now the scheduler will not start it again
-        if turn.pid:
+        others = {other.pid for other in self._split()[1] if other is not turn}
+        if pid and pid not in others:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(turn.pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def _signal(self, name: str) -> Any:
         from distributed import Event as Signal

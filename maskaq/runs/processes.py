@@ -24,6 +24,7 @@ from maskaq.errors import OptionError, RunError
 from maskaq.runs import watchdog
 
 if TYPE_CHECKING:
+    from dask.typing import Key
     from distributed import Client
     from distributed.deploy.spec import SpecCluster
 
@@ -92,6 +93,11 @@ class Processes:
         """Arguments of `submit` that let a worker do one run and one quick answer at a time."""
         return {"resources": {kind: 1}} if self.own else {}  # foreign workers have no such
 
+    def pid_of(self, key: Key) -> int:
+        """Process id of the worker that has a task; 0 if none has."""
+        found: int = self.client.run_on_scheduler(_pid_of, key=key)
+        return found
+
     def close(self) -> None:
         """End the connection, and the processes if they are ours."""
         for part in (self.client, self.own):
@@ -147,6 +153,12 @@ def _start(workers: int) -> SpecCluster:
                 "env": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             },
         )
+
+
+def _pid_of(key: Key, dask_scheduler: Any = None) -> int:
+    """In the scheduler, which fills in the last argument."""
+    task = dask_scheduler.tasks.get(key)
+    return task.processing_on.pid if task is not None and task.processing_on else 0
 
 
 def _path() -> str:
