@@ -7,7 +7,7 @@ timm, too, resizes and crops bytes and only then scales them to floats.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from maskaq.errors import DataError
 
-__all__ = ["Images", "load_images", "split_images"]
+__all__ = ["Images", "labels_in", "load_images", "split_images", "transform_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +67,7 @@ def load_images(
     files = _files(Path(folder), synsets or (), classes or len(synsets or ()))
     if limit:
         files = _spread(files, limit, seed)
-    transform = create_transform(
-        data_config["input_size"],
-        interpolation=data_config["interpolation"],
-        crop_pct=data_config["crop_pct"],
-        crop_mode=data_config["crop_mode"],
-        normalize=False,
-    )
+    transform = transform_of(data_config)
     images = torch.empty(len(files), *data_config["input_size"], dtype=torch.uint8)
 
     def read(position: int) -> None:
@@ -90,6 +84,31 @@ def load_images(
         list(pool.map(read, range(len(files))))
     labels = torch.tensor([label for _, label in files])
     return Images(images, labels, tuple(path for path, _ in files))
+
+
+def labels_in(
+    folder: str | Path, *, synsets: Sequence[str] | None = None, classes: int | None = None
+) -> list[int]:
+    """Labels of the images that `load_images` would read, in order; no image is opened.
+
+    Raises:
+        DataError: as `load_images`, but for broken images.
+    """
+    return [
+        label for _, label in _files(Path(folder), synsets or (), classes or len(synsets or ()))
+    ]
+
+
+def transform_of(data_config: Mapping[str, Any]) -> Callable[[Image.Image], Tensor]:
+    """timm's preprocessing of a picture for a model, up to bytes: uint8 [3,S,S]."""
+    transform: Callable[[Image.Image], Tensor] = create_transform(
+        data_config["input_size"],
+        interpolation=data_config["interpolation"],
+        crop_pct=data_config["crop_pct"],
+        crop_mode=data_config["crop_mode"],
+        normalize=False,
+    )
+    return transform
 
 
 def split_images(images: Images, calibration: int, seed: int = 0) -> tuple[Images, Images]:

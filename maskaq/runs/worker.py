@@ -83,9 +83,12 @@ def answer(name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def warm() -> dict[str, Any]:
-    """Load torch, so that the first run and the first answer need not."""
+    """Load torch and what all answers need, so that the first run and the first answer need not."""
     import maskaq.runs.runner  # noqa: F401
+    from maskaq.runs import judge
 
+    with _ANSWERING:
+        judge.prepare()
     return {"value": None}
 
 
