@@ -1,0 +1,124 @@
+"""A real browser on a real server: Debian's Chromium through Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.browser.tools import ROOT, settled
+
+REQUIRED = os.environ.get("MASKAQ_BROWSER_TESTS") == "required"
+# A run is short, but the first one loads torch in a worker, and the machine may be small.
+PATIENCE = 120_000  # milliseconds
+# Streamlit asks for these beside every page but the first, and takes 404 for an answer.
+KNOWN = ("/_stcore/health", "/_stcore/host-config")
+
+expect.set_options(timeout=PATIENCE)
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    reason = "no Chromium on this machine; `apt-get install chromium` (Debian, Ubuntu) brings it"
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = _chromium()
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        opened = playwright.chromium.launch(executable_path=path, args=flags)
+        yield opened
+        opened.close()
+
+
+def serve(folder: Path, **extra: str) -> Iterator[str]:
+    """The address of a server of its own, which keeps its runs in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    log = folder / "server.log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [*command, "--server.headless", "true"],
+            cwd=ROOT,
+            env=os.environ | {"MASKAQ_RUNS": str(folder / "runs")} | extra,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(f"{address}/_stcore/health", server, log)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve(tmp_path_factory.mktemp("app"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve(tmp_path_factory.mktemp("demo"), MASKAQ_READONLY="1")
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens an address as a visitor of its own; at the end no page may have logged an error."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def note(kind: str, text: str, where: str) -> None:
+        if kind == "error" and not where.endswith(KNOWN):
+            errors.append(f"{text} ({where})")
+
+    def go(address: str, *, theme: str = "light", width: int = 1280) -> Page:
+        context = browser.new_context(
+            color_scheme="dark" if theme == "dark" else "light",
+            viewport={"width": width, "height": 900},
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: note(m.type, m.text, m.location.get("url", "")))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        settled(page)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert errors == []

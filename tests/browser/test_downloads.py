@@ -1,0 +1,56 @@
+"""What a visitor can take along: pictures, tables and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from maskaq.ui import catalog
+from tests.browser.tools import address, settled
+
+
+@pytest.mark.parametrize("kind, begins", [("png", b"\x89PNG"), ("svg", b"<svg")])
+def test_a_chart_is_saved_as_a_picture(app, visit, kind, begins):
+    page = visit(address(app, catalog.START))
+    page.get_by_test_id("stSidebar").get_by_text(kind, exact=True).click()
+    chart = page.locator(".js-plotly-plot").first
+    for _ in range(10):  # the choice reaches the charts with the next run of the page
+        settled(page)
+        chart.hover()
+        with page.expect_download() as download:
+            chart.locator(".modebar-btn").first.click()
+        if download.value.suggested_filename.endswith(f".{kind}"):
+            break
+    assert download.value.suggested_filename == f"maskaq-scene-0.{kind}"
+    assert Path(download.value.path()).read_bytes().startswith(begins)
+
+
+def test_the_table_behind_a_chart_is_saved(app, visit):
+    page = visit(address(app, catalog.SANDBOX))
+    page.get_by_text("The numbers behind this figure", exact=True).first.click()
+    page.wait_for_timeout(500)  # until the table is on its way
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+    header, *rows = Path(download.value.path()).read_text().splitlines()
+    assert "," in header
+    assert rows
+
+
+def test_a_report_opens_without_a_network(app, visit, browser, tmp_path):
+    page = visit(address(app, catalog.REPORT))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="HTML").first.click()
+    file = tmp_path / "report.html"
+    download.value.save_as(file)
+    context = browser.new_context(offline=True)
+    asked: list[str] = []
+    report = context.new_page()
+    report.on("request", lambda request: asked.append(request.url))
+    report.goto(file.as_uri())
+    expect(report.locator("h1").first).to_be_visible()
+    expect(report.locator(".js-plotly-plot svg.main-svg").first).to_be_attached()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    context.close()

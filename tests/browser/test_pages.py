@@ -1,0 +1,58 @@
+"""Every page in a real browser: drawn whole, in both themes, on wide and narrow windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from maskaq.ui import catalog
+from tests.browser.tools import address, settled, shoot
+
+EVERY = pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: Path(spec.file).stem)
+NARROW = 768
+
+
+@EVERY
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, NARROW])
+def test_a_page_is_drawn_whole(spec, theme, width, app, visit):
+    page = visit(address(app, spec), theme=theme, width=width)
+    for chart in page.locator(".js-plotly-plot").all():
+        expect(chart.locator("svg.main-svg").first).to_be_attached()
+    shoot(page, f"{Path(spec.file).stem}-{theme}-{width}")
+    too_wide = page.evaluate(
+        "() => document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth"
+    )
+    assert too_wide <= 0
+    background = page.evaluate(
+        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+    )
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 30)"}[theme]
+
+
+def test_a_newcomer_clicks_through_all_pages(app, visit):
+    page = visit(app)
+    for spec in catalog.PAGES[1:]:
+        page.get_by_test_id("stSidebarNav").get_by_text(spec.title, exact=True).click()
+        expect(page).to_have_url(f"{app}/{Path(spec.file).stem}")
+        settled(page)
+    page.get_by_test_id("stSidebarNav").get_by_text("Start", exact=True).click()
+    expect(page.locator("h1").first).to_have_text("Quantize without data")
+
+
+@EVERY
+def test_a_demo_draws_every_page_with_its_buttons_off(spec, demo, visit):
+    page = visit(address(demo, spec))
+    for name in ("Run", "Compute", "Run the grid"):
+        for button in page.get_by_role("button", name=name, exact=True).all():
+            expect(button).to_be_disabled()
+
+
+@pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: Path(spec.file).stem)
+def test_bad_values_are_said_in_the_browser_too(spec, app, visit):
+    page = visit(address(app, spec, "weight_bits=99&block=x"))
+    warning = page.get_by_test_id("stAlert").first
+    expect(warning).to_contain_text("weight_bits = 99")
+    expect(warning).to_contain_text("block = x")
