@@ -27,7 +27,6 @@ from maskaq.ui.library import EXAMPLES
 LIGHT = (
     "result.json",
     "curves.parquet",
-    "samples.png",
     "samples.safetensors",
     "evidence.safetensors",
     "frames.webp",

@@ -165,13 +165,16 @@ def _run(key: str, name: str, run: Stored) -> list[str]:
 def _sheet(run: Stored) -> str:
     source, count = run.result.spec.synthesis.source, run.result.samples["count"]
     words = f"Images from the source {source} that Q was fitted to, {count:g} in all"
-    if not run.sheet.is_file():
-        return f'<p class="quiet">{escape(words)}: no picture of them was stored.</p>'
-    return _picture(run.sheet.read_bytes(), words)
+    picture = run.sheet
+    if picture is None:
+        return f'<p class="quiet">{escape(words)}: they were not stored.</p>'
+    return _picture(picture, words)
 
 
-def _picture(png: bytes, words: str) -> str:
-    data = base64.b64encode(png).decode()
+def _picture(picture: Image.Image, words: str) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True)
+    data = base64.b64encode(stream.getvalue()).decode()
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{escape(words)}">'
         f"<figcaption>{escape(words)}.</figcaption></figure>"
@@ -198,11 +201,9 @@ def _sight(run: Stored, seen: Evidence) -> list[str]:
     ratio = spec.fit.mask_ratio
     alpha = seen.alpha[: len(images)].astype(np.float32)  # [n,N]
     masks = np.stack([mask_of(row, ratio) for row in alpha])
-    stream = io.BytesIO()
-    tiles: Image.Image = sheet(synthesis.dimmed(images, masks, shapes()[spec.model].grid))
-    tiles.save(stream, "PNG", optimize=True)
+    tiles = sheet(synthesis.dimmed(images, masks, shapes()[spec.model].grid))
     words = f"The same images, all but the {ratio:.0%} of patches darkened that P attends to most"
-    return [_picture(stream.getvalue(), words), *parts]
+    return [_picture(tiles, words), *parts]
 
 
 def _draw(chart: _Chart, key: str) -> str:

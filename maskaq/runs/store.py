@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
 from maskaq.runs import evidence
 from maskaq.runs.command import command_of
@@ -46,9 +48,9 @@ class Stored:
     curves: pd.DataFrame
 
     @property
-    def sheet(self) -> Path:
-        """Path of `samples.png`."""
-        return self.folder / "samples.png"
+    def sheet(self) -> Image.Image | None:
+        """The first samples on one sheet; None where samples were not kept."""
+        return sheet(self.samples["images"][:_SHEET]) if self.samples else None
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
@@ -73,7 +75,6 @@ def save(finished: Finished, folder: Path) -> None:
     """
     from safetensors.torch import save_file
 
-    from maskaq.data.sheet import sheet
     from maskaq.quantization.storage import save_q
 
     spec, samples = finished.result.spec, finished.samples

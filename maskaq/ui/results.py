@@ -115,11 +115,12 @@ def _numbers(result: RunResult) -> None:
 def images(run: Stored) -> None:
     """The images that Q was fitted to, on one sheet."""
     source = run.result.spec.synthesis.source
-    if not run.sheet.is_file():
-        st.info("This run was stored without a picture of its images.")
+    sheet = run.sheet
+    if sheet is None:
+        st.info("This run was stored without its images.")
         return
     st.image(
-        str(run.sheet),
+        sheet,
         width="stretch",
         caption=seen_in(run.result),
         alt=f"A sheet of images from the source {source}.",

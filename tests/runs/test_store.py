@@ -28,8 +28,9 @@ def test_a_run_comes_back_whole(small_run: Finished, tmp_path: Path) -> None:
     samples = load_file(folder / "samples.safetensors")
     assert torch.equal(samples["images"], small_run.samples.images)
     assert torch.equal(samples["labels"], small_run.samples.labels)
-    with Image.open(stored.sheet) as sheet:
-        assert sheet.size[0] >= 2 * 64
+    assert stored.sheet.size[0] >= 2 * 64
+    with Image.open(folder / "samples.png") as picture:
+        assert picture.size == stored.sheet.size
     p = load_model("scenes_vit")
     inputs = p.normalise(scenes("evaluation", range(3)).images)
     assert torch.equal(load_q(folder / "q.safetensors", p.model)(inputs), small_run.q(inputs))
