@@ -29,11 +29,15 @@ _MANY = 5  # unknown names listed at most, with the number of the others
 
 @dataclass(frozen=True)
 class Field:
-    """One parameter: how its text is read, what is allowed in words, and what it is otherwise."""
+    """One parameter: how its text is read, what is allowed in words, and what it is otherwise.
+
+    many: it may be given several times, for a list of values; once and empty means none of them.
+    """
 
     parse: Callable[[str], object]
     allowed: str
     default: object
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ class Notice:
     default: object
 
     def __str__(self) -> str:
+        shown = ", ".join(self.default) if isinstance(self.default, list) else self.default
         return (
             f"The address says {self.key} = {shorten(self.value)}. Allowed: {self.allowed}. "
-            f"Shown is {self.key} = {self.default}."
+            f"Shown is {self.key} = {shown}."
         )
 
 
@@ -69,6 +74,13 @@ def one_of(options: Iterable[str], default: str, allowed: str = "") -> Field:
         return text
 
     return Field(parse, allowed or ", ".join(names), default)
+
+
+def some_of(options: Iterable[str]) -> Field:
+    """Any of the names of a closed list, by default all."""
+    names = list(options)
+    one = one_of(names, "")
+    return Field(one.parse, f"any of {one.allowed}", names, many=True)
 
 
 def whole(low: int, high: int, default: int) -> Field:
@@ -160,10 +172,13 @@ def shorten(text: str) -> str:
 
 
 def _fits(field: Field, texts: list[str]) -> bool:
-    if len(texts) != 1:  # given twice: neither can be meant
+    if field.many and texts == [""]:
+        return True
+    if len(texts) != 1 and not field.many:  # given twice: neither can be meant
         return False
     try:
-        field.parse(texts[0])
+        if len({field.parse(text) for text in texts}) < len(texts):
+            return False
     except ValueError:
         return False
     return True

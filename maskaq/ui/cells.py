@@ -53,13 +53,14 @@ def _axis(place: st.delta_generator.DeltaGenerator, key: str, start: str, order:
         help="\n\n".join(f"**{one}**: {AXES[one].description}" for one in names),
     )
     by_label = {sweep.label(value): value for value in AXES[name].values}
+    address.declare(**{f"{key}_{name}": address.some_of(by_label)})
     chosen = place.pills(
         f"Values of {name}",
         list(by_label),
         selection_mode="multi",
         default=list(by_label),
         key=f"{key}_{name}",
-        persist_state="session",
+        bind="query-params",
         help=AXES[name].description,
     )
     return name, [by_label[label] for label in by_label if label in chosen]
@@ -129,7 +130,8 @@ def panel(wanted: Sequence[Cell]) -> None:
 def cost(wanted: Sequence[Cell], missing: Sequence[Cell]) -> str:
     """How many runs there are and how long the missing ones may take, in a sentence."""
     total = len({cell.spec for cell in wanted})
-    said = f"The grid has {total} runs, {total - len(missing)} of them finished."
+    runs = "run" if total == 1 else "runs"
+    said = f"The grid has {total} {runs}, {total - len(missing)} of them finished."
     if not missing:
         return said
     known = library.listed(session.owner())
@@ -138,9 +140,11 @@ def cost(wanted: Sequence[Cell], missing: Sequence[Cell]) -> str:
     if len(sure) < len(seconds):
         return f"{said} No stored run of this model tells how long the others may take."
     minutes = sum(sure) / 60
+    many = len(missing)
+    others = "one takes" if many == 1 else f"{many}, one after the other, take"
     return (
-        f"{said} The other {len(missing)} take about {max(1, round(minutes))} min one after the "
-        "other, judged by stored runs. Single runs go first."
+        f"{said} The other {others} about {max(1, round(minutes))} min, judged by stored runs. "
+        "Single runs go first."
     )
 
 
@@ -184,7 +188,7 @@ def _follow(wanted: Sequence[Cell], a: str, b: str, ended: int) -> None:
     share = under_way.progress.share if under_way else 0.0
     left = sum(record.active for record in records)
     said = live.say(under_way) if under_way else "Waiting for a free worker."
-    st.progress(share, text=f"{left} runs to go. {said}")
+    st.progress(share, text=f"{left} {'runs' if left > 1 else 'run'} to go. {said}")
     _draw(wanted, a, b)
 
 

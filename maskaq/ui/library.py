@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.names import DISTILLING
 from maskaq.runs import cluster, store
 from maskaq.runs.places import folder_of, runs_folder
 from maskaq.runs.store import Stored
@@ -75,16 +76,21 @@ def closest(choice: Choice, source: str = "maskaq") -> Stored | None:
 def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
     """Seconds that `spec` may take, judged by a stored run of the same model and source.
 
-    Synthesis costs in proportion to images x steps; the other stages are taken as they were.
-    None if there is no such run.
+    Synthesis costs in proportion to images x steps, the evaluation to its images; a back-end that
+    does not train costs next to nothing. None if there is no such run.
     """
     for run in stored:
         known = run.result.spec
         if (known.model, known.synthesis.source) == (spec.model, spec.synthesis.source):
             then, now = known.synthesis, spec.synthesis
             work = (now.images * now.steps) / max(1, then.images * then.steps)
+            tested = (spec.eval_images or run.result.evaluated) / run.result.evaluated
             seconds = run.result.seconds
-            return float(seconds["total"] + (work - 1) * seconds["synthesis"])
+            total = seconds["total"] + (work - 1) * seconds["synthesis"]
+            total += (min(1.0, tested) - 1) * seconds["evaluation"]
+            if known.fit.backend in DISTILLING and spec.fit.backend not in DISTILLING:
+                total -= seconds["fit"]
+            return float(total)
     return None
 
 

@@ -20,7 +20,7 @@ _WIDEST = 0.44  # points: half a 95 % interval at 50 % of 50 000 images
 def tables() -> None:
     """One published table at a time, chosen by paper, with its source and its limits."""
     st.header("Published by the papers")
-    st.warning(
+    st.info(
         "None of these numbers was measured by maskaq. They are copied from papers: other models, "
         "ImageNet's 50,000 validation images in place of scenes, and other sets of images to fit "
         "to. Compare them with each other, not with the runs above.",

@@ -60,7 +60,7 @@ def test_the_cost_is_said_first(small, text):
     # 40 s for W3A3 from maskaq; no run of the source noise is stored.
     assert "No stored run of this model tells" in text(small)
     few(small, axis_2_source=["maskaq"])
-    assert "The other 1 take about 1 min" in text(small)
+    assert "The other one takes about 1 min" in text(small)
 
 
 def test_the_grid_fills_while_runs_end(small, press, cluster, text):
@@ -158,6 +158,20 @@ def test_a_grid_that_cannot_be_is_refused(open_page, params, said):
     app = open_page(PAGE, **params)
     assert not app.exception
     assert said in app.error[0].value
+
+
+def test_the_link_holds_the_values_too(open_page, text):
+    app = open_page(PAGE, axis_1_bits="W3A3", axis_2_source="noise")
+    assert not any("Allowed" in warning.value for warning in app.warning)
+    assert "The grid has 1 run," in text(app)
+    assert app.get_by_key("axis_2_source").value == ["noise"]
+
+
+def test_a_bad_value_of_an_axis_is_said(open_page, text):
+    app = open_page(PAGE, axis_1_bits="W9A9")
+    assert not app.exception
+    assert "axis_1_bits = `W9A9`. Allowed: any of W8A8, W4A4, W3A3, W2A4." in app.warning[0].value
+    assert "The grid has 16 runs" in text(app)
 
 
 def test_no_value_is_refused(open_page):

@@ -108,3 +108,44 @@ def test_a_notice_goes_when_the_selection_changes():
     assert not app.warning
     assert not app.button
     assert app.slider(key="bits").value == 5
+
+
+def lists() -> None:
+    import streamlit as st
+
+    from maskaq.ui import address
+
+    address.begin()
+    address.settle(None)
+    names = ["a", "b", "c"]
+    address.declare(letters=address.some_of(names))
+    st.pills(
+        "Letters",
+        names,
+        selection_mode="multi",
+        default=names,
+        key="letters",
+        bind="query-params",
+    )
+    address.finish()
+
+
+@pytest.mark.parametrize(
+    "asked, shown, refused",
+    [
+        ("b", ["b"], False),
+        (["a", "c"], ["a", "c"], False),
+        ("", [], False),
+        ("d", ["a", "b", "c"], True),
+        (["a", "d"], ["a", "b", "c"], True),
+        (["a", "a"], ["a", "b", "c"], True),
+    ],
+)
+def test_a_list_is_taken_or_refused_as_a_whole(asked, shown, refused):
+    app = AppTest.from_function(lists, default_timeout=60)
+    app.query_params["letters"] = asked
+    app.run()
+    assert app.session_state["letters"] == shown
+    assert bool(app.warning) == refused
+    if refused:
+        assert "Shown is letters = a, b, c." in app.warning[0].value

@@ -124,6 +124,10 @@ def test_the_estimate_scales_synthesis_with_images_and_steps():
     assert library.seconds_for(double, runs) == pytest.approx(70)
     half = replace(SPEC, synthesis=replace(made, steps=made.steps // 2))
     assert library.seconds_for(half, runs) == pytest.approx(25)
+    fewer = replace(SPEC, eval_images=100)
+    assert library.seconds_for(fewer, runs) == pytest.approx(40 - 5 * 0.8)
+    simple = replace(SPEC, fit=replace(SPEC.fit, backend="minmax"))
+    assert library.seconds_for(simple, runs) == pytest.approx(40 - 4)
     other = replace(SPEC, synthesis=replace(made, source="mimiq"))
     assert library.seconds_for(other, runs) is None
     assert library.seconds_for(SPEC, []) is None
