@@ -20,7 +20,7 @@ from maskaq.runs import at_hand
 from maskaq.runs.at_hand import Recent
 
 N = 1000  # scenes, unless asked otherwise
-_BATCH = 50  # images; their activations stay near the processor
+_BATCH = 25  # images; their activations stay near the processor
 _MOST = len(SPLITS["evaluation"])
 
 _VERDICTS: Recent[dict[str, Any]] = Recent(128)

@@ -35,6 +35,7 @@ from tests.runs.waiting import ended
 SIDE = 64
 CORES = os.cpu_count() or 1
 WORKERS = min(2, CORES)
+SLOW = 300  # seconds after which a test with torch in a worker has failed
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,14 @@ def quantized(p: Loaded, samples: np.ndarray, options: QuantOptions) -> torch.nn
     return q
 
 
+@pytest.fixture
+def thorough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges that are searched among all values, as in a run."""
+    monkeypatch.setattr(at_hand, "SEARCHED", 2**40)
+    at_hand._FITTED._known.clear()
+    judge._VERDICTS._known.clear()
+
+
 @torch.no_grad()
 def probabilities(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """[L,H,T,T] of one image."""
@@ -65,6 +74,7 @@ def probabilities(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     return torch.stack([block.probs[0] for block in maps])
 
 
+@pytest.mark.usefixtures("thorough")
 @pytest.mark.parametrize("query", [None, 0, 63])
 def test_attention_is_that_of_p_and_of_q(
     scenes_p: Loaded, samples: np.ndarray, picture: np.ndarray, query: int | None
@@ -130,6 +140,7 @@ def test_similarity_is_that_of_the_rows_of_p(scenes_p: Loaded, picture: np.ndarr
         assert block.kernel < block.gaussian + 0.1  # of equal variance the Gaussian has the most
 
 
+@pytest.mark.usefixtures("thorough")
 def test_accuracy_is_what_counting_gives(scenes_p: Loaded, samples: np.ndarray) -> None:
     found = quick.accuracy("scenes_vit", "", samples, "real", 3, 4, "target", n=300)
     batch = scenes("evaluation", range(300))
@@ -144,6 +155,19 @@ def test_accuracy_is_what_counting_gives(scenes_p: Loaded, samples: np.ndarray) 
     assert abs(found["agreement"].value - float((p == q).float().mean())) <= 2 / 300
     assert found["q"].low < found["q"].value < found["q"].high
     assert (found["n"], found["backend"], found["source"]) == (300, "tails", "real")
+
+
+def test_ranges_from_few_values_are_nearly_those_from_all(
+    scenes_p: Loaded, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_hand, "SEARCHED", 2**15)
+    found = quick.accuracy("scenes_vit", "", samples, "real", 4, 4, n=300)
+    batch = scenes("evaluation", range(300))
+    q = quantized(scenes_p, samples, QuantOptions(4, 4))
+    with torch.no_grad():
+        answers = q(scenes_p.normalise(batch.images)).argmax(1)
+    whole = float((answers == batch.labels).float().mean())
+    assert abs(found["q"].value - whole) < 0.03  # half of its interval
 
 
 def test_bits_decide(samples: np.ndarray) -> None:
@@ -277,7 +301,7 @@ def test_a_run_in_a_worker_is_that_of_this_process_bit_for_bit(
         store.save(execute(small_spec, progress=False), tmp_path / "here")
     finally:
         torch.set_num_threads(threads)
-    record = ended(runs, "me", run)
+    record = ended(runs, "me", run, SLOW)
     assert record.state == "finished", record.error
     assert record.folder is not None
     here, there = store.read(tmp_path / "here"), store.read(record.folder)
@@ -297,19 +321,19 @@ def test_questions_are_answered_while_a_run_is_under_way(
     runs: Runs, small_spec: RunSpec, samples: np.ndarray, picture: np.ndarray
 ) -> None:
     long = replace(small_spec, synthesis=replace(small_spec.synthesis, steps=2000))
-    run = runs.start("me", long)
+    run = runs.start("you", long)
     plain: dict[str, Any] = {"model": "scenes_vit", "weights": ""}
     looks = runs.quick("attention", **plain, picture=picture, query=5, samples=samples)
     wrong = runs.quick("inspect", model="scenes_vit", folder="/nothing/here")
     here = quick.attention("scenes_vit", "", picture, 5, samples=samples)
-    found = looks.result(120)
-    assert runs.get("me", run).active
+    found = looks.result(SLOW)
+    assert runs.get("you", run).active
     np.testing.assert_allclose(found["p"], here["p"], atol=1e-5)
     with pytest.raises(DataError, match="/nothing/here is not a folder"):
-        wrong.result(120)
+        wrong.result(SLOW)
     with pytest.raises(RunError, match="did not foresee"):
-        runs.quick("inspect", colour="red").result(120)
-    runs.cancel("me", run)
+        runs.quick("inspect", colour="red").result(SLOW)
+    runs.cancel("you", run)
 
 
 def test_models_of_timm_are_looked_at_as_well(shared: Path, picture: np.ndarray) -> None:

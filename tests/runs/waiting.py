@@ -22,9 +22,9 @@ def until(true: Callable[[], object], seconds: float = SOON) -> float:
     return time.monotonic() - began
 
 
-def ended(runs: Runs, owner: str, run: str) -> Record:
+def ended(runs: Runs, owner: str, run: str, seconds: float = SOON) -> Record:
     """The record once the run has ended."""
-    until(lambda: not runs.get(owner, run).active)
+    until(lambda: not runs.get(owner, run).active, seconds)
     return runs.get(owner, run)
 
 
