@@ -80,6 +80,8 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     """
     record, off = latest(), library.readonly()
     running = record is not None and record.active
+    if running:  # after a reload: the page that was reloaded
+        st.session_state.setdefault(_STARTED_ON, st.session_state.get(PAGE))
     seconds = library.seconds_for(spec, library.presets())
     if seconds is not None and not off:
         st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from maskaq.ui import catalog
 from tests.browser.tools import address, settled
 
-SMALL = "source=maskaq&images=4&steps=10"
-LONG = "source=maskaq&images=16&steps=300"
+SMALL = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=100"
+LONG = "source=maskaq&images=16&steps=300&backend=minmax&eval_images=100"
 WORKING = re.compile(r"Stage [1-4] of 4|Starting|Waiting")
 DRAWING = re.compile(r"Making images, \d+ of \d+")
 
@@ -48,7 +48,7 @@ def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit)
     assert "steps=10" in finished
     page = visit(finished)
     expect(page.get_by_text("Computed on this machine").first).to_be_visible()
-    expect(page.get_by_label("Seed")).to_have_value("7")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
 
 
 def test_a_run_is_cancelled(app, visit):
