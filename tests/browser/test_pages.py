@@ -15,8 +15,7 @@ NARROW = 768
 
 
 @EVERY
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, NARROW])
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 1280), ("light", NARROW)])
 def test_a_page_is_drawn_whole(spec, theme, width, app, visit):
     page = visit(address(app, spec), theme=theme, width=width)
     for chart in page.locator(".js-plotly-plot").all():
