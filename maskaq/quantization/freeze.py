@@ -1,55 +1,165 @@
 """A finished Q made fast for many images: what no longer changes is computed once.
 
-Weights are rounded once instead of in every pass. And linear layers are written as convolutions of
-1x1: the same product, but on a processor torch gives convolutions to oneDNN and linear layers to
-MKL, which is slow on other makes than Intel's (two cores of an EPYC, float32: 350 against 170
-GFLOP/s; on one core torch treats both alike).
+Weights are rounded once instead of in every pass, and the factors between codes and values move
+into them: products are taken of codes. On a processor with oneDNN the weights are also laid out the
+way its kernels read them, since MKL, which torch takes otherwise, uses half of what a processor of
+another make than Intel's can do.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskaq.quantization.layers import QuantConv2d, QuantLinear
+from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
+from maskaq.quantization.quantizers import AdaptiveLog, LogSqrt2, Quantizer, Uniform
+
+Code = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def freeze_weights(q: nn.Module) -> None:
-    """Round the weights of Q for good, in place; it can be evaluated afterwards, nothing else.
+def freeze(q: nn.Module) -> None:
+    """Fix Q for good, in place; it can be evaluated without gradients afterwards, nothing else.
 
     Answers are those of Q before, up to the last digits of a sum of products.
 
     Raises:
-        NotCalibratedError: a weight has no range yet.
+        NotCalibratedError: a quantizer of a weight has no range yet.
     """
     for name, module in list(q.named_modules()):
         if isinstance(module, QuantLinear):
-            parent, _, child = name.rpartition(".")
-            setattr(q.get_submodule(parent), child, FrozenLinear(module))
+            _replace(q, name, FrozenLinear(module))
         elif isinstance(module, QuantConv2d):
-            module.weight = _fixed(module.weight_quantizer(module.weight))
+            weight = module.weight_quantizer(module.weight)
+            module.weight = nn.Parameter(weight, requires_grad=False)
             module.weight_quantizer = nn.Identity()  # type: ignore[assignment]
+    for name, module in list(q.named_modules()):
+        if isinstance(module, QuantAttention):
+            _replace(q, name, FrozenAttention(module))
+
+
+def _replace(q: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(q.get_submodule(parent), child, module)
+
+
+class Coded(NamedTuple):
+    """A quantizer in parts: it rounds x to gain * code(x) + shift. gain: [1] or [C]."""
+
+    code: Code
+    gain: Tensor
+    shift: float = 0.0
+
+
+def coded(quantizer: Quantizer) -> Coded:
+    """The parts of a quantizer; one of unknown kind stays whole, with a gain of 1."""
+    if type(quantizer) is Uniform:
+        return Coded(_uniform(quantizer), quantizer.scale)
+    if type(quantizer) is AdaptiveLog:
+        return Coded(_adaptive_log(quantizer), quantizer.delta, -quantizer.SHIFT)
+    return Coded(quantizer, torch.ones(1))
+
+
+def _uniform(quantizer: Uniform) -> Code:
+    scale, form = quantizer.scale, quantizer.form
+    low, high = form.qmin - quantizer.zero_point, form.qmax - quantizer.zero_point  # [G] each
+    least: Any = low if len(low) > 1 else float(low)  # clamping by numbers is faster
+    most: Any = high if len(high) > 1 else float(high)
+    return lambda x: (x / scale).round_().clamp_(least, most)
+
+
+def _adaptive_log(quantizer: AdaptiveLog) -> Code:
+    step, last = float(quantizer.step), quantizer.form.qmax
+    start = -quantizer.delta.log2() / step  # [1]
+    tiny, shift = torch.finfo(torch.float32).tiny, quantizer.SHIFT
+
+    def code(x: Tensor) -> Tensor:
+        octaves = x.add(shift).clamp_(min=tiny).log2_()
+        return _levels(torch.add(start, octaves, alpha=1 / step), last).mul_(step).exp2_()
+
+    return code
+
+
+def _levels(codes: Tensor, last: int) -> Tensor:
+    """Rounded logarithmic codes, negated, in place; the last one is -inf: it stands for 0."""
+    return F.threshold(codes.round_().clamp_(max=0), 0.5 - last, -torch.inf, inplace=True)
 
 
 class FrozenLinear(nn.Module):
-    """A `QuantLinear` whose weight is rounded already."""
+    """A `QuantLinear` that multiplies the codes of its input [...,C_in] by a fixed weight."""
 
     def __init__(self, source: QuantLinear) -> None:
         super().__init__()
-        self.input_quantizer = source.input_quantizer
-        self.bias = source.bias
-        weight = source.weight_quantizer(source.weight)[..., None, None]  # [C_out,C_in,1,1]
-        self.weight = _fixed(weight.contiguous(memory_format=torch.channels_last))
+        self._code, gain, shift = coded(source.input_quantizer)
+        weight: Tensor = source.weight_quantizer(source.weight)  # [C_out,C_in]
+        bias = torch.zeros(len(weight)) if source.bias is None else source.bias
+        self.bias = bias + shift * weight.sum(1)  # [C_out]
+        self.weight = weight * gain
+        self._packed = _pack(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.input_quantizer(x)
-        if x.ndim != 3:  # the head, on one token
-            return F.linear(x, self.weight[..., 0, 0], self.bias)
-        image = x[None].permute(0, 3, 1, 2)  # [B,T,C_in] as [1,C_in,B,T], nothing is moved
-        return F.conv2d(image, self.weight, self.bias)[0].permute(1, 2, 0)  # [B,T,C_out]
+        codes = self._code(x)
+        if self._packed is None:
+            return F.linear(codes, self.weight, self.bias)
+        out: Tensor = _ONEDNN._linear_pointwise(codes, self._packed, self.bias, "none", [], "")
+        return out
 
 
-def _fixed(weight: Tensor) -> nn.Parameter:
-    return nn.Parameter(weight, requires_grad=False)
+# What torch.compile makes of a frozen linear layer; it has no public name. A convolution of 1x1
+# reaches the same kernels by a public name, but 12 % later, and not at all with one thread.
+_ONEDNN: Any = torch.ops.mkldnn
+
+
+def _pack(weight: Tensor) -> Tensor | None:
+    """The weight [C_out,C_in] as oneDNN's kernels want it; None where that is not to be had."""
+    if not torch.backends.mkldnn.is_available() or weight.device.type != "cpu":
+        return None
+    if not hasattr(_ONEDNN, "_linear_pointwise"):
+        return None
+    packed: Tensor = _ONEDNN._reorder_linear_weight(weight)
+    return packed
+
+
+class FrozenAttention(nn.Module):
+    """A `QuantAttention` on codes; it shows no maps."""
+
+    def __init__(self, source: QuantAttention) -> None:
+        super().__init__()
+        self.source = source
+        parts = {name: coded(source.operands[name]) for name in ("query", "key", "value")}  # type: ignore[arg-type]
+        self._query, self._key, self._value = (part.code for part in parts.values())
+        query, key, value = (float(part.gain) for part in parts.values())
+        self._scale = query * key * source.scale
+        softmax = source.operands["softmax"]
+        self._softmax, gain = _of_logits(softmax)  # type: ignore[arg-type]
+        self._gain = value * gain
+
+    def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:
+        block: Any = self.source
+        split = block.qkv(x).unflatten(2, (3, block.num_heads, block.head_dim))  # [B,T,3,H,d]
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # [B,H,T,d] each
+        query = self._query(block.q_norm(query)).mul_(self._scale)
+        logits = query @ self._key(block.k_norm(key)).transpose(-2, -1)  # [B,H,T,T]
+        heads = (self._softmax(logits) @ self._value(value)).mul_(self._gain)  # [B,H,T,d]
+        joined = heads.transpose(1, 2).flatten(2)  # [B,T,H*d]
+        out: Tensor = block.proj(block.norm(joined))  # [B,T,C]
+        return out
+
+
+def _of_logits(quantizer: Quantizer) -> tuple[Code, float]:
+    """Codes of the softmax of logits, and what one code is worth."""
+    if type(quantizer) is not LogSqrt2:
+        code, gain, _ = coded(quantizer)
+        return lambda logits: code(logits.softmax(-1)), float(gain)
+    start, last = -2 * quantizer.delta.log2(), quantizer.form.qmax  # [1]
+
+    def log_code(logits: Tensor) -> Tensor:
+        steps = torch.add(start, logits.log_softmax(-1), alpha=2 / math.log(2))
+        return _levels(steps, last).mul_(0.5).exp2_()
+
+    return log_code, float(quantizer.delta)

@@ -21,7 +21,6 @@ from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import convert
-from maskaq.quantization.freeze import freeze_weights
 from maskaq.quantization.quantizers import Quantizer, observing
 from maskaq.quantization.ranges import minmax
 
@@ -72,7 +71,7 @@ def model(name: str, weights: str = "") -> Loaded:
 
 
 def fitted(name: str, weights: str, samples: NDArray[np.uint8], options: QuantOptions) -> nn.Module:
-    """Q, its ranges fitted to samples uint8 [n,3,S,S]; its weights are rounded for good.
+    """Q, its ranges fitted to samples uint8 [n,3,S,S].
 
     Raises:
         ModelError: as `load_model`. DataError: the samples do not fit the model.
@@ -93,7 +92,6 @@ def _fit(loaded: Loaded, samples: NDArray[np.uint8], options: QuantOptions) -> n
     q = convert(loaded.model, options, BACKENDS[BACKEND].scheme)
     with observing(q, _set_range):
         q(images[:MOST_IMAGES])
-    freeze_weights(q)
     return q.requires_grad_(False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
@@ -16,11 +17,12 @@ from maskaq.errors import OptionError, RunError
 from maskaq.intervals import wilson
 from maskaq.models import menu
 from maskaq.models.architectures import BUNDLED
+from maskaq.quantization.freeze import freeze
 from maskaq.runs import at_hand
 from maskaq.runs.at_hand import Recent
 
 N = 1000  # scenes, unless asked otherwise
-_BATCH = 25  # images; their activations stay near the processor
+_BATCH = 50  # images; their activations stay near the processor
 _MOST = len(SPLITS["evaluation"])
 
 _VERDICTS: Recent[dict[str, Any]] = Recent(128)
@@ -60,7 +62,9 @@ def _judge(
     began = time.perf_counter()
     labels = _scenes(name, weights, n)[1]
     p = answers_of_p(name, weights, n)
-    q = _answers(at_hand.fitted(name, weights, samples, options), name, weights, n)
+    frozen = copy.deepcopy(at_hand.fitted(name, weights, samples, options))
+    freeze(frozen)
+    q = _answers(frozen, name, weights, n)
     return {
         "p": wilson(int((p == labels).sum()), n),
         "q": wilson(int((q == labels).sum()), n),

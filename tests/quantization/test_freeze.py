@@ -10,13 +10,12 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import NotCalibratedError
-from maskaq.models.attention import record
 from maskaq.models.loading import Loaded
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import set_ranges
 from maskaq.quantization.convert import convert
-from maskaq.quantization.freeze import freeze_weights
-from maskaq.quantization.quantizers import PerRow
+from maskaq.quantization.freeze import coded, freeze
+from maskaq.quantization.quantizers import QUANTIZERS, PerRow
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +43,12 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("backend, bits", [("minmax", 8), ("tails", 3)])
+@pytest.mark.parametrize("backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8)])
 def test_a_frozen_q_answers_as_before(
     fitted: Fitted, scenes_p: Loaded, inputs: torch.Tensor, backend: str, bits: int, threads: int
 ) -> None:
     q, frozen = fitted(backend, bits), fitted(backend, bits)
-    freeze_weights(frozen)
+    freeze(frozen)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)  # which decides the kernels that torch takes
     try:
@@ -57,44 +56,65 @@ def test_a_frozen_q_answers_as_before(
             p, wanted, found = (model(inputs) for model in (scenes_p.model, q, frozen))
     finally:
         torch.set_num_threads(before)
-    # A last digit may tip a value over to the next level, so not every logit is the same.
-    assert (found - wanted).abs().mean() < 0.05 * (p - wanted).abs().mean()
+    # A last digit tips a value over to the next level, and from layer to layer more of them.
+    assert (found - wanted).abs().mean() < 0.3 * (p - wanted).abs().mean()
     assert (found.argmax(1) == wanted.argmax(1)).float().mean() >= 0.95
 
 
-def test_weights_are_those_that_the_quantizers_gave(fitted: Fitted) -> None:
-    q = fitted("tails", 3)
-    layers = ("patch_embed.proj", "blocks.2.attn.qkv", "blocks.5.mlp.fc2", "head")
-    wanted = {}
-    for name in layers:
-        layer = q.get_submodule(name)
-        wanted[name] = layer.weight_quantizer(layer.weight).detach()
-    freeze_weights(q)
-    assert not any(isinstance(module, PerRow) for module in q.modules())
-    for name in layers:
-        found = q.get_submodule(name).weight
-        assert torch.equal(found.view_as(wanted[name]), wanted[name])
-        assert len(found[0].unique()) <= (256 if name in ("patch_embed.proj", "head") else 8)
+@pytest.mark.parametrize("layer", ["attn", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
+@pytest.mark.parametrize("backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8)])
+def test_a_frozen_layer_gives_what_it_gave_before(
+    fitted: Fitted, backend: str, bits: int, layer: str
+) -> None:
+    q, frozen = fitted(backend, bits), fitted(backend, bits)
+    freeze(frozen)
+    before = q.get_submodule(f"blocks.3.{layer}")
+    after = frozen.get_submodule(f"blocks.3.{layer}".replace("attn.", "attn.source."))
+    width = 384 if layer == "mlp.fc2" else 192
+    x = torch.randn(4, 65, width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x = torch.nn.functional.gelu(x) if layer == "mlp.fc2" else x
+        wanted, found = before(x), after(x)
+    apart = (found - wanted).abs() / wanted.abs().mean()
+    assert apart.median() < 1e-5
+    assert apart.max() < 0.1  # one level more or less, here and there
+
+
+def test_products_are_taken_of_codes(fitted: Fitted, inputs: torch.Tensor) -> None:
+    q, frozen = fitted("tails", 3), fitted("tails", 3)
+    freeze(frozen)
+    seen: list[torch.Tensor] = []
+    layer = frozen.get_submodule("blocks.2.attn.source.qkv")
+    code = layer._code
+    layer._code = lambda x: seen.append(code(x)) or seen[-1]
+    with torch.no_grad():
+        frozen(inputs)
+    assert torch.equal(seen[0], seen[0].round())
+    assert (seen[0].amax((0, 1)) - seen[0].amin((0, 1))).max() <= 7  # of 3 bits, in each channel
+    before = q.get_submodule("blocks.2.attn.qkv")
+    gain = before.input_quantizer.scale
+    torch.testing.assert_close(layer.weight / gain, before.weight_quantizer(before.weight))
+    assert not any(isinstance(module, PerRow) for module in frozen.modules())
+
+
+@pytest.mark.parametrize("kind", list(QUANTIZERS))
+def test_the_parts_of_a_quantizer_make_the_whole(kind: str) -> None:
+    x = torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).square()
+    quantizer = QUANTIZERS[kind](4, 1, "mse")
+    quantizer.calibrate(x)
+    quantizer.requires_grad_(False)
+    code, gain, shift = coded(quantizer)
+    with torch.no_grad():
+        torch.testing.assert_close(gain * code(x) + shift, quantizer(x), atol=1e-6, rtol=1e-5)
 
 
 def test_p_keeps_its_weights(fitted: Fitted, scenes_p: Loaded) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
-    freeze_weights(fitted("tails", 3))
+    freeze(fitted("tails", 3))
     after = scenes_p.model.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-def test_attention_of_a_frozen_q_can_be_recorded(fitted: Fitted, inputs: torch.Tensor) -> None:
-    q, frozen = fitted("minmax", 8), fitted("minmax", 8)
-    freeze_weights(frozen)
-    seen = []
-    for model in (q, frozen):
-        with torch.no_grad(), record(model) as maps:
-            model(inputs[:2])
-        seen.append(torch.stack([block.probs for block in maps]))
-    assert (seen[0] - seen[1]).abs().mean() < 1e-4
-
-
 def test_a_q_without_ranges_cannot_be_frozen(scenes_p: Loaded) -> None:
     with pytest.raises(NotCalibratedError):
-        freeze_weights(convert(scenes_p.model, QuantOptions(4, 4), BACKENDS["mse"].scheme))
+        freeze(convert(scenes_p.model, QuantOptions(4, 4), BACKENDS["mse"].scheme))
