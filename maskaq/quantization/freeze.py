@@ -1,9 +1,9 @@
 """A finished Q made fast for many images: what no longer changes is computed once.
 
 Weights are rounded once instead of in every pass, and the factors between codes and values move
-into them: products are taken of codes. On a processor with oneDNN the weights are also laid out the
-way its kernels read them, since MKL, which torch takes otherwise, uses half of what a processor of
-another make than Intel's can do.
+into them: products are taken of codes. What nobody reads of the last block is left out. On a
+processor with oneDNN the weights are also laid out the way its kernels read them, since MKL, which
+torch takes otherwise, uses half of what a processor of another make than Intel's can do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
@@ -41,6 +42,11 @@ def freeze(q: nn.Module) -> None:
     for name, module in list(q.named_modules()):
         if isinstance(module, QuantAttention):
             _replace(q, name, FrozenAttention(module))
+    if isinstance(q, VisionTransformer) and q.global_pool == "token" and q.attn_pool is None:
+        last = q.blocks[-1]
+        if type(last) is Block and isinstance(last.attn, FrozenAttention):
+            last.attn.asking = q.num_prefix_tokens
+            q.blocks[-1] = FrozenLastBlock(last, q.num_prefix_tokens)
 
 
 def _replace(q: nn.Module, name: str, module: nn.Module) -> None:
@@ -125,8 +131,24 @@ def _pack(weight: Tensor) -> Tensor | None:
     return packed
 
 
+class FrozenLastBlock(nn.Module):
+    """The last block of a model that reads no more than the first tokens of it."""
+
+    def __init__(self, source: Block, tokens: int) -> None:
+        super().__init__()
+        self.source, self.tokens = source, tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        block = self.source
+        x = x[:, : self.tokens] + block.ls1(block.attn(block.norm1(x)))  # [B,tokens,C]
+        out: Tensor = x + block.ls2(block.mlp(block.norm2(x)))
+        return out
+
+
 class FrozenAttention(nn.Module):
-    """A `QuantAttention` on codes; it shows no maps."""
+    """A `QuantAttention` on codes; it shows no maps. asking: only so many tokens look at others."""
+
+    asking: int | None = None
 
     def __init__(self, source: QuantAttention) -> None:
         super().__init__()
@@ -143,11 +165,11 @@ class FrozenAttention(nn.Module):
         block: Any = self.source
         split = block.qkv(x).unflatten(2, (3, block.num_heads, block.head_dim))  # [B,T,3,H,d]
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # [B,H,T,d] each
-        query = self._query(block.q_norm(query)).mul_(self._scale)
-        logits = query @ self._key(block.k_norm(key)).transpose(-2, -1)  # [B,H,T,T]
-        heads = (self._softmax(logits) @ self._value(value)).mul_(self._gain)  # [B,H,T,d]
-        joined = heads.transpose(1, 2).flatten(2)  # [B,T,H*d]
-        out: Tensor = block.proj(block.norm(joined))  # [B,T,C]
+        query = self._query(block.q_norm(query[:, :, : self.asking])).mul_(self._scale)
+        logits = query @ self._key(block.k_norm(key)).transpose(-2, -1)  # [B,H,asking,T]
+        heads = (self._softmax(logits) @ self._value(value)).mul_(self._gain)  # [B,H,asking,d]
+        joined = heads.transpose(1, 2).flatten(2)  # [B,asking,H*d]
+        out: Tensor = block.proj(block.norm(joined))  # [B,asking,C]
         return out
 
 

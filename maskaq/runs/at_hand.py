@@ -28,7 +28,7 @@ __all__ = ["BACKEND", "Recent", "fitted", "key_of", "model"]
 
 BACKEND = "tails"  # the best one that trains nothing
 # Values that the search for the range of a whole tensor looks at: 16 times fewer than in a run, for
-# half of the time. Top-1 moves by 0.6 points on average, to either side (benchmarks/README.md).
+# half of the time. Top-1 moves by 0.7 points on average, mostly down (benchmarks/README.md).
 SEARCHED = 2**15
 
 T = TypeVar("T")

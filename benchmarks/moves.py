@@ -1,0 +1,179 @@
+"""How long one waits after moving a control of the app, and for its first page.
+
+    python -m benchmarks.moves
+
+Bits: ten other bit-widths in turn, each asked of a real worker process as the page asks, up to the
+new accuracy on 1 000 scenes. Mask ratio: the new mask and its figure, and a whole rerun of the page
+Attention in Streamlit's own test client. Start page: a browser's request to a warm server, up to
+its title; left out without Chromium and Playwright.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from maskaq.figures import regions
+from maskaq.regions.plain import mask_of
+from maskaq.runs import cluster, showcase
+from maskaq.runs.store import Stored
+from maskaq.ui import catalog, library, maps
+
+ROOT = Path(__file__).parents[1]
+BITS = ((4, 3), (3, 3), (3, 4), (2, 4), (4, 6), (6, 6), (6, 4), (5, 8), (8, 8), (2, 2))
+RATIOS = tuple(round(0.05 * step, 2) for step in range(3, 13))
+VISITS = 5
+PATIENCE = 300  # seconds
+
+Times = list[float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    args = parser.parse_args()
+    print("| what | median, s | worst, s | n | wanted, s |\n|---|---|---|---|---|")
+    for part in args.only:
+        for what, times, wanted in PARTS[part]():
+            median, worst = statistics.median(times), max(times)
+            print(f"| {what} | {median:.2f} | {worst:.2f} | {len(times)} | {wanted} |", flush=True)
+    print(f"\n{date.today():%d %B %Y}, {os.cpu_count()} cores, {processor()}")
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def bits() -> Iterator[tuple[str, Times, str]]:
+    """The new accuracy after each of ten moves, the worker being warm."""
+    run = shipped()
+    plain = {"model": "scenes_vit", "weights": "", "samples": run.samples["images"]}
+    cluster.quick("accuracy", **plain).result(PATIENCE)
+    times: Times = []
+    for weight, activation in BITS:
+        with stopped(times):
+            widths = {"weight_bits": weight, "activation_bits": activation}
+            cluster.quick("accuracy", **plain, **widths).result(PATIENCE)
+    cluster.close()
+    yield "accuracy on 1 000 scenes after moving the bits", times, "< 2"
+
+
+def shipped() -> Stored:
+    """The stored run whose samples are used."""
+    return next(run for run in library.presets() if run.result.spec.synthesis.source == "maskaq")
+
+
+def ratio() -> Iterator[tuple[str, Times, str]]:
+    """The page after each of ten moves of the mask ratio."""
+    from streamlit.testing.v1 import AppTest
+
+    scene, alpha = showcase.scene(0), maps.alpha(0)
+    times: Times = []
+    for share in RATIOS:
+        with stopped(times):
+            regions.overlay(scene.image, mask_of(alpha, share), maps.GRID, scene.patches).to_json()
+    yield "mask and its figure after moving the mask ratio", times, "< 0.3"
+    page = next(page for page in catalog.PAGES if "attention" in page.file)
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE).run()
+    app.switch_page(page.file).run()
+    app.slider(key="mask_ratio").set_value(0.8).run()
+    times = []
+    for share in RATIOS:
+        slider = app.slider(key="mask_ratio").set_value(share)
+        with stopped(times):
+            slider.run()
+        assert not app.exception
+    yield "the whole page Attention after moving the mask ratio", times, "< 0.3"
+
+
+def start() -> Iterator[tuple[str, Times, str]]:
+    """The first page, asked for by a browser that has been there before."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        return
+    times: Times = []
+    with (
+        TemporaryDirectory() as folder,
+        served(Path(folder)) as address,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context().new_page()
+        for _ in range(1 + VISITS):
+            with stopped(times):
+                page.goto(address)
+                page.locator("h1").first.wait_for(timeout=1000 * PATIENCE)
+        browser.close()
+    yield "the start page of a warm server, up to its title", times[1:], "< 1.5"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of the app, with nothing computed yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--server.headless", "true"],
+        cwd=ROOT,
+        env=os.environ | {"MASKAQ_RUNS": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while not answers(f"{address}/_stcore/health"):
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def answers(address: str) -> bool:
+    """Whether somebody is there."""
+    try:
+        with urllib.request.urlopen(address, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def stopped(times: Times) -> Iterator[None]:
+    """Add the seconds that the block took."""
+    began = time.perf_counter()
+    yield
+    times.append(time.perf_counter() - began)
+
+
+PARTS: dict[str, Callable[[], Iterator[tuple[str, Times, str]]]] = {
+    "bits": bits,
+    "ratio": ratio,
+    "start": start,
+}
+
+if __name__ == "__main__":
+    main()
