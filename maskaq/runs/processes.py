@@ -41,10 +41,15 @@ _SETTINGS = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
     # The scheduler's output goes to a pipe that nobody reads; when it is full, it would stop.
     "DASK_LOGGING__DISTRIBUTED": "error",
+    # Nobody looks at Dask's own profile, whose thread wakes up a hundred times a second. Every time
+    # one core of two is taken away, torch's threads on the others wait for it as well.
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
     # Dask has free memory given back at once, and every tensor would then be paid for page by page:
     # a million page faults for 400 scenes, which doubles the processor time. (glibc; in bytes)
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_ARENA_MAX": "1",  # one for all threads, as only this one follows the first setting
 }
 
 
