@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/sources"))
     parser.add_argument("--bits", nargs="+", default=["W4A4", "W3A3"])
     parser.add_argument("--source", nargs="+", default=SOURCES, choices=SOURCES)
+    parser.add_argument("--rates", nargs="*", type=float, default=RATES)
     args = parser.parse_args()
     loaded = load_model("scenes_vit")
     batch = scenes("calibration", JUDGES)
@@ -51,7 +52,7 @@ def main() -> None:
                 q = searched(loaded, images, options, search, gelu)
                 print(f"| {bits} | {source} | {search}, GELU {gelu} | - | ", end="")
                 print(f"{share(q, judges, batch.labels)} |", flush=True)
-            for rate in RATES:
+            for rate in args.rates:
                 q = distilled(loaded, images, options, rate)
                 print(f"| {bits} | {source} | lsq-kd | {rate:g} | ", end="")
                 print(f"{share(q, judges, batch.labels)} |", flush=True)
