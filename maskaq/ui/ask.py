@@ -24,7 +24,9 @@ _KEPT = 8  # answers
 _POLL = 0.4  # seconds
 
 
-def answer(name: str, subject: tuple[object, ...], question: dict[str, Any]) -> Any:
+def answer(
+    name: str, subject: tuple[object, ...], question: dict[str, Any], *, label: str = "Compute"
+) -> Any:
     """The answer of `maskaq.runs.quick` to a question; None as long as there is none.
 
     Draws what is missing: the button, the wait, or what went wrong.
@@ -32,11 +34,12 @@ def answer(name: str, subject: tuple[object, ...], question: dict[str, Any]) -> 
     Args:
         name: of the function. question: its arguments.
         subject: what it is about: one press of the button is enough for all questions about it.
+        label: of the button.
     """
     wanted: set[object] = st.session_state.setdefault(_WANTED, set())
     known: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
     if (name, subject) not in wanted:
-        _offer(name, lambda: wanted.add((name, subject)))
+        _offer(name, label, lambda: wanted.add((name, subject)))
         return None
     key = (name, subject, *(question.get(part) for part in _PLAIN))
     try:
@@ -55,11 +58,11 @@ def answer(name: str, subject: tuple[object, ...], question: dict[str, Any]) -> 
     return None
 
 
-def _offer(name: str, want: Callable[[], None]) -> None:
+def _offer(name: str, label: str, want: Callable[[], None]) -> None:
     off = library.readonly()
     if not off:
         st.caption("Takes a few seconds; the first time some more, because PyTorch is loaded.")
-    st.button("Compute", type="primary", key=f"compute_{name}", on_click=want, disabled=off)
+    st.button(label, type="primary", key=f"compute_{name}", on_click=want, disabled=off)
 
 
 def _wait(future: Future[Any], asked: float) -> None:

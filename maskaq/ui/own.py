@@ -1,7 +1,7 @@
 """What a visitor brings: a picture, a file with weights, a folder of labelled images.
 
 None of it is part of the address: a link must not carry other people's files. Paths are looked at
-by the worker that uses them, which says what is wrong with them; here they are only passed on.
+by a worker, which says what is wrong with them; here they are only passed on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import streamlit as st
 
 from maskaq.data.upload import ENDINGS, MEGABYTES, Picture, read_picture
 from maskaq.errors import DataError
+from maskaq.ui import ask
 
 UPLOAD, WEIGHTS, DATA = "own_picture", "own_weights", "own_data"  # keys of the widgets
 _PATH = 1000  # characters
@@ -60,6 +61,8 @@ def sidebar(disabled: bool = False) -> None:
             help="Path on the computer that runs maskaq. It holds one folder for each class, "
             "named by the class index (0, 1, ...) or by the ImageNet synset.",
         )
+        if not disabled:
+            _check()
         st.caption("Your files are not part of the link.")
 
 
@@ -71,6 +74,24 @@ def current() -> Own:
     except DataError:
         picture = None
     return Own(picture, _path(state.get(WEIGHTS)), _path(state.get(DATA)))
+
+
+def _check() -> None:
+    """Let a worker look at the paths now, not in the middle of a run."""
+    state = st.session_state
+    weights, folder = _path(state.get(WEIGHTS)), _path(state.get(DATA))
+    if not (weights or folder):
+        return
+    question = {"model": state["model"], "weights": weights, "folder": folder}
+    found = ask.answer(
+        "inspect", tuple(question.values()), question, label="Check whether they can be used"
+    )
+    if found is None:
+        return
+    words = f"{state['model']} takes {found['size']} pixels and tells {found['classes']:,} classes."
+    if folder:
+        words += f" The folder has {found['images']:,} images of {found['labels']:,} classes."
+    st.success(words, icon=":material/check:")
 
 
 def _refusal() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from maskaq.errors import DataError
 from maskaq.ui import catalog, library, own
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,32 @@ def test_a_bad_picture_is_refused_with_what_is_allowed(open_page):
     app.file_uploader(key=own.UPLOAD).upload("bad.png", b"no picture").run()
     assert not app.exception
     assert "Allowed: one still picture" in app.error[0].value
+
+
+def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
+    cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
+    app = open_page(catalog.SANDBOX)
+    assert "Check whether they can be used" not in [button.label for button in app.button]
+    app.text_input(key=own.DATA).set_value("photographs").run()
+    press(app, "Check whether they can be used")
+    assert cluster.asked[-1] == (
+        "inspect",
+        {"model": "scenes_vit", "weights": "", "folder": "photographs"},
+    )
+    assert not app.exception
+    assert "The folder has 500 images of 50 classes." in app.success[0].value
+
+
+def test_own_files_that_cannot_be_used_are_refused_with_the_reason(open_page, cluster, press):
+    def refuse(**plain):
+        raise DataError("photographs has no folders; allowed: one folder for each class.")
+
+    cluster.answers["inspect"] = refuse
+    app = open_page(catalog.SANDBOX)
+    app.text_input(key=own.DATA).set_value("photographs").run()
+    press(app, "Check whether they can be used")
+    assert not app.exception
+    assert app.error[0].value == "photographs has no folders; allowed: one folder for each class."
 
 
 def test_a_demo_takes_no_files(open_page, monkeypatch):
