@@ -1,0 +1,197 @@
+"""Milliseconds per image and synthesis step, beside what the two models alone would take.
+
+    python -m benchmarks.synthesis_speed --weights vit_tiny_patch16_224.safetensors
+
+Everything is timed in one process, one after the other and again, so that a slower minute of the
+machine hits all alike; medians are shown. The floor is a forward pass and a backward pass to the
+images through P and through Q, with nothing else, in the same precision. A term's share is what a
+step gains when the term is left out. Memory is that of a process that does nothing but two steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskaq.config import Coefficients
+from maskaq.methods import spec_of
+from maskaq.models.loading import Loaded, load_model
+from maskaq.quantization.backends import BACKENDS
+from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.convert import convert
+from maskaq.runs import machine
+from maskaq.synthesis.batch import Batch, Setting, private_copy
+from maskaq.synthesis.loop import draw_labels
+from maskaq.synthesis.parametrisation import PARAMETRISATIONS
+
+METHOD = spec_of("maskaq")
+VIT = "vit_tiny_patch16_224"
+HEAD = "| model | batch | precision | options | step | floor (P + Q) | ratio | peak memory |"
+TERMS = tuple(asdict(Coefficients()))
+
+
+def main() -> None:
+    args = _arguments()
+    if args.memory:
+        print(peak_memory(*args.memory, weights=args.weights))
+        return
+    names = ["scenes_vit"] + [VIT] * bool(args.weights)
+    rows = []
+    if not args.json:
+        print(HEAD + "\n" + "|---" * 8 + "|", flush=True)
+    for name in names:
+        loaded = load(name, args.weights)
+        for batch in args.batch:
+            for precision in args.precision:
+                row = measure(loaded, name, batch, precision, args.repeats)
+                row["peak_memory_mb"] = _in_a_child(name, batch, precision, args.weights)
+                rows.append(row)
+                if not args.json:
+                    print(_line(row), flush=True)
+    if args.json:
+        print(json.dumps(rows))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", default="", help=f"file with the weights of {VIT}")
+    parser.add_argument("--batch", nargs="+", type=int, default=[16, 32])
+    parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def load(name: str, weights: str) -> Loaded:
+    """P; the bundled model needs no weights."""
+    return load_model(name, None if name == "scenes_vit" else weights)
+
+
+def measure(loaded: Loaded, name: str, batch: int, precision: str, repeats: int) -> dict[str, Any]:
+    """One row: medians in milliseconds per image."""
+    usual = METHOD.synthesis.coefficients
+    variants = {"step": usual} | {term: replace(usual, **{term: 0.0}) for term in TERMS}
+    calls: dict[str, Callable[[], object]] = {
+        kind: stepper(loaded, batch, precision, coefficients)
+        for kind, coefficients in variants.items()
+    }
+    calls |= floors(loaded, batch, precision)
+    seconds: dict[str, list[float]] = {kind: [] for kind in calls}
+    for turn in range(repeats + 1):  # the first one warms up
+        for kind, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if turn:
+                seconds[kind].append(time.perf_counter() - began)
+    each = {kind: 1000 * statistics.median(taken) / batch for kind, taken in seconds.items()}
+    floor = each["P"] + each["Q"]
+    return {
+        "model": name,
+        "batch": batch,
+        "precision": precision,
+        "options": {},
+        "step_ms": round(each["step"], 2),
+        "floor_ms": round(floor, 2),
+        "ratio": round(each["step"] / floor, 2),
+        "p_ms": round(each["P"], 2),
+        "q_ms": round(each["Q"], 2),
+        "shares_ms": {term: round(each["step"] - each[term], 2) for term in TERMS},
+    }
+
+
+def stepper(
+    loaded: Loaded, batch: int, precision: str, coefficients: Coefficients
+) -> Callable[[], object]:
+    """A call that makes one step in the middle of a synthesis."""
+    options = replace(METHOD.synthesis, images=batch, batch=batch, coefficients=coefficients)
+    setting = Setting(
+        loaded,
+        private_copy(loaded.model, torch.device("cpu")),
+        options,
+        precision,
+        torch.device("cpu"),
+        lambda images: quantized(loaded, images),
+    )
+    generator = torch.Generator().manual_seed(0)
+    source = PARAMETRISATIONS[options.parametrisation](loaded, batch, generator)
+    labels = draw_labels(batch, len(loaded.class_names), 0)
+    under_way = Batch(setting, source, labels, generator)
+    return lambda: under_way.advance(options.steps // 2)
+
+
+def quantized(loaded: Loaded, images: Tensor) -> nn.Module:
+    """Q as a run has it while it draws."""
+    q = convert(loaded.model, METHOD.quantization, BACKENDS[METHOD.fit.backend].scheme)
+    set_ranges(q, images)
+    return q.requires_grad_(False)
+
+
+def floors(loaded: Loaded, batch: int, precision: str) -> dict[str, Callable[[], object]]:
+    """Forward and backward to the images, through P and through Q alone."""
+    shape = (batch, *loaded.data_config["input_size"])
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    labels = draw_labels(batch, len(loaded.class_names), 0)
+
+    def through(model: nn.Module) -> Callable[[], object]:
+        inputs = images.clone().requires_grad_()
+
+        def once() -> object:
+            half = precision == "bfloat16"
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                logits = model(inputs)
+            loss = functional.cross_entropy(logits.float(), labels)
+            return torch.autograd.grad(loss, inputs)
+
+        return once
+
+    p = private_copy(loaded.model, torch.device("cpu"))
+    return {"P": through(p), "Q": through(quantized(loaded, images))}
+
+
+def peak_memory(name: str, batch: str, precision: str, weights: str) -> float:
+    """Of this process after two steps, in MB."""
+    step = stepper(load(name, weights), int(batch), precision, METHOD.synthesis.coefficients)
+    for _ in range(2):
+        step()
+    return machine.peak_memory_mb()
+
+
+def _in_a_child(name: str, batch: int, precision: str, weights: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.synthesis_speed", "--weights", weights]
+    command += ["--memory", name, str(batch), precision]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def _line(row: dict[str, Any]) -> str:
+    shares = ", ".join(f"{term} {ms:.1f}" for term, ms in row["shares_ms"].items())
+    cells = [
+        row["model"],
+        str(row["batch"]),
+        row["precision"],
+        ", ".join(f"{name} {value}" for name, value in row["options"].items()) or "exact",
+        f"{row['step_ms']:.1f} ms ({shares})",
+        f"{row['floor_ms']:.1f} ms ({row['p_ms']:.1f} + {row['q_ms']:.1f})",
+        f"{row['ratio']:.2f}",
+        f"{row['peak_memory_mb']:.0f} MB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
