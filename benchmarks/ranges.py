@@ -13,17 +13,17 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from maskaq.config import QuantOptions, parse_bits
 from maskaq.data.scenes import scenes
+from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import wilson
 from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
-from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert
 
 JUDGES = range(1000, 4000)  # of the calibration split; runs of source `real` draw the first ones
@@ -63,9 +63,7 @@ def searched(
 ) -> nn.Module:
     """Q with nothing but ranges."""
     scheme = replace(BACKENDS["tails"].scheme, search=search, gelu=gelu)
-    q = convert(loaded.model, options, scheme)
-    set_ranges(q, images)
-    return q
+    return ranged(loaded.model, options, scheme, images)
 
 
 def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
@@ -78,11 +76,9 @@ def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float
     return q
 
 
-@torch.inference_mode()
 def share(model: nn.Module, images: Tensor, labels: Tensor) -> str:
     """Top-1 in words."""
-    found = torch.cat([model(part).argmax(-1) for part in images.split(250)])
-    top1 = wilson(int((found == labels).sum()), len(labels))
+    top1 = wilson(int((classes(model, images) == labels).sum()), len(labels))
     return f"{top1.value:.1%} [{top1.low:.1%}, {top1.high:.1%}]"
 
 

@@ -26,12 +26,12 @@ from tqdm import tqdm
 from maskaq.config import BITS, QuantOptions
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import Scenes, scenes
+from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import Interval, student, wilson
 from maskaq.models.attention import record
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import set_ranges
-from maskaq.quantization.convert import convert
+from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.storage import load_q
 from maskaq.regions.mask import patch_attention
 from maskaq.regions.plain import foreground_patches, inside_outside, mask_of
@@ -232,13 +232,13 @@ def write_bits(loaded: Loaded, runs: Path) -> None:
     known = {(row["source"], row["weight_bits"], row["activation_bits"]) for row in rows}
     batch = scenes("evaluation", range(MANY))
     inputs = loaded.normalise(batch.images)
-    answers_p = answers(loaded.model, inputs)
+    answers_p = classes(loaded.model, inputs)
     wanted = [(s, w, a) for s in ("noise", "mimiq", "maskaq", "real") for w in BITS for a in BITS]
     for source, weight, activation in tqdm([one for one in wanted if one not in known]):
         samples = load_file(run_folder(runs, "W4A4", source) / "samples.safetensors")["images"]
-        q = convert(loaded.model, QuantOptions(weight, activation), BACKENDS[BACKEND].scheme)
-        set_ranges(q, loaded.normalise(torch.from_numpy(samples)))
-        found = answers(q, inputs)
+        drawn = loaded.normalise(torch.from_numpy(samples))
+        options = QuantOptions(weight, activation)
+        found = classes(ranged(loaded.model, options, BACKENDS[BACKEND].scheme, drawn), inputs)
         top1: Interval = wilson(int((found == batch.labels).sum()), MANY)
         rows.append(
             {
@@ -254,11 +254,6 @@ def write_bits(loaded: Loaded, runs: Path) -> None:
             }
         )
         pd.DataFrame(rows).to_parquet(path)
-
-
-def answers(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The class each image gets, [n]."""
-    return torch.cat([model(part).argmax(-1) for part in inputs.split(100)])
 
 
 PARTS: dict[str, Callable[[Loaded, Path], None]] = {

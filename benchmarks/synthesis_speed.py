@@ -29,8 +29,7 @@ from maskaq.config import Coefficients
 from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import set_ranges
-from maskaq.quantization.convert import convert
+from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.runs import machine
 from maskaq.synthesis.batch import Batch, Setting, private_copy
 from maskaq.synthesis.loop import draw_labels
@@ -134,9 +133,8 @@ def stepper(
 
 def quantized(loaded: Loaded, images: Tensor) -> nn.Module:
     """Q as a run has it while it draws."""
-    q = convert(loaded.model, METHOD.quantization, BACKENDS[METHOD.fit.backend].scheme)
-    set_ranges(q, images)
-    return q.requires_grad_(False)
+    scheme = BACKENDS[METHOD.fit.backend].scheme
+    return ranged(loaded.model, METHOD.quantization, scheme, images)
 
 
 def floors(loaded: Loaded, batch: int, precision: str) -> dict[str, Callable[[], object]]:

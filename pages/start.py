@@ -4,7 +4,6 @@ import streamlit as st
 
 from maskaq.data.sheet import sheet
 from maskaq.figures import accuracy, by_bits, pictures, regions
-from maskaq.intervals import wilson
 from maskaq.regions.plain import mask_of, overlap
 from maskaq.runs import showcase
 from maskaq.ui import catalog, library, maps, router, show
@@ -70,16 +69,14 @@ made = {run.result.spec.synthesis.source: run for run in runs if run is not None
 for place, (source, words) in zip(st.columns(2, gap="large"), DREAMS.items(), strict=True):
     if source not in made or not made[source].samples:
         continue
-    samples, images = made[source].result.samples, made[source].samples["images"][:TILES]
-    total = int(samples["count"])
-    seen = wilson(round(samples["recognised"] * total), total)
+    seen, images = made[source].result.recognised, made[source].samples["images"][:TILES]
     place.image(
         sheet(images), width="stretch", alt=f"{len(images)} images from the source {source}."
     )
-    place.caption(f"{words} Showing {len(images)} of {total} images.")
+    place.caption(f"{words} Showing {len(images)} of {seen.n} images.")
     place.caption(
         f"P sees the intended class in {seen.value:.0%} (95 % interval {seen.low:.0%} to "
-        f"{seen.high:.0%}, n = {total})."
+        f"{seen.high:.0%}, n = {seen.n})."
     )
 
 st.header("3. The numbers are rounded")
@@ -96,14 +93,11 @@ if bits != choice.bits:
 result = next(iter(made.values())).result
 places = st.columns(1 + len(made))
 with places[0]:
-    right_answers = (result.fp.top1, result.fp.top1_low, result.fp.top1_high, result.evaluated)
-    show.number("P, full precision", *right_answers, "Share of pictures that P names rightly.")
+    show.number("P, full precision", *result.top1_p, "Share of pictures that P names rightly.")
 for place, (source, run) in zip(places[1:], made.items(), strict=True):
     with place:
-        q = run.result.q
-        right_answers = (q.top1, q.top1_low, q.top1_high, run.result.evaluated)
-        lost = 100 * (run.result.fp.top1 - q.top1)
-        show.number(f"Q from {source}", *right_answers, f"{lost:.1f} points below P.")
+        lost = 100 * (run.result.fp.top1 - run.result.q.top1)
+        show.number(f"Q from {source}", *run.result.top1_q, f"{lost:.1f} points below P.")
 results = [run.result for run in made.values()]
 table = accuracy.sources_frame(results)
 show.figure(

@@ -61,6 +61,12 @@ def evaluate(
     yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named)
 
 
+@torch.inference_mode()
+def classes(model: nn.Module, inputs: Tensor, batch: int = BATCH) -> Tensor:
+    """The class that a model gives each normalised image [N,3,S,S]: int64 [N]."""
+    return torch.cat([model(part).argmax(-1) for part in inputs.split(batch)])  # [N]
+
+
 def rank_of(logits: Tensor, labels: Tensor) -> Tensor:
     """How many classes score above the label: 0 is top-1. [...,B,K], [B] to [...,B].
 

@@ -90,8 +90,8 @@ def sources_frame(results: Sequence[RunResult]) -> pd.DataFrame:
 
 
 def _top1(result: RunResult, which: str) -> tuple[float, float, float, int]:
-    found = result.fp if which == "fp" else result.q
-    return 100 * found.top1, 100 * found.top1_low, 100 * found.top1_high, result.evaluated
+    value, low, high, n = result.top1_p if which == "fp" else result.top1_q
+    return 100 * value, 100 * low, 100 * high, n
 
 
 def sources(results: Sequence[RunResult]) -> go.Figure:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import SEQUENTIAL, finish
+from maskaq.figures.style import finish, heat
 
 DONE = "finished"
 _COLUMNS = ["a", "b", "state", "value", "low", "high", "n"]
@@ -41,16 +41,15 @@ def heatmap(table: pd.DataFrame, a: str = "a", b: str = "b") -> go.Figure:
         else:
             other.append((x, y, state))
     figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            x=across,
-            y=down,
+        heat(
+            values,
+            across,
+            down,
+            "top-1, %",
             text=words,
             texttemplate="%{text}",
             xgap=2,
             ygap=2,
-            colorscale=SEQUENTIAL,
-            colorbar={"title": {"text": "top-1, %", "side": "right"}, "thickness": 12},
             hovertemplate=f"{a} %{{x}}, {b} %{{y}}<br>%{{text}}<extra></extra>",
         )
     )

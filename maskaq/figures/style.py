@@ -7,8 +7,13 @@ dark page; no chart says anything by colour alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
@@ -36,6 +41,24 @@ def whiskers(table: pd.DataFrame) -> dict[str, object]:
         "thickness": 2,
         "width": 6,
     }
+
+
+def heat(
+    values: NDArray[np.float32],
+    across: Sequence[object],
+    down: Sequence[object],
+    unit: str,
+    **how: Any,
+) -> go.Heatmap:
+    """A map of cells that also hold words: values [rows,columns], `down` by `across`.
+
+    unit: title of the colour bar. how: what else `go.Heatmap` takes, such as the words.
+    """
+    bar = {"title": {"text": unit, "side": "right"}, "thickness": 12}
+    gaps = {"xgap": 1, "ygap": 1}
+    return go.Heatmap(
+        z=values, x=across, y=down, colorscale=SEQUENTIAL, colorbar=bar, **(gaps | how)
+    )
 
 
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import SEQUENTIAL, finish, mark
+from maskaq.figures.style import finish, heat, mark
 
 if TYPE_CHECKING:
     from maskaq.runs.result import RunResult
@@ -97,16 +97,13 @@ def layers(table: pd.DataFrame) -> go.Figure:
         values[place] = np.nan if sqnr is None else sqnr
         words[place] = f"{bits}b<br>{'exact' if not np.isfinite(values[place]) else f'{sqnr:.1f}'}"
     figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            x=parts,
-            y=blocks,
+        heat(
+            values,
+            parts,
+            blocks,
+            "SQNR, dB",
             text=words,
             texttemplate="%{text}",
-            xgap=1,
-            ygap=1,
-            colorscale=SEQUENTIAL,
-            colorbar={"title": {"text": "SQNR, dB", "side": "right"}, "thickness": 12},
             hovertemplate="%{y}, %{x}: %{text} dB<extra></extra>",
         )
     )

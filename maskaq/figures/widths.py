@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import SEQUENTIAL, VERMILLION, finish
+from maskaq.figures.style import VERMILLION, finish, heat
 
 
 def frame(table: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -26,15 +26,12 @@ def widths(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> go.Figu
     values = table.pivot(index="weight_bits", columns="activation_bits", values="value")
     down, across = [int(name) for name in values.index], [int(name) for name in values.columns]
     figure = go.Figure(
-        go.Heatmap(
-            z=values.to_numpy(np.float32),
-            x=across,
-            y=down,
+        heat(
+            values.to_numpy(np.float32),
+            across,
+            down,
+            "top-1, %",
             texttemplate="%{z:.1f}",
-            xgap=1,
-            ygap=1,
-            colorscale=SEQUENTIAL,
-            colorbar={"title": {"text": "top-1, %", "side": "right"}, "thickness": 12},
             hovertemplate="W%{y}A%{x}: %{z:.1f} %<extra></extra>",
         )
     )

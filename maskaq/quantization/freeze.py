@@ -18,7 +18,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
-from maskaq.quantization.quantizers import AdaptiveLog, LogSqrt2, Quantizer, Uniform
+from maskaq.quantization.quantizers import AdaptiveLog, LogSqrt2, Quantizer, Uniform, drop_last
 
 Code = Callable[[Tensor], Tensor]
 
@@ -80,20 +80,15 @@ def _uniform(quantizer: Uniform) -> Code:
 
 
 def _adaptive_log(quantizer: AdaptiveLog) -> Code:
-    step, last = float(quantizer.step), quantizer.form.qmax
+    step, form = float(quantizer.step), quantizer.form
     start = -quantizer.delta.log2() / step  # [1]
     tiny, shift = torch.finfo(torch.float32).tiny, quantizer.SHIFT
 
     def code(x: Tensor) -> Tensor:
         octaves = x.add(shift).clamp_(min=tiny).log2_()
-        return _levels(torch.add(start, octaves, alpha=1 / step), last).mul_(step).exp2_()
+        return drop_last(torch.add(start, octaves, alpha=1 / step), form).mul_(step).exp2_()
 
     return code
-
-
-def _levels(codes: Tensor, last: int) -> Tensor:
-    """Rounded logarithmic codes, negated, in place; the last one is -inf: it stands for 0."""
-    return F.threshold(codes.round_().clamp_(max=0), 0.5 - last, -torch.inf, inplace=True)
 
 
 class FrozenLinear(nn.Module):
@@ -178,10 +173,10 @@ def _of_logits(quantizer: Quantizer) -> tuple[Code, float]:
     if type(quantizer) is not LogSqrt2:
         code, gain, _ = coded(quantizer)
         return lambda logits: code(logits.softmax(-1)), float(gain)
-    start, last = -2 * quantizer.delta.log2(), quantizer.form.qmax  # [1]
+    start, form = -2 * quantizer.delta.log2(), quantizer.form  # [1]
 
     def log_code(logits: Tensor) -> Tensor:
         steps = torch.add(start, logits.log_softmax(-1), alpha=2 / math.log(2))
-        return _levels(steps, last).mul_(0.5).exp2_()
+        return drop_last(steps, form).mul_(0.5).exp2_()
 
     return log_code, float(quantizer.delta)

@@ -141,7 +141,7 @@ class LogSqrt2(Quantizer):
         self.delta.copy_(trials.gather(0, errors.argmin(0, keepdim=True))[0])
 
     def _round(self, x: Tensor, delta: Tensor) -> Tensor:
-        octaves = _drop_last((x / delta).log2_().mul_(2), self.form).mul_(0.5)
+        octaves = drop_last((x / delta).log2_().mul_(2), self.form).mul_(0.5)
         return octaves.exp2_().mul_(delta)
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class AdaptiveLog(Quantizer):
     def _round(self, x: Tensor, delta: Tensor, step: Tensor) -> Tensor:
         # Rounding noise below -shift has no logarithm; clamped, it takes the last code.
         shifted = x.add(self.SHIFT).clamp_(min=torch.finfo(torch.float32).tiny)
-        octaves = _drop_last(shifted.div_(delta).log2_().div_(step), self.form).mul_(step)
+        octaves = drop_last(shifted.div_(delta).log2_().div_(step), self.form).mul_(step)
         return octaves.exp2_().mul_(delta).sub_(self.SHIFT)
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -205,7 +205,7 @@ class AdaptiveLog(Quantizer):
         return torch.full_like(self.delta, -self.SHIFT), self.delta - self.SHIFT
 
 
-def _drop_last(steps: Tensor, form: IntegerFormat) -> Tensor:
+def drop_last(steps: Tensor, form: IntegerFormat) -> Tensor:
     """Negated codes of logarithmic levels, from log2 in steps, in place; the last one is -inf.
 
     The power of that is 0. Filling a mask with 0 afterwards took a third of the whole rounding.

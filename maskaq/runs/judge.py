@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import OptionError, RunError
+from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import wilson
 from maskaq.models import menu
 from maskaq.models.architectures import BUNDLED
@@ -82,10 +82,8 @@ def answers_of_p(name: str, weights: str, n: int) -> Tensor:
     return _ANSWERS.get(key, lambda: _answers(model, name, weights, n))
 
 
-@torch.inference_mode()
 def _answers(model: nn.Module, name: str, weights: str, n: int) -> Tensor:
-    inputs = _scenes(name, weights, n)[0]  # [n,3,S,S]
-    return torch.cat([model(batch).argmax(-1) for batch in inputs.split(_BATCH)])  # [n]
+    return classes(model, _scenes(name, weights, n)[0], _BATCH)  # [n]
 
 
 def _scenes(name: str, weights: str, n: int) -> tuple[Tensor, Tensor]:

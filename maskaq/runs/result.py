@@ -9,6 +9,7 @@ from typing import Any
 
 from maskaq.config import RunSpec, from_dict
 from maskaq.errors import OptionError, RunError
+from maskaq.intervals import Interval, wilson
 from maskaq.quantization.rows import TensorRow
 
 SCHEMA = 1
@@ -51,6 +52,22 @@ class RunResult:
     created: str
     tensors: tuple[TensorRow, ...] = field(default=(), repr=False)
     schema: int = SCHEMA
+
+    @property
+    def top1_p(self) -> Interval:
+        """Top-1 of P with its interval and the number of images."""
+        return Interval(self.fp.top1, self.fp.top1_low, self.fp.top1_high, self.evaluated)
+
+    @property
+    def top1_q(self) -> Interval:
+        """Top-1 of Q, likewise."""
+        return Interval(self.q.top1, self.q.top1_low, self.q.top1_high, self.evaluated)
+
+    @property
+    def recognised(self) -> Interval:
+        """Share of the samples to which P gives their own label."""
+        count = int(self.samples["count"])
+        return wilson(round(self.samples["recognised"] * count), count)
 
     def to_json(self) -> str:
         """The result as indented JSON."""

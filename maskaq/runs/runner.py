@@ -15,7 +15,7 @@ from maskaq.evaluation.sight import Sight, look
 from maskaq.events import Event
 from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
-from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert
 from maskaq.quantization.report import tensor_report
 from maskaq.quantization.rows import TensorRow
@@ -87,9 +87,7 @@ class _Run:
         """First samples; alignment looks at a Q whose ranges come from the images so far."""
 
         def make_q(images: Tensor) -> nn.Module:
-            q = convert(self.p, self.spec.quantization, self.backend.scheme)
-            set_ranges(q, images)
-            return q.requires_grad_(False)
+            return ranged(self.p, self.spec.quantization, self.backend.scheme, images)
 
         return self._draw(self.spec.synthesis, make_q, None)
 

@@ -47,7 +47,7 @@ class Stored:
     result: RunResult
     curves: pd.DataFrame
 
-    @property
+    @cached_property
     def sheet(self) -> Image.Image | None:
         """The first samples on one sheet; None where samples were not kept."""
         return sheet(self.samples["images"][:_SHEET]) if self.samples else None

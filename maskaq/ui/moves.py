@@ -121,7 +121,7 @@ def _draw(run: Stored, choice: Choice, answer: _Answer) -> None:
     with places[3]:
         show.number(
             f"This run: Q at {spec.quantization.name}, {spec.fit.backend}",
-            *(result.q.top1, result.q.top1_low, result.q.top1_high, result.evaluated),
+            *result.top1_q,
             "The run's own number, as above. It was tested on more scenes, so compare Q with P on "
             "the same scenes, and not one Q with the other to a tenth.",
         )

@@ -9,7 +9,6 @@ import streamlit as st
 
 from maskaq.errors import RunError
 from maskaq.figures import accuracy, curves, tensors
-from maskaq.intervals import wilson
 from maskaq.names import SOURCE_NAMES
 from maskaq.runs.command import command_of
 from maskaq.ui import choices, controls, library, live, router, session, show
@@ -90,24 +89,23 @@ def headline(run: Stored) -> None:
 
 
 def _numbers(result: RunResult) -> None:
-    fp, q, n = result.fp, result.q, result.evaluated
     places = st.columns(3)
     with places[0]:
         show.number(
             "P, full precision",
-            *(fp.top1, fp.top1_low, fp.top1_high, n),
+            *result.top1_p,
             "Top-1 accuracy: the share of images whose likeliest class is the right one.",
         )
     with places[1]:
         show.number(
             f"Q, {result.spec.quantization.name}",
-            *(q.top1, q.top1_low, q.top1_high, n),
+            *result.top1_q,
             "Top-1 accuracy of the quantized model on the same images.",
         )
     with places[2]:
         show.number(
             "Same answer",
-            *(result.agreement, result.agreement_low, result.agreement_high, n),
+            *(result.agreement, result.agreement_low, result.agreement_high, result.evaluated),
             "Share of images for which P and Q name the same class, right or wrong.",
         )
 
@@ -129,10 +127,9 @@ def images(run: Stored) -> None:
 
 def seen_in(result: RunResult) -> str:
     """How many images there were and what P sees in them, with its interval."""
-    count = int(result.samples["count"])
-    share = wilson(round(result.samples["recognised"] * count), count)
+    share = result.recognised
     return (
-        f"{count} images from the source {result.spec.synthesis.source}. P gives "
+        f"{share.n} images from the source {result.spec.synthesis.source}. P gives "
         f"{share.value:.0%} of them the class they were made for (95 % interval {share.low:.0%} to "
         f"{share.high:.0%}, n = {share.n})."
     )

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from maskaq.config import QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
-from maskaq.quantization.convert import Scheme
+from maskaq.quantization.convert import Scheme, convert
 from maskaq.quantization.quantizers import calibrating
 
 MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
@@ -31,6 +32,13 @@ def fit_ranges(task: FitTask) -> Iterator[Event]:
     """Calibrate Q on the samples; one event at the end."""
     set_ranges(task.q, task.images)
     yield Event("fit", 1, 1)
+
+
+def ranged(p: nn.Module, options: QuantOptions, scheme: Scheme, images: torch.Tensor) -> nn.Module:
+    """A new Q of P with nothing but its ranges set, to normalised images [N,3,S,S]; frozen."""
+    q = convert(p, options, scheme)
+    set_ranges(q, images)
+    return q.requires_grad_(False)
 
 
 @torch.no_grad()
