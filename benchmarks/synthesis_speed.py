@@ -30,6 +30,7 @@ from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
+from maskaq.quantization.steady import steady
 from maskaq.runs import machine
 from maskaq.synthesis.batch import Batch, Setting, private_copy
 from maskaq.synthesis.loop import draw_labels
@@ -43,6 +44,7 @@ TERMS = tuple(asdict(Coefficients()))
 
 def main() -> None:
     args = _arguments()
+    machine.keep_freed_memory()
     if args.memory:
         print(peak_memory(*args.memory, weights=args.weights))
         return
@@ -118,7 +120,7 @@ def stepper(
     options = replace(METHOD.synthesis, images=batch, batch=batch, coefficients=coefficients)
     setting = Setting(
         loaded,
-        private_copy(loaded.model, torch.device("cpu")),
+        private_copy(loaded.model, torch.device("cpu"), precision),
         options,
         precision,
         torch.device("cpu"),
@@ -134,7 +136,7 @@ def stepper(
 def quantized(loaded: Loaded, images: Tensor) -> nn.Module:
     """Q as a run has it while it draws."""
     scheme = BACKENDS[METHOD.fit.backend].scheme
-    return ranged(loaded.model, METHOD.quantization, scheme, images)
+    return steady(ranged(loaded.model, METHOD.quantization, scheme, images))
 
 
 def floors(loaded: Loaded, batch: int, precision: str) -> dict[str, Callable[[], object]]:
@@ -155,8 +157,9 @@ def floors(loaded: Loaded, batch: int, precision: str) -> dict[str, Callable[[],
 
         return once
 
-    p = private_copy(loaded.model, torch.device("cpu"))
-    return {"P": through(p), "Q": through(quantized(loaded, images))}
+    models = {"P": loaded.model, "Q": quantized(loaded, images)}
+    cpu = torch.device("cpu")
+    return {name: through(private_copy(one, cpu, precision)) for name, one in models.items()}
 
 
 def peak_memory(name: str, batch: str, precision: str, weights: str) -> float:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from maskaq.errors import ModelError
 
-__all__ = ["SUPPORTED", "Maps", "attention", "attention_modules", "record"]
+__all__ = ["SUPPORTED", "Maps", "attention", "attention_modules", "maps_of", "record"]
 
 SUPPORTED = "ViT, DeiT and distilled DeiT of timm: VisionTransformer with timm's plain Attention"
 
@@ -125,6 +125,34 @@ def record(model: nn.Module) -> Iterator[list[Maps]]:
     >>> len(maps), tuple(maps[0].probs.shape), tuple(maps[0].heads.shape)
     (2, (1, 3, 197, 197), (1, 3, 197, 64))
     """
+    with _recording(model, None) as maps:
+        yield maps
+
+
+def maps_of(model: nn.Module, images: Tensor, blocks: int | None = None) -> list[Maps]:
+    """The maps of the first blocks, of all by default, for images [B,3,S,S].
+
+    The pass ends with the last of them: what would come after it is not computed.
+
+    Raises:
+        ModelError: as `record`.
+    """
+    count = len(attention_modules(model)) if blocks is None else blocks
+    with _recording(model, count) as maps:
+        try:
+            model(images)
+        except _EnoughError:
+            return maps
+    raise AssertionError(f"{type(model).__name__} has fewer than {count} blocks")
+
+
+class _EnoughError(Exception):
+    """All maps are there that were asked for."""
+
+
+@contextmanager
+def _recording(model: nn.Module, most: int | None) -> Iterator[list[Maps]]:
+    """`record`; the pass ends with `_EnoughError` as soon as there are `most` maps."""
     modules = attention_modules(model)
     if any("forward" in vars(module) for module in modules):
         raise ModelError(
@@ -135,7 +163,7 @@ def record(model: nn.Module) -> Iterator[list[Maps]]:
     try:
         for index, module in enumerate(modules):
             # An instance attribute hides the class's forward; deleting it brings that back.
-            vars(module)["forward"] = partial(_recorded, module, index, maps)
+            vars(module)["forward"] = partial(_recorded, module, index, maps, most)
         yield maps
     finally:
         for module in modules:
@@ -146,6 +174,7 @@ def _recorded(
     module: nn.Module,
     index: int,
     maps: list[Maps],
+    most: int | None,
     x: Tensor,
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
@@ -155,4 +184,6 @@ def _recorded(
     out, seen = attention(module, x, applied, attn_mask, is_causal)
     del maps[index:]  # the first block starts a new pass
     maps.append(seen)
+    if len(maps) == most:
+        raise _EnoughError
     return out

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from maskaq.config import RunSpec
 from maskaq.events import Event
+from maskaq.runs import machine
 from maskaq.runs.runner import Finished, run
 
 
@@ -17,11 +18,15 @@ def execute(spec: RunSpec, *, progress: bool = True) -> Finished:
     Raises:
         MaskaqError: see `run`.
     """
-    with _Bar(progress) as bar:
-        for item in run(spec):
-            if isinstance(item, Finished):
-                return item
-            bar.show(item)
+    machine.keep_freed_memory()
+    try:
+        with _Bar(progress) as bar:
+            for item in run(spec):
+                if isinstance(item, Finished):
+                    return item
+                bar.show(item)
+    finally:
+        machine.give_memory_back()
     raise AssertionError("run ends with its result")
 
 

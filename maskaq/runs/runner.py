@@ -19,6 +19,7 @@ from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert
 from maskaq.quantization.report import tensor_report
 from maskaq.quantization.rows import TensorRow
+from maskaq.quantization.steady import steady
 from maskaq.runs import machine
 from maskaq.runs.data import load_data
 from maskaq.runs.evidence import APART, FRAMES, Evidence
@@ -87,14 +88,14 @@ class _Run:
         """First samples; alignment looks at a Q whose ranges come from the images so far."""
 
         def make_q(images: Tensor) -> nn.Module:
-            return ranged(self.p, self.spec.quantization, self.backend.scheme, images)
+            return steady(ranged(self.p, self.spec.quantization, self.backend.scheme, images))
 
         return self._draw(self.spec.synthesis, make_q, None)
 
     def redraw(self, q: nn.Module) -> Iterator[Event | Tensor]:
         """A refresh: the samples go on from where they are, against the Q of now."""
         options = replace(self.spec.synthesis, steps=self.spec.fit.refresh_steps)
-        yield from self._draw(options, lambda _: q, self.samples)
+        yield from self._draw(options, lambda _: steady(q), self.samples)
         yield self._inputs(self.samples.images)
 
     def _draw(

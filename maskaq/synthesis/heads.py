@@ -12,12 +12,14 @@ of all pairs of heads are one matrix product per query.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["head_similarity"]
+__all__ = ["head_similarity", "patch_maps"]
 
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
@@ -52,21 +54,46 @@ class _Statistics(torch.autograd.Function):
         return back
 
 
-def head_similarity(maps: Tensor) -> Tensor:
-    """SSIM of every two heads for every query: maps [B,H,N,D] -> [B,N,H,H], 1 on the diagonal.
+class _Patches(torch.autograd.Function):
+    """Maps among the patches alone, copied with the queries first.
 
-    Cost is H*H*D multiplications per query, memory one copy of the maps. A constant map counts as
-    all zeros.
+    By hand: autograd would fill and add up a tensor of zeros for each of the two slices.
     """
-    mean, low, high, covariance = _Statistics.apply(maps)
-    scale = 1 / (high - low).clamp(min=SMALLEST_RANGE)  # [B,N,H]
+
+    @staticmethod
+    def forward(ctx: Any, full: Tensor, prefix: int) -> Tensor:
+        ctx.prefix = prefix
+        return full[:, :, prefix:, prefix:].transpose(1, 2).contiguous()  # [B,N,H,N]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        margin = (ctx.prefix, 0)
+        return functional.pad(grads[0].transpose(1, 2), margin * 2), None  # [B,H,T,T]
+
+
+def patch_maps(full: Tensor, prefix: int) -> Tensor:
+    """The patches among themselves: maps [B,H,T,T] -> [B,H,N,N], laid out queries before heads."""
+    cut = cast(Tensor, _Patches.apply(full, prefix))
+    return cut.transpose(1, 2)  # [B,H,N,N], a view
+
+
+def head_similarity(blocks: Sequence[Tensor]) -> Tensor:
+    """SSIM of every two heads for every query: per block [B,H,N,D] -> [L,B,N,H,H].
+
+    It is 1 on the diagonal. Cost is H*H*D multiplications per query, memory one copy of the maps. A
+    constant map counts as all zeros.
+    """
+    statistics = zip(*(_Statistics.apply(maps) for maps in blocks), strict=True)
+    # They are small, so that all blocks together take hardly longer than one.
+    mean, low, high, covariance = (torch.stack(values) for values in statistics)
+    scale = 1 / (high - low).clamp(min=SMALLEST_RANGE)  # [L,B,N,H]
     mean = (mean - low) * scale
-    covariance = covariance * scale[..., None] * scale[..., None, :]  # [B,N,H,H]
-    variance = covariance.diagonal(dim1=-2, dim2=-1)  # [B,N,H]
+    covariance = covariance * scale[..., None] * scale[..., None, :]  # [L,B,N,H,H]
+    variance = covariance.diagonal(dim1=-2, dim2=-1)  # [L,B,N,H]
     square = mean.square()
     first = (2 * mean[..., None] * mean[..., None, :] + LUMINANCE) * (2 * covariance + CONTRAST)
     second = (square[..., None] + square[..., None, :] + LUMINANCE) * (
         variance[..., None] + variance[..., None, :] + CONTRAST
     )
-    similarity: Tensor = first / second  # [B,N,H,H]
+    similarity: Tensor = first / second  # [L,B,N,H,H]
     return similarity

@@ -62,8 +62,8 @@ def synthesise(
         seed: of labels, first images, augmentation and drops.
         precision: of the passes through the models, `"float32"` or `"bfloat16"`.
         device: where to work.
-        make_q: makes Q, frozen and recordable, from normalised images [B,3,S,S]. Called once per
-            batch when alignment begins, and only if its coefficient is above 0.
+        make_q: makes Q, recordable, from normalised images [B,3,S,S]; see `steady`. Called once
+            per batch when alignment begins, and only if its coefficient is above 0.
         start: samples to go on from, with their labels, instead of new ones (a refresh).
 
     Yields:
@@ -76,7 +76,7 @@ def synthesise(
         SynthesisError: no image is left.
     """
     place = torch.device(device)
-    model = private_copy(loaded.model, place)
+    model = private_copy(loaded.model, place, precision)
     setting = Setting(loaded, model, options, precision, place, make_q)
     _check(setting)
     count = options.images if start is None else len(start.images)

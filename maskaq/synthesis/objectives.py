@@ -29,7 +29,7 @@ from torch.nn import functional
 from maskaq.models.attention import Maps
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
-from maskaq.synthesis.heads import head_similarity
+from maskaq.synthesis.heads import head_similarity, patch_maps
 
 __all__ = [
     "NEEDS_MAPS",
@@ -56,7 +56,7 @@ class StepState:
     labels: int64 [B]. maps_p, maps_q: one `Maps` per block of P and Q, on the augmented images;
     None where no active term needs them. mask: bool [B,N], the informative mask after the drop,
     None likewise. prefix: tokens before the patches. reading: `"paper"` or `"released"`. generator:
-    for terms that draw.
+    for terms that draw. products: precision of the entropy's products of matrices.
     """
 
     images: Tensor
@@ -68,6 +68,7 @@ class StepState:
     prefix: int
     reading: str
     generator: torch.Generator
+    products: torch.dtype = torch.float32
 
     def attention(self, maps: list[Maps] | None) -> list[Tensor]:
         """Per block [B,H,T,T] float32: the probabilities, or in the released code q k^T."""
@@ -79,12 +80,12 @@ class StepState:
     @cached_property
     def patch_maps(self) -> list[Tensor]:
         """Per block [B,H,N,N]: the patches of P among themselves."""
-        return [m[:, :, self.prefix :, self.prefix :] for m in self.attention(self.maps_p)]
+        return [patch_maps(full, self.prefix) for full in self.attention(self.maps_p)]
 
     @cached_property
     def mean_maps(self) -> list[Tensor]:
         """Per block [B,N,N]: the same, averaged over the heads."""
-        return [m.mean(1)[:, self.prefix :, self.prefix :] for m in self.attention(self.maps_p)]
+        return [maps.mean(1) for maps in self.patch_maps]
 
 
 Objective = Callable[[StepState], Tensor]
@@ -121,17 +122,17 @@ def inter_head(maps: list[Tensor], reading: str = "paper") -> Tensor:
     0 where all heads agree. The released code squares the similarity, so that heads that are each
     other's negative count as alike.
     """
-    total = torch.zeros((), device=maps[0].device)
-    for block in maps:
-        similarity = head_similarity(block)  # [B,N,H,H]
-        if reading == "released":
-            similarity = similarity.square()
-        total = total + (1 - similarity).mean((1, 2, 3))  # [B]
-    return total / len(maps)
+    similarity = head_similarity(maps)  # [L,B,N,H,H]
+    if reading == "released":
+        similarity = similarity.square()
+    return (1 - similarity).mean((0, 2, 3, 4))  # [B]
 
 
 def similarity_entropy(
-    maps: list[Tensor], generator: torch.Generator, reading: str = "paper"
+    maps: list[Tensor],
+    generator: torch.Generator,
+    reading: str = "paper",
+    products: torch.dtype | None = None,
 ) -> Tensor:
     """Negative entropy of the similarities between patches (MaskAQ Eq. 10): -> [B].
 
@@ -140,16 +141,16 @@ def similarity_entropy(
         generator: draws the rows of the released code, where N is above 64.
         reading: `"paper"` takes every two different rows, `"released"` 64 random rows, anew for
             each image and block, and each with itself as well.
+        products: see `similarity_moments`.
     """
-    total = torch.zeros((), device=maps[0].device)
+    variances = []
     for rows in maps:
         if reading == "released" and rows.shape[1] > DRAWN_ROWS:
             order = torch.rand(rows.shape[:2], generator=generator, device=rows.device).argsort(-1)
             chosen = order[:, :DRAWN_ROWS, None].expand(-1, -1, rows.shape[-1])
             rows = rows.gather(1, chosen)  # [B,64,N]
-        _, variance = similarity_moments(rows, diagonal=reading == "released")  # [B]
-        total = total - gaussian_entropy(variance)
-    return total / len(maps)
+        variances.append(similarity_moments(rows, reading == "released", products)[1])  # [B]
+    return -gaussian_entropy(torch.stack(variances)).mean(0)  # [B]
 
 
 def alignment(
@@ -166,11 +167,11 @@ def alignment(
         reading: `"paper"` sums over the blocks, `"released"` averages.
     """
     weight = mask / mask.sum(-1, keepdim=True)  # [B,N]
-    total = torch.zeros((), device=mask.device)
-    for p, q in zip(maps_p, maps_q, strict=True):
-        distance = (p - q).abs().sum(1)  # [B,N]
-        total = total + (distance * weight).sum(-1)  # [B]
-    return total / len(maps_p) if reading == "released" else total
+    distances = torch.stack(
+        [(p - q).abs().sum(1) for p, q in zip(maps_p, maps_q, strict=True)]
+    )  # [L,B,N]
+    inside = (distances * weight).sum(-1)  # [L,B]
+    return inside.mean(0) if reading == "released" else inside.sum(0)
 
 
 @OBJECTIVES.register("one_hot")
@@ -190,7 +191,7 @@ def _inter_head(state: StepState) -> Tensor:
 
 @OBJECTIVES.register("entropy")
 def _entropy(state: StepState) -> Tensor:
-    return similarity_entropy(state.mean_maps, state.generator, state.reading)
+    return similarity_entropy(state.mean_maps, state.generator, state.reading, state.products)
 
 
 @OBJECTIVES.register("align")

@@ -12,7 +12,7 @@ from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.errors import ModelError
-from maskaq.models.attention import attention, attention_modules, record
+from maskaq.models.attention import attention, attention_modules, maps_of, record
 
 SHAPE = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_classes": 5}
 
@@ -140,6 +140,24 @@ def test_maps_carry_gradients_to_the_images() -> None:
         for part in (block.logits, block.probs[..., :1], block.heads):
             (gradient,) = torch.autograd.grad(part.square().sum(), images, retain_graph=True)
             assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("blocks", [1, 2, None])
+def test_maps_of_the_first_blocks_are_those_of_the_whole_pass(blocks: int | None) -> None:
+    model, images = small(), torch.randn(2, 3, 32, 32)
+    after: list[nn.Module] = []
+    for block in model.blocks:
+        block.mlp.register_forward_hook(lambda module, *_: after.append(module))
+    with record(model) as maps:
+        model(images)
+    after.clear()
+    found = maps_of(model, images, blocks)
+    count = blocks or 3
+    assert len(found) == count
+    assert len(after) == count - 1  # nothing after the attention that was asked for last
+    for one, whole in zip(found, maps, strict=False):
+        assert torch.equal(one.probs, whole.probs)
+    assert not any("forward" in vars(module) for module in model.modules())
 
 
 def test_an_exception_leaves_no_trace() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maskaq.errors import NotCalibratedError, OptionError
 from maskaq.quantization.formats import IntegerFormat
-from maskaq.quantization.lsq import LearnedStep
+from maskaq.quantization.lsq import LearnedStep, learned_round
 from maskaq.quantization.quantizers import QUANTIZERS, LogSqrt2, PerRow, Quantizer, Uniform
 from maskaq.quantization.ranges import SEARCHES, affine_from, fake_quantize, mse
 
@@ -229,3 +229,53 @@ def test_a_channel_of_tiny_values_has_a_finite_gradient(size: float) -> None:
     out.square().sum().backward()
     assert leaf.grad is not None
     assert leaf.grad.isfinite().all()
+
+
+def through(x: Tensor) -> Tensor:
+    return x + (x.round() - x).detach()
+
+
+@pytest.mark.parametrize("groups", [1, 7])
+def test_learned_rounding_has_the_gradients_of_its_formula(groups: int) -> None:
+    generator = torch.Generator().manual_seed(groups)
+    x = torch.randn(5, 11, 7, dtype=torch.float64, generator=generator, requires_grad=True)
+    scale = 0.1 + 0.2 * torch.rand(groups, dtype=torch.float64, generator=generator)
+    zero = 8 * torch.rand(groups, dtype=torch.float64, generator=generator)
+    leaves = (x, scale.requires_grad_(), zero.requires_grad_())
+    whole = through(zero)
+    expected = (through((x / scale + whole).clamp(0, 15)) - whole) * scale
+    found = learned_round(x, scale, zero, 0, 15)
+    assert torch.equal(found, expected)
+    weights = torch.randn(5, 11, 7, dtype=torch.float64, generator=generator)
+    for one, other in zip(
+        torch.autograd.grad(found, leaves, weights),
+        torch.autograd.grad(expected, leaves, weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", list(QUANTIZERS))
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_gradient_is_one_inside_the_range_and_zero_outside(kind: str, bits: int) -> None:
+    x = values(bits, 4000, 1, positive=kind == "log-sqrt2")
+    quantizer = calibrated(kind, bits, x[:50]).requires_grad_(False)
+    low, high = quantizer.limits()
+    x = torch.cat([2 * x, low.reshape(1, 1), high.reshape(1, 1)]).requires_grad_()
+    (gradient,) = torch.autograd.grad(quantizer(x).sum(), x)
+    half = (high - low) / (2 * quantizer.form.qmax - 2 * quantizer.form.qmin)
+    surely = (x >= low) & (x <= high)
+    assert gradient[surely].eq(1).all()
+    if kind != "log-sqrt2" and kind != "adaptive-log":
+        assert gradient[x < low - half].eq(0).all()
+    assert gradient[x > high + half].eq(0).all()
+    assert gradient.eq(0).any()
+
+
+@pytest.mark.parametrize("kind", list(QUANTIZERS))
+def test_half_precision_goes_in_and_out(kind: str) -> None:
+    x = values(9, 256, 1, positive=kind == "log-sqrt2").bfloat16()
+    quantizer = calibrated(kind, 4, x.float()).requires_grad_(False)
+    found = quantizer(x)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, quantizer(x.float()).bfloat16())  # rounded to levels in float32

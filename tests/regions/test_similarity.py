@@ -64,6 +64,22 @@ def test_tiny_variance_survives_single_precision() -> None:
     assert found == pytest.approx(exact, rel=1e-2)
 
 
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+def test_moments_from_products_in_half_precision_are_near(alike: float) -> None:
+    generator = torch.Generator().manual_seed(5)
+    rows = torch.rand(2, 196, 196, generator=generator).pow(8).double()
+    rows = alike * rows.mean(1, keepdim=True) + (1 - alike) * rows
+    exact = similarity_moments(rows, diagonal=False)
+    half = rows.float().requires_grad_()
+    found = similarity_moments(half, False, torch.bfloat16)
+    for one, wanted in zip(found, exact, strict=True):
+        torch.testing.assert_close(one.double(), wanted, rtol=1e-2, atol=0)
+    whole = rows.float().requires_grad_()
+    slow = torch.autograd.grad(similarity_moments(whole, False)[1].log().sum(), whole)[0]
+    fast = torch.autograd.grad(found[1].log().sum(), half)[0]
+    assert (fast - slow).norm() < 0.02 * slow.norm()
+
+
 def test_entropy_bound_of_probabilities() -> None:
     half = torch.eye(2).repeat_interleave(4, 0)  # two groups: the widest spread there is
     variance = similarity_moments(half, diagonal=True)[1]

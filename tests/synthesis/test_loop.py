@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.config import Coefficients, SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
+from maskaq.models import attention as attention_module
 from maskaq.models.attention import Maps, attention_modules
 from maskaq.models.loading import Loaded
 from maskaq.synthesis import batch as batch_module
@@ -129,17 +131,17 @@ def test_recorder_is_gone_after_an_exception(
     scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded: list[nn.Module] = []
-    original = batch_module.Setting.run
+    original = VisionTransformer.forward
 
-    def fails_at_q(setting: batch_module.Setting, model: nn.Module, images: Tensor) -> Tensor:
+    def fails_at_q(model: VisionTransformer, images: Tensor) -> Tensor:
         recorded.append(model)
         assert all("forward" in vars(m) for m in attention_modules(model))
         if len(recorded) == 4:  # Q in the second step
             raise RuntimeError("stop")
-        return original(setting, model, images)
+        return original(model, images)
 
-    monkeypatch.setattr(batch_module.Setting, "run", fails_at_q)
     q = Q(scenes_p)
+    monkeypatch.setattr(VisionTransformer, "forward", fails_at_q)
     run = synthesise(scenes_p, replace(SMALL, coefficients=ALL), seed=0, make_q=q)
     assert isinstance(next(run), Event)
     with pytest.raises(RuntimeError, match="stop"):
@@ -154,20 +156,18 @@ def test_recorder_is_only_used_where_a_term_needs_maps(
     scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[nn.Module] = []
-    original: Callable[..., tuple[Tensor, list[Maps]]] = batch_module.Setting.run_recorded
+    original = attention_module.attention
 
-    def counted(
-        setting: batch_module.Setting, model: nn.Module, images: Tensor
-    ) -> tuple[Tensor, list[Maps]]:
-        passes.append(model)
-        return original(setting, model, images)
+    def counted(module: nn.Module, *inputs: Any) -> tuple[Tensor, Maps]:
+        passes.append(module)
+        return original(module, *inputs)
 
-    monkeypatch.setattr(batch_module.Setting, "run_recorded", counted)
+    monkeypatch.setattr(attention_module, "attention", counted)
     expected = {"one_hot": 0, "tv": 0, "inter_head": 3, "entropy": 3, "align": 6}
     for name, count in expected.items():
         passes.clear()
         drawn(scenes_p, replace(SMALL, coefficients=Coefficients(**{"one_hot": 0.0, name: 1.0})))
-        assert len(passes) == count, name
+        assert len(passes) == count * len(attention_modules(scenes_p.model)), name
 
 
 def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: Loaded) -> None:

@@ -106,7 +106,7 @@ def test_inter_head_is_the_mean_over_blocks_queries_and_pairs(reading: str) -> N
         values = [
             1 - float(s) ** (2 if reading == "released" else 1)
             for block in blocks
-            for s in head_similarity(block[image : image + 1]).flatten()
+            for s in head_similarity([block[image : image + 1]]).flatten()
         ]
         assert found[image].item() == pytest.approx(sum(values) / len(values), abs=1e-5)
 
