@@ -47,7 +47,7 @@ def main() -> None:
         options = QuantOptions(*parse_bits(bits))
         for source in args.source:
             path = args.runs / f"scenes_vit_W4A4_{source}_lsq-kd_0" / "samples.safetensors"
-            images = loaded.normalise(load_file(path)["images"])
+            images = load_file(path)["images"]
             for search, gelu in SEARCHES:
                 q = searched(loaded, images, options, search, gelu)
                 print(f"| {bits} | {source} | {search}, GELU {gelu} | - | ", end="")
@@ -63,7 +63,7 @@ def searched(
 ) -> nn.Module:
     """Q with nothing but ranges."""
     scheme = replace(BACKENDS["tails"].scheme, search=search, gelu=gelu)
-    return ranged(loaded.model, options, scheme, images)
+    return ranged(loaded.model, options, scheme, loaded.normalise(images))
 
 
 def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
@@ -71,7 +71,9 @@ def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float
     backend, fit = BACKENDS["lsq-kd"], spec_of("maskaq").fit
     q = convert(loaded.model, options, backend.scheme)
     fit = replace(fit, lr=rate) if rate else replace(fit, epochs=0)
-    for _ in backend.fit(FitTask(loaded.model, q, images, loaded.prefix, fit, seed=0)):
+    for _ in backend.fit(
+        FitTask(loaded.model, q, images, loaded.normalise, loaded.prefix, fit, seed=0)
+    ):
         pass
     return q
 

@@ -27,6 +27,7 @@ SPLITS = {"evaluation": range(0, 5000), "calibration": range(5000, 10_000)}
 
 _SHAPES = 9  # clutter shapes a scene
 _GRID = 4  # cells a side of the coarse colour field behind them
+_AT_ONCE = 200  # scenes
 _GRAIN = 16  # cells a side of the fine texture
 
 
@@ -61,7 +62,12 @@ def scenes(split: str, indices: Sequence[int], seed: int = 0) -> Scenes:
         raise DataError(f"scene {outside[0]} is outside {split}; allowed: 0 to {len(pool) - 1}.")
     images, labels = _test_garments()
     chosen = torch.tensor([pool[index] for index in indices], dtype=torch.long)
-    return compose(images[chosen], labels[chosen], keys(split, chosen.numpy(), seed))
+    # Part by part, since the planes of thousands of scenes do not fit near the processor.
+    parts = [
+        compose(images[part], labels[part], keys(split, part.numpy(), seed))
+        for part in chosen.split(_AT_ONCE)
+    ]
+    return Scenes(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 @cache

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from maskaq.events import Event
 from maskaq.statistics import Share, share
 
-BATCH = 100
+BATCH = 50  # images; their activations stay near the processor
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""A finished Q made fast for many images: what no longer changes is computed once.
+"""A finished model made fast for many images: what no longer changes is computed once.
 
-Weights are rounded once instead of in every pass, and the factors between codes and values move
-into them: products are taken of codes. What nobody reads of the last block is left out. On a
-processor with oneDNN the weights are also laid out the way its kernels read them, since MKL, which
-torch takes otherwise, uses half of what a processor of another make than Intel's can do.
+Weights of Q are rounded once instead of in every pass, and the factors between codes and values
+move into them: products are taken of codes. What nobody reads of the last block is left out. On a
+processor with oneDNN the weights, those of P too, are laid out the way its kernels read them, since
+MKL, which torch takes otherwise, uses half of what a processor of another make than Intel's can do.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,23 +18,26 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
+from maskaq.quantization.formats import IntegerFormat
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
+from maskaq.quantization.lsq import LearnedStep
 from maskaq.quantization.quantizers import AdaptiveLog, LogSqrt2, Quantizer, Uniform, drop_last
 
 Code = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def freeze(q: nn.Module) -> None:
-    """Fix Q for good, in place; it can be evaluated without gradients afterwards, nothing else.
+def freeze(model: nn.Module) -> nn.Module:
+    """A copy of P or Q that can be evaluated without gradients, and nothing else.
 
-    Answers are those of Q before, up to the last digits of a sum of products.
+    Answers are those of the original, up to the last digits of a sum of products.
 
     Raises:
         NotCalibratedError: a quantizer of a weight has no range yet.
     """
+    q = copy.deepcopy(model)
     for name, module in list(q.named_modules()):
-        if isinstance(module, QuantLinear):
+        if type(module) in (nn.Linear, QuantLinear):
             _replace(q, name, FrozenLinear(module))
         elif isinstance(module, QuantConv2d):
             weight = module.weight_quantizer(module.weight)
@@ -47,6 +51,7 @@ def freeze(q: nn.Module) -> None:
         if type(last) is Block and isinstance(last.attn, FrozenAttention):
             last.attn.asking = q.num_prefix_tokens
             q.blocks[-1] = FrozenLastBlock(last, q.num_prefix_tokens)
+    return q
 
 
 def _replace(q: nn.Module, name: str, module: nn.Module) -> None:
@@ -65,15 +70,17 @@ class Coded(NamedTuple):
 def coded(quantizer: Quantizer) -> Coded:
     """The parts of a quantizer; one of unknown kind stays whole, with a gain of 1."""
     if type(quantizer) is Uniform:
-        return Coded(_uniform(quantizer), quantizer.scale)
+        return Coded(_even(quantizer.scale, quantizer.zero_point, quantizer.form), quantizer.scale)
+    if type(quantizer) is LearnedStep:
+        scale = quantizer.log_scale.exp()
+        return Coded(_even(scale, quantizer.zero_point.round(), quantizer.form), scale)
     if type(quantizer) is AdaptiveLog:
         return Coded(_adaptive_log(quantizer), quantizer.delta, -quantizer.SHIFT)
-    return Coded(quantizer, torch.ones(1))
+    return Coded(quantizer, torch.ones(1, device=quantizer.ready.device))
 
 
-def _uniform(quantizer: Uniform) -> Code:
-    scale, form = quantizer.scale, quantizer.form
-    low, high = form.qmin - quantizer.zero_point, form.qmax - quantizer.zero_point  # [G] each
+def _even(scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Code:
+    low, high = form.qmin - zero_point, form.qmax - zero_point  # [G] each
     least: Any = low if len(low) > 1 else float(low)  # clamping by numbers is faster
     most: Any = high if len(high) > 1 else float(high)
     return lambda x: (x / scale).round_().clamp_(least, most)
@@ -92,15 +99,19 @@ def _adaptive_log(quantizer: AdaptiveLog) -> Code:
 
 
 class FrozenLinear(nn.Module):
-    """A `QuantLinear` that multiplies the codes of its input [...,C_in] by a fixed weight."""
+    """A linear layer with a fixed weight, applied to the codes of its input [...,C_in] if it has
+    any."""
 
-    def __init__(self, source: QuantLinear) -> None:
+    def __init__(self, source: nn.Linear) -> None:
         super().__init__()
-        self._code, gain, shift = coded(source.input_quantizer)
-        weight: Tensor = source.weight_quantizer(source.weight)  # [C_out,C_in]
-        bias = torch.zeros(len(weight)) if source.bias is None else source.bias
-        self.bias = bias + shift * weight.sum(1)  # [C_out]
-        self.weight = weight * gain
+        weight: Tensor = source.weight  # [C_out,C_in]
+        bias: Tensor = weight.new_zeros(len(weight)) if source.bias is None else source.bias
+        self._code: Code = _same
+        if isinstance(source, QuantLinear):
+            self._code, gain, shift = coded(source.input_quantizer)
+            weight = source.weight_quantizer(weight)
+            bias, weight = bias + shift * weight.sum(1), weight * gain
+        self.weight, self.bias = weight, bias
         self._packed = _pack(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,6 +120,10 @@ class FrozenLinear(nn.Module):
             return F.linear(codes, self.weight, self.bias)
         out: Tensor = _ONEDNN._linear_pointwise(codes, self._packed, self.bias, "none", [], "")
         return out
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 # What torch.compile makes of a frozen linear layer; it has no public name. A convolution of 1x1

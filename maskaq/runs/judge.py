@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from typing import Any
 
@@ -22,7 +21,6 @@ from maskaq.runs import at_hand
 from maskaq.runs.at_hand import Recent
 
 N = 1000  # scenes, unless asked otherwise
-_BATCH = 50  # images; their activations stay near the processor
 _MOST = len(SPLITS["evaluation"])
 
 _VERDICTS: Recent[dict[str, Any]] = Recent(128)
@@ -62,9 +60,7 @@ def _judge(
     began = time.perf_counter()
     labels = _scenes(name, weights, n)[1]
     p = answers_of_p(name, weights, n)
-    frozen = copy.deepcopy(at_hand.fitted(name, weights, samples, options))
-    freeze(frozen)
-    q = _answers(frozen, name, weights, n)
+    q = _answers(at_hand.fitted(name, weights, samples, options), name, weights, n)
     return {
         "p": wilson(int((p == labels).sum()), n),
         "q": wilson(int((q == labels).sum()), n),
@@ -83,7 +79,7 @@ def answers_of_p(name: str, weights: str, n: int) -> Tensor:
 
 
 def _answers(model: nn.Module, name: str, weights: str, n: int) -> Tensor:
-    return classes(model, _scenes(name, weights, n)[0], _BATCH)  # [n]
+    return classes(freeze(model), _scenes(name, weights, n)[0])  # [n]
 
 
 def _scenes(name: str, weights: str, n: int) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert
+from maskaq.quantization.freeze import freeze
 from maskaq.quantization.report import tensor_report
 from maskaq.quantization.rows import TensorRow
 from maskaq.quantization.steady import steady
@@ -96,7 +97,7 @@ class _Run:
         """A refresh: the samples go on from where they are, against the Q of now."""
         options = replace(self.spec.synthesis, steps=self.spec.fit.refresh_steps)
         yield from self._draw(options, lambda _: steady(q), self.samples)
-        yield self._inputs(self.samples.images)
+        yield self.samples.images
 
     def _draw(
         self, options: SynthesisOptions, make_q: MakeQ, start: Samples | None
@@ -121,9 +122,17 @@ class _Run:
 
     def fit(self) -> Iterator[Event]:
         """Fit Q to the samples, then take stock of its tensors."""
-        images = self._inputs(self.samples.images)
-        options, seed = self.spec.fit, self.spec.seed
-        task = FitTask(self.p, self.q, images, self.loaded.prefix, options, seed, self.redraw)
+        task = FitTask(
+            self.p,
+            self.q,
+            self.samples.images,
+            self._inputs,
+            self.loaded.prefix,
+            self.spec.fit,
+            self.spec.seed,
+            self.precision,
+            self.redraw,
+        )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
@@ -132,7 +141,8 @@ class _Run:
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
-        for item in evaluate(self.p, self.q, self.data.images, self.data.labels, self._inputs):
+        p, q = freeze(self.p), freeze(self.q)
+        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs):
             if isinstance(item, Verdict):
                 self.verdict = item
             else:

@@ -43,12 +43,14 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8)])
+@pytest.mark.parametrize(
+    "backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8), ("lsq-kd", 4)]
+)
 def test_a_frozen_q_answers_as_before(
     fitted: Fitted, scenes_p: Loaded, inputs: torch.Tensor, backend: str, bits: int, threads: int
 ) -> None:
-    q, frozen = fitted(backend, bits), fitted(backend, bits)
-    freeze(frozen)
+    q = fitted(backend, bits)
+    frozen = freeze(q)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)  # which decides the kernels that torch takes
     try:
@@ -62,12 +64,14 @@ def test_a_frozen_q_answers_as_before(
 
 
 @pytest.mark.parametrize("layer", ["attn", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
-@pytest.mark.parametrize("backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8)])
+@pytest.mark.parametrize(
+    "backend, bits", [("minmax", 8), ("tails", 3), ("tails", 8), ("lsq-kd", 4)]
+)
 def test_a_frozen_layer_gives_what_it_gave_before(
     fitted: Fitted, backend: str, bits: int, layer: str
 ) -> None:
-    q, frozen = fitted(backend, bits), fitted(backend, bits)
-    freeze(frozen)
+    q = fitted(backend, bits)
+    frozen = freeze(q)
     before = q.get_submodule(f"blocks.3.{layer}")
     after = frozen.get_submodule(f"blocks.3.{layer}".replace("attn.", "attn.source."))
     width = 384 if layer == "mlp.fc2" else 192
@@ -81,8 +85,8 @@ def test_a_frozen_layer_gives_what_it_gave_before(
 
 
 def test_products_are_taken_of_codes(fitted: Fitted, inputs: torch.Tensor) -> None:
-    q, frozen = fitted("tails", 3), fitted("tails", 3)
-    freeze(frozen)
+    q = fitted("tails", 3)
+    frozen = freeze(q)
     seen: list[torch.Tensor] = []
     layer = frozen.get_submodule("blocks.2.attn.source.qkv")
     code = layer._code
@@ -113,6 +117,13 @@ def test_p_keeps_its_weights(fitted: Fitted, scenes_p: Loaded) -> None:
     freeze(fitted("tails", 3))
     after = scenes_p.model.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_p_can_be_frozen_too(scenes_p: Loaded, inputs: torch.Tensor) -> None:
+    with torch.no_grad():
+        torch.testing.assert_close(
+            freeze(scenes_p.model)(inputs), scenes_p.model(inputs), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_a_q_without_ranges_cannot_be_frozen(scenes_p: Loaded) -> None:

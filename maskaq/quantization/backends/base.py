@@ -17,17 +17,20 @@ from maskaq.registry import Registry
 class FitTask:
     """All a back-end may use: P, Q, the samples, and a way to ask for fresher ones.
 
-    p: full precision, frozen. q: freshly converted, fitted in place. images: normalised
-    [N,3,S,S]. prefix: tokens before the patches. redraw: given the current Q, yields events while
-    it draws refreshed samples and returns them normalised [N,3,S,S]; None if the source cannot.
+    p: full precision, frozen. q: freshly converted, fitted in place. images: uint8 [N,3,S,S], kept
+    so until used. inputs: makes of them what the models take, on their device. prefix: tokens
+    before the patches. precision: of passes that train. redraw: given the current Q, yields events
+    while it draws refreshed samples, and last those, uint8 [N,3,S,S]; None if the source cannot.
     """
 
     p: nn.Module
     q: nn.Module
     images: Tensor
+    inputs: Callable[[Tensor], Tensor]
     prefix: int
     options: FitOptions
     seed: int
+    precision: str = "float32"
     redraw: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
 
 

@@ -24,7 +24,7 @@ from maskaq.errors import MaskaqError
 from maskaq.events import Event
 from maskaq.models.attention import Maps, record
 from maskaq.quantization.backends.base import FitTask, add_backend
-from maskaq.quantization.backends.ranges_only import set_ranges
+from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
 from maskaq.synthesis.augmentation import AUGMENTATIONS
@@ -37,9 +37,10 @@ _STEP_RATE = 10.0  # steps are logarithms and move this much faster than weights
 def fit_lsq(task: FitTask) -> Iterator[Event]:
     """Train Q; one event per optimiser step, those of refreshes in between."""
     options, images = task.options, task.images
-    set_ranges(task.q, images)
+    start = task.inputs(images[:MOST_IMAGES])
+    set_ranges(task.q, start)
     task.q.requires_grad_(True)
-    generator = torch.Generator(images.device).manual_seed(task.seed)
+    generator = torch.Generator(start.device).manual_seed(task.seed)
     optimiser = _optimiser(task.q, options)
     rates = [group["lr"] for group in optimiser.param_groups]
     per_epoch = math.ceil(len(images) / options.batch)
@@ -53,12 +54,14 @@ def fit_lsq(task: FitTask) -> Iterator[Event]:
                 else:
                     yield item
             task.q.requires_grad_(True)
-        order = torch.randperm(len(images), generator=generator, device=images.device)
-        for chosen in order.split(options.batch):
+        order = torch.randperm(len(images), generator=generator, device=start.device)
+        for chosen in order.cpu().split(options.batch):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / total)))
-            batch = AUGMENTATIONS["crops"](images[chosen], done, total, generator)
-            losses = _losses(task, batch)
+            inputs = task.inputs(images[chosen])
+            batch = AUGMENTATIONS["crops"](inputs, done, total, generator)
+            with _cast(task, inputs.device.type):
+                losses = _losses(task, batch)
             optimiser.zero_grad(set_to_none=True)
             torch.stack(list(losses.values())).sum().backward()
             optimiser.step()
@@ -92,7 +95,7 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
     if not options.head_weight:
         with torch.no_grad():
             wanted = task.p(batch)
-        return {"distillation": distillation_loss(wanted, task.q(batch), options.temperature)}
+        return {"distillation": _distillation(wanted, task.q(batch), options)}
     with torch.no_grad(), record(task.p) as maps_p:
         wanted = task.p(batch)
     with record(task.q) as maps_q:
@@ -101,13 +104,21 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
         [_block_loss(p, q, task) for p, q in zip(maps_p, maps_q, strict=True)]
     )  # [L]
     return {
-        "distillation": distillation_loss(wanted, logits, options.temperature),
+        "distillation": _distillation(wanted, logits, options),
         "heads": options.head_weight * heads.mean(),
     }
 
 
+def _cast(task: FitTask, device: str) -> torch.autocast:
+    return torch.autocast(device, torch.bfloat16, enabled=task.precision == "bfloat16")
+
+
+def _distillation(wanted: Tensor, logits: Tensor, options: FitOptions) -> Tensor:
+    return distillation_loss(wanted.float(), logits.float(), options.temperature)
+
+
 def _block_loss(p: Maps, q: Maps, task: FitTask) -> Tensor:
     options = task.options
-    heads_p, heads_q = p.heads[:, :, task.prefix :], q.heads[:, :, task.prefix :]  # [B,H,N,d]
+    heads_p, heads_q = (maps.heads[:, :, task.prefix :].float() for maps in (p, q))  # [B,H,N,d]
     mask = informative_tokens(heads_p, options.mask_ratio)
     return head_loss(heads_p, heads_q, mask, options.mask_weight, options.reading)
