@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maskaq.config import Coefficients
+from benchmarks.savings import SAVINGS
+from maskaq.config import Coefficients, Savings, SynthesisOptions
 from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.steady import steady
 from maskaq.runs import machine
-from maskaq.synthesis.batch import Batch, Setting, private_copy
+from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.loop import draw_labels
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS
+from maskaq.synthesis.setting import Setting, private_copy
 
 METHOD = spec_of("maskaq")
 VIT = "vit_tiny_patch16_224"
 HEAD = "| model | batch | precision | options | step | floor (P + Q) | ratio | peak memory |"
+SPREAD = 20  # steps over a whole synthesis that stand for all of them, where they differ
 TERMS = tuple(asdict(Coefficients()))
 
 
@@ -56,11 +59,12 @@ def main() -> None:
         loaded = load(name, args.weights)
         for batch in args.batch:
             for precision in args.precision:
-                row = measure(loaded, name, batch, precision, args.repeats)
-                row["peak_memory_mb"] = _in_a_child(name, batch, precision, args.weights)
-                rows.append(row)
-                if not args.json:
-                    print(_line(row), flush=True)
+                for kind in args.savings:
+                    row = measure(loaded, name, batch, precision, SAVINGS[kind], args.repeats)
+                    row["peak_memory_mb"] = _in_a_child(name, batch, precision, args.weights)
+                    rows.append(row)
+                    if not args.json:
+                        print(_line(row), flush=True)
     if args.json:
         print(json.dumps(rows))
 
@@ -70,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", default="", help=f"file with the weights of {VIT}")
     parser.add_argument("--batch", nargs="+", type=int, default=[16, 32])
     parser.add_argument("--precision", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--savings", nargs="+", default=["none"], choices=SAVINGS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
@@ -81,14 +86,20 @@ def load(name: str, weights: str) -> Loaded:
     return load_model(name, None if name == "scenes_vit" else weights)
 
 
-def measure(loaded: Loaded, name: str, batch: int, precision: str, repeats: int) -> dict[str, Any]:
+def measure(
+    loaded: Loaded, name: str, batch: int, precision: str, savings: Savings, repeats: int
+) -> dict[str, Any]:
     """One row: medians in milliseconds per image."""
     usual = METHOD.synthesis.coefficients
-    variants = {"step": usual} | {term: replace(usual, **{term: 0.0}) for term in TERMS}
+    changed = {"step": usual} | {term: replace(usual, **{term: 0.0}) for term in TERMS}
+    exact = savings == Savings()
     calls: dict[str, Callable[[], object]] = {
-        kind: stepper(loaded, batch, precision, coefficients)
-        for kind, coefficients in variants.items()
+        kind: stepper(loaded, batch, precision, replace(METHOD.synthesis, coefficients=values))
+        for kind, values in (changed.items() if exact else ())
     }
+    if not exact:
+        options = replace(METHOD.synthesis, savings=savings)
+        calls = {"step": stepper(loaded, batch, precision, options, range(SPREAD))}
     calls |= floors(loaded, batch, precision)
     seconds: dict[str, list[float]] = {kind: [] for kind in calls}
     for turn in range(repeats + 1):  # the first one warms up
@@ -97,40 +108,47 @@ def measure(loaded: Loaded, name: str, batch: int, precision: str, repeats: int)
             call()
             if turn:
                 seconds[kind].append(time.perf_counter() - began)
+    if not exact:
+        seconds["step"] = [taken / SPREAD for taken in seconds["step"]]
     each = {kind: 1000 * statistics.median(taken) / batch for kind, taken in seconds.items()}
     floor = each["P"] + each["Q"]
     return {
         "model": name,
         "batch": batch,
         "precision": precision,
-        "options": {},
+        "options": {k: v for k, v in asdict(savings).items() if v != getattr(Savings(), k)},
         "step_ms": round(each["step"], 2),
         "floor_ms": round(floor, 2),
         "ratio": round(each["step"] / floor, 2),
         "p_ms": round(each["P"], 2),
         "q_ms": round(each["Q"], 2),
-        "shares_ms": {term: round(each["step"] - each[term], 2) for term in TERMS},
+        "shares_ms": {term: round(each["step"] - each[term], 2) for term in TERMS if exact},
     }
 
 
 def stepper(
-    loaded: Loaded, batch: int, precision: str, coefficients: Coefficients
+    loaded: Loaded,
+    batch: int,
+    precision: str,
+    options: SynthesisOptions,
+    parts: Sequence[int] = (),
 ) -> Callable[[], object]:
-    """A call that makes one step in the middle of a synthesis."""
-    options = replace(METHOD.synthesis, images=batch, batch=batch, coefficients=coefficients)
-    setting = Setting(
-        loaded,
-        private_copy(loaded.model, torch.device("cpu"), precision),
-        options,
-        precision,
-        torch.device("cpu"),
-        lambda images: quantized(loaded, images),
+    """A call that makes one step in the middle of a synthesis, or one in each of so many parts."""
+    options = replace(options, images=batch, batch=batch)
+    setting = Setting.of(
+        loaded, options, precision, "cpu", lambda images: quantized(loaded, images)
     )
     generator = torch.Generator().manual_seed(0)
     source = PARAMETRISATIONS[options.parametrisation](loaded, batch, generator)
     labels = draw_labels(batch, len(loaded.class_names), 0)
     under_way = Batch(setting, source, labels, generator)
-    return lambda: under_way.advance(options.steps // 2)
+    steps = [(2 * part + 1) * options.steps // (2 * len(parts)) for part in parts]
+
+    def step() -> None:
+        for number in steps or [options.steps // 2]:
+            under_way.advance(number)
+
+    return step
 
 
 def quantized(loaded: Loaded, images: Tensor) -> nn.Module:
@@ -164,7 +182,7 @@ def floors(loaded: Loaded, batch: int, precision: str) -> dict[str, Callable[[],
 
 def peak_memory(name: str, batch: str, precision: str, weights: str) -> float:
     """Of this process after two steps, in MB."""
-    step = stepper(load(name, weights), int(batch), precision, METHOD.synthesis.coefficients)
+    step = stepper(load(name, weights), int(batch), precision, METHOD.synthesis)
     for _ in range(2):
         step()
     return machine.peak_memory_mb()

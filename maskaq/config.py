@@ -45,6 +45,33 @@ class Coefficients:
 
 
 @dataclass(frozen=True)
+class Savings:
+    """Work that a synthesis leaves out to be faster; as it stands, none.
+
+    align_every: steps from one alignment with Q to the next, which then counts as many times more.
+    blocks, queries: share of the blocks and of the query patches whose maps count in a step, drawn
+    anew each time. coarse: share of the steps, the first ones, that P makes alone at half the
+    resolution. patches: share of the patches that go on after the first third of the blocks, those
+    of largest attention; patches_from: share of the steps after which the others are dropped.
+    """
+
+    align_every: int = 1
+    blocks: float = 1.0
+    queries: float = 1.0
+    coarse: float = 0.0
+    patches: float = 1.0
+    patches_from: float = 0.5
+
+    def __post_init__(self) -> None:
+        _need(1 <= self.align_every <= 1000, "align_every", self.align_every, "1 to 1000")
+        for name in ("blocks", "queries", "patches"):
+            value = getattr(self, name)
+            _need(0 < value <= 1, f"savings.{name}", value, "above 0, up to 1")
+        _need(0 <= self.coarse < 1, "savings.coarse", self.coarse, "0 up to, but not, 1")
+        _need(0 <= self.patches_from <= 1, "patches_from", self.patches_from, "0 to 1")
+
+
+@dataclass(frozen=True)
 class SynthesisOptions:
     """How samples are made.
 
@@ -55,7 +82,7 @@ class SynthesisOptions:
     mask_ratio: share of patches in the informative mask at the first and at the last step.
     drop: share of the mask dropped at random in each step (MaskAQ Eq. 13).
     align_from: share of the steps after which alignment begins, with a Q made from the images so
-    far.
+    far. savings: work left out.
     """
 
     source: str = "maskaq"
@@ -70,6 +97,7 @@ class SynthesisOptions:
     mask_ratio: tuple[float, float] = (0.5, 0.1)
     drop: float = 0.3
     align_from: float = 0.0
+    savings: Savings = field(default_factory=Savings)
 
     def __post_init__(self) -> None:
         _need(1 <= self.images <= 100_000, "images", self.images, "1 to 100000")

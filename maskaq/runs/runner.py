@@ -26,8 +26,8 @@ from maskaq.runs.data import load_data
 from maskaq.runs.evidence import APART, FRAMES, Evidence
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.stopwatch import Stopwatch
-from maskaq.synthesis.batch import MakeQ
 from maskaq.synthesis.loop import Samples
+from maskaq.synthesis.setting import MakeQ
 from maskaq.synthesis.sources import SOURCES
 
 _REPORTED = 16  # samples that go through Q for the per-tensor report

@@ -7,82 +7,21 @@ notice.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from maskaq.config import SynthesisOptions
-from maskaq.models.attention import Maps, maps_of, record
-from maskaq.models.loading import Loaded
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 from maskaq.synthesis.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES, StepState
 from maskaq.synthesis.parametrisation import Parametrisation
+from maskaq.synthesis.savings import Plan, drawn, halved, plan
+from maskaq.synthesis.setting import Quantized, Setting
 
-__all__ = ["Batch", "MakeQ", "Setting", "private_copy"]
+__all__ = ["Batch"]
 
-MakeQ = Callable[[Tensor], nn.Module]
 FINAL_RATE = 0.05  # share of the learning rate that is left at the last step
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """What all batches of a synthesis share. model: its own copy of P, on `device`."""
-
-    loaded: Loaded
-    model: nn.Module
-    options: SynthesisOptions
-    precision: str
-    device: torch.device
-    make_q: MakeQ | None
-
-    @property
-    def coefficients(self) -> dict[str, float]:
-        """Of the terms that are on."""
-        return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
-
-    def cast(self) -> torch.autocast:
-        """A context in which models and views of images run in the precision of this synthesis."""
-        half = self.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
-
-    def run(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Logits [B,K]."""
-        with self.cast():
-            logits: Tensor = model(images)
-        return logits
-
-    def run_recorded(self, model: nn.Module, images: Tensor) -> tuple[Tensor, list[Maps]]:
-        """Logits [B,K] and the maps of each block."""
-        with record(model) as maps:
-            return self.run(model, images), maps
-
-    def maps(self, model: nn.Module, images: Tensor) -> list[Maps]:
-        """The maps of each block, and nothing that comes after the last one."""
-        with self.cast():
-            return maps_of(model, images)
-
-
-def private_copy(model: nn.Module, device: torch.device, precision: str = "float32") -> nn.Module:
-    """A frozen copy of P or Q to record and to move about, while others use the original.
-
-    Weights of products are kept in the precision of the passes, or autocast would convert them in
-    each one. On the CPU attention is explicit: the backward pass of torch's fused kernel takes
-    more than twice as long there.
-    """
-    made = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    for module in made.modules():
-        if device.type == "cpu" and hasattr(module, "fused_attn"):
-            vars(module)["fused_attn"] = False
-        weight = getattr(module, "weight", None)
-        if precision == "bfloat16" and weight is not None and weight.ndim > 1:
-            for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.bfloat16()
-    return made
 
 
 class Batch:
@@ -103,7 +42,7 @@ class Batch:
         self._source = source
         self._labels = labels.to(setting.device)
         self._generator = generator
-        self._q: nn.Module | None = None
+        self._q: Quantized | None = None
         self._adam = torch.optim.Adam(source.parameters(), lr=setting.options.lr)
 
     def images(self) -> Tensor:
@@ -137,51 +76,57 @@ class Batch:
             metrics["mask_ratio"] = self._ratio(step)
         return metrics
 
-    def _ratio(self, step: int) -> float:
-        return ratio_at(step, self._setting.options.steps, *self._setting.options.mask_ratio)
-
     def _terms(self, images: Tensor, step: int) -> dict[str, Tensor]:
         """Value of each term that is on in this step, [B] or []."""
         setting, options = self._setting, self._setting.options
-        active = [
-            name
-            for name in setting.coefficients
-            if name not in NEEDS_Q or step >= int(options.align_from * options.steps)
-        ]
+        now = plan(options, step)
+        active = [name for name in setting.coefficients if name not in NEEDS_Q or now.aligns]
         with setting.cast():
             seen = AUGMENTATIONS[options.augmentation](images, step, options.steps, self._generator)
-        maps_p = maps_q = mask = None
-        if any(name in NEEDS_MAPS for name in active):
-            logits, maps_p = setting.run_recorded(setting.model, seen)
-        else:
-            logits = setting.run(setting.model, seen)
-        if any(name in NEEDS_Q for name in active):
-            assert maps_p is not None
-            maps_q = setting.maps(self._quantized(images), seen)
-            alpha = patch_attention(maps_p, setting.loaded.prefix, options.reading)  # [B,N]
-            mask = informative_mask(alpha, self._ratio(step))  # [B,N]
-            mask = random_drop(mask, options.drop, self._generator, options.reading)
         state = StepState(
             images=images,
-            logits=logits,
             labels=self._labels,
-            maps_p=maps_p,
-            maps_q=maps_q,
-            mask=mask,
             prefix=setting.loaded.prefix,
             reading=options.reading,
             generator=self._generator,
             products=getattr(torch, setting.precision),
         )
-        return {name: OBJECTIVES[name](state) for name in active}
+        self._ask(state, seen, step, now, active)
+        terms = {name: OBJECTIVES[name](state) for name in active}
+        for name in NEEDS_Q:
+            if name in terms:  # it stands for the steps without it
+                terms[name] = options.savings.align_every * terms[name]
+        return terms
 
-    def _quantized(self, images: Tensor) -> nn.Module:
-        """Q, made from the images as they are when it is first asked for."""
-        if self._q is None:
-            assert self._setting.make_q is not None
-            q = self._setting.make_q(images.detach()[~self.dead])
-            self._q = private_copy(q, self._setting.device, self._setting.precision)
-        return self._q
+    def _ask(self, state: StepState, seen: Tensor, step: int, now: Plan, active: list[str]) -> None:
+        """Show the views to P, and to Q if need be, and put down what they say."""
+        setting, options, prefix = self._setting, self._setting.options, state.prefix
+        model = setting.model
+        if now.coarse:
+            assert setting.coarse is not None, "there is one whenever steps are coarse"
+            model, seen = setting.coarse, halved(seen)
+        if not any(name in NEEDS_MAPS for name in active):
+            state.logits = setting.run(model, seen)
+            return
+        state.logits, maps, state.kept = setting.run_recorded(model, seen, now.thin)
+        blocks = drawn(options.savings.blocks, len(maps), self._generator)
+        state.blocks, state.maps_p = len(maps), [maps[block] for block in blocks]
+        if options.savings.queries < 1:
+            patches = maps[0].probs.shape[-1] - prefix
+            rows = drawn(options.savings.queries, patches, self._generator)
+            state.queries = torch.tensor(rows, device=seen.device)
+        if any(name in NEEDS_Q for name in active):
+            if self._q is None:
+                self._q = setting.quantized(state.images.detach()[~self.dead])
+            maps_q = setting.maps(self._q, seen, blocks[-1] + 1, state.kept)
+            state.maps_q = [maps_q[block] for block in blocks]
+            full = [m for m in maps if m.probs.shape[-1] == maps[0].probs.shape[-1]]
+            alpha = patch_attention(full, prefix, options.reading)  # [B,N]
+            mask = informative_mask(alpha, self._ratio(step))  # [B,N]
+            state.mask = random_drop(mask, options.drop, self._generator, options.reading)
+
+    def _ratio(self, step: int) -> float:
+        return ratio_at(step, self._setting.options.steps, *self._setting.options.mask_ratio)
 
     def _without_dead(self, values: Tensor) -> Tensor:
         """The same [B,3,..], with zeros for the images that failed."""

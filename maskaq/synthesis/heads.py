@@ -61,20 +61,30 @@ class _Patches(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, full: Tensor, prefix: int) -> Tensor:
-        ctx.prefix = prefix
-        return full[:, :, prefix:, prefix:].transpose(1, 2).contiguous()  # [B,N,H,N]
+    def forward(ctx: Any, full: Tensor, prefix: int, queries: Tensor | None) -> Tensor:
+        ctx.prefix, ctx.queries = prefix, queries
+        cut = full[:, :, prefix:, prefix:]  # [B,H,N,N]
+        if queries is not None:
+            cut = cut[:, :, queries]  # [B,H,R,N]
+        return cut.transpose(1, 2).contiguous()  # [B,R,H,N]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        margin = (ctx.prefix, 0)
-        return functional.pad(grads[0].transpose(1, 2), margin * 2), None  # [B,H,T,T]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        given = grads[0].transpose(1, 2)  # [B,H,R,N]
+        if ctx.queries is not None:
+            every = given.new_zeros(*given.shape[:2], given.shape[-1], given.shape[-1])
+            given = every.index_copy_(2, ctx.queries, given)  # [B,H,N,N]
+        return functional.pad(given, (ctx.prefix, 0) * 2), None, None  # [B,H,T,T]
 
 
-def patch_maps(full: Tensor, prefix: int) -> Tensor:
-    """The patches among themselves: maps [B,H,T,T] -> [B,H,N,N], laid out queries before heads."""
-    cut = cast(Tensor, _Patches.apply(full, prefix))
-    return cut.transpose(1, 2)  # [B,H,N,N], a view
+def patch_maps(full: Tensor, prefix: int, queries: Tensor | None = None) -> Tensor:
+    """The patches among themselves: maps [B,H,T,T] -> [B,H,R,N], laid out queries before heads.
+
+    Args:
+        queries: int64 [R], the patches whose rows are wanted; all N by default.
+    """
+    cut = cast(Tensor, _Patches.apply(full, prefix, queries))
+    return cut.transpose(1, 2)  # [B,H,R,N], a view
 
 
 def head_similarity(blocks: Sequence[Tensor]) -> Tensor:

@@ -18,8 +18,9 @@ from maskaq.config import SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
-from maskaq.synthesis.batch import Batch, MakeQ, Setting, private_copy
+from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
+from maskaq.synthesis.setting import MakeQ, Setting
 
 __all__ = ["Samples", "draw_labels", "recognised", "synthesise"]
 
@@ -75,9 +76,7 @@ def synthesise(
             state that its parametrisation needs.
         SynthesisError: no image is left.
     """
-    place = torch.device(device)
-    model = private_copy(loaded.model, place, precision)
-    setting = Setting(loaded, model, options, precision, place, make_q)
+    setting = Setting.of(loaded, options, precision, device, make_q)
     _check(setting)
     count = options.images if start is None else len(start.images)
     labels = draw_labels(count, len(loaded.class_names), seed) if start is None else start.labels

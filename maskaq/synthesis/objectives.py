@@ -48,7 +48,7 @@ NEEDS_Q = ("align",)
 DRAWN_ROWS = 64  # of the released entropy
 
 
-@dataclass(frozen=True)
+@dataclass
 class StepState:
     """What one synthesis step gives its objectives.
 
@@ -57,18 +57,25 @@ class StepState:
     None where no active term needs them. mask: bool [B,N], the informative mask after the drop,
     None likewise. prefix: tokens before the patches. reading: `"paper"` or `"released"`. generator:
     for terms that draw. products: precision of the entropy's products of matrices.
+
+    With `Savings`, the maps are of some blocks only, which stand for `blocks` of them; blocks with
+    fewer patches see those of `kept`, int64 [B,k]; and of the others only the rows of `queries`,
+    int64 [R], count.
     """
 
     images: Tensor
-    logits: Tensor
     labels: Tensor
-    maps_p: list[Maps] | None
-    maps_q: list[Maps] | None
-    mask: Tensor | None
     prefix: int
     reading: str
     generator: torch.Generator
     products: torch.dtype = torch.float32
+    logits: Tensor | None = None
+    maps_p: list[Maps] | None = None
+    maps_q: list[Maps] | None = None
+    mask: Tensor | None = None
+    blocks: int | None = None
+    queries: Tensor | None = None
+    kept: Tensor | None = None
 
     def attention(self, maps: list[Maps] | None) -> list[Tensor]:
         """Per block [B,H,T,T] float32: the probabilities, or in the released code q k^T."""
@@ -79,13 +86,26 @@ class StepState:
 
     @cached_property
     def patch_maps(self) -> list[Tensor]:
-        """Per block [B,H,N,N]: the patches of P among themselves."""
-        return [patch_maps(full, self.prefix) for full in self.attention(self.maps_p)]
+        """Per block [B,H,R,N]: the patches of P among themselves."""
+        return self.among_patches(self.maps_p)
 
     @cached_property
     def mean_maps(self) -> list[Tensor]:
-        """Per block [B,N,N]: the same, averaged over the heads."""
+        """Per block [B,R,N]: the same, averaged over the heads."""
         return [maps.mean(1) for maps in self.patch_maps]
+
+    def among_patches(self, maps: list[Maps] | None) -> list[Tensor]:
+        """Per block [B,H,R,N], the rows of the queries that count."""
+        found = self.attention(maps)
+        few = -1 if self.kept is None else self.prefix + self.kept.shape[1]  # tokens if thin
+        rows = [None if full.shape[-1] == few else self.queries for full in found]
+        return [patch_maps(full, self.prefix, row) for full, row in zip(found, rows, strict=True)]
+
+    def masks(self, maps: list[Tensor]) -> list[Tensor]:
+        """The mask over the patches of each block: bool [B,N], of a thin one [B,k]."""
+        assert self.mask is not None, "the loop makes a mask whenever a term needs it"
+        thin = self.mask if self.kept is None else self.mask.gather(1, self.kept)  # [B,k]
+        return [self.mask if one.shape[-1] == self.mask.shape[-1] else thin for one in maps]
 
 
 Objective = Callable[[StepState], Tensor]
@@ -122,10 +142,13 @@ def inter_head(maps: list[Tensor], reading: str = "paper") -> Tensor:
     0 where all heads agree. The released code squares the similarity, so that heads that are each
     other's negative count as alike.
     """
-    similarity = head_similarity(maps)  # [L,B,N,H,H]
-    if reading == "released":
-        similarity = similarity.square()
-    return (1 - similarity).mean((0, 2, 3, 4))  # [B]
+    total = torch.zeros((), device=maps[0].device)
+    for rows in {block.shape[2] for block in maps}:
+        alike = head_similarity([block for block in maps if block.shape[2] == rows])  # [L,B,N,H,H]
+        if reading == "released":
+            alike = alike.square()
+        total = total + (1 - alike).mean((2, 3, 4)).sum(0)  # [B]
+    return total / len(maps)
 
 
 def similarity_entropy(
@@ -154,7 +177,11 @@ def similarity_entropy(
 
 
 def alignment(
-    maps_p: list[Tensor], maps_q: list[Tensor], mask: Tensor, reading: str = "paper"
+    maps_p: list[Tensor],
+    maps_q: list[Tensor],
+    masks: list[Tensor],
+    reading: str = "paper",
+    patches: int | None = None,
 ) -> Tensor:
     """Distance between the maps of P and Q inside the mask (MaskAQ Eq. 14): -> [B].
 
@@ -163,19 +190,23 @@ def alignment(
     Args:
         maps_p, maps_q: per block, rows of queries averaged over the heads, [B,R,N]. The paper's
             reading has all patches as queries, the released one only the class token, R = 1.
-        mask: bool [B,N].
+        masks: per block, bool [B,N].
         reading: `"paper"` sums over the blocks, `"released"` averages.
+        patches: how many queries the rows stand for, R by default.
     """
-    weight = mask / mask.sum(-1, keepdim=True)  # [B,N]
-    distances = torch.stack(
-        [(p - q).abs().sum(1) for p, q in zip(maps_p, maps_q, strict=True)]
-    )  # [L,B,N]
-    inside = (distances * weight).sum(-1)  # [L,B]
-    return inside.mean(0) if reading == "released" else inside.sum(0)
+    inside = []
+    for p, q, mask in zip(maps_p, maps_q, masks, strict=True):
+        standing = (patches or p.shape[1]) / p.shape[1]
+        # A thin block may have lost every patch of the mask.
+        weight = standing * mask / mask.sum(-1, keepdim=True).clamp(min=1)  # [B,N]
+        inside.append(((p - q).abs().sum(1) * weight).sum(-1))  # [B]
+    total = torch.stack(inside)  # [L,B]
+    return total.mean(0) if reading == "released" else total.sum(0)
 
 
 @OBJECTIVES.register("one_hot")
 def _one_hot(state: StepState) -> Tensor:
+    assert state.logits is not None, "the loop runs P in every step"
     return cross_entropy(state.logits, state.labels)
 
 
@@ -196,12 +227,16 @@ def _entropy(state: StepState) -> Tensor:
 
 @OBJECTIVES.register("align")
 def _align(state: StepState) -> Tensor:
-    assert state.mask is not None, "the loop makes a mask whenever a term needs it"
-    prefix, maps_q = state.prefix, state.attention(state.maps_q)
+    prefix, whole = state.prefix, None
     if state.reading == "released" and prefix:
-        rows_p = [m[:, :, :1, prefix:].mean(1) for m in state.attention(state.maps_p)]  # [B,1,N]
-        rows_q = [m[:, :, :1, prefix:].mean(1) for m in maps_q]
+        rows_p, rows_q = (
+            [full[:, :, :1, prefix:].mean(1) for full in state.attention(maps)]  # [B,1,N]
+            for maps in (state.maps_p, state.maps_q)
+        )
     else:
-        rows_p = state.mean_maps  # [B,N,N]
-        rows_q = [m.mean(1)[:, prefix:, prefix:] for m in maps_q]
-    return alignment(rows_p, rows_q, state.mask, state.reading)
+        rows_p = state.mean_maps  # [B,R,N]
+        rows_q = [maps.mean(1) for maps in state.among_patches(state.maps_q)]
+        whole = None if state.mask is None else state.mask.shape[-1]
+    total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, whole)
+    standing = (state.blocks or len(rows_p)) / len(rows_p)
+    return total if state.reading == "released" else standing * total

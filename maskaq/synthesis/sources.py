@@ -16,8 +16,8 @@ from maskaq.errors import DataError
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
 from maskaq.registry import Registry
-from maskaq.synthesis.batch import MakeQ
 from maskaq.synthesis.loop import SHOWN, Samples, recognised, synthesise
+from maskaq.synthesis.setting import MakeQ
 
 __all__ = ["SOURCES", "Calibration", "Source"]
 

@@ -180,7 +180,7 @@ def test_alignment_of_the_released_code(vectors: dict[str, Tensor], percent: int
 def test_alignment_by_hand(reading: str) -> None:
     p, q = list(drawn(2, 2, 5, 5)), list(drawn(2, 2, 5, 5, seed=1))
     mask = informative_mask(drawn(2, 5, seed=2), 0.6)
-    found = alignment(p, q, mask, reading)
+    found = alignment(p, q, [mask, mask], reading)
     for image in range(2):
         total = sum(
             abs(float(a[image, row, column] - b[image, row, column]))
