@@ -24,7 +24,8 @@ SAVINGS = {
     "third of the queries": Savings(queries=0.33),
     "coarse half": Savings(coarse=0.5),
     "half the patches": Savings(patches=0.5, patches_from=0.5),
-    "together": Savings(align_every=4, coarse=0.4, patches=0.5, patches_from=0.4, queries=0.5),
+    "lean": Savings(align_every=4, queries=0.33, coarse=0.25, patches=0.5, patches_from=0.5),
+    "leaner": Savings(align_every=4, queries=0.5, coarse=0.4, patches=0.5, patches_from=0.4),
 }
 HEAD = "| bits | left out | seed | synthesis | Q top-1 [95 %] | recognised | n |"
 

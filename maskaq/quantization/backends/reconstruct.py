@@ -1,0 +1,210 @@
+"""`reconstruct`: block after block of Q learns to give what P's block gives, from Q's own inputs.
+
+Weights learn their rounding (AdaRound), activations their steps (LSQ), while parts of the
+activations stay unrounded at random (QDrop, Wei et al., ICLR 2022), which keeps few images from
+being learned by heart; more views of each image help with the same. Errors are weighed by how much
+P's answer depends on them (`sensitivity`), and informative patches count `mask_weight` times:
+MaskAQ's mask (section 2.6) in a back-end without gradients through all of Q.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskaq.config import FitOptions
+from maskaq.errors import MaskaqError
+from maskaq.events import Event
+from maskaq.quantization.backends.base import FitTask, add_backend
+from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
+from maskaq.quantization.convert import Scheme
+from maskaq.quantization.layers import QuantLinear
+from maskaq.quantization.lsq import LearnedStep
+from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
+from maskaq.quantization.rounding import SoftRounding
+from maskaq.quantization.sensitivity import sensitivity
+from maskaq.synthesis.augmentation import AUGMENTATIONS
+
+RECONSTRUCT = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
+_PART = 32  # images in a pass without gradients
+_WARM = 0.2  # share of the steps before the regulariser begins
+_BETA = (20.0, 2.0)  # of the regulariser, from then to the end
+
+
+@dataclass
+class _Stream:
+    """What the blocks pass on: inputs of the next block of P and of Q, [M,T,C] each."""
+
+    p: Tensor
+    q: Tensor
+
+
+@add_backend("reconstruct", RECONSTRUCT, "blocks repeat P's: learned rounding and steps, QDrop")
+def fit_reconstruct(task: FitTask) -> Iterator[Event]:
+    """Reconstruct Q block by block; some ten events a block."""
+    options = task.options.reconstruction
+    start = task.inputs(task.images[:MOST_IMAGES])
+    set_ranges(task.q, start)
+    task.q.requires_grad_(False)
+    generator = torch.Generator(start.device).manual_seed(task.seed)
+    views = _views(task, generator)
+    weights = sensitivity(task.p, start[:64], task.prefix, generator)
+    stream = _Stream(_embedded(task.p, views), _embedded(task.q, views))
+    blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
+    total = len(blocks) * options.steps
+    for number, (p, q, weight) in enumerate(blocks):
+        wanted = _through(p, stream.p)
+        for step, loss in _learn(task, q, stream, wanted, weight, generator):
+            if not math.isfinite(loss):
+                raise MaskaqError(
+                    f"the loss of block {number} is {loss} at step {step}; use smaller learning "
+                    "rates in fit.reconstruction, or the back-end tails."
+                )
+            yield Event("fit", number * options.steps + step, total, {"block": loss})
+        stream = _Stream(wanted, _through(q, stream.q))
+
+
+def _views(task: FitTask, generator: torch.Generator) -> Tensor:
+    """The images as they are, and random crops of them: normalised [M,3,S,S]."""
+    whole = task.inputs(task.images)
+    more = [
+        AUGMENTATIONS["crops"](whole, 0, 1, generator)
+        for _ in range(task.options.reconstruction.views - 1)
+    ]
+    return torch.cat([whole, *more])  # [M,3,S,S]
+
+
+def _blocks(model: nn.Module) -> list[nn.Module]:
+    vit: Any = model
+    return list(vit.blocks)
+
+
+class _EmbeddedError(Exception):
+    """The first block has been reached."""
+
+
+@torch.no_grad()
+def _embedded(model: nn.Module, images: Tensor) -> Tensor:
+    """Inputs of the first block, [M,T,C]."""
+    found: list[Tensor] = []
+
+    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found.append(inputs[0])
+        raise _EmbeddedError
+
+    hook = _blocks(model)[0].register_forward_pre_hook(stop)
+    try:
+        for part in images.split(_PART):
+            try:
+                model(part)
+            except _EmbeddedError:
+                continue
+    finally:
+        hook.remove()
+    return torch.cat(found)  # [M,T,C]
+
+
+@torch.no_grad()
+def _through(block: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([block(part) for part in x.split(_PART)])  # [M,T,C]
+
+
+def _learn(
+    task: FitTask,
+    block: nn.Module,
+    stream: _Stream,
+    wanted: Tensor,
+    weight: Tensor,
+    generator: torch.Generator,
+) -> Iterator[tuple[int, float]]:
+    """Train one block; yields steps done and the loss now and then."""
+    options = task.options.reconstruction
+    before = _error(block, stream.q, wanted, weight)
+    state = {name: value.clone() for name, value in block.state_dict().items()}
+    roundings = [SoftRounding(layer) for layer in block.modules() if isinstance(layer, QuantLinear)]
+    steps = [p for m in block.modules() if isinstance(m, LearnedStep) for p in m.parameters()]
+    for parameter in steps:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [one.choice for one in roundings], "lr": options.rounding_lr},
+            {"params": steps, "lr": options.step_lr},
+        ]
+    )
+    rates = [group["lr"] for group in optimiser.param_groups]
+    marks = _informative(wanted, task.prefix, task.options)  # [M,T]
+    for step in range(options.steps):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / options.steps))
+        chosen = torch.randint(
+            len(wanted), (options.batch,), generator=generator, device=wanted.device
+        )
+        half = task.precision == "bfloat16"
+        with (
+            dropped(block, options.drop, generator),
+            torch.autocast(wanted.device.type, torch.bfloat16, enabled=half),
+        ):
+            out = block(stream.q[chosen])
+        error = (out.float() - wanted[chosen]).square() * weight
+        loss = (error.mean(-1) * marks[chosen]).mean() / before
+        total = loss
+        if step >= _WARM * options.steps:
+            done = (step / options.steps - _WARM) / (1 - _WARM)
+            beta = _BETA[0] + (_BETA[1] - _BETA[0]) * done
+            undecided = torch.stack([one.undecided(beta) for one in roundings]).mean()
+            total = loss + options.decision * undecided
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        optimiser.step()
+        if (step + 1) % max(1, options.steps // 10) == 0:
+            yield step + 1, loss.item()
+    for one in roundings:
+        one.settle()
+    block.requires_grad_(False)
+    if _error(block, stream.q, wanted, weight) > before:  # it may not get worse
+        block.load_state_dict(state)
+
+
+@torch.no_grad()
+def _error(block: nn.Module, inputs: Tensor, wanted: Tensor, weight: Tensor) -> float:
+    """Weighed mean squared error of a block's outputs."""
+    sums = [
+        ((block(x) - y).square() * weight).sum()
+        for x, y in zip(inputs.split(_PART), wanted.split(_PART), strict=True)
+    ]
+    return float(torch.stack(sums).sum() / wanted.numel())
+
+
+def _informative(wanted: Tensor, prefix: int, options: FitOptions) -> Tensor:
+    """Weight of each token, [M,T]: `mask_weight` where P's outputs are largest, else 1."""
+    salience = wanted[:, prefix:].abs().mean(-1)  # [M,N]
+    count = max(1, round(options.mask_ratio * salience.shape[1]))
+    chosen = prefix + salience.topk(count, 1).indices  # [M,k]
+    marks = torch.ones(wanted.shape[:2], device=wanted.device)
+    return marks.scatter_(1, chosen, options.mask_weight)  # [M,T]
+
+
+@contextmanager
+def dropped(block: nn.Module, share: float, generator: torch.Generator) -> Iterator[None]:
+    """While open, a random share of the rows of every activation passes unrounded."""
+    found = [one for _, one in quantizers(block) if not isinstance(one, PerRow)]
+    originals = [one.quantize for one in found]
+
+    def partly(quantizer: Quantizer, x: Tensor) -> Tensor:
+        rounded = type(quantizer).quantize(quantizer, x)
+        rows = torch.rand((*x.shape[:-1], 1), generator=generator, device=x.device) < share
+        return torch.lerp(rounded, x, rows.to(x.dtype))
+
+    try:
+        for one in found:
+            vars(one)["quantize"] = lambda x, one=one: partly(one, x)
+        yield
+    finally:
+        for one, _ in zip(found, originals, strict=True):
+            vars(one).pop("quantize", None)
