@@ -4,20 +4,38 @@ import streamlit as st
 
 from maskaq.figures import compare
 from maskaq.reports.tables import settings
-from maskaq.ui import choices, library, papers, results, router, session, show
+from maskaq.ui import (
+    choices,
+    diagnosis,
+    library,
+    measured,
+    papers,
+    results,
+    router,
+    session,
+    show,
+)
 
 choice = router.enter()
+
+
+def tables() -> None:
+    """Whole tables: our own, then those of the papers."""
+    measured.section(choice.bits)
+    papers.tables()
+
 
 st.title("Compare")
 st.markdown(
     "Runs side by side: what they reach, what they cost, and what their images look like. Further "
-    "down stand the numbers of the papers, which were measured on other images and models."
+    "down stand every source with every back-end as measured here, and the numbers of the papers, "
+    "which were measured on other images and models."
 )
 stored = library.listed(session.owner())
 near = library.closest(choice)
 if near is None:
     st.info("No run is stored yet. The page Quantize makes one.")
-    papers.tables()
+    tables()
     router.stop()
 bits = near.result.spec.quantization.name
 if bits != choice.bits:
@@ -25,7 +43,7 @@ if bits != choice.bits:
 runs = choices.runs(stored, key=f"runs_{bits}", default=choices.at(bits, stored))
 if not runs:
     st.info("Choose one or more runs above.")
-    papers.tables()
+    tables()
     router.stop()
 found = [run.result for run in runs]
 names = compare.names(found)
@@ -69,4 +87,6 @@ else:
         key="differs",
         name="compare-settings",
     )
-papers.tables()
+
+diagnosis.section(runs, names)
+tables()

@@ -19,13 +19,15 @@ class Verdict:
     """What evaluation found, each share with its 95 % interval and the number of images.
 
     top1, top5: per model, in the order given. agreement: share of images on which both models
-    name the same class; it needs no labels. answers: that class, int64 [2,N].
+    name the same class; it needs no labels. answers: the class each names, int64 [2,N]. ranks: how
+    many classes each puts above the label, int64 [2,N].
     """
 
     top1: tuple[Share, Share]
     top5: tuple[Share, Share]
     agreement: Share
     answers: Tensor
+    ranks: Tensor
 
 
 @torch.no_grad()
@@ -35,30 +37,35 @@ def evaluate(
     images: Tensor,
     labels: Tensor,
     normalise: Callable[[Tensor], Tensor],
+    known: Verdict | None = None,
 ) -> Iterator[Event | Verdict]:
     """Run both models over the same images, in float32; events, then the verdict.
 
     Args:
         images: uint8 [N,3,S,S], kept so until their batch is due. labels: int64 [N].
         normalise: uint8 [B,3,S,S] to what the models take, on their device.
+        known: a verdict on the same P and images; P's answers are taken from it.
     """
+    models = (p, q) if known is None else (q,)
     ranks: list[Tensor] = []
     answers: list[Tensor] = []
     batches = list(zip(images.split(BATCH), labels.split(BATCH), strict=True))
     for done, (batch, wanted) in enumerate(batches, start=1):
         inputs = normalise(batch)
-        logits = torch.stack([p(inputs), q(inputs)]).cpu()  # [2,B,K]
-        ranks.append(rank_of(logits, wanted))  # [2,B]
-        answers.append(logits.argmax(2))  # [2,B]
+        logits = torch.stack([model(inputs) for model in models]).cpu()  # [M,B,K]
+        ranks.append(rank_of(logits, wanted))  # [M,B]
+        answers.append(logits.argmax(2))  # [M,B]
         yield Event("evaluation", done, len(batches))
-    rank = torch.cat(ranks, 1)  # [2,N]
+    rank, named = torch.cat(ranks, 1), torch.cat(answers, 1)  # [M,N] each
+    if known is not None:
+        rank = torch.cat([known.ranks[:1], rank])  # [2,N]
+        named = torch.cat([known.answers[:1], named])  # [2,N]
     count = rank.shape[1]
-    named = torch.cat(answers, 1)  # [2,N]
     same = int((named[0] == named[1]).sum())
     top1, top5 = (
         tuple(share(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
     )
-    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named)
+    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named, rank)
 
 
 @torch.inference_mode()

@@ -55,10 +55,8 @@ def heat(
     unit: title of the colour bar. how: what else `go.Heatmap` takes, such as the words.
     """
     bar = {"title": {"text": unit, "side": "right"}, "thickness": 12}
-    gaps = {"xgap": 1, "ygap": 1}
-    return go.Heatmap(
-        z=values, x=across, y=down, colorscale=SEQUENTIAL, colorbar=bar, **(gaps | how)
-    )
+    usual = {"xgap": 1, "ygap": 1, "colorscale": SEQUENTIAL}
+    return go.Heatmap(z=values, x=across, y=down, colorbar=bar, **(usual | how))
 
 
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:

@@ -70,13 +70,18 @@ def layers_frame(table: pd.DataFrame) -> pd.DataFrame:
     block: its number, or the layer's name outside the blocks. part: `qkv.weight` and the like.
     """
     rows = table[table["quantized"].astype(bool)]
-    places = [_place(str(name)) for name in rows["tensor"]]
+    places = [place(str(name)) for name in rows["tensor"]]
     found = pd.DataFrame(places, columns=["block", "part"], index=rows.index)
     found = found.assign(role=rows["role"], bits=rows["bits"], sqnr_db=rows["sqnr_db"])
     return found.reset_index(drop=True)
 
 
-def _place(tensor: str) -> tuple[str, str]:
+def place(tensor: str) -> tuple[str, str]:
+    """Where a tensor is: `block 3` or the layer's name outside the blocks, and what it is there.
+
+    >>> place("blocks.3.mlp.fc2.input")
+    ('block 3', 'fc2.input')
+    """
     found = _IN_BLOCK.match(tensor)
     if found is None:
         layer, _, part = tensor.rpartition(".")

@@ -50,10 +50,9 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     clipped = ((x < lower - half) | (x > upper + half)).float().mean().item()
     error = (quantizer.quantize(x) - x).double().square().sum()
     sqnr = 10 * torch.log10(x.double().square().sum() / error)
-    layer = name.removesuffix(".weight_quantizer").removesuffix(".input_quantizer")
-    role = "weight" if isinstance(quantizer, PerRow) else role_of(layer) or name.split(".")[-1]
+    tensor, role = named(name)
     return TensorRow(
-        tensor=layer + (".weight" if role == "weight" else ".input" if role_of(layer) else ""),
+        tensor=tensor,
         role=role,
         bits=quantizer.form.bits,
         granularity="channel" if quantizer.groups > 1 else "tensor",
@@ -63,6 +62,19 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
         clipped=clipped,
         sqnr_db=sqnr.item() if sqnr.isfinite() else None,
     )
+
+
+def named(quantizer: str) -> tuple[str, str]:
+    """The tensor that a quantizer of this dotted name rounds, and the tensor's role.
+
+    >>> named("blocks.0.mlp.fc2.input_quantizer")
+    ('blocks.0.mlp.fc2.input', 'gelu')
+    """
+    if quantizer.endswith(".weight_quantizer"):
+        return quantizer.removesuffix("_quantizer"), "weight"
+    layer = quantizer.removesuffix(".input_quantizer")
+    role = role_of(layer)
+    return (f"{layer}.input", role) if role else (layer, layer.split(".")[-1])
 
 
 def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:

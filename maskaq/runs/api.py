@@ -9,11 +9,21 @@ from tqdm import tqdm
 from maskaq.config import RunSpec
 from maskaq.events import Event
 from maskaq.runs import machine
+from maskaq.runs.data import Ground
 from maskaq.runs.runner import Finished, run
+from maskaq.synthesis.loop import Samples
 
 
-def execute(spec: RunSpec, *, progress: bool = True) -> Finished:
+def execute(
+    spec: RunSpec,
+    *,
+    progress: bool = True,
+    samples: Samples | None = None,
+    ground: Ground | None = None,
+) -> Finished:
     """Do the run and return its end; with `progress`, one bar per stage on standard error.
+
+    samples, ground: as `run` takes them.
 
     Raises:
         MaskaqError: see `run`.
@@ -21,7 +31,7 @@ def execute(spec: RunSpec, *, progress: bool = True) -> Finished:
     machine.keep_freed_memory()
     try:
         with _Bar(progress) as bar:
-            for item in run(spec):
+            for item in run(spec, samples=samples, ground=ground):
                 if isinstance(item, Finished):
                     return item
                 bar.show(item)

@@ -10,8 +10,9 @@ from maskaq.config import RunSpec
 from maskaq.data.folder import load_images, split_images
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
+from maskaq.evaluation.accuracy import Verdict
 from maskaq.models.architectures import BUNDLED
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import Loaded, load_model
 from maskaq.synthesis.sources import Calibration
 
 
@@ -23,6 +24,30 @@ class Data:
     images: Tensor
     labels: Tensor
     calibration: Calibration
+
+
+@dataclass(eq=False)
+class Ground:
+    """P and the images it is judged on: the same for runs that differ in nothing but Q.
+
+    Handed from run to run it saves loading them, and all but the first run P's evaluation.
+
+    verdict: of the first run, for what it says about P.
+    """
+
+    loaded: Loaded
+    data: Data
+    verdict: Verdict | None = None
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Ground:
+        """Load what a run needs.
+
+        Raises:
+            MaskaqError: as `load_model` and `load_data`.
+        """
+        loaded = load_model(spec.model, spec.weights or None)
+        return cls(loaded, load_data(spec, loaded))
 
 
 def load_data(spec: RunSpec, loaded: Loaded) -> Data:

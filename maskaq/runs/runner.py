@@ -13,7 +13,6 @@ from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Verdict, evaluate
 from maskaq.evaluation.sight import Sight, look
 from maskaq.events import Event
-from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert
@@ -22,7 +21,7 @@ from maskaq.quantization.report import tensor_report
 from maskaq.quantization.rows import TensorRow
 from maskaq.quantization.steady import steady
 from maskaq.runs import machine
-from maskaq.runs.data import load_data
+from maskaq.runs.data import Ground
 from maskaq.runs.evidence import APART, FRAMES, Evidence
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.stopwatch import Stopwatch
@@ -46,16 +45,26 @@ class Finished:
     evidence: Evidence
 
 
-def run(spec: RunSpec) -> Iterator[Event | Finished]:
+def run(
+    spec: RunSpec, *, samples: Samples | None = None, ground: Ground | None = None
+) -> Iterator[Event | Finished]:
     """Do the run, event by event; the last item is `Finished`.
+
+    Args:
+        samples: what Q is fitted to, drawn before; otherwise they are drawn from the source.
+        ground: of an earlier run with the same model, weights, data, holdout, number of evaluation
+            images, seed and device.
 
     Raises:
         MaskaqError: anything in the spec that cannot be done, as early as it can be known.
     """
     watch = Stopwatch()
-    work = _Run(spec)
+    work = _Run(spec, ground)
     yield watch.note(Event("load", 1, 1))
     stages = {"synthesis": work.draw(), "fit": work.fit(), "evaluation": work.evaluate()}
+    if samples is not None:
+        work.samples = samples
+        del stages["synthesis"]
     for stage, events in stages.items():
         for event in events:
             yield watch.note(event)
@@ -63,6 +72,13 @@ def run(spec: RunSpec) -> Iterator[Event | Finished]:
     yield Finished(
         work.result(watch), work.samples, pd.DataFrame(watch.rows), work.q, work.evidence()
     )
+
+
+def draw(spec: RunSpec, ground: Ground | None = None) -> Iterator[Event | Samples]:
+    """The samples of a run and nothing else: events, then the samples. See `run`."""
+    work = _Run(spec, ground)
+    yield from work.draw()
+    yield work.samples
 
 
 class _Run:
@@ -73,15 +89,15 @@ class _Run:
     tensors: list[TensorRow]
     sight: Sight
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, ground: Ground | None = None) -> None:
         machine.check_device(spec.device)
         self.spec = spec
         self.frames: list[tuple[int, Tensor]] = []
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
         self.precision = machine.working_precision(spec.precision, spec.device)
-        self.loaded = load_model(spec.model, spec.weights or None)
-        self.data = load_data(spec, self.loaded)
+        self.ground = ground or Ground.of(spec)
+        self.loaded, self.data = self.ground.loaded, self.ground.data
         self.p = self.loaded.model.to(spec.device)
         self.q = convert(self.p, spec.quantization, self.backend.scheme)
 
@@ -142,9 +158,10 @@ class _Run:
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs):
+        known = self.ground.verdict
+        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, known):
             if isinstance(item, Verdict):
-                self.verdict = item
+                self.verdict = self.ground.verdict = item
             else:
                 yield item
 

@@ -50,3 +50,27 @@ def test_ranks_equal_torch_topk(most: int) -> None:
     labels = torch.randint(0, 20, (50,), generator=generator)
     expected = (logits.topk(most).indices == labels[:, None]).any(1)
     assert torch.equal(rank_of(logits, labels) < most, expected)
+
+
+class Silent(nn.Module):
+    """Must not be asked."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise AssertionError("P was asked again")
+
+
+def test_a_known_verdict_saves_asking_p_again() -> None:
+    count, classes = 120, 8
+    generator = torch.Generator().manual_seed(0)
+    tables = torch.randn(3, classes, classes, generator=generator)
+    p, first, second = (Fixed(table) for table in tables)
+    images = torch.zeros(count, 3, 2, 2, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(count) % classes
+    labels = torch.randint(0, classes, (count,), generator=generator)
+    case = (images, labels, lambda x: x.float())
+    *_, known = evaluate(p, first, *case)
+    *_, again = evaluate(Silent(), second, *case, known=known)
+    *_, whole = evaluate(p, second, *case)
+    assert (again.top1, again.top5, again.agreement) == (whole.top1, whole.top5, whole.agreement)
+    assert again.answers.equal(whole.answers)
+    assert again.ranks.equal(whole.ranks)

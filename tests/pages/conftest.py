@@ -13,6 +13,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from maskaq.runs import measured
 from maskaq.ui import catalog, library
 from tests import fake_cluster, stored
 
@@ -25,9 +26,10 @@ OpenPage: TypeAlias = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One shipped example (W4A4, default settings) and an empty folder for runs."""
+    """One shipped example (W4A4, default settings), an empty folder for runs, no stored table."""
     stored.write(tmp_path / "examples" / "a")
     monkeypatch.setattr(library, "EXAMPLES", tmp_path / "examples")
+    monkeypatch.setattr(measured, "FILE", tmp_path / "accuracy.json")
     monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("MASKAQ_READONLY", raising=False)
     st.cache_data.clear()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from maskaq import published
+from maskaq.evaluation.distance import COLUMNS
 from maskaq.methods import spec_of
+from maskaq.runs import diagnosed, measured
 from maskaq.ui import catalog, library
 from tests import stored
 
@@ -124,3 +127,88 @@ def test_a_demo_compares_too(open_page, monkeypatch, cluster):
     assert not app.exception
     assert len(app.get("plotly_chart")) == 2
     assert not cluster.warmed
+
+
+def diagnose(folder):
+    """A made-up diagnosis in the folder of a made-up run."""
+    rows = [
+        ("blocks.0.attn.operands.softmax", "softmax", 0, "range", 1.0, 4.0, 0.25, 0.2, 0.3),
+        ("blocks.0.attn.operands.softmax", "softmax", 0, "entropy", 3.0, 2.0, 1.5, 1.4, 1.6),
+        ("blocks.1.mlp.fc2.input", "gelu", 1, "range", 1.0, 1.0, 1.0, 0.9, 1.1),
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    of, now = stored.result().created, "2026-11-21T12:00:00+00:00"
+    diagnosed.write(diagnosed.Diagnosis(table, 32, 256, "scenes", of, now, "make it"), folder)
+
+
+def test_a_run_without_a_diagnosis_says_how_to_make_one(open_page, text, workplace):
+    app = open_page(PAGE)
+    assert "No diagnosis is stored for: W4A4 maskaq, lsq-kd." in text(app)
+    code = "\n".join(block.value for block in app.code)
+    assert f"python -m benchmarks.diagnosis {workplace / 'examples' / 'a'}" in code
+
+
+def test_a_stored_diagnosis_is_drawn_told_and_sourced(open_page, text, workplace, drawn):
+    diagnose(workplace / "examples" / "a")
+    add(workplace, source="noise")
+    app = open_page(PAGE)
+    assert not app.exception
+    said = text(app)
+    assert "softmax of block 0 with 0.25 times the range (0.20 to 0.30)" in said
+    assert "(32 samples, 256 real images)" in said
+    assert "Computed on 21 November 2026, 12:00 UTC by `make it`" in said
+    assert "No diagnosis is stored for: W4A4 noise, lsq-kd." in said
+    heat = drawn(app, "W4A4 maskaq, lsq-kd: range, samples over real")["data"][0]
+    assert heat["z"][0][0] == -2
+    app.get_by_key("diagnosis_statistic").set_value("entropy").run()
+    assert "with 1.50 times the entropy" in text(app)
+    app.get_by_key("diagnosis_statistic").set_value("peak").run()
+    assert not app.exception
+    assert "The peak is not measured." in text(app)
+
+
+def test_a_damaged_diagnosis_takes_nothing_with_it(open_page, text, workplace):
+    (workplace / "examples" / "a" / diagnosed.FILE).write_text("{")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "cannot be read" in text(app)
+    assert "No diagnosis is stored for" in text(app)
+    assert "Published by the papers" in text(app)
+
+
+def test_what_ships_is_diagnosed(open_page, text, shipped):
+    app = open_page(PAGE)
+    assert not app.exception
+    if "No diagnosis" in text(app):
+        pytest.skip(f"run again: {diagnosed.COMMAND}")
+    assert "Furthest from real images" in text(app)
+
+
+def test_without_a_table_its_command_stands_there(open_page, text):
+    app = open_page(PAGE)
+    assert "This table is not stored yet" in text(app)
+    assert measured.COMMAND in [block.value for block in app.code]
+
+
+def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
+    cell = measured.Cell(
+        "scenes_vit", "maskaq", "repq", "W4A4", 0, 0.9, 0.8, 0.78, 0.82, 5000, 2.0, 30.0
+    )
+    cells = [
+        replace(cell, seed=seed, q=0.8 + seed / 100, bits=bits)
+        for seed in (0, 1)
+        for bits in ("W8A8", "W4A4")
+    ]
+    about = {"command": "make the table", "created": "2026-11-21T10:00:00+00:00", "device": "cpu"}
+    measured.write("scenes_vit", cells, about, measured.FILE)
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "on 21 November 2026, cpu, by `make the table`" in text(app)
+    title = "Top-1 accuracy of Q in % at W4A4; n = 5,000 images, seeds: 2"
+    assert drawn(app, title)["data"][0]["text"] == [["80.5<br>80.0 to 81.0"]]
+    app.get_by_key("measured_bits_scenes_vit").set_value("W8A8").run()
+    assert drawn(app, "at W8A8")
+    measured.FILE.write_text("{")
+    app.run()
+    assert not app.exception
+    assert "python -m benchmarks.accuracy" in text(app)

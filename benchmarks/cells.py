@@ -1,0 +1,153 @@
+"""What tables of many runs share: a cell that is there is not run again, samples are drawn once.
+
+A cell keeps its result as one JSON file and nothing else: the Q of a whole table would take
+gigabytes. Samples lie beside the cells and serve all that differ in nothing but how Q is fitted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from maskaq.config import FitOptions, QuantOptions, RunSpec, SynthesisOptions, to_json
+from maskaq.errors import RunError
+from maskaq.events import Event
+from maskaq.runs.api import execute
+from maskaq.runs.data import Ground
+from maskaq.runs.result import RunResult
+from maskaq.runs.runner import draw
+from maskaq.synthesis.loop import Samples
+
+# Sources whose images depend on Q, by the alignment in their loss; others look at P alone.
+LOOKS_AT_Q = frozenset({"maskaq"})
+
+
+class Drawn(NamedTuple):
+    """Samples, and the seconds that drawing them took."""
+
+    samples: Samples
+    seconds: float
+
+
+class Cells:
+    """The cells of a table in a folder.
+
+    `result` runs what is not there; `stored` only looks. Runs that follow each other and differ in
+    nothing but source, bits and back-end load their model and images once and ask P once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ground: tuple[RunSpec, Ground] | None = None
+        self._drawn: tuple[Path, Drawn] | None = None
+
+    def stored(self, name: str, spec: RunSpec) -> RunResult | None:
+        """The result of this very spec; None if there is none or it is of another spec."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        try:
+            result = RunResult.from_json(path.read_text())
+        except RunError:
+            return None  # of a program that was stopped or is no longer this one
+        return result if result.spec == spec else None
+
+    def result(self, name: str, spec: RunSpec, drawn_by: RunSpec | None = None) -> RunResult:
+        """The stored result, or that of a run.
+
+        Its seconds for synthesis are those of the samples, which other cells may share.
+
+        Args:
+            drawn_by: a spec whose samples to take; by default those of `spec` itself.
+        """
+        if found := self.stored(name, spec):
+            return found
+        ground = self._ground_of(spec)
+        drawn = self._samples(drawn_by or spec, ground)
+        result = execute(spec, samples=drawn.samples, ground=ground).result
+        seconds = dict(result.seconds) | {"synthesis": drawn.seconds}
+        seconds["total"] = sum(taken for stage, taken in seconds.items() if stage != "total")
+        result = replace(result, seconds=seconds)
+        _put(self.folder / f"{name}.json", result.to_json().encode())
+        return result
+
+    def _ground_of(self, spec: RunSpec) -> Ground:
+        key = _judged(spec)
+        if self._ground is None or self._ground[0] != key:
+            self._ground = key, Ground.of(key)
+        return self._ground[1]
+
+    def _samples(self, spec: RunSpec, ground: Ground) -> Drawn:
+        path = self.folder / "samples" / sample_name(spec)
+        if self._drawn is None or self._drawn[0] != path:
+            if not path.is_file():
+                _write(draw_samples(spec, ground), path)
+            self._drawn = path, _read(path)
+        return self._drawn[1]
+
+
+def draw_samples(spec: RunSpec, ground: Ground) -> Drawn:
+    """Draw the samples of a spec, with a bar on standard error."""
+    began = time.perf_counter()
+    with tqdm(desc=f"samples of {spec.synthesis.source}", mininterval=1) as bar:
+        for item in draw(spec, ground):
+            if isinstance(item, Event):
+                bar.total = item.total
+                bar.update()
+            else:
+                return Drawn(item, round(time.perf_counter() - began, 3))
+    raise AssertionError("a drawing ends with its samples")
+
+
+def sample_name(spec: RunSpec) -> str:
+    """The file of a spec's samples, the same for all specs that draw the same samples."""
+    key = replace(_judged(spec), synthesis=spec.synthesis, precision=spec.precision)
+    made = spec.synthesis
+    if not spec.data:
+        key = replace(key, eval_images=0)  # calibration scenes do not depend on it
+    if made.source in LOOKS_AT_Q and made.coefficients.align > 0:
+        fit = FitOptions(backend=spec.fit.backend)
+        key = replace(key, quantization=spec.quantization, fit=fit)
+    digest = hashlib.sha256(to_json(key).encode()).hexdigest()[:12]
+    return f"{spec.model}_{made.source}_{spec.seed}_{digest}.pt"
+
+
+def _judged(spec: RunSpec) -> RunSpec:
+    """What of a spec decides on P and on the images that models are judged on."""
+    return replace(
+        spec,
+        method=RunSpec.method,
+        synthesis=SynthesisOptions(),
+        quantization=QuantOptions(),
+        fit=FitOptions(),
+        precision=RunSpec.precision,
+    )
+
+
+def _write(drawn: Drawn, path: Path) -> None:
+    values: dict[str, Any] = {f.name: getattr(drawn.samples, f.name) for f in fields(Samples)}
+    values["state"] = {name: part.cpu() for name, part in drawn.samples.state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    torch.save(values | {"seconds": drawn.seconds}, draft)
+    os.replace(draft, path)
+
+
+def _read(path: Path) -> Drawn:
+    values = torch.load(path, weights_only=True)
+    return Drawn(seconds=values.pop("seconds"), samples=Samples(**values))
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_bytes(data)
+    os.replace(draft, path)

@@ -1,0 +1,101 @@
+"""How far the activations of stored runs' samples are from those of real images.
+
+    python -m benchmarks.diagnosis
+    python -m benchmarks.diagnosis runs/result
+
+Writes `diagnosis.json` into the folder of each run, for the page Compare; without folders, into the
+runs that ship with the library. Compared with real images of the calibration split, which no run is
+judged on: the first 256 scenes, or for photographs those that the run's --holdout keeps aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from maskaq.config import RunSpec
+from maskaq.errors import MaskaqError, RunError
+from maskaq.evaluation.diagnosis import Statistics, distances, statistics
+from maskaq.evaluation.distance import factors
+from maskaq.models.loading import Loaded, load_model
+from maskaq.runs import diagnosed, store
+from maskaq.runs.data import load_data
+from maskaq.runs.diagnosed import COMMAND, Diagnosis, command_for
+from maskaq.runs.store import Stored
+from maskaq.ui.library import EXAMPLES
+
+REAL = 256  # images
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="*", type=Path, help="folders of runs; default: shipped ones")
+    args = parser.parse_args()
+    folders = args.runs or sorted(path.parent for path in EXAMPLES.glob("*/result.json"))
+    print("| run | samples | real | range | peak | kurtosis | entropy |\n" + "|---" * 7 + "|")
+    for folder in folders:
+        try:
+            found = diagnose_run(store.read(folder))
+        except MaskaqError as error:
+            raise SystemExit(f"error: {error}") from error
+        diagnosed.write(found, folder)
+        cells = [f"x{factor:.2f}" for factor in factors(found.table).values()]
+        print(f"| {folder.name} | {found.samples} | {found.real} | {' | '.join(cells)} |")
+
+
+def diagnose_run(run: Stored) -> Diagnosis:
+    """Compare a run's samples with real images.
+
+    Raises:
+        RunError: the run was stored without its samples, or has no real images aside.
+    """
+    if not run.samples:
+        raise RunError(f"{run.folder} was stored without its samples; repeat the run.")
+    spec = run.result.spec
+    loaded = model(spec.model, spec.weights)
+    real, count = of_real(place(spec))
+    drawn = loaded.normalise(torch.from_numpy(run.samples["images"]))
+    return Diagnosis(
+        distances(statistics(loaded.model, drawn), real),
+        samples=len(drawn),
+        real=count,
+        images="held-out photographs" if spec.data else "first scenes of the calibration split",
+        of=run.result.created,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=COMMAND if run.folder.parent == EXAMPLES else command_for(run.folder),
+    )
+
+
+def place(spec: RunSpec) -> RunSpec:
+    """What of a spec decides which images are real and aside: runs on one set share them."""
+    if not spec.data:
+        return RunSpec(model=spec.model, weights=spec.weights, eval_images=1)
+    kept = {name: getattr(spec, name) for name in ("model", "weights", "data", "holdout", "seed")}
+    return replace(RunSpec(**kept, eval_images=spec.eval_images), synthesis=spec.synthesis)
+
+
+@lru_cache(maxsize=1)
+def model(name: str, weights: str) -> Loaded:
+    """P."""
+    return load_model(name, weights or None)
+
+
+@lru_cache(maxsize=1)
+def of_real(spec: RunSpec) -> tuple[Statistics, int]:
+    """Statistics of the real images of a spec, and how many images that were."""
+    loaded = model(spec.model, spec.weights)
+    images, _ = load_data(spec, loaded).calibration(REAL)
+    if not len(images):
+        raise RunError(
+            "this run kept no real images aside to compare with; repeat it with --holdout 32."
+        )
+    return statistics(loaded.model, loaded.normalise(images)), len(images)
+
+
+if __name__ == "__main__":
+    main()

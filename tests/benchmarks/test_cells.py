@@ -1,0 +1,231 @@
+"""Tables of many runs: what is there is not run again, samples are drawn once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks import ablation, accuracy, cells
+from maskaq.config import RunSpec
+from maskaq.methods import spec_of
+from maskaq.quantization.backends import BACKENDS
+from maskaq.runs import measured
+from maskaq.runs.api import execute
+from maskaq.runs.data import Ground
+from maskaq.synthesis.setting import Setting
+from maskaq.synthesis.sources import SOURCES
+
+TINY = ["--images", "2", "--steps", "1", "--eval-images", "40"]
+
+
+@pytest.fixture
+def small(small_spec: RunSpec) -> RunSpec:
+    made = replace(small_spec.synthesis, images=2, steps=1)
+    return replace(small_spec, synthesis=made, fit=replace(small_spec.fit, epochs=1))
+
+
+@pytest.fixture(scope="session")
+def small_spec() -> RunSpec:
+    spec = spec_of("maskaq")
+    return replace(spec, eval_images=40, precision="float32")
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    """From here on a run, a drawing or the loading of a model fails the test."""
+
+    def stop():
+        def refuse(*args, **kwargs):
+            raise AssertionError("something ran again")
+
+        monkeypatch.setattr(cells, "execute", refuse)
+        monkeypatch.setattr(cells, "draw", refuse)
+        monkeypatch.setattr(Ground, "of", refuse)
+
+    return stop
+
+
+def test_samples_that_are_handed_in_give_the_result_of_a_whole_run(small, tmp_path):
+    whole = execute(small, progress=False).result
+    found = cells.Cells(tmp_path).result("one", small)
+    assert (found.q, found.fp, found.agreement) == (whole.q, whole.fp, whole.agreement)
+    assert found.tensors == whole.tensors
+    assert found.seconds["synthesis"] > 0
+    parts = [taken for stage, taken in found.seconds.items() if stage != "total"]
+    assert found.seconds["total"] == pytest.approx(sum(parts))
+
+
+def test_cells_share_samples_and_p_is_asked_once(small, tmp_path, monkeypatch):
+    table, seen = cells.Cells(tmp_path), []
+    monkeypatch.setattr(
+        cells, "execute", lambda spec, **how: seen.append(how) or execute(spec, **how)
+    )
+    noise = replace(small, synthesis=replace(small.synthesis, source="noise"))
+    first = table.result("a", replace(noise, fit=replace(noise.fit, backend="minmax")))
+    verdict = seen[0]["ground"].verdict
+    second = table.result("b", replace(noise, fit=replace(noise.fit, backend="mse")))
+    assert seen[0]["samples"] is seen[1]["samples"]
+    assert seen[0]["ground"] is seen[1]["ground"]
+    assert seen[1]["ground"].verdict.ranks[0].equal(verdict.ranks[0])
+    assert first.fp == second.fp
+    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1
+    again = cells.Cells(tmp_path)._samples(noise, seen[0]["ground"])  # from the file
+    assert again.samples.images.equal(seen[0]["samples"].images)
+    assert again.seconds == first.seconds["synthesis"]
+
+
+def test_another_spec_or_a_broken_file_counts_as_missing(small, tmp_path):
+    table = cells.Cells(tmp_path)
+    noise = replace(small, synthesis=replace(small.synthesis, source="noise"))
+    noise = replace(noise, fit=replace(noise.fit, backend="minmax"))
+    table.result("a", noise)
+    assert table.stored("a", noise) is not None
+    assert table.stored("a", replace(noise, seed=1)) is None
+    (tmp_path / "a.json").write_text("{")
+    assert table.stored("a", noise) is None
+
+
+def test_files_of_samples_differ_where_samples_do(small):
+    name = cells.sample_name(small)
+    other = replace(small, fit=replace(small.fit, backend="mse"))
+    assert cells.sample_name(replace(small, eval_images=7)) == name
+    assert cells.sample_name(other) != name  # alignment looks at Q
+    assert cells.sample_name(replace(small, seed=1)) != name
+
+    def blind(spec):
+        made = spec.synthesis
+        return replace(
+            spec, synthesis=replace(made, coefficients=replace(made.coefficients, align=0.0))
+        )
+
+    assert cells.sample_name(blind(other)) == cells.sample_name(blind(small))
+    photographs = replace(small, data="folder", holdout=8)
+    assert cells.sample_name(photographs) != cells.sample_name(replace(photographs, holdout=9))
+
+
+def test_the_sources_that_look_at_q_are_known(small, scenes_p, monkeypatch):
+    def looking(source):
+        asked = []
+        monkeypatch.setattr(
+            Setting, "quantized", lambda self, images: asked.append(source) or real(self, images)
+        )
+
+        def calibration(count):
+            return torch.zeros(count, 3, 64, 64, dtype=torch.uint8), torch.zeros(count).long()
+
+        options = replace(small.synthesis, source=source)
+        for _ in SOURCES[source](
+            scenes_p, options, seed=0, make_q=lambda images: quantized, calibration=calibration
+        ):
+            pass
+        return asked
+
+    real = Setting.quantized
+    images = torch.zeros(2, 3, 64, 64)
+    from maskaq.quantization.backends.ranges_only import ranged
+
+    quantized = ranged(scenes_p.model, small.quantization, BACKENDS["minmax"].scheme, images)
+    assert {source for source in SOURCES if looking(source)} == cells.LOOKS_AT_Q
+
+
+def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeypatch, nothing_runs):
+    monkeypatch.setattr(measured, "FILE", tmp_path / "accuracy.json")
+    words = [*TINY, "--bits", "W4A4", "--source", "noise", "--backend", "minmax", "mse"]
+    words += ["--seed", "0", "1", "--out", str(tmp_path / "cells"), "--store"]
+    accuracy.main(words)
+    said = capsys.readouterr().out
+    assert "W4A4: top-1 of Q in %, P " in said
+    assert "n = 40 images, seeds 0 1" in said
+    assert "| source | minmax | mse |" in said
+    nothing_runs()
+    accuracy.main([*words, "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["backend"], row["seed"]) for row in rows] == [
+        *(("minmax", 0), ("mse", 0)),
+        *(("minmax", 1), ("mse", 1)),
+    ]
+    assert all(row["q_low"] < row["q"] < row["q_high"] and row["n"] == 40 for row in rows)
+    stored = measured.read(measured.FILE)["scenes_vit"]
+    assert len(stored.table) == 4
+    assert stored.command == (
+        "python -m benchmarks.accuracy --model scenes_vit --bits W4A4 --source noise "
+        "--backend minmax mse --seed 0 1 --images 2 --steps 1 --eval-images 40 --store"
+    )
+
+
+def test_only_what_is_there_is_shown_on_request(tmp_path, nothing_runs):
+    nothing_runs()
+    with pytest.raises(SystemExit, match="holds no cell"):
+        accuracy.main([*TINY, "--out", str(tmp_path), "--stored"])
+    with pytest.raises(SystemExit, match="holds no cell"):
+        ablation.main(["--out", str(tmp_path), "--stored"])
+
+
+def test_a_command_for_photographs_names_no_paths_of_this_machine():
+    words = ["--model", "vit_tiny_patch16_224", "--weights", "/a/b", "--data", "/c", "--bits"]
+    args = accuracy._parser().parse_args([*words, "W4A4", "--seed", "3"])
+    said = accuracy.command(args)
+    assert "/" not in said
+    assert "--weights FILE --data FOLDER --holdout 0 --bits W4A4 --seed 3 --store" in said
+    specs = [planned.spec for planned in accuracy.plan(args)]
+    assert {spec.holdout for spec in specs} == {specs[0].synthesis.images}
+    assert {planned.drawn_by.fit.backend for planned in accuracy.plan(args)} == {
+        spec_of("maskaq").fit.backend
+    }
+    pairs = {(spec.synthesis.source, spec.fit.backend) for spec in specs}
+    assert pairs == {(source, backend) for source in SOURCES for backend in BACKENDS}
+
+
+def test_every_variant_changes_what_it_says():
+    args = ablation._parser().parse_args(["--seed", "0"])
+    specs = {variant: spec for _, variant, _, spec in ablation.plan(args)}
+    whole = specs[ablation.WHOLE]
+    assert whole.fit.backend == "lsq-kd"
+    assert whole.fit.refresh > 0
+    assert whole.fit.mask_weight > 1
+    assert whole.synthesis.coefficients.entropy > 0
+    assert specs["without entropy"].synthesis.coefficients.entropy == 0
+    assert specs["without alignment"].synthesis.coefficients.align == 0
+    assert specs["without refresh"].fit.refresh == 0
+    assert specs["without calibration mask"].fit.mask_weight == 1
+    assert specs["mask ratio 30 %"].synthesis.mask_ratio == (0.3, 0.3)
+    assert len(set(map(repr, specs.values()))) == len(ablation.VARIANTS)
+
+
+def test_the_ablation_goes_on_and_compares_seed_by_seed(tmp_path, capsys, nothing_runs):
+    small = ["synthesis.images=2", "synthesis.steps=1", "fit.epochs=2", "fit.refresh_steps=1"]
+    words = ["--variant", "whole", "without refresh", "--seed", "0", "--refresh", "1"]
+    words += ["--eval-images", "40", "--set", *small, "--out", str(tmp_path)]
+    ablation.main(words)
+    said = capsys.readouterr().out
+    assert "| W3A3 | whole | " in said
+    assert "of 1 comparisons" in said
+    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1  # both draw the same ones
+    nothing_runs()
+    ablation.main([*words, "--json"])
+    whole, without = json.loads(capsys.readouterr().out)
+    assert whole["apart"] == 0
+    assert without["apart"] == pytest.approx(without["q"] - whole["q"])
+    assert without["apart_low"] is None  # one seed
+
+
+def test_differences_have_student_intervals_over_seeds():
+    from tests import stored
+
+    def result(seed, top1):
+        found = stored.result(replace(spec_of("maskaq"), seed=seed))
+        return replace(found, q=replace(found.q, top1=top1))
+
+    found = {
+        ("W3A3", "whole"): {0: result(0, 0.80), 1: result(1, 0.70), 2: result(2, 0.60)},
+        ("W3A3", "without entropy"): {0: result(0, 0.78), 1: result(1, 0.68), 2: result(2, 0.59)},
+    }
+    _, row = ablation.rows(found)
+    assert row["apart"] == pytest.approx(-5 / 3)
+    half = 4.302653 * (1 / 3) ** 0.5 / 3**0.5  # deviation 0.577, three seeds
+    assert row["apart_high"] == pytest.approx(-5 / 3 + half, abs=1e-4)
+    assert ablation.line(row).startswith("| W3A3 | without entropy | 68.3 [")
+    assert "worse in 1 of 1 comparisons, in 1 of them" in ablation.verdict([row])

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks import diagnosis
+from maskaq.config import RunSpec
+from maskaq.data.scenes import scenes
+from maskaq.errors import RunError
+from maskaq.evaluation.distance import STATISTICS, factors
+from maskaq.runs import diagnosed, store
+from maskaq.ui.library import EXAMPLES
+from tests import stored
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Sixteen real images are enough here."""
+    monkeypatch.setattr(diagnosis, "REAL", 16)
+    diagnosis.of_real.cache_clear()
+    yield
+    diagnosis.of_real.cache_clear()
+
+
+@pytest.fixture
+def folders(tmp_path):
+    made = []
+    for source in ("noise", "real"):
+        made.append(tmp_path / source)
+        stored_run = EXAMPLES / f"scenes_vit_W4A4_{source}_lsq-kd_0"
+        shutil.copytree(stored_run, made[-1], ignore=shutil.ignore_patterns(diagnosed.FILE))
+    return made
+
+
+def test_stored_runs_are_diagnosed_into_their_folders(folders, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["diagnosis", *map(str, folders)])
+    diagnosis.main()
+    assert "| noise | 32 | 16 | x1." in capsys.readouterr().out
+    noise, real = (diagnosed.read(folder, store.read(folder).result) for folder in folders)
+    assert set(noise.table["statistic"]) == set(STATISTICS)
+    for statistic in STATISTICS:
+        assert factors(noise.table)[statistic] > factors(real.table)[statistic]
+    assert str(folders[0]) in noise.command
+    assert (noise.samples, noise.real) == (32, 16)
+
+
+def test_real_images_are_no_evaluation_images(monkeypatch):
+    seen = []
+    real = diagnosis.statistics
+    monkeypatch.setattr(
+        diagnosis, "statistics", lambda p, images: seen.append(images) or real(p, images)
+    )
+    diagnosis.of_real(RunSpec(eval_images=1))
+    loaded = diagnosis.model("scenes_vit", "")
+    wanted = loaded.normalise(scenes("calibration", range(16)).images)
+    assert torch.equal(seen[0], wanted)
+
+
+def test_runs_on_the_same_real_images_share_them():
+    base = RunSpec()
+    assert diagnosis.place(replace(base, seed=5, eval_images=7)) == diagnosis.place(base)
+    photographs = replace(base, data="folder", holdout=8)
+    assert diagnosis.place(replace(photographs, seed=5)) != diagnosis.place(photographs)
+
+
+def test_a_run_without_samples_cannot_be_diagnosed(tmp_path):
+    stored.write(tmp_path / "run")
+    (tmp_path / "run" / "samples.safetensors").unlink()
+    with pytest.raises(RunError, match="without its samples"):
+        diagnosis.diagnose_run(store.read(tmp_path / "run"))
