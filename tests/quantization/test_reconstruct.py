@@ -67,16 +67,16 @@ def test_rounding_is_learned_through_h_and_decided_by_the_regulariser() -> None:
     wanted = 1 - (2 * value - 1).abs().pow(3).mean()
     torch.testing.assert_close(soft.undecided(3.0).detach(), wanted)
     optimiser = torch.optim.Adam([soft.choice], 0.05)
-    for _ in range(500):
+    for _ in range(300):
         optimiser.zero_grad()
         soft.undecided(2.0).backward()
         optimiser.step()
-    assert soft.undecided(2.0) < 0.02
+    assert soft.undecided(2.0) < 0.05  # one weight that began at 0.5 stays there
     decided = (value > 0.5) == (soft.up() > 0.5)
     assert decided[(value - 0.5).abs() > 0.01].all()
 
 
-def test_sensitivity_is_the_mean_squared_gradient(scenes_p: Loaded, images: Tensor) -> None:
+def test_sensitivity_is_the_root_of_the_mean_squared_gradient(scenes_p: Loaded, images: Tensor) -> None:
     inputs = scenes_p.normalise(images[:3])
     found = sensitivity(scenes_p.model, inputs, 1, torch.Generator().manual_seed(0), batch=3)
     assert len(found) == len(scenes_p.model.blocks)  # type: ignore[arg-type]
@@ -91,7 +91,8 @@ def test_sensitivity_is_the_mean_squared_gradient(scenes_p: Loaded, images: Tens
         chance = logits[image].log_softmax(-1)[answer[image, 0]]
         squares += torch.autograd.grad(chance, outputs[0], retain_graph=True)[0][image].square()
     squares[1:] = squares[1:].mean(0)
-    torch.testing.assert_close(found[2], squares / squares.mean(), rtol=1e-3, atol=1e-4)
+    roots = squares.sqrt()
+    torch.testing.assert_close(found[2], roots / roots.mean(), rtol=1e-3, atol=1e-4)
     assert found[-1][1:].abs().max() == 0  # nothing reads the last block's patches
 
 
