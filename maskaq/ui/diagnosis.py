@@ -70,7 +70,10 @@ def _maps(runs: Sequence[Stored], names: Sequence[str], found: Mapping[str, Diag
     statistic = st.segmented_control(
         "Statistic", list(STATISTICS), default="range", required=True, key="diagnosis_statistic"
     )
-    st.caption(diagnosis.meaning(statistic) + " Taken in each image, then averaged over images.")
+    st.caption(
+        f"{diagnosis.meaning(statistic)} Taken in each image, then averaged over images. In the "
+        "cells: samples over real images, 1.00 where they are alike; an octave is a factor of 2."
+    )
     tables = {name: diagnosis.frame(one, statistic) for name, one in found.items()}
     octaves = diagnosis.span(list(tables.values()))
     shown = [(run, name) for run, name in zip(runs, names, strict=True) if name in found]
