@@ -30,7 +30,10 @@ class Coefficients:
 
     one_hot: cross-entropy to the drawn label (MaskAQ Eq. 1). tv: total variation (Eq. 2).
     inter_head: structural similarity between heads (Eq. 3). entropy: similarity entropy, lambda_fb
-    (Eq. 10). align: masked attention alignment with Q, lambda_align (Eq. 14).
+    (Eq. 10). align: masked attention alignment with Q, lambda_align (Eq. 14). patch_entropy,
+    tv_target: entropy of the similarities of patch features, and distance of the total variation
+    from its target (PSAQ-ViT). soft_label, attention_prior: cross-entropy to a soft label, and
+    distance of the class token's attention from a random prior (SARDFQ).
     """
 
     one_hot: float = 1.0
@@ -38,6 +41,10 @@ class Coefficients:
     inter_head: float = 0.0
     entropy: float = 0.0
     align: float = 0.0
+    patch_entropy: float = 0.0
+    tv_target: float = 0.0
+    soft_label: float = 0.0
+    attention_prior: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -77,8 +84,8 @@ class SynthesisOptions:
 
     source: a registered sample source. parametrisation: `"natural"` (pyramid of coarse and fine
     planes) or `"pixels"`. reading: `"paper"` or `"released"`, where MaskAQ's paper and code differ.
-    augmentation: `"crops"` (shift, flip, random square crop, noise), `"released"` (shift, colour
-    shift, per-channel jitter, as in MaskAQ's code) or `"none"`.
+    augmentation: `"crops"` (shift, flip, random square crop, noise), `"easy-to-hard"` (ever smaller
+    crops), `"released"` (shift, colour shift, per-channel jitter, as in MaskAQ's code) or `"none"`.
     mask_ratio: share of patches in the informative mask at the first and at the last step.
     drop: share of the mask dropped at random in each step (MaskAQ Eq. 13).
     align_from: share of the steps after which alignment begins, with a Q made from the images so
@@ -105,7 +112,8 @@ class SynthesisOptions:
         _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
         _need(0 < self.lr <= 10, "lr", self.lr, "above 0, up to 10")
         _choice("parametrisation", self.parametrisation, ("natural", "pixels"))
-        _choice("augmentation", self.augmentation, ("crops", "released", "none"))
+        views = ("crops", "easy-to-hard", "released", "none")
+        _choice("augmentation", self.augmentation, views)
         _choice("reading", self.reading, ("paper", "released"))
         for ratio in self.mask_ratio:
             _need(0 < ratio <= 1, "mask ratio", ratio, "above 0, up to 1")

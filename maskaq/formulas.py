@@ -13,6 +13,8 @@ from maskaq.registry import Registry
 __all__ = ["FORMULAS", "MASKAQ", "Formula"]
 
 MASKAQ = "MaskAQ (Qian et al., ICML 2026, arXiv 2606.04373)"
+_PSAQ = "PSAQ-ViT (Li et al., ECCV 2022, arXiv 2203.02250)"
+_SARDFQ = "SARDFQ (Zhong et al., ICCV 2025, arXiv 2412.16553)"
 _LSQ = "LSQ (Esser et al., ICLR 2020, arXiv 1902.08153)"
 _REPQ = "RepQ-ViT (Li et al., ICCV 2023, arXiv 2212.08254)"
 _ADALOG = "AdaLog (Wu et al., ECCV 2024, arXiv 2407.12951)"
@@ -210,6 +212,35 @@ _add(
     "Q's attention shall follow P's inside the mask m'.",
     MASKAQ,
     "Eq. 14",
+)
+_add(
+    "patch_entropy",
+    r"L_{\mathrm{PSE}} = \sum_l \int (p_l + \epsilon) \log (p_l + \epsilon)\, ds, \qquad S_{ij} = "
+    r"\cos(f_i, f_j), \qquad f = \frac{1}{H} \sum_h A_h V_h",
+    "The features f of the patches shall be alike in many different ways: p_l is the kernel "
+    "density of their similarities S in block l, epsilon 0.0001.",
+    _PSAQ + " and its released code",
+)
+_add(
+    "tv_target",
+    r"L_{\mathrm{TV}} = \left| \mathrm{TV}(x) - v \right|, \qquad v \sim U(2500, 3000)",
+    "Neighbouring pixels shall differ as much as a target says, which is scaled to the size of the "
+    "images. TV sums the lengths of their differences in four directions.",
+    _PSAQ + " and its released code",
+)
+_add(
+    "soft_label",
+    r"L_{\mathrm{SL}} = \mathrm{CE}(z_p, \mathrm{softmax}(Z)), \qquad Z_y \sim U(5, 10)",
+    "P shall see the class y in the image or crop, but not be too sure. That Z is 0 for the other "
+    "classes is our reading.",
+    _SARDFQ,
+)
+_add(
+    "attention_prior",
+    r"L_{\mathrm{APA}} = \sum_{l \ge L/2} \frac{l}{L} \sum_h \mathrm{MSE}(A^c_{l,h}, G_{l,h})",
+    "What the class token pays to each patch, A^c, shall follow a random mixture of Gaussians G on "
+    "the patch grid.",
+    _SARDFQ,
 )
 _add(
     "synthesis",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from maskaq.config import Coefficients, RunSpec, parse_bits
 from maskaq.errors import OptionError, unknown
-from maskaq.names import DISTILLING, SOURCE_NAMES
+from maskaq.names import DISTILLING, SHIPPED, SOURCE_NAMES
 from maskaq.registry import Registry
 
 __all__ = ["AXES", "LIMIT", "Axis", "Cell", "grid"]
@@ -20,11 +20,13 @@ _REFRESHES = 3  # per run, where refreshing is on
 @dataclass(frozen=True)
 class Axis:
     """A setting that may vary. description: for menus. values: what menus offer, others that the
-    setting allows will do. apply: the spec with a value in it."""
+    setting allows will do; first: which of them are chosen before anybody has chosen. apply: the
+    spec with a value in it."""
 
     name: str
     description: str
     values: tuple[Value, ...]
+    first: tuple[Value, ...]
     apply: Callable[[RunSpec, Value], RunSpec]
 
 
@@ -88,10 +90,12 @@ def label(value: Value) -> str:
 
 
 def _axis(
-    name: str, description: str, values: Iterable[Value]
+    name: str, description: str, values: Iterable[Value], first: Iterable[Value] | None = None
 ) -> Callable[[Callable[[RunSpec, Value], RunSpec]], None]:
     def add(apply: Callable[[RunSpec, Value], RunSpec]) -> None:
-        AXES.register(name)(Axis(name, description, tuple(values), apply))
+        offered = tuple(values)
+        chosen = offered if first is None else tuple(first)
+        AXES.register(name)(Axis(name, description, offered, chosen, apply))
 
     return add
 
@@ -103,7 +107,7 @@ def _bits(spec: RunSpec, value: Value) -> RunSpec:
     return replace(spec, quantization=formats)
 
 
-@_axis("source", "where the samples come from", SOURCE_NAMES)
+@_axis("source", "where the samples come from", SOURCE_NAMES, SHIPPED)
 def _source(spec: RunSpec, value: Value) -> RunSpec:
     if value not in SOURCE_NAMES:
         raise OptionError(unknown("source", value, SOURCE_NAMES))

@@ -24,6 +24,8 @@ AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
 BASE = 224  # pixels the published shifts and crops refer to; other sizes scale
 SHIFT = 16  # largest circular shift of `crops`
 SMALLEST_CROP = 140  # side of its smallest crop
+EASY = 0.25  # share of the steps of `easy-to-hard` that show whole images
+HARDEST_CROP = 0.3  # side of its last crops, share of the image's
 NOISE = 0.1  # standard deviation of its pixel noise, in normalised units
 
 
@@ -75,6 +77,32 @@ def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) ->
     seen = rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return seen + NOISE * noise
+
+
+@AUGMENTATIONS.register("easy-to-hard")
+def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
+    """Whole images first, then ever smaller crops back to full size; half of them flipped.
+
+    The first quarter of the steps shows whole images; from there the side of the crops falls
+    linearly to 0.3 of the image's at the last step. Their place is random.
+    """
+    count, _, size, _ = images.shape
+    draw = torch.rand((3, count), generator=generator, device=generator.device)
+    side = size * (1 - (1 - HARDEST_CROP) * _difficulty(step, total))
+    top, left = (size - side) * draw[0], (size - side) * draw[1]  # [B]
+    flipped = draw[2] < 0.5
+    length = torch.full_like(top, side)  # [B]
+    rows = resampling(top, length, size)  # [B,S,S]
+    columns = resampling(
+        torch.where(flipped, left + side, left), torch.where(flipped, -length, length), size
+    )
+    return rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
+
+
+def _difficulty(step: int, total: int) -> float:
+    """0 for the easy first steps, 1 at the last one."""
+    easy = EASY * total
+    return max(0.0, (step - easy) / max(1.0, total - 1 - easy))
 
 
 @AUGMENTATIONS.register("released")

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
 from maskaq.synthesis.augmentation import AUGMENTATIONS
-from maskaq.synthesis.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES, StepState
+from maskaq.synthesis.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES
 from maskaq.synthesis.parametrisation import Parametrisation
 from maskaq.synthesis.savings import Plan, drawn, halved, plan
+from maskaq.synthesis.semantics import View, draw_meanings, view
 from maskaq.synthesis.setting import Quantized, Setting
+from maskaq.synthesis.state import Once, StepState
 
 __all__ = ["Batch"]
 
@@ -42,6 +44,7 @@ class Batch:
         self._source = source
         self._labels = labels.to(setting.device)
         self._generator = generator
+        self._once = Once(generator.initial_seed(), setting.device)
         self._q: Quantized | None = None
         self._adam = torch.optim.Adam(source.parameters(), lr=setting.options.lr)
 
@@ -81,15 +84,20 @@ class Batch:
         setting, options = self._setting, self._setting.options
         now = plan(options, step)
         active = [name for name in setting.coefficients if name not in NEEDS_Q or now.aligns]
+        shown, kind = self._view(images), AUGMENTATIONS[options.augmentation]
         with setting.cast():
-            seen = AUGMENTATIONS[options.augmentation](images, step, options.steps, self._generator)
+            seen = kind(shown.images, step, options.steps, self._generator)
         state = StepState(
             images=images,
-            labels=self._labels,
+            labels=shown.labels,
             prefix=setting.loaded.prefix,
             reading=options.reading,
             generator=self._generator,
             products=getattr(torch, setting.precision),
+            whole=shown.whole,
+            grid=setting.grid(now.coarse),
+            deviation=float(setting.loaded.std.mean()),
+            once=self._once,
         )
         self._ask(state, seen, step, now, active)
         terms = {name: OBJECTIVES[name](state) for name in active}
@@ -97,6 +105,17 @@ class Batch:
             if name in terms:  # it stands for the steps without it
                 terms[name] = options.savings.align_every * terms[name]
         return terms
+
+    def _view(self, images: Tensor) -> View:
+        """What this step shows P of the images [B,3,S,S], and its labels."""
+        setting = self._setting
+        if not setting.meanings:
+            return View(images, self._labels)
+        classes = len(setting.loaded.class_names)
+        own = self._once(
+            "meanings", lambda g: draw_meanings(len(images), classes, setting.meanings, g)
+        )
+        return view(images, self._labels, own, self._generator)
 
     def _ask(self, state: StepState, seen: Tensor, step: int, now: Plan, active: list[str]) -> None:
         """Show the views to P, and to Q if need be, and put down what they say."""
@@ -110,7 +129,8 @@ class Batch:
             return
         state.logits, maps, state.kept = setting.run_recorded(model, seen, now.thin)
         blocks = drawn(options.savings.blocks, len(maps), self._generator)
-        state.blocks, state.maps_p = len(maps), [maps[block] for block in blocks]
+        state.blocks, state.depths = len(maps), blocks
+        state.maps_p = [maps[block] for block in blocks]
         if options.savings.queries < 1:
             patches = maps[0].probs.shape[-1] - prefix
             rows = drawn(options.savings.queries, patches, self._generator)

@@ -54,6 +54,7 @@ def synthesise(
     device: str = "cpu",
     make_q: MakeQ | None = None,
     start: Samples | None = None,
+    meanings: int = 0,
 ) -> Iterator[Event | Samples]:
     """Optimise images through P; P itself is copied and stays as it is.
 
@@ -66,6 +67,8 @@ def synthesise(
         make_q: makes Q, recordable, from normalised images [B,3,S,S]; see `steady`. Called once
             per batch when alignment begins, and only if its coefficient is above 0.
         start: samples to go on from, with their labels, instead of new ones (a refresh).
+        meanings: up to so many crops of each image, 0 to 4, shall show a class of their own
+            (SARDFQ); see `semantics`.
 
     Yields:
         one event per step, now and then and at the end of a batch with images; fewer where a whole
@@ -76,7 +79,7 @@ def synthesise(
             state that its parametrisation needs.
         SynthesisError: no image is left.
     """
-    setting = Setting.of(loaded, options, precision, device, make_q)
+    setting = Setting.of(loaded, options, precision, device, make_q, meanings)
     _check(setting)
     count = options.images if start is None else len(start.images)
     labels = draw_labels(count, len(loaded.class_names), seed) if start is None else start.labels

@@ -1,4 +1,6 @@
-"""The terms of MaskAQ's synthesis objective, each a registered function of one `StepState`.
+"""The terms of the synthesis objectives, each a registered function of one `StepState`.
+
+MaskAQ's sum is
 
     L_S = one-hot + TV + inter-head + lambda_fb * entropy + lambda_align * alignment
 
@@ -14,22 +16,31 @@ released differ in most of them; `reading` says which one a step follows:
 
 Maps are averaged over the heads for `entropy` and `align`. A term has one value per image, [B], or
 a single one, [], where the released code couples the batch.
+
+`patch_entropy` and `tv_target` are PSAQ-ViT's, `soft_label` and `attention_prior` SARDFQ's; they
+have one reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from maskaq.models.attention import Maps
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
-from maskaq.synthesis.heads import head_similarity, patch_maps
+from maskaq.synthesis.attention_prior import (
+    class_rows,
+    draw_mixtures,
+    mixture_maps,
+    prior_distance,
+)
+from maskaq.synthesis.heads import head_similarity
+from maskaq.synthesis.patch_entropy import draw_variation, feature_entropy, variation_gap
+from maskaq.synthesis.semantics import draw_peaks, soft_cross_entropy
+from maskaq.synthesis.state import StepState
 
 __all__ = [
     "NEEDS_MAPS",
@@ -43,70 +54,9 @@ __all__ = [
     "total_variation",
 ]
 
-NEEDS_MAPS = ("inter_head", "entropy", "align")
+NEEDS_MAPS = ("inter_head", "entropy", "align", "patch_entropy", "attention_prior")
 NEEDS_Q = ("align",)
 DRAWN_ROWS = 64  # of the released entropy
-
-
-@dataclass
-class StepState:
-    """What one synthesis step gives its objectives.
-
-    images: [B,3,S,S] normalised, before augmentation. logits: [B,K] of P on the augmented images.
-    labels: int64 [B]. maps_p, maps_q: one `Maps` per block of P and Q, on the augmented images;
-    None where no active term needs them. mask: bool [B,N], the informative mask after the drop,
-    None likewise. prefix: tokens before the patches. reading: `"paper"` or `"released"`. generator:
-    for terms that draw. products: precision of the entropy's products of matrices.
-
-    With `Savings`, the maps are of some blocks only, which stand for `blocks` of them; blocks with
-    fewer patches see those of `kept`, int64 [B,k]; and of the others only the rows of `queries`,
-    int64 [R], count.
-    """
-
-    images: Tensor
-    labels: Tensor
-    prefix: int
-    reading: str
-    generator: torch.Generator
-    products: torch.dtype = torch.float32
-    logits: Tensor | None = None
-    maps_p: list[Maps] | None = None
-    maps_q: list[Maps] | None = None
-    mask: Tensor | None = None
-    blocks: int | None = None
-    queries: Tensor | None = None
-    kept: Tensor | None = None
-
-    def attention(self, maps: list[Maps] | None) -> list[Tensor]:
-        """Per block [B,H,T,T] float32: the probabilities, or in the released code q k^T."""
-        assert maps is not None, "the loop records whenever a term needs maps"
-        if self.reading == "paper":
-            return [block.probs.float() for block in maps]
-        return [block.logits.float() * block.heads.shape[-1] ** 0.5 for block in maps]
-
-    @cached_property
-    def patch_maps(self) -> list[Tensor]:
-        """Per block [B,H,R,N]: the patches of P among themselves."""
-        return self.among_patches(self.maps_p)
-
-    @cached_property
-    def mean_maps(self) -> list[Tensor]:
-        """Per block [B,R,N]: the same, averaged over the heads."""
-        return [maps.mean(1) for maps in self.patch_maps]
-
-    def among_patches(self, maps: list[Maps] | None) -> list[Tensor]:
-        """Per block [B,H,R,N], the rows of the queries that count."""
-        found = self.attention(maps)
-        few = -1 if self.kept is None else self.prefix + self.kept.shape[1]  # tokens if thin
-        rows = [None if full.shape[-1] == few else self.queries for full in found]
-        return [patch_maps(full, self.prefix, row) for full, row in zip(found, rows, strict=True)]
-
-    def masks(self, maps: list[Tensor]) -> list[Tensor]:
-        """The mask over the patches of each block: bool [B,N], of a thin one [B,k]."""
-        assert self.mask is not None, "the loop makes a mask whenever a term needs it"
-        thin = self.mask if self.kept is None else self.mask.gather(1, self.kept)  # [B,k]
-        return [self.mask if one.shape[-1] == self.mask.shape[-1] else thin for one in maps]
-
 
 Objective = Callable[[StepState], Tensor]
 OBJECTIVES: Registry[Objective] = Registry("objective")
@@ -238,5 +188,48 @@ def _align(state: StepState) -> Tensor:
         rows_q = [maps.mean(1) for maps in state.among_patches(state.maps_q)]
         whole = None if state.mask is None else state.mask.shape[-1]
     total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, whole)
-    standing = (state.blocks or len(rows_p)) / len(rows_p)
-    return total if state.reading == "released" else standing * total
+    return total if state.reading == "released" else state.standing * total
+
+
+@OBJECTIVES.register("patch_entropy")
+def _patch_entropy(state: StepState) -> Tensor:
+    assert state.maps_p is not None, "the loop records whenever a term needs maps"
+    total = torch.zeros(len(state.images), device=state.images.device)
+    for block in state.maps_p:
+        features = block.heads[:, :, state.prefix :].float().mean(1)  # [B,N,d]
+        total = total - feature_entropy(features)  # [B]
+    return state.standing * total
+
+
+@OBJECTIVES.register("tv_target")
+def _tv_target(state: StepState) -> Tensor:
+    target = state.once("tv_target", draw_variation)  # []
+    return variation_gap(state.images, target, state.deviation)
+
+
+@OBJECTIVES.register("attention_prior")
+def _attention_prior(state: StepState) -> Tensor:
+    assert state.maps_p is not None, "the loop records whenever a term needs maps"
+    blocks = state.blocks or len(state.maps_p)
+    images, heads = state.maps_p[0].probs.shape[:2]
+    drawn = state.once("attention_prior", lambda g: draw_mixtures((blocks, images, heads), g))
+    total = torch.zeros(images, device=state.images.device)
+    for depth, block in zip(state.depths or range(blocks), state.maps_p, strict=True):
+        number = depth + 1  # the paper counts from 1
+        if 2 * number < blocks:
+            continue
+        prior = mixture_maps(drawn.at(depth), state.grid)  # [B,H,N]
+        rows = class_rows(block.probs.float(), state.prefix)  # [B,H,N]
+        if rows.shape[-1] < prior.shape[-1] and state.kept is not None:
+            prior = prior.gather(2, state.kept[:, None].expand(-1, heads, -1))  # [B,H,k]
+        total = total + number / blocks * prior_distance(rows, prior)  # [B]
+    if state.whole is not None:  # a prior is about the whole image
+        total = total * state.whole
+    return state.standing * total
+
+
+@OBJECTIVES.register("soft_label")
+def _soft_label(state: StepState) -> Tensor:
+    assert state.logits is not None, "the loop runs P in every step"
+    peaks = state.once("soft_label", lambda generator: draw_peaks(len(state.labels), generator))
+    return soft_cross_entropy(state.logits, state.labels, peaks)

@@ -44,6 +44,7 @@ class Plan:
 def plan(options: SynthesisOptions, step: int) -> Plan:
     """The plan of a step, counted from 0.
 
+    >>> from maskaq.config import Savings
     >>> plan(SynthesisOptions(steps=8, savings=Savings(coarse=0.5, align_every=2)), 5)
     Plan(coarse=False, aligns=False, thin=False)
     """

@@ -33,7 +33,8 @@ class Setting:
     """What all batches share.
 
     model: a copy of P of its own, on `device`. thinning: where patches leave it, if any ever do.
-    coarse: P at half the resolution, if any step needs it.
+    coarse: P at half the resolution, if any step needs it. meanings: crops of an image with labels
+    of their own, at most; 0 for none.
     """
 
     loaded: Loaded
@@ -44,6 +45,7 @@ class Setting:
     model: nn.Module
     thinning: Thinning | None
     coarse: nn.Module | None
+    meanings: int = 0
 
     @classmethod
     def of(
@@ -53,6 +55,7 @@ class Setting:
         precision: str = "float32",
         device: str = "cpu",
         make_q: MakeQ | None = None,
+        meanings: int = 0,
     ) -> Setting:
         """With the copies of P that the options need.
 
@@ -65,12 +68,17 @@ class Setting:
         model = private_copy(loaded.model, place, precision)
         thins = options.savings.patches < 1
         thinning = Thinning.put_into(model, loaded.prefix) if thins else None
-        return cls(loaded, options, precision, place, make_q, model, thinning, coarse)
+        return cls(loaded, options, precision, place, make_q, model, thinning, coarse, meanings)
 
     @property
     def coefficients(self) -> dict[str, float]:
         """Of the terms that are on."""
         return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
+
+    def grid(self, coarse: bool) -> tuple[int, int]:
+        """Patches in rows and columns, of P or of the coarse one."""
+        rows, columns = self.loaded.grid
+        return (rows // 2, columns // 2) if coarse else (rows, columns)
 
     def cast(self) -> torch.autocast:
         """A context in which models and views of images run in the precision of this synthesis."""

@@ -12,7 +12,7 @@ import streamlit as st
 from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.figures import grid
-from maskaq.names import DISTILLING, DRAWING
+from maskaq.names import DISTILLING, DRAWING, OWN_TERMS
 from maskaq.runs import cluster, sweep
 from maskaq.runs.records import Record
 from maskaq.runs.store import Stored
@@ -58,7 +58,7 @@ def _axis(place: st.delta_generator.DeltaGenerator, key: str, start: str, order:
         f"Values of {name}",
         list(by_label),
         selection_mode="multi",
-        default=list(by_label),
+        default=[label for label, value in by_label.items() if value in AXES[name].first],
         key=f"{key}_{name}",
         bind="query-params",
         help=AXES[name].description,
@@ -77,7 +77,8 @@ def cells(base: RunSpec, a: Values, b: Values) -> list[Cell]:
     if len({cell.spec for cell in settled}) < len(settled):
         st.info(
             f"Some cells are the same run, because for them {a[0]} or {b[0]} changes nothing: "
-            "images from noise and real are not drawn, and mimiq has neither mask nor alignment."
+            "images from noise and real are not drawn, mimiq has neither mask nor alignment, and "
+            f"{', '.join(OWN_TERMS)} have terms of their own."
         )
     return settled
 

@@ -16,20 +16,25 @@ from maskaq.config import Coefficients, RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.figures import compare
 from maskaq.methods import spec_of
-from maskaq.names import BACKEND_NAMES, DRAWING, SOURCE_NAMES
+from maskaq.names import BACKEND_NAMES, DRAWING, OWN_TERMS, SOURCE_NAMES
 from maskaq.runs.store import Stored
 from maskaq.ui import address, controls, library, router, show
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
-TERMS: Mapping[str, tuple[str, str]] = {  # field of Coefficients -> name and what it is for
+# Of MaskAQ's objective: field of Coefficients -> name and what it is for.
+TERMS: Mapping[str, tuple[str, str]] = {
     "one_hot": ("Class", "P shall see in each image the class that it is made for."),
     "tv": ("Smoothness", "Neighbouring pixels shall be alike."),
     "inter_head": ("Agreement of heads", "The heads of a block shall look at the same places."),
     "entropy": ("Similarity entropy", "Foreground and background shall come apart."),
     "align": ("Alignment with Q", "Q shall look where P looks, inside the mask."),
 }
-WITHOUT: Mapping[str, tuple[str, ...]] = {"mimiq": ("entropy", "align")}  # terms it never has
+# Terms whose coefficients a source that draws does not look at.
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "mimiq": ("entropy", "align"),
+    **{name: tuple(asdict(weights)) for name, weights in OWN_TERMS.items()},
+}
 _LARGEST = 100.0  # coefficient
 _EVERY = max(controls.LIMITS["eval_images"])  # the slider's end stands for all images
 
@@ -134,18 +139,32 @@ def terms(choice: controls.Choice, source: str) -> Coefficients:
             "Every step changes the pixels a little, so that the weighted sum of these terms "
             "falls. A term that is switched off has the weight 0 and costs no time."
         )
+        _own_terms(source)
         for name in TERMS:
             absent = name in missing
             value = _term(name, usual[name], disabled=choice.readonly or absent)
             weights[name] = usual[name] if absent else value
         show.formula("synthesis")
-    off = [TERMS[name][0] for name in TERMS if name not in missing and not weights[name]]
+    offered = [name for name in TERMS if name not in missing]
+    off = [TERMS[name][0] for name in offered if not weights[name]]
     if off:
         st.caption(f"Switched off: {', '.join(off)}.")
-    if source in DRAWING and len(off) == len(TERMS) - len(missing):
+    if offered and len(off) == len(offered):
         st.error("Every term is off, so there is nothing to draw for. Switch one on.")
         router.stop()
     return Coefficients(**weights)
+
+
+def _own_terms(source: str) -> None:
+    """The terms of a source that has its own, with their weights."""
+    if source not in OWN_TERMS:
+        return
+    own = {name: weight for name, weight in asdict(OWN_TERMS[source]).items() if weight}
+    said = ", ".join(f"{name.replace('_', ' ')} {weight:g}" for name, weight in own.items())
+    st.info(f"The source {source} has terms and weights of its own: {said}.")
+    for name in own:
+        if name not in TERMS:  # those have their formula below
+            show.formula(name)
 
 
 def _term(name: str, usual: float, *, disabled: bool) -> float:

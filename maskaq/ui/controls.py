@@ -10,7 +10,7 @@ from maskaq.config import BITS, Coefficients, RunSpec
 from maskaq.errors import OptionError
 from maskaq.methods import spec_of
 from maskaq.models.menu import BUNDLED, Shape, shape_of, shapes
-from maskaq.names import DISTILLING, DRAWING
+from maskaq.names import DISTILLING, DRAWING, OWN_TERMS
 from maskaq.ui import address, library, own
 from maskaq.ui.own import Own
 
@@ -213,8 +213,9 @@ def build(
     start = spec_of("maskaq", (choice.weight_bits, choice.activation_bits))
     synthesis = replace(start.synthesis, source=source, images=images)
     if source in DRAWING:
-        weights = coefficients or synthesis.coefficients
-        synthesis = replace(synthesis, steps=steps, coefficients=weights)
+        synthesis = replace(synthesis, steps=steps)
+    if source in DRAWING and source not in OWN_TERMS:
+        synthesis = replace(synthesis, coefficients=coefficients or synthesis.coefficients)
     if source == "maskaq":  # the share shrinks as the run goes on
         ends = (mask_start, choice.mask_ratio)
         synthesis = replace(synthesis, mask_ratio=(max(ends), min(ends)))

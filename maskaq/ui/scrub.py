@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from maskaq.errors import RunError
 from maskaq.figures import curves, pictures, synthesis
-from maskaq.names import DRAWING
+from maskaq.names import DRAWING, SOURCE_NAMES, coefficients_of
 from maskaq.runs import evidence
 from maskaq.ui import results, show
 
@@ -32,9 +32,10 @@ def film(run: Stored) -> None:
     """The stored frames with a slider, the curves beside them, and the downloads."""
     spec = run.result.spec
     if spec.synthesis.source not in DRAWING:
+        others = ", ".join(name for name in SOURCE_NAMES if name in DRAWING)
         st.info(
             f"Images from the source {spec.synthesis.source} are not drawn step by step, so there "
-            "is nothing to go back through. Choose maskaq or mimiq."
+            f"is nothing to go back through. Choose {others}."
         )
         return
     seen = results.evidence(run)
@@ -86,7 +87,8 @@ def _scrub(run: Stored, frames: tuple[Frame, ...], steps: list[int]) -> None:
 
 def _parts(run: Stored, step: int) -> None:
     """Each term at one step, its weight, and what it adds to the loss."""
-    table = synthesis.terms_frame(run.curves, run.result.spec.synthesis.coefficients, step)
+    weights = coefficients_of(run.result.spec.synthesis)
+    table = synthesis.terms_frame(run.curves, weights, step)
     st.markdown(f"**What the loss is made of after step {step}**")
     st.dataframe(
         table,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskaq.names import SOURCE_NAMES
+from maskaq.names import SHIPPED
 from maskaq.runs import showcase
 from maskaq.ui import catalog, library
 
@@ -22,7 +22,7 @@ def test_a_page_opens_on_every_stored_preset(spec, bits, open_page, shipped, tex
 @pytest.mark.parametrize("spec", [catalog.SYNTHESIS, catalog.QUANTIZE], ids=lambda s: s.title)
 def test_every_source_has_its_stored_run(spec, bits, open_page, shipped, text):
     app = open_page(spec, weight_bits=bits[1], activation_bits=bits[3])
-    for source in SOURCE_NAMES:
+    for source in SHIPPED:
         app.selectbox(key="source").set_value(source).run()
         assert not app.exception
         assert "Stored example, shipped with maskaq" in text(app)
@@ -34,7 +34,7 @@ def test_all_sources_at_all_widths_are_shipped(shipped):
         (run.result.spec.synthesis.source, run.result.spec.quantization.name)
         for run in library.presets()
     }
-    assert found == {(source, bits) for source in SOURCE_NAMES for bits in showcase.BITS}
+    assert found == {(source, bits) for source in SHIPPED for bits in showcase.BITS}
     for run in library.presets():
         assert run.result.evaluated == 5_000
         assert run.samples["images"].shape == (32, 3, 64, 64)

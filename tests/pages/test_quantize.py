@@ -150,13 +150,13 @@ def test_bits_for_own_images_are_asked_of_a_worker(open_page, press, cluster, te
 
 def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workplace):
     app = open_page(PAGE)
-    assert "Not computed with these settings: mimiq, noise, real." in text(app)
+    assert "Not computed with these settings: mimiq, psaq, sardfq, e2h, noise, real." in text(app)
     for source in ("noise", "real"):
         spec = spec_of("maskaq")
         spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
         stored.write(workplace / "examples" / source, spec)
     app.run()
-    assert "Not computed with these settings: mimiq." in text(app)
+    assert "Not computed with these settings: mimiq, psaq, sardfq, e2h." in text(app)
     chart = app.get_by_key("sources")
     for source in ("maskaq", "noise", "real"):
         assert f"Q from {source}" in chart.proto.spec

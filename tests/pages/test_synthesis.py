@@ -94,6 +94,28 @@ def test_controls_that_do_not_matter_are_off(open_page):
     assert not app.slider(key="steps").disabled
     off = {term for term in TERMS if app.toggle(key=f"use_{term}").disabled}
     assert off == {"entropy", "align"}
+    app.selectbox(key="source").set_value("sardfq").run()
+    assert not app.slider(key="steps").disabled
+    assert all(app.toggle(key=f"use_{term}").disabled for term in TERMS)
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("psaq", "one hot 1, patch entropy 1, tv target 0.05"),
+        ("sardfq", "tv 0.05, soft label 1, attention prior 0.01"),
+        ("e2h", "one hot 1, tv 2.5e-05"),
+    ],
+)
+def test_a_source_with_terms_of_its_own_names_them(open_page, press, cluster, text, source, said):
+    app = open_page(PAGE, source=source, entropy="0.5", use_tv="false")
+    assert not app.exception
+    assert not app.error
+    assert f"has terms and weights of its own: {said}." in text(app)
+    press(app, "Run")
+    spec = asked(cluster)
+    assert spec.synthesis.source == source
+    assert spec.synthesis.coefficients == spec_of("maskaq").synthesis.coefficients
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from maskaq.config import Coefficients, RunSpec
 from maskaq.errors import OptionError
 from maskaq.methods import spec_of
-from maskaq.names import SOURCE_NAMES
+from maskaq.names import SHIPPED, SOURCE_NAMES
 from maskaq.runs.sweep import AXES, LIMIT, grid, label
 
 BASE = spec_of("maskaq")
@@ -62,6 +62,8 @@ def test_an_axis_changes_its_own_setting_and_nothing_else(name: str) -> None:
 def test_every_coefficient_and_every_source_is_on_an_axis() -> None:
     assert {item.name for item in fields(Coefficients)} <= set(AXES)
     assert AXES["source"].values == tuple(SOURCE_NAMES)
+    assert set(AXES["source"].first) == set(SHIPPED)
+    assert len(AXES["source"].first) * len(AXES["bits"].first) <= LIMIT  # the page opens with them
     for item in fields(Coefficients):
         assert 0.0 in AXES[item.name].values  # without the term
 

@@ -72,6 +72,43 @@ def test_crops_differ_between_images_and_add_noise() -> None:
     assert steps.std() > 0.02
 
 
+def sides(step: int, total: int, size: int = 48) -> list[tuple[float, float]]:
+    """Side and left end, as shares of the image, of what `easy-to-hard` shows in a step."""
+    ramp = torch.linspace(0.5, size - 0.5, size).expand(12, 3, size, size)
+    seen = AUGMENTATIONS["easy-to-hard"](ramp, step, total, generator(step))[:, 0, size // 2]
+    found = []
+    for row in seen.tolist():
+        inner = row[6:-6]  # at the edges of the image it sees beyond
+        slope = abs(inner[-1] - inner[0]) / (len(inner) - 1)
+        middle = (row[size // 2 - 1] + row[size // 2]) / 2 / size
+        found.append((slope, middle - slope / 2))
+    return found
+
+
+def test_easy_to_hard_shows_whole_images_then_ever_smaller_crops() -> None:
+    total = 41
+    for step in (0, 5, 10):
+        assert all(side == pytest.approx(1) for side, _ in sides(step, total))
+    expected = {20: 1 - 0.7 * (20 - 10.25) / 29.75, 30: 1 - 0.7 * (30 - 10.25) / 29.75, 40: 0.3}
+    for step, wanted in expected.items():
+        found = sides(step, total)
+        assert [side for side, _ in found] == pytest.approx([wanted] * 12, abs=1e-3)
+        left = [start for _, start in found]
+        assert all(-1e-3 <= start <= 1 - wanted + 1e-3 for start in left)  # inside the image
+        assert max(left) - min(left) > (1 - wanted) / 3
+
+
+def test_easy_to_hard_flips_half_of_the_images_and_is_exact_on_whole_ones() -> None:
+    source = images(20, 16)
+    seen = AUGMENTATIONS["easy-to-hard"](source, 0, 1, generator())
+    same = torch.tensor([torch.allclose(a, b) for a, b in zip(seen, source, strict=True)])
+    flipped = torch.tensor(
+        [torch.allclose(a, b.flip(-1)) for a, b in zip(seen, source, strict=True)]
+    )
+    assert (same ^ flipped).all()
+    assert 4 < int(same.sum()) < 16
+
+
 def test_released_views_are_one_shift_and_a_colour_change() -> None:
     one = images()
     seen = AUGMENTATIONS["released"](one, 9, 10, generator(1))

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from maskaq.config import Coefficients, SynthesisOptions
+from maskaq.config import Coefficients, Savings, SynthesisOptions
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
 from maskaq.synthesis.loop import Samples
+from maskaq.synthesis.objectives import OBJECTIVES, StepState
 from maskaq.synthesis.sources import SOURCES
 
 COEFFICIENTS = Coefficients(one_hot=1.0, tv=1e-5, inter_head=1.0, entropy=1.0, align=0.1)
@@ -63,7 +64,7 @@ def test_every_source_takes_its_own_samples_back(name: str, scenes_p: Loaded) ->
 
 
 def test_the_issues_sources_are_there() -> None:
-    assert {"noise", "maskaq", "mimiq", "real"} <= set(SOURCES)
+    assert set(SOURCES) == {"noise", "maskaq", "mimiq", "psaq", "sardfq", "e2h", "real"}
     with pytest.raises(OptionError, match="did you mean 'maskaq'"):
         SOURCES["maskq"]
 
@@ -77,6 +78,77 @@ def test_mimiq_is_maskaq_without_entropy_and_alignment(scenes_p: Loaded) -> None
     assert isinstance(mimiq[-1], Samples)
     assert isinstance(maskaq[-1], Samples)
     assert torch.equal(mimiq[-1].images, maskaq[-1].images)
+
+
+@pytest.mark.parametrize(
+    "name, terms",
+    [
+        ("psaq", {"one_hot", "patch_entropy", "tv_target"}),
+        ("sardfq", {"tv", "soft_label", "attention_prior"}),
+        ("e2h", {"one_hot", "tv"}),
+    ],
+)
+def test_a_source_forces_its_own_terms(name: str, terms: set[str], scenes_p: Loaded) -> None:
+    made = []
+    for coefficients in (COEFFICIENTS, Coefficients(one_hot=0.0)):  # needs no Q
+        options = replace(OPTIONS, coefficients=coefficients, parametrisation="pixels")
+        events = list(SOURCES[name](scenes_p, options, seed=0))
+        assert isinstance(events[0], Event)
+        assert set(events[0].metrics) == terms | {"loss"}
+        assert isinstance(events[-1], Samples)
+        made.append(events[-1].images)
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize("name", ["psaq", "sardfq", "e2h"])
+def test_a_source_takes_the_rest_from_the_options(name: str, scenes_p: Loaded) -> None:
+    def images(**changes: object) -> Tensor:
+        options = replace(OPTIONS, **changes)  # type: ignore[arg-type]
+        samples = list(SOURCES[name](scenes_p, options, seed=0))[-1]
+        assert isinstance(samples, Samples)
+        return samples.images
+
+    usual = images()
+    assert len(images(images=2)) == 2
+    changes = [{"lr": 0.2}, {"steps": 1}, {"parametrisation": "pixels"}]
+    if name != "e2h":  # its views are the method
+        changes.append({"augmentation": "none"})
+    for change in changes:
+        assert not torch.equal(images(**change), usual)
+
+
+def test_sources_that_draw_go_with_every_saving(scenes_p: Loaded) -> None:
+    savings = Savings(blocks=0.5, queries=0.5, coarse=0.25, patches=0.5, patches_from=0.5)
+    for name in ("psaq", "sardfq", "e2h"):
+        options = replace(OPTIONS, steps=4, savings=savings)
+        samples = list(SOURCES[name](scenes_p, options, seed=0))[-1]
+        assert isinstance(samples, Samples)
+        assert len(samples.images) == 3
+
+
+def test_sardfq_shows_crops_with_their_labels(
+    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over ten steps about half of the images are whole and have the label of the samples."""
+    seen: list[StepState] = []
+    soft = OBJECTIVES["soft_label"]
+
+    def listen(state: StepState) -> Tensor:
+        seen.append(state)
+        return soft(state)
+
+    monkeypatch.setitem(OBJECTIVES._entries, "soft_label", listen)
+    options = replace(OPTIONS, images=4, batch=4, steps=10)
+    samples = list(SOURCES["sardfq"](scenes_p, options, seed=0))[-1]
+    assert isinstance(samples, Samples)
+    shares = [state.whole for state in seen if state.whole is not None]
+    assert len(shares) == 10
+    assert 0.25 < torch.stack(shares).float().mean() < 0.75
+    others = set()
+    for state, whole in zip(seen, shares, strict=True):
+        assert torch.equal(state.labels[whole], samples.labels[whole])
+        others |= set((state.labels != samples.labels)[~whole].tolist())
+    assert True in others
 
 
 def test_noise_is_clamped_normal_noise(scenes_p: Loaded) -> None:

@@ -1,0 +1,44 @@
+"""What a sample source is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from torch import Tensor
+
+from maskaq.config import SynthesisOptions
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.registry import Registry
+from maskaq.synthesis.loop import Samples
+from maskaq.synthesis.setting import MakeQ
+
+__all__ = ["SOURCES", "Calibration", "Source"]
+
+Calibration = Callable[[int], tuple[Tensor, Tensor]]
+
+
+class Source(Protocol):
+    """Draws `options.images` samples.
+
+    The arguments are those of `synthesise`. calibration: gives that many images uint8 [N,3,S,S] and
+    labels int64 [N] of the calibration split. With `start`, samples it drew before, a source that
+    optimises goes on from them, and any other returns them.
+    """
+
+    def __call__(
+        self,
+        loaded: Loaded,
+        options: SynthesisOptions,
+        *,
+        seed: int,
+        precision: str = "float32",
+        device: str = "cpu",
+        make_q: MakeQ | None = None,
+        calibration: Calibration | None = None,
+        start: Samples | None = None,
+    ) -> Iterator[Event | Samples]: ...
+
+
+SOURCES: Registry[Source] = Registry("source")

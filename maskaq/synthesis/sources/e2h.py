@@ -1,0 +1,35 @@
+"""DFQ-ViT (Tong et al., arXiv 2507.14481): synthesis from easy to hard.
+
+Public are only the idea and its purpose, a better balance of global and local features; neither
+losses nor what is difficult nor a schedule. This is our reading: a curriculum that first fits whole
+images, then ever smaller random crops resized to the full input, each crop with the image's label,
+so that the images get their global layout before their detail. The views are those of the
+augmentation `easy-to-hard`; the terms are cross-entropy to the label and, as in MimiQ, total
+variation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from maskaq.config import SynthesisOptions
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.names import OWN_TERMS
+from maskaq.synthesis.loop import Samples, synthesise
+from maskaq.synthesis.sources.base import SOURCES, Calibration
+
+
+@SOURCES.register("e2h")
+def _e2h(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    """Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025)."""
+    own = replace(options, coefficients=OWN_TERMS["e2h"], augmentation="easy-to-hard")
+    return synthesise(loaded, own, **how)

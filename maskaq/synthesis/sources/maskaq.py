@@ -1,0 +1,24 @@
+"""MaskAQ (Qian et al. 2026): the synthesis as the options have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from maskaq.config import SynthesisOptions
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.synthesis.loop import Samples, synthesise
+from maskaq.synthesis.sources.base import SOURCES, Calibration
+
+
+@SOURCES.register("maskaq")
+def _maskaq(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    """Every term that has a coefficient, alignment with Q included (Qian et al. 2026)."""
+    return synthesise(loaded, options, **how)

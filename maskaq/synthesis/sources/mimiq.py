@@ -1,0 +1,26 @@
+"""MimiQ (Choi et al. 2025), which MaskAQ builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from maskaq.config import SynthesisOptions
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.synthesis.loop import Samples, synthesise
+from maskaq.synthesis.sources.base import SOURCES, Calibration
+
+
+@SOURCES.register("mimiq")
+def _mimiq(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    """MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it."""
+    without = replace(options, coefficients=replace(options.coefficients, entropy=0.0, align=0.0))
+    return synthesise(loaded, without, **how)

@@ -1,0 +1,33 @@
+"""Noise: the floor of every comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from maskaq.config import SynthesisOptions
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.synthesis.loop import SHOWN, Samples, synthesise
+from maskaq.synthesis.sources.base import SOURCES, Calibration
+
+
+@SOURCES.register("noise")
+def _noise(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    start: Samples | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    """Normal noise, clamped to valid pixels: what any method must beat."""
+    if start is not None:
+        yield start
+        return
+    still = replace(options, parametrisation="pixels", steps=0)
+    for samples in synthesise(loaded, still, **how):
+        if isinstance(samples, Samples):
+            yield Event("synthesis", 1, 1, images=samples.images[:SHOWN])
+        yield samples

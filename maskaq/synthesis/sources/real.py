@@ -1,0 +1,36 @@
+"""Real images: what data-free sources are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from maskaq.config import SynthesisOptions
+from maskaq.errors import DataError
+from maskaq.events import Event
+from maskaq.models.loading import Loaded
+from maskaq.synthesis.loop import SHOWN, Samples, recognised
+from maskaq.synthesis.sources.base import SOURCES, Calibration
+
+
+@SOURCES.register("real")
+def _real(
+    loaded: Loaded,
+    options: SynthesisOptions,
+    *,
+    calibration: Calibration | None = None,
+    start: Samples | None = None,
+    **how: Any,
+) -> Iterator[Event | Samples]:
+    """Images of the calibration split, for comparison: not data-free."""
+    if start is not None:
+        yield start
+        return
+    if calibration is None:
+        raise DataError(
+            "source 'real' needs real images and there are none; pass --data FOLDER, or take a "
+            "data-free source such as 'maskaq'."
+        )
+    images, labels = calibration(options.images)
+    yield Event("synthesis", 1, 1, images=images[:SHOWN])
+    yield Samples(images, labels, recognised(loaded, images, labels))
