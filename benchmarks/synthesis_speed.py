@@ -49,7 +49,7 @@ METHOD = spec_of("maskaq")
 VIT = "vit_tiny_patch16_224"
 HEAD = "| model | batch | precision | options | step | floor (P + Q) | ratio | peak memory |"
 SPREAD = 20  # steps over a whole synthesis that stand for all of them, where they differ
-TERMS = tuple(asdict(Coefficients()))
+TERMS = tuple(n for n, v in asdict(METHOD.synthesis.coefficients).items() if v)
 
 
 def main() -> None:

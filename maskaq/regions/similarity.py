@@ -85,7 +85,7 @@ class _Moments(torch.autograd.Function):
         # Off the mean first: sums of squares alone would cancel where all rows are alike.
         apart -= mean[..., None, None]
         _clear(apart, diagonal)
-        ctx.save_for_backward(unit, apart.to(products))
+        ctx.save_for_backward(unit.to(products), apart.to(products))
         ctx.pairs, ctx.diagonal = pairs, diagonal
         return mean, torch.linalg.vector_norm(apart, dim=(-2, -1)).square() / pairs
 
@@ -94,7 +94,7 @@ class _Moments(torch.autograd.Function):
         unit, apart = ctx.saved_tensors
         mean, variance = (grad[..., None, None] for grad in grads)  # [..,1,1]
         partners = unit.sum(-2, keepdim=True) - (0 if ctx.diagonal else unit)  # [..,N,D]
-        product = (apart @ unit.to(apart.dtype)).to(unit.dtype)  # [..,N,D]
+        product = (apart @ unit).to(grads[0].dtype)  # [..,N,D]
         total = 4 * variance * product + 2 * mean * partners
         return total / ctx.pairs, None, None
 

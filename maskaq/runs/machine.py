@@ -13,7 +13,7 @@ import torch
 from maskaq import __version__
 from maskaq.errors import OptionError
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as <malloc.h> has them
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # as <malloc.h> has them
 
 
 def check_device(device: str) -> None:
@@ -62,7 +62,8 @@ def keep_freed_memory() -> None:
     adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if adjust is not None:
         adjust(_TRIM_THRESHOLD, 2**31 - 1)
-        adjust(_MMAP_THRESHOLD, 2**25)  # the most that it takes
+        adjust(_MMAP_MAX, 0)  # pages of their own would go back with every tensor
+        adjust(_TOP_PAD, 2**26)
 
 
 def give_memory_back() -> None:

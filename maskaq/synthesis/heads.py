@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["head_similarity", "patch_maps"]
+__all__ = ["head_similarity", "over_heads", "patch_maps"]
 
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
@@ -46,8 +46,9 @@ class _Statistics(torch.autograd.Function):
         centred, argmin, argmax = ctx.saved_tensors
         mean, low, high, covariance = grads
         # The mean taken out of centred needs no term: centred sums to 0 over each map.
-        total = (covariance + covariance.mT) @ centred  # [B,N,H,D]
-        total.add_(mean[..., None]).div_(centred.shape[-1])
+        size = centred.shape[-1]
+        total = ((covariance + covariance.mT) / size) @ centred  # [B,N,H,D]
+        total.add_((mean / size)[..., None])
         total.scatter_add_(-1, argmin[..., None], low[..., None])
         total.scatter_add_(-1, argmax[..., None], high[..., None])
         back: Tensor = total.transpose(1, 2)  # [B,H,N,D]
@@ -85,6 +86,14 @@ def patch_maps(full: Tensor, prefix: int, queries: Tensor | None = None) -> Tens
     """
     cut = cast(Tensor, _Patches.apply(full, prefix, queries))
     return cut.transpose(1, 2)  # [B,H,R,N], a view
+
+
+def over_heads(maps: Tensor) -> Tensor:
+    """Mean over the heads: [B,H,R,N] -> [B,R,N].
+
+    As a sum, whose gradient autograd hands on without a copy for every head.
+    """
+    return maps.sum(1) / maps.shape[1]  # [B,R,N]
 
 
 def head_similarity(blocks: Sequence[Tensor]) -> Tensor:

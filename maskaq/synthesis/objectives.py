@@ -37,7 +37,7 @@ from maskaq.synthesis.attention_prior import (
     mixture_maps,
     prior_distance,
 )
-from maskaq.synthesis.heads import head_similarity
+from maskaq.synthesis.heads import head_similarity, over_heads
 from maskaq.synthesis.patch_entropy import draw_variation, feature_entropy, variation_gap
 from maskaq.synthesis.semantics import draw_peaks, soft_cross_entropy
 from maskaq.synthesis.state import StepState
@@ -185,7 +185,7 @@ def _align(state: StepState) -> Tensor:
         )
     else:
         rows_p = state.mean_maps  # [B,R,N]
-        rows_q = [maps.mean(1) for maps in state.among_patches(state.maps_q)]
+        rows_q = [over_heads(maps) for maps in state.among_patches(state.maps_q)]
         whole = None if state.mask is None else state.mask.shape[-1]
     total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, whole)
     return total if state.reading == "released" else state.standing * total

@@ -97,7 +97,7 @@ class Setting:
         """Logits [B,K], the maps of each block, and the patches that stayed, [B,k], if it thins."""
         if not thins:
             with record(model) as maps:
-                return self.run(model, images), maps, None
+                return self.run(model, images), self._lean(maps), None
         thinning, share = self.thinning, self.options.savings.patches
         assert thinning is not None, "there is one whenever patches are dropped"
         kept: list[Tensor] = []
@@ -107,7 +107,13 @@ class Setting:
             return kept[0]
 
         with record(model) as maps, thinning.keeping(choose):
-            return self.run(model, images), maps, kept[0]
+            return self.run(model, images), self._lean(maps), kept[0]
+
+    def _lean(self, maps: list[Maps]) -> list[Maps]:
+        """The maps without logits, which only the released reading looks at."""
+        if self.options.reading == "released":
+            return maps
+        return [block._replace(logits=block.logits.new_empty(0)) for block in maps]
 
     def quantized(self, images: Tensor) -> Quantized:
         """Q, made from normalised images [B,3,S,S]."""
@@ -123,7 +129,7 @@ class Setting:
         if kept is not None and q.thinning is not None:
             thinned = q.thinning.keeping(lambda: kept)
         with self.cast(), thinned:
-            return maps_of(q.model, images, blocks)
+            return self._lean(maps_of(q.model, images, blocks))
 
 
 def private_copy(model: nn.Module, device: torch.device, precision: str = "float32") -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maskaq.models.attention import Maps
-from maskaq.synthesis.heads import patch_maps
+from maskaq.synthesis.heads import over_heads, patch_maps
 
 __all__ = ["Once", "StepState"]
 
@@ -102,7 +102,7 @@ class StepState:
     @cached_property
     def mean_maps(self) -> list[Tensor]:
         """Per block [B,R,N]: the same, averaged over the heads."""
-        return [maps.mean(1) for maps in self.patch_maps]
+        return [over_heads(maps) for maps in self.patch_maps]
 
     def among_patches(self, maps: list[Maps] | None) -> list[Tensor]:
         """Per block [B,H,R,N], the rows of the queries that count."""
