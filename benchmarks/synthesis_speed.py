@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.savings import SAVINGS
-from maskaq.config import Coefficients, Savings, SynthesisOptions
+from maskaq.config import Savings, SynthesisOptions
 from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS

@@ -153,6 +153,35 @@ class QuantOptions:
 
 
 @dataclass(frozen=True)
+class Reconstruction:
+    """How back-end `reconstruct` learns.
+
+    steps: of Adam for each block. batch: images in a step. views: of each image, itself and random
+    crops. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
+    share of the activations left unrounded. decision: weight of the regulariser that makes the
+    rounding decide.
+    """
+
+    steps: int = 80
+    batch: int = 16
+    views: int = 4
+    rounding_lr: float = 1e-2
+    step_lr: float = 1e-3
+    drop: float = 0.5
+    decision: float = 0.1
+
+    def __post_init__(self) -> None:
+        _need(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
+        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        _need(1 <= self.views <= 100, "views", self.views, "1 to 100")
+        for name in ("rounding_lr", "step_lr"):
+            value = getattr(self, name)
+            _need(0 <= value <= 1, name, value, "0 to 1")
+        _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
+        _need(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
+
+
+@dataclass(frozen=True)
 class FitOptions:
     """How Q is fitted. All but `backend` belong to `lsq-kd`, MaskAQ's calibration (Eq. 16).
 
@@ -161,7 +190,7 @@ class FitOptions:
     term, and reading: `"paper"` or `"released"` form of it. mask_ratio, mask_weight: share of
     tokens called informative and their weight w (the others have 1). refresh: epochs between two
     refreshes of the samples against the current Q, 0 for never. refresh_steps: synthesis steps per
-    refresh.
+    refresh. reconstruction: for the back-end of that name, which shares the mask.
     """
 
     backend: str = "mse"
@@ -176,6 +205,7 @@ class FitOptions:
     mask_weight: float = 2.0
     refresh: int = 0
     refresh_steps: int = 50
+    reconstruction: Reconstruction = field(default_factory=Reconstruction)
 
     def __post_init__(self) -> None:
         _choice("reading", self.reading, ("paper", "released"))

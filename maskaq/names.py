@@ -54,6 +54,9 @@ BACKEND_NAMES: Mapping[str, str] = MappingProxyType(
         "minmax": "the range that clips nothing; one pass",
         "mse": "ranges of least squared error, log-sqrt2 softmax; one pass",
         "tails": "`mse` with ranges that clip less and an adaptive log GELU; one pass",
+        "repq": "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
+        "adalog": "log grids of free base, ranges by output error (AdaLog); one pass",
+        "correction": "`tails`, block outputs moved to P's mean; one pass",
         "lsq-kd": "learned steps and weights, distilled from P with masked head outputs",
     }
 )

@@ -10,7 +10,10 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.errors import ModelError
 from maskaq.models.attention import attention_modules
+from maskaq.quantization import log_base as _log_base  # noqa: F401  registers its quantizer
 from maskaq.quantization import lsq as _lsq  # noqa: F401  registers its quantizer
+from maskaq.quantization.correction import put_corrections
+from maskaq.quantization.folding import feeder
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
 from maskaq.quantization.quantizers import QUANTIZERS, PerRow, Quantizer
 
@@ -36,7 +39,9 @@ class Scheme:
 
     weights, search: names in `SEARCHES` for weights and activations. activations: name in
     `QUANTIZERS` for all activations but the softmax and GELU outputs. softmax: the same for those,
-    up to 5 bits. gelu: likewise, at any bits. layernorm: `"tensor"` or `"channel"`.
+    up to 5 bits. gelu: likewise, at any bits. layernorm: `"tensor"`, `"channel"`, or `"folded"`:
+    the ranges of the channels go into the LayerNorm and leave one per tensor. correction: what is
+    added after each block, `""`, `"token"` or `"channel"` (`Correction`).
     """
 
     weights: str = "mse"
@@ -45,6 +50,7 @@ class Scheme:
     softmax: str = "log-sqrt2"
     gelu: str = "uniform"
     layernorm: str = "channel"
+    correction: str = ""
 
     def with_options(self, options: QuantOptions) -> Scheme:
         """The scheme with the user's explicit choices in place of its own."""
@@ -76,7 +82,7 @@ class _Factory:
             kind = self.scheme.softmax
         if role == "gelu":
             kind = self.scheme.gelu
-        if role == "layernorm" and self.scheme.layernorm == "channel":
+        if role == "layernorm" and self.scheme.layernorm != "tensor":
             groups = channels
         if role == "image":
             return QUANTIZERS["uniform"](IMAGE_BITS, 1, "minmax")
@@ -91,7 +97,7 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
     """A quantized copy Q of P, not yet calibrated. P is left as it was.
 
     Raises:
-        ModelError: the model has no supported attention.
+        ModelError: the model has no supported attention, or blocks that cannot be corrected.
     """
     attention_modules(model)  # refuses what we cannot quantize, naming what we can
     q = copy.deepcopy(model)
@@ -99,10 +105,13 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
     for name, module in list(q.named_modules()):
         role = role_of(name)
         if role is not None and isinstance(module, nn.Linear | nn.Conv2d):
-            _replace(q, name, _layer(module, role, factory))
+            folded = factory.scheme.layernorm == "folded" and feeder(q, name) is not None
+            _replace(q, name, _layer(module, role, factory, folded))
     for block in attention_modules(q):
         name = next(name for name, module in q.named_modules() if module is block)
         _replace(q, name, QuantAttention(block, factory.activation))
+    if scheme.correction:
+        put_corrections(q, scheme.correction)
     return q.eval()
 
 
@@ -116,11 +125,17 @@ def role_of(name: str) -> str | None:
     return next(matches, None)
 
 
-def _layer(module: nn.Linear | nn.Conv2d, role: str, factory: _Factory) -> nn.Module:
+def _layer(
+    module: nn.Linear | nn.Conv2d, role: str, factory: _Factory, folded: bool = False
+) -> nn.Module:
     weight = factory.weight(module, role)
     if isinstance(module, nn.Linear):
-        inputs = factory.activation(role, module.in_features)
-        return QuantLinear(module, weight, inputs)
+        inputs = factory.activation(role, 1 if folded else module.in_features)
+        made = QuantLinear(module, weight, inputs)
+        made.folded = folded
+        if folded and made.bias is None:  # takes up what the LayerNorm's shift leaves
+            made.bias = nn.Parameter(module.weight.new_zeros(module.out_features))
+        return made
     if module.groups != 1 or module.dilation != (1, 1) or module.padding_mode != "zeros":
         raise ModelError(
             "the patch embedding is a grouped or dilated convolution; supported: plain ones, as "

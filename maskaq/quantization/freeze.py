@@ -151,7 +151,7 @@ class FrozenLastBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         block = self.source
         x = x[:, : self.tokens] + block.ls1(block.attn(block.norm1(x)))  # [B,tokens,C]
-        out: Tensor = x + block.ls2(block.mlp(block.norm2(x)))
+        out: Tensor = x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
         return out
 
 
@@ -185,13 +185,14 @@ class FrozenAttention(nn.Module):
 
 def _of_logits(quantizer: Quantizer) -> tuple[Code, float]:
     """Codes of the softmax of logits, and what one code is worth."""
-    if type(quantizer) is not LogSqrt2:
+    if not isinstance(quantizer, LogSqrt2):
         code, gain, _ = coded(quantizer)
         return lambda logits: code(logits.softmax(-1)), float(gain)
-    start, form = -2 * quantizer.delta.log2(), quantizer.form  # [1]
+    octaves, form = quantizer.octaves, quantizer.form
+    start = -quantizer.delta.log2() / octaves  # [1]
 
     def log_code(logits: Tensor) -> Tensor:
-        steps = torch.add(start, logits.log_softmax(-1), alpha=2 / math.log(2))
-        return drop_last(steps, form).mul_(0.5).exp2_()
+        steps = torch.add(start, logits.log_softmax(-1), alpha=1 / octaves / math.log(2))
+        return drop_last(steps, form).mul_(octaves).exp2_()
 
     return log_code, float(quantizer.delta)

@@ -19,7 +19,12 @@ ATTENTION_OPERANDS = ("query", "key", "value", "softmax")
 
 
 class QuantLinear(nn.Linear):
-    """Linear layer with a quantized weight [C_out,C_in] and input [...,C_in]."""
+    """Linear layer with a quantized weight [C_out,C_in] and input [...,C_in].
+
+    folded: the LayerNorm before it takes the ranges of the input's channels in (`folding`).
+    """
+
+    folded = False
 
     def __init__(self, source: nn.Linear, weight: PerRow, inputs: Quantizer) -> None:
         nn.Module.__init__(self)

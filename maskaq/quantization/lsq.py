@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.quantization.quantizers import QUANTIZERS, Quantizer, inside
+from maskaq.quantization.ranges import Affine
 
 _EDGE = 1e-3  # of a step: the first and the last code are inside the range themselves
 
@@ -30,7 +31,9 @@ class LearnedStep(Quantizer):
         self.zero_point = nn.Parameter(torch.zeros(groups))
 
     def set_range(self, x: Tensor) -> None:
-        affine = self.search(x, self.form)
+        self.set_grid(self.search(x, self.form))
+
+    def set_grid(self, affine: Affine) -> None:
         self.log_scale.copy_(affine.scale.log())
         self.zero_point.copy_(affine.zero_point)
 

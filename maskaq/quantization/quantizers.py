@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from maskaq.errors import NotCalibratedError
 from maskaq.quantization.formats import IntegerFormat
-from maskaq.quantization.ranges import SEARCHES, Search, minmax, sample
+from maskaq.quantization.ranges import SEARCHES, Affine, Search, minmax, sample
 from maskaq.registry import Registry
 
 _LOG_SAMPLE = 2**16  # values that the two-dimensional search of AdaptiveLog looks at
@@ -89,7 +89,9 @@ class Uniform(Quantizer):
         self.register_buffer("zero_point", torch.zeros(groups))
 
     def set_range(self, x: Tensor) -> None:
-        affine = self.search(x, self.form)
+        self.set_grid(self.search(x, self.form))
+
+    def set_grid(self, affine: Affine) -> None:
         self.scale.copy_(affine.scale)
         self.zero_point.copy_(affine.zero_point)
 
@@ -130,6 +132,7 @@ class LogSqrt2(Quantizer):
     """
 
     delta: Tensor
+    octaves: float = 0.5  # from one level to the next
 
     def __init__(self, bits: int, groups: int, search: str) -> None:
         super().__init__(bits, groups, search)
@@ -142,8 +145,8 @@ class LogSqrt2(Quantizer):
         self.delta.copy_(trials.gather(0, errors.argmin(0, keepdim=True))[0])
 
     def _round(self, x: Tensor, delta: Tensor) -> Tensor:
-        octaves = drop_last((x / delta).log2_().mul_(2), self.form).mul_(0.5)
-        return octaves.exp2_().mul_(delta)
+        steps = (x / delta).log2_().mul_(1 / self.octaves)
+        return drop_last(steps, self.form).mul_(self.octaves).exp2_().mul_(delta)
 
     def quantize(self, x: Tensor) -> Tensor:
         rounded = self._round(x.detach().float(), self.delta).to(x.dtype)

@@ -7,7 +7,7 @@ asymmetric, an integer zero point; it always contains 0, so that 0 is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from maskaq.registry import Registry
 
 _LARGEST_SAMPLE = 2**19  # values a search looks at
 _SMALLEST_STEP = 1e-18
+_QUANTILES = (0.99, 0.999, 0.9999, 0.99999)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,28 @@ def l4(x: Tensor, form: IntegerFormat) -> Affine:
     return _least_error(x, form, squarings=2)
 
 
+@SEARCHES.register("percentile")
+def percentile(x: Tensor, form: IntegerFormat) -> Affine:
+    """Of the ranges between quantiles 1 - p and p the one of least squared error. x [n,G].
+
+    p is 0.99 to 0.99999. RepQ-ViT (arXiv 2212.08254) takes its ranges so, and begins at 0.999.
+    """
+    ordered = x.sort(0).values  # [n,G]
+    places = [p * (len(x) - 1) for p in _QUANTILES]
+    trials = (
+        affine_from(_between(ordered, len(x) - 1 - place), _between(ordered, place), form)
+        for place in places
+    )
+    return _best(x, trials, form, squarings=1)
+
+
+def _between(ordered: Tensor, place: float) -> Tensor:
+    """Row `place` of sorted values [n,G], interpolated: [G]."""
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return torch.lerp(ordered[below], ordered[above], place - below)
+
+
 def _least_error(x: Tensor, form: IntegerFormat, squarings: int) -> Affine:
     """The best of 30 (weights: 13) shrunk copies of min-max, by the error squared once or twice.
 
@@ -95,18 +118,25 @@ def _least_error(x: Tensor, form: IntegerFormat, squarings: int) -> Affine:
     """
     low, high = x.aminmax(dim=0)  # [G] each
     steps, least = (13, 0.4) if form.signed else (30, 0.15)
-    error = torch.full_like(low, torch.inf)  # [G]
-    best = affine_from(low, high, form)
-    for factor in torch.linspace(1, least, steps).tolist():
-        trial = affine_from(low * factor, high * factor, form)
+    factors = torch.linspace(1, least, steps).tolist()
+    trials = (affine_from(low * factor, high * factor, form) for factor in factors)
+    return _best(x, trials, form, squarings)
+
+
+def _best(x: Tensor, trials: Iterable[Affine], form: IntegerFormat, squarings: int) -> Affine:
+    """For each group the trial with the least mean error, squared once or twice; the first wins."""
+    error, best = torch.full_like(x[0], torch.inf), None  # [G]
+    for trial in trials:
         difference = fake_quantize(x, trial, form).sub_(x)  # [n,G]
         for _ in range(squarings):  # a general power takes ten times as long
             difference.square_()
         trial_error = difference.mean(0)  # [G]
         better = trial_error < error
         error = torch.where(better, trial_error, error)
+        best = best or trial
         best = Affine(
             torch.where(better, trial.scale, best.scale),
             torch.where(better, trial.zero_point, best.zero_point),
         )
+    assert best is not None
     return best

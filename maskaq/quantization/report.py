@@ -8,8 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.quantization.convert import role_of
+from maskaq.quantization.correction import Correction
+from maskaq.quantization.log_base import LogBase
 from maskaq.quantization.lsq import LearnedStep
-from maskaq.quantization.quantizers import LogSqrt2, PerRow, Quantizer, observing, quantizers
+from maskaq.quantization.quantizers import (
+    AdaptiveLog,
+    LogSqrt2,
+    PerRow,
+    Quantizer,
+    observing,
+    quantizers,
+)
 from maskaq.quantization.rows import TensorRow
 
 # What stays in float, by what its name contains, and why.
@@ -20,7 +29,12 @@ _FLOAT = {
     "token": "one vector",
     "gamma": "layer scale, folded into the weight before it",
 }
-_KINDS: dict[type[Quantizer], str] = {LogSqrt2: "log-sqrt2", LearnedStep: "lsq"}
+_KINDS: dict[type[Quantizer], str] = {
+    LogSqrt2: "log-sqrt2",
+    LogBase: "log-base",
+    AdaptiveLog: "adaptive-log",
+    LearnedStep: "lsq",
+}
 
 
 @torch.no_grad()
@@ -85,6 +99,10 @@ def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:
         if not name.startswith(inside):
             why = next((text for part, text in _FLOAT.items() if part in name), "not recognised")
             yield TensorRow(tensor=name, role="parameter", bits=32, quantized=False, why=why)
+    for name, module in q.named_modules():
+        if isinstance(module, Correction):
+            why = "added to the block's output, as biases are"
+            yield TensorRow(f"{name}.shift", "parameter", bits=32, quantized=False, why=why)
     for tensor, why in {
         "attention scores before softmax": "softmax is computed in float",
         "softmax, GELU and LayerNorm arithmetic": "computed in float; simulated quantization",

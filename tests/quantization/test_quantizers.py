@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from maskaq.errors import NotCalibratedError, OptionError
 from maskaq.quantization.formats import IntegerFormat
+from maskaq.quantization.log_base import LogBase
 from maskaq.quantization.lsq import LearnedStep, learned_round
 from maskaq.quantization.quantizers import QUANTIZERS, LogSqrt2, PerRow, Quantizer, Uniform
-from maskaq.quantization.ranges import SEARCHES, affine_from, fake_quantize, mse
+from maskaq.quantization.ranges import SEARCHES, affine_from, fake_quantize, mse, percentile
 
 BITS = st.integers(2, 8)
 SEEDS = st.integers(0, 2**16)
+POSITIVE = ("log-sqrt2", "log-base")  # grids for softmax outputs
 
 
 def values(seed: int, *shape: int, positive: bool = False) -> Tensor:
@@ -32,7 +35,7 @@ def calibrated(kind: str, bits: int, x: Tensor, groups: int = 1, search: str = "
 @pytest.mark.parametrize("kind", list(QUANTIZERS))
 @given(bits=BITS, seed=SEEDS)
 def test_quantizing_twice_changes_nothing(kind: str, bits: int, seed: int) -> None:
-    x = values(seed, 64, 4, positive=kind == "log-sqrt2")
+    x = values(seed, 64, 4, positive=kind in POSITIVE)
     quantizer = calibrated(kind, bits, x)
     once = quantizer(x).detach()
     torch.testing.assert_close(quantizer(once).detach(), once, rtol=1e-5, atol=1e-6)
@@ -41,7 +44,7 @@ def test_quantizing_twice_changes_nothing(kind: str, bits: int, seed: int) -> No
 @pytest.mark.parametrize("kind", list(QUANTIZERS))
 @given(bits=BITS, seed=SEEDS)
 def test_order_is_kept_and_levels_are_few(kind: str, bits: int, seed: int) -> None:
-    x = values(seed, 2000, 1, positive=kind == "log-sqrt2").sort(0).values
+    x = values(seed, 2000, 1, positive=kind in POSITIVE).sort(0).values
     out = calibrated(kind, bits, x)(x).detach()
     assert (out.diff(dim=0) >= -1e-6).all()
     levels = out.unique()  # sorted
@@ -138,6 +141,46 @@ def test_zeros_stay_zeros_whatever_the_range() -> None:
         assert (calibrated(kind, 4, x)(x) == 0).all(), kind
 
 
+@pytest.mark.parametrize("bits, signed", [(3, False), (4, False), (4, True)])
+def test_percentiles_are_the_best_of_four_quantiles_of_each_channel(
+    bits: int, signed: bool
+) -> None:
+    x = values(10, 3000, 3) * torch.tensor([1.0, 10.0, 0.1])
+    form = IntegerFormat(bits, signed)
+    found = percentile(x, form)
+    for channel in range(3):
+        column = x[:, channel].double().numpy()
+        errors = {}
+        for p in (0.99, 0.999, 0.9999, 0.99999):
+            ends = torch.tensor([[float(np.quantile(column, q))] for q in (1 - p, p)])
+            trial = affine_from(*ends, form)
+            rounded = fake_quantize(x[:, channel, None], trial, form)
+            error = (rounded[:, 0].double() - x[:, channel].double()).square().mean().item()
+            errors[error] = trial
+        best = errors[min(errors)]
+        assert found.scale[channel].item() == pytest.approx(best.scale.item(), rel=1e-3)
+        assert abs(found.zero_point[channel].item() - best.zero_point.item()) <= (not signed)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+@pytest.mark.parametrize("octaves", [0.25, 0.5, 1.0])
+def test_levels_of_a_free_base_are_exact_at_its_powers(bits: int, octaves: float) -> None:
+    quantizer = LogBase(bits, 1, "mse")
+    quantizer.delta.fill_(0.5)
+    quantizer.step.fill_(octaves)
+    quantizer.ready.fill_(True)
+    exact = 0.5 * 2.0 ** (-torch.arange(2**bits - 1) * octaves)
+    torch.testing.assert_close(quantizer(exact[:, None])[:, 0], exact)
+    beyond = 0.5 * 2.0 ** (-(2**bits) * octaves)
+    assert quantizer(torch.tensor([[beyond], [0.0]])).flatten().tolist() == [0.0, 0.0]
+    assert quantizer(torch.tensor([[0.9]])).item() == pytest.approx(0.5)
+
+
+def test_a_free_base_starts_where_log_sqrt2_is() -> None:
+    x = torch.softmax(values(6, 50, 20) * 2, 1).reshape(-1, 1)
+    assert torch.equal(calibrated("log-base", 3, x)(x), calibrated("log-sqrt2", 3, x)(x))
+
+
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_log_levels_are_exact_at_powers_and_the_last_code_is_zero(bits: int) -> None:
     quantizer = LogSqrt2(bits, 1, "mse")
@@ -168,7 +211,7 @@ def test_log_delta_is_the_best_of_its_twenty() -> None:
 
 @pytest.mark.parametrize("kind", list(QUANTIZERS))
 def test_gradient_is_one_inside_the_range_and_zero_where_clipped(kind: str) -> None:
-    x = values(7, 500, 1, positive=kind == "log-sqrt2")
+    x = values(7, 500, 1, positive=kind in POSITIVE)
     quantizer = calibrated(kind, 4, x[x < 2][:, None])
     low, high = (limit.item() for limit in quantizer.limits())
     leaf = torch.tensor([[(low + high) / 2.1], [high * 3]], requires_grad=True)
@@ -258,7 +301,7 @@ def test_learned_rounding_has_the_gradients_of_its_formula(groups: int) -> None:
 @pytest.mark.parametrize("kind", list(QUANTIZERS))
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_gradient_is_one_inside_the_range_and_zero_outside(kind: str, bits: int) -> None:
-    x = values(bits, 4000, 1, positive=kind == "log-sqrt2")
+    x = values(bits, 4000, 1, positive=kind in POSITIVE)
     quantizer = calibrated(kind, bits, x[:50]).requires_grad_(False)
     low, high = quantizer.limits()
     x = torch.cat([2 * x, low.reshape(1, 1), high.reshape(1, 1)]).requires_grad_()
@@ -266,7 +309,7 @@ def test_gradient_is_one_inside_the_range_and_zero_outside(kind: str, bits: int)
     half = (high - low) / (2 * quantizer.form.qmax - 2 * quantizer.form.qmin)
     surely = (x >= low) & (x <= high)
     assert gradient[surely].eq(1).all()
-    if kind != "log-sqrt2" and kind != "adaptive-log":
+    if kind not in POSITIVE and kind != "adaptive-log":
         assert gradient[x < low - half].eq(0).all()
     assert gradient[x > high + half].eq(0).all()
     assert gradient.eq(0).any()
@@ -274,7 +317,7 @@ def test_gradient_is_one_inside_the_range_and_zero_outside(kind: str, bits: int)
 
 @pytest.mark.parametrize("kind", list(QUANTIZERS))
 def test_half_precision_goes_in_and_out(kind: str) -> None:
-    x = values(9, 256, 1, positive=kind == "log-sqrt2").bfloat16()
+    x = values(9, 256, 1, positive=kind in POSITIVE).bfloat16()
     quantizer = calibrated(kind, 4, x.float()).requires_grad_(False)
     found = quantizer(x)
     assert found.dtype == torch.bfloat16

@@ -76,7 +76,9 @@ def test_rounding_is_learned_through_h_and_decided_by_the_regulariser() -> None:
     assert decided[(value - 0.5).abs() > 0.01].all()
 
 
-def test_sensitivity_is_the_root_of_the_mean_squared_gradient(scenes_p: Loaded, images: Tensor) -> None:
+def test_sensitivity_is_the_root_of_the_mean_squared_gradient(
+    scenes_p: Loaded, images: Tensor
+) -> None:
     inputs = scenes_p.normalise(images[:3])
     found = sensitivity(scenes_p.model, inputs, 1, torch.Generator().manual_seed(0), batch=3)
     assert len(found) == len(scenes_p.model.blocks)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from maskaq.quantization.convert import convert
 from maskaq.quantization.steady import steady
 
 
-@pytest.mark.parametrize("backend", ["tails", "lsq-kd"])
+@pytest.mark.parametrize("backend", ["tails", "lsq-kd", "repq"])
 def test_a_steady_q_has_the_answers_maps_and_gradients_of_q(scenes_p: Loaded, backend: str) -> None:
     images = scenes_p.normalise(scenes("calibration", range(4)).images)
     q = ranged(scenes_p.model, QuantOptions(4, 4), BACKENDS[backend].scheme, images)

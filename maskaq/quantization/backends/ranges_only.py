@@ -16,6 +16,7 @@ from maskaq.config import QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.convert import Scheme, convert
+from maskaq.quantization.folding import folding
 from maskaq.quantization.quantizers import calibrating
 
 MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
@@ -44,5 +45,5 @@ def ranged(p: nn.Module, options: QuantOptions, scheme: Scheme, images: torch.Te
 @torch.no_grad()
 def set_ranges(q: nn.Module, images: torch.Tensor) -> None:
     """Set all ranges of Q in one pass of normalised images [N,3,S,S]."""
-    with calibrating(q):
+    with calibrating(q), folding(q):
         q(images[:MOST_IMAGES])

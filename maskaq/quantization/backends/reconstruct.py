@@ -47,7 +47,7 @@ class _Stream:
 
 @add_backend("reconstruct", RECONSTRUCT, "blocks repeat P's: learned rounding and steps, QDrop")
 def fit_reconstruct(task: FitTask) -> Iterator[Event]:
-    """Reconstruct Q block by block; some ten events a block."""
+    """Reconstruct Q block by block; one event per step."""
     options = task.options.reconstruction
     start = task.inputs(task.images[:MOST_IMAGES])
     set_ranges(task.q, start)
@@ -123,7 +123,7 @@ def _learn(
     weight: Tensor,
     generator: torch.Generator,
 ) -> Iterator[tuple[int, float]]:
-    """Train one block; yields steps done and the loss now and then."""
+    """Train one block; yields the steps done and the loss."""
     options = task.options.reconstruction
     before = _error(block, stream.q, wanted, weight)
     state = {name: value.clone() for name, value in block.state_dict().items()}
@@ -162,8 +162,7 @@ def _learn(
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         optimiser.step()
-        if (step + 1) % max(1, options.steps // 10) == 0:
-            yield step + 1, loss.item()
+        yield step + 1, loss.item()
     for one in roundings:
         one.settle()
     block.requires_grad_(False)
