@@ -57,6 +57,7 @@ BACKEND_NAMES: Mapping[str, str] = MappingProxyType(
         "repq": "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
         "adalog": "log grids of free base, ranges by output error (AdaLog); one pass",
         "correction": "`tails`, block outputs moved to P's mean; one pass",
+        "reconstruct": "blocks repeat P's: learned rounding and steps, QDrop",
         "lsq-kd": "learned steps and weights, distilled from P with masked head outputs",
     }
 )
