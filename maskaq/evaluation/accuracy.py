@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.events import Event
 from maskaq.statistics import Share, share
 
-BATCH = 50  # images; their activations stay near the processor
+BATCH = 50  # images, at most
+_NEAR = 32e6  # bytes of the widest activation that a processor still keeps near
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def evaluate(
     models = (p, q) if known is None else (q,)
     ranks: list[Tensor] = []
     answers: list[Tensor] = []
-    batches = list(zip(images.split(BATCH), labels.split(BATCH), strict=True))
+    size = at_once(p)
+    batches = list(zip(images.split(size), labels.split(size), strict=True))
     for done, (batch, wanted) in enumerate(batches, start=1):
         inputs = normalise(batch)
         logits = torch.stack([model(inputs) for model in models]).cpu()  # [M,B,K]
@@ -68,10 +71,22 @@ def evaluate(
     yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named, rank)
 
 
+def at_once(model: nn.Module) -> int:
+    """How many images go through a model in one pass: fewer of large ones in large models.
+
+    The widest activation is that of the first layer of an MLP, four times as wide as its tokens.
+    """
+    if not isinstance(model, VisionTransformer):
+        return BATCH
+    tokens = model.patch_embed.num_patches + model.num_prefix_tokens
+    widest = tokens * 4 * model.embed_dim * 4  # bytes of an image, float32
+    return max(1, min(BATCH, int(_NEAR / widest)))
+
+
 @torch.inference_mode()
-def classes(model: nn.Module, inputs: Tensor, batch: int = BATCH) -> Tensor:
+def classes(model: nn.Module, inputs: Tensor) -> Tensor:
     """The class that a model gives each normalised image [N,3,S,S]: int64 [N]."""
-    return torch.cat([model(part).argmax(-1) for part in inputs.split(batch)])  # [N]
+    return torch.cat([model(part).argmax(-1) for part in inputs.split(at_once(model))])  # [N]
 
 
 def rank_of(logits: Tensor, labels: Tensor) -> Tensor:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from maskaq.evaluation.accuracy import BATCH, Verdict, evaluate, rank_of
+from maskaq.evaluation.accuracy import BATCH, Verdict, at_once, evaluate, rank_of
 from maskaq.events import Event
 from maskaq.statistics import share
 
@@ -36,6 +37,15 @@ def test_verdict_on_a_case_counted_by_hand() -> None:
     # Q's own class scores highest, then the others by number: labels 4..7 are among five.
     hits = sum(1 for i in range(count) if table_q[i % classes].topk(5).indices.eq(i % 8).any())
     assert verdict.top5[1] == share(hits, count)
+
+
+@pytest.mark.parametrize(
+    "size, width, images", [(32, 24, BATCH), (224, 192, BATCH), (224, 768, 13), (384, 1024, 3)]
+)
+def test_large_models_see_fewer_images_at_once(size: int, width: int, images: int) -> None:
+    with torch.device("meta"):
+        model = VisionTransformer(img_size=size, embed_dim=width, depth=1, num_heads=4)
+    assert at_once(model) == images
 
 
 def test_rank_counts_ties_and_nan_against_the_label() -> None:
