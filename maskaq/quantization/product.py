@@ -38,8 +38,9 @@ Move = Callable[[float, float], None]
 def set_by_product(q: nn.Module, images: Tensor) -> None:
     """Set all ranges of Q in one pass of normalised images [N,3,S,S].
 
-    Those of linear layers' inputs and of softmax outputs by the layer's product, all others as
-    `set_ranges` does. Each layer sees inputs that the layers before it have quantized.
+    Those of softmax outputs and of linear layers' inputs by the layer's product, all others as
+    `set_ranges` does; so do ranges per channel, which could only move together. Each layer sees
+    inputs that the layers before it have quantized.
     """
     with observing(q, _Products(q)), folding(q):
         q(images)
@@ -53,7 +54,7 @@ class _Products:
         self._values: dict[Quantizer, Quantizer] = {}  # of a block, by its softmax outputs'
         self._seen: dict[Quantizer, Tensor] = {}
         for module in q.modules():
-            if isinstance(module, QuantLinear):
+            if isinstance(module, QuantLinear) and module.input_quantizer.groups == 1:
                 self._layers[module.input_quantizer] = module
             elif isinstance(module, QuantAttention):
                 operands: dict[str, Quantizer] = dict(module.operands.items())  # type: ignore[arg-type]

@@ -110,7 +110,7 @@ def test_every_layer_of_q_gains_and_the_others_keep_their_search(scenes_p: Loade
             values["seen"] = quantizer.quantize(x)
         if name.endswith("softmax"):
             rows, other = _mixture(x, values["seen"])
-        elif name.endswith("input_quantizer") and "patch_embed" not in name:
+        elif name.endswith("input_quantizer") and quantizer.groups == 1 and "patch" not in name:
             layer = q.get_submodule(name.removesuffix(".input_quantizer"))
             rows, other = _linear(x, layer.weight_quantizer.quantize(layer.weight))  # type: ignore[operator, arg-type]
         else:
@@ -122,9 +122,9 @@ def test_every_layer_of_q_gains_and_the_others_keep_their_search(scenes_p: Loade
 
     with observing(q, compare):
         q(images)
-    assert len(gains) == 6 * 5 + 1
+    assert len(gains) == 6 * 3 + 1
     assert max(gains.values()) <= 1 + 1e-5
-    assert sum(gain < 0.99 for gain in gains.values()) > 20
+    assert sum(gain < 0.99 for gain in gains.values()) > 12
     steps = [m.octaves for m in q.modules() if isinstance(m, LogBase)]
     assert len(steps) == 6
     assert len(set(steps)) > 1  # the base was free

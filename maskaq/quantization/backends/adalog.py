@@ -2,9 +2,9 @@
 
 After AdaLog (Wu et al., ECCV 2024, arXiv 2407.12951): GELU outputs, shifted to be positive, and
 softmax outputs have levels delta * 2^(-t code) with t searched for; a softmax starts at log-sqrt2
-(t = 1/2) and leaves it only where the product with the values gains. The ranges of all linear
-layers' inputs are those of least squared change of the layer's product (`product`). What LayerNorm
-feeds has a range per channel, unfolded as in `tails`, and the search moves them all together. One
+(t = 1/2) and leaves it only where the product with the values gains. The ranges of GELU outputs,
+attention outputs and the head's input are those of least squared change of the layer's product
+(`product`). What LayerNorm feeds has a range per channel, unfolded and searched as in `tails`. One
 pass; each layer sees inputs that the layers before it have quantized.
 
 Other than in AdaLog: bases are real numbers instead of fractions for a table, weights keep the
