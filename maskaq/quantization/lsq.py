@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from maskaq.quantization.quantizers import QUANTIZERS, Quantizer, inside
 from maskaq.quantization.ranges import Affine
 
-_EDGE = 1e-3  # of a step: the first and the last code are inside the range themselves
-
 
 @QUANTIZERS.register("lsq")
 class LearnedStep(Quantizer):
@@ -79,7 +77,9 @@ class _LearnedRound(torch.autograd.Function):
         codes = steps.clamp(qmin, qmax) if learns else steps.clamp_(qmin, qmax)
         out = codes.round_().sub_(zero_point).mul_(scale).to(x.dtype)
         if learns:
-            ctx.limits = qmin - _EDGE, qmax + _EDGE
+            # The first and the last code are inside, reached up to the last digits.
+            edge = 4 * torch.finfo(steps.dtype).eps * max(-qmin, qmax)
+            ctx.limits = qmin - edge, qmax + edge
             more = (scale, x, out) if any(ctx.needs_input_grad[1:3]) else ()
             ctx.save_for_backward(steps.to(x.dtype), *more)
         return out
