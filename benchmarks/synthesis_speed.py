@@ -46,6 +46,7 @@ from maskaq.synthesis.parametrisation import PARAMETRISATIONS
 from maskaq.synthesis.setting import Setting, private_copy
 
 METHOD = spec_of("maskaq")
+EXACT = replace(METHOD.synthesis, savings=Savings())
 VIT = "vit_tiny_patch16_224"
 HEAD = "| model | batch | precision | options | step | floor (P + Q) | ratio | peak memory |"
 SPREAD = 20  # steps over a whole synthesis that stand for all of them, where they differ
@@ -115,7 +116,7 @@ def measure(loaded: Loaded, name: str, how: How, savings: Savings, repeats: int)
     changed = {"step": usual} | {term: replace(usual, **{term: 0.0}) for term in TERMS}
     exact = savings == Savings()
     calls: dict[str, Callable[[], object]] = {
-        kind: stepper(loaded, how, replace(METHOD.synthesis, coefficients=values))
+        kind: stepper(loaded, how, replace(EXACT, coefficients=values))
         for kind, values in (changed.items() if exact else ())
     }
     if not exact:
@@ -209,7 +210,7 @@ def floors(loaded: Loaded, how: How) -> dict[str, Callable[[], object]]:
 
 def peak_memory(name: str, batch: str, precision: str, weights: str, device: str) -> float:
     """Of this process after two steps, in MB."""
-    step = stepper(load(name, weights), (int(batch), precision, device), METHOD.synthesis)
+    step = stepper(load(name, weights), (int(batch), precision, device), EXACT)
     for _ in range(2):
         step()
     if device == "cpu":
