@@ -51,11 +51,11 @@ class FakeCluster:
 
     # What pages may use.
 
-    def start(self, owner: str, spec: RunSpec, priority: int = 0) -> str:
+    def start(self, owner: str, spec: RunSpec, *, origin: str = "") -> str:
         if any(run.active and run.id not in self.grid for run in self.runs_of(owner)):
             raise RunError("you have a run that has not ended; wait for it, or cancel it.")
         name = f"run-{len(self.records)}"
-        self.records[name] = Record(name, owner, spec)
+        self.records[name] = Record(name, owner, spec, origin=origin)
         return name
 
     def sweep(self, owner: str, cells: Sequence[Any]) -> list[str]:

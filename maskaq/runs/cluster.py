@@ -39,7 +39,7 @@ __all__ = [
 
 _MOST_WAITING = 50  # runs of all sessions
 _MOST_ASKED = 32  # quick answers under way
-_SWEEP, _QUICK = -1, 10  # priorities
+_SWEEP, _SINGLE, _QUICK = -1, 0, 10  # priorities
 READONLY = (
     "this server shows stored results only (MASKAQ_READONLY=1); install maskaq to compute your own."
 )
@@ -63,15 +63,15 @@ class Runs:
         self._sweeps: set[str] = set()  # ids of the runs that belong to a grid
         self._asked = 0
 
-    def start(self, owner: str, spec: RunSpec, priority: int = 0) -> str:
-        """Queue a run and return its id at once.
+    def start(self, owner: str, spec: RunSpec, *, origin: str = "") -> str:
+        """Queue a run and return its id at once; its record keeps where it came from.
 
         Raises:
             RunError: the server is read-only or full, this session has a run that has not ended,
                 or the result could not be stored.
             OptionError: MASKAQ_WORKERS or MASKAQ_SCHEDULER makes no sense.
         """
-        return self._queue(owner, [spec], priority)[0]
+        return self._queue(owner, [spec], _SINGLE, origin)[0]
 
     def sweep(self, owner: str, cells: Sequence[Cell]) -> list[str]:
         """Queue the runs of a grid behind all single runs; ids in the order of the cells.
@@ -141,7 +141,9 @@ class Runs:
         """End the processes that are ours; what had not ended is lost. A new start begins anew."""
         self._dispatcher.close()
 
-    def _queue(self, owner: str, specs: Sequence[RunSpec], priority: int) -> list[str]:
+    def _queue(
+        self, owner: str, specs: Sequence[RunSpec], priority: int, origin: str = ""
+    ) -> list[str]:
         _check()
         places.check_writable()
         grid = priority == _SWEEP
@@ -156,7 +158,7 @@ class Runs:
                     f"{waiting} runs are waiting and {len(specs)} more would be too many; allowed: "
                     f"{_MOST_WAITING}. Try again later."
                 )
-            records = [Record(uuid4().hex, owner, spec) for spec in specs]
+            records = [Record(uuid4().hex, owner, spec, origin=origin) for spec in specs]
             names = [record.id for record in records]
             self._sweeps = {name for name in self._sweeps if self._records.peek(name)}
             self._sweeps.update(names if grid else ())

@@ -44,6 +44,7 @@ class Record:
     processes that computed it are gone). rows: one dict per event that measured something, with its
     stage and step. images: the latest ones, uint8 [n,3,S,S], reduced to 96 pixels. problems: what
     went wrong without ending the run. error: why it failed or was lost. folder: where it is stored.
+    origin: where it was started, in the words of who started it.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Record:
     problems: list[str] = field(default_factory=list)
     error: str | None = None
     folder: Path | None = None
+    origin: str = ""
 
     @property
     def active(self) -> bool:
@@ -68,7 +70,7 @@ def after(record: Record, message: Mapping[str, Any]) -> Record:
     if not record.active:
         return record
     if message["kind"] == "started":  # again from the first step, if a worker died on the way
-        return Record(record.id, record.owner, record.spec, "running")
+        return Record(record.id, record.owner, record.spec, "running", origin=record.origin)
     where = (message[name] for name in ("stage", "step", "total", "seconds"))
     pictures = message["pictures"]
     return replace(

@@ -31,7 +31,6 @@ STAGES = {
 }
 PAGE = "_page"  # in the session: file of the page that is shown
 _STARTED = "_started"  # id of the latest run of this session
-_STARTED_ON = "_started_on"  # file of the page on which the latest run was started
 _POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
 
@@ -62,12 +61,11 @@ def start(spec: RunSpec) -> str | None:
                 "this server shows stored results only; run maskaq on your own computer."
             )
         session.pin()
-        run = cluster.start(session.owner(), spec)
+        run = cluster.start(session.owner(), spec, origin=st.session_state.get(PAGE, ""))
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
         return None
     st.session_state[_STARTED] = run
-    st.session_state[_STARTED_ON] = st.session_state.get(PAGE)
     return run
 
 
@@ -80,8 +78,6 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     """
     record, off = latest(), library.readonly()
     running = record is not None and record.active
-    if running:  # after a reload: the page that was reloaded
-        st.session_state.setdefault(_STARTED_ON, st.session_state.get(PAGE))
     seconds = library.seconds_for(spec, library.presets())
     if seconds is not None and not off:
         st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
@@ -183,7 +179,7 @@ def _under_way(owner: str, run: str) -> Record:
 def _line(owner: str, run: str) -> None:
     record = _under_way(owner, run)
     st.caption(f"Your run: {say(record)}")
-    _open(st.session_state.get(_STARTED_ON) or catalog.QUANTIZE.file)
+    _open(record.origin or catalog.QUANTIZE.file)
 
 
 def _grid_line(owner: str) -> None:

@@ -67,6 +67,8 @@ def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
     settled_or_working(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
     page.get_by_test_id("stSidebarNav").get_by_text("Quantizer sandbox", exact=True).click()
+    expect(page.locator("h1").first).to_have_text("Quantizer sandbox")
+    page.reload()  # on another page than the run's
     expect(page.get_by_test_id("stSidebar")).to_contain_text("Your run:")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Open").click()
     expect(page.locator("h1").first).to_have_text("Synthesis")

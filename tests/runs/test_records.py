@@ -41,10 +41,11 @@ def test_messages_add_up() -> None:
 
 
 def test_a_second_start_forgets_the_first() -> None:
-    record = after(Record("r", "me", RunSpec(), "running"), message(3, rows=({"step": 3},)))
-    again = after(record, STARTED)
+    queued = Record("r", "me", RunSpec(), "running", origin="pages/start.py")
+    again = after(after(queued, message(3, rows=({"step": 3},))), STARTED)
     assert (again.state, again.rows, again.progress) == ("running", [], Progress())
-    assert again.spec is record.spec
+    assert again.spec is queued.spec
+    assert again.origin == "pages/start.py"
 
 
 @pytest.mark.parametrize("state", ["finished", "failed", "cancelled", "lost"])
