@@ -26,6 +26,7 @@ SAVINGS = {
     "half the patches": Savings(patches=0.5, patches_from=0.5),
     "lean": Savings(align_every=4, queries=0.33, coarse=0.25, patches=0.5, patches_from=0.5),
     "lean, no coarse": Savings(align_every=8, queries=0.33, patches=0.5, patches_from=0.25),
+    "light": Savings(align_every=8, blocks=0.5, queries=0.5, patches=0.5, patches_from=0.2),
     "leaner": Savings(align_every=4, queries=0.5, coarse=0.4, patches=0.5, patches_from=0.4),
 }
 HEAD = "| bits | left out | seed | synthesis | Q top-1 [95 %] | recognised | n |"

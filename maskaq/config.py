@@ -156,15 +156,15 @@ class QuantOptions:
 class Reconstruction:
     """How back-end `reconstruct` learns.
 
-    steps: of Adam for each block. batch: images in a step. views: of each image, itself and random
-    crops. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
+    steps: of Adam for each block. batch: images in a step. views: of each image, itself and varied
+    ones. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
     share of the activations left unrounded. decision: weight of the regulariser that makes the
     rounding decide.
     """
 
     steps: int = 80
     batch: int = 16
-    views: int = 4
+    views: int = 6
     rounding_lr: float = 1e-2
     step_lr: float = 1e-3
     drop: float = 0.5

@@ -68,6 +68,47 @@ METHODS.register("maskaq")(
     )
 )
 
+# What came before, on the images and the schedule of `maskaq`, so that what differs is the method.
+_BEFORE = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
+
+METHODS.register("psaq-vit")(
+    Method(
+        "PSAQ-ViT's patch similarities, then the ranges that clip nothing, as in its release",
+        "as `maskaq` without the distillation",
+        replace(_BEFORE, source="psaq"),
+        FitOptions(backend="minmax"),
+        QuantOptions(softmax="uniform", layernorm="tensor"),
+    )
+)
+
+METHODS.register("mimiq")(
+    Method(
+        "MimiQ: heads that look alike, then distillation of head outputs without a mask",
+        "as `maskaq`",
+        replace(_BEFORE, source="mimiq"),
+        FitOptions(backend="lsq-kd", epochs=30, lr=5e-5, mask_weight=1.0),
+    )
+)
+
+METHODS.register("sardfq")(
+    Method(
+        "SARDFQ: attention priors and several meanings, then reconstruction block by block",
+        "as `maskaq` with less training",
+        replace(_BEFORE, source="sardfq"),
+        FitOptions(backend="reconstruct", mask_weight=1.0),
+    )
+)
+
+METHODS.register("dfq-vit")(
+    Method(
+        "our reading of DFQ-ViT: images from easy to hard, then activations corrected block by "
+        "block",
+        "as `maskaq` without the distillation",
+        replace(_BEFORE, source="e2h"),
+        FitOptions(backend="correction"),
+    )
+)
+
 METHODS.register("maskaq-paper")(
     Method(
         "MaskAQ with the settings of the paper: pixels, 10 000 images, 7 syntheses, 200 epochs",

@@ -142,5 +142,5 @@ def test_lists_name_everything_that_is_registered(capsys: pytest.CaptureFixture[
 
 
 def test_an_unknown_method_is_refused_by_the_library_too() -> None:
-    with pytest.raises(OptionError, match="Allowed: maskaq, maskaq-paper"):
+    with pytest.raises(OptionError, match="did you mean 'mimiq'"):
         spec_of("mimic")

@@ -60,7 +60,7 @@ def describe(table: pd.DataFrame) -> str:
 
 # A tensor inside a block: its number (Swin's with the stage), then what it is there.
 _IN_BLOCK = re.compile(
-    r"^(?:layers\.(\d+)\.)?blocks\.(\d+)\.(?:[\w.]*?\.)?([^.]+\.(?:input|weight)|\w+)$"
+    r"^(?:layers\.(\d+)\.)?blocks\.(\d+)\.(?:[\w.]*?\.)?([^.]+\.(?:input(?:\.\w+)?|weight)|\w+)$"
 )
 
 
@@ -81,6 +81,8 @@ def place(tensor: str) -> tuple[str, str]:
 
     >>> place("blocks.3.mlp.fc2.input")
     ('block 3', 'fc2.input')
+    >>> place("blocks.3.mlp.fc2.input.patches")
+    ('block 3', 'fc2.input.patches')
     """
     found = _IN_BLOCK.match(tensor)
     if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import nn
 
@@ -12,6 +13,7 @@ from maskaq.errors import ModelError
 from maskaq.models.attention import attention_modules
 from maskaq.quantization import log_base as _log_base  # noqa: F401  registers its quantizer
 from maskaq.quantization import lsq as _lsq  # noqa: F401  registers its quantizer
+from maskaq.quantization.by_token import ByToken
 from maskaq.quantization.correction import put_corrections
 from maskaq.quantization.folding import feeder
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
@@ -30,6 +32,7 @@ ROLES = {
 # Neighbouring levels of log-sqrt2 stay a factor sqrt(2) apart however many bits there are; with
 # more bits than these a uniform grid is finer where the softmax outputs are large.
 _MOST_LOG_BITS = 5
+_BY_TOKEN = ("layernorm", "attention", "gelu")  # roles of inputs with all tokens, [B,T,C]
 IMAGE_BITS = 8  # photographs have 8 bits: quantizing them to as many loses nothing
 
 
@@ -40,8 +43,9 @@ class Scheme:
     weights, search: names in `SEARCHES` for weights and activations. activations: name in
     `QUANTIZERS` for all activations but the softmax and GELU outputs. softmax: the same for those,
     up to 5 bits. gelu: likewise, at any bits. layernorm: `"tensor"`, `"channel"`, or `"folded"`:
-    the ranges of the channels go into the LayerNorm and leave one per tensor. correction: what is
-    added after each block, `""`, `"token"` or `"channel"` (`Correction`).
+    the ranges of the channels go into the LayerNorm and leave one per tensor. apart: whether inputs
+    of layers have ranges of their own for prefix tokens (`ByToken`). correction: what is added
+    after each block, `""`, `"token"` or `"channel"` (`Correction`).
     """
 
     weights: str = "mse"
@@ -50,6 +54,7 @@ class Scheme:
     softmax: str = "log-sqrt2"
     gelu: str = "uniform"
     layernorm: str = "channel"
+    apart: bool = False
     correction: str = ""
 
     def with_options(self, options: QuantOptions) -> Scheme:
@@ -71,6 +76,7 @@ class Scheme:
 class _Factory:
     options: QuantOptions
     scheme: Scheme
+    prefix: int  # tokens before the patches
 
     def weight(self, layer: nn.Linear | nn.Conv2d, role: str) -> PerRow:
         bits = self._bits(role, self.options.weight_bits)
@@ -89,6 +95,13 @@ class _Factory:
         bits = self._bits(role, self.options.activation_bits)
         return QUANTIZERS[kind](bits, groups, self.scheme.search)
 
+    def inputs(self, role: str, channels: int, folded: bool) -> nn.Module:
+        """The quantizer of what flows into a linear layer."""
+        make = partial(self.activation, role, 1 if folded else channels)
+        if self.scheme.apart and self.prefix and role in _BY_TOKEN and not folded:
+            return ByToken(self.prefix, make)
+        return make()
+
     def _bits(self, role: str, target: int) -> int:
         return 8 if role in ("image", "head") and self.options.first_last == "8" else target
 
@@ -101,7 +114,8 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
     """
     attention_modules(model)  # refuses what we cannot quantize, naming what we can
     q = copy.deepcopy(model)
-    factory = _Factory(options, scheme.with_options(options))
+    prefix = int(getattr(model, "num_prefix_tokens", 0))
+    factory = _Factory(options, scheme.with_options(options), prefix)
     for name, module in list(q.named_modules()):
         role = role_of(name)
         if role is not None and isinstance(module, nn.Linear | nn.Conv2d):
@@ -130,8 +144,7 @@ def _layer(
 ) -> nn.Module:
     weight = factory.weight(module, role)
     if isinstance(module, nn.Linear):
-        inputs = factory.activation(role, 1 if folded else module.in_features)
-        made = QuantLinear(module, weight, inputs)
+        made = QuantLinear(module, weight, factory.inputs(role, module.in_features, folded))
         made.folded = folded
         if folded and made.bias is None:  # takes up what the LayerNorm's shift leaves
             made.bias = nn.Parameter(module.weight.new_zeros(module.out_features))

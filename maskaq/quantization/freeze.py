@@ -11,13 +11,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
+from maskaq.quantization.by_token import ByToken
 from maskaq.quantization.formats import IntegerFormat
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
 from maskaq.quantization.lsq import LearnedStep
@@ -67,7 +68,7 @@ class Coded(NamedTuple):
     shift: float = 0.0
 
 
-def coded(quantizer: Quantizer) -> Coded:
+def coded(quantizer: nn.Module) -> Coded:
     """The parts of a quantizer; one of unknown kind stays whole, with a gain of 1."""
     if type(quantizer) is Uniform:
         return Coded(_even(quantizer.scale, quantizer.zero_point, quantizer.form), quantizer.scale)
@@ -76,7 +77,10 @@ def coded(quantizer: Quantizer) -> Coded:
         return Coded(_even(scale, quantizer.zero_point.round(), quantizer.form), scale)
     if type(quantizer) is AdaptiveLog:
         return Coded(_adaptive_log(quantizer), quantizer.delta, -quantizer.SHIFT)
-    return Coded(quantizer, torch.ones(1, device=quantizer.ready.device))
+    if isinstance(quantizer, ByToken):
+        return Coded(_by_token(quantizer), torch.ones_like(coded(quantizer.patches).gain[:1]))
+    whole = cast(Quantizer, quantizer)
+    return Coded(whole, torch.ones(1, device=whole.ready.device))
 
 
 def _even(scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Code:
@@ -86,6 +90,19 @@ def _even(scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Code:
     return lambda x: (x / scale).round_().clamp_(least, most)
 
 
+def _by_token(quantizer: ByToken) -> Code:
+    count, prefix, patches = quantizer.count, coded(quantizer.prefix), coded(quantizer.patches)
+
+    def code(x: Tensor) -> Tensor:
+        groups = [(prefix, x[:, :count])]
+        if x.shape[1] > count:  # not where only the prefix goes on
+            groups.append((patches, x[:, count:]))
+        rounded = [part.code(some).mul_(part.gain).add_(part.shift) for part, some in groups]
+        return torch.cat(rounded, 1)  # [B,T,C]
+
+    return code
+
+
 def _adaptive_log(quantizer: AdaptiveLog) -> Code:
     step, form = float(quantizer.step), quantizer.form
     start = -quantizer.delta.log2() / step  # [1]
@@ -93,7 +110,8 @@ def _adaptive_log(quantizer: AdaptiveLog) -> Code:
 
     def code(x: Tensor) -> Tensor:
         octaves = x.add(shift).clamp_(min=tiny).log2_()
-        return drop_last(torch.add(start, octaves, alpha=1 / step), form).mul_(step).exp2_()
+        steps = octaves.mul_(1 / step).add_(start)
+        return drop_last(steps, form).mul_(step).exp2_()
 
     return code
 
@@ -163,7 +181,7 @@ class FrozenAttention(nn.Module):
     def __init__(self, source: QuantAttention) -> None:
         super().__init__()
         self.source = source
-        parts = {name: coded(source.operands[name]) for name in ("query", "key", "value")}  # type: ignore[arg-type]
+        parts = {name: coded(source.operands[name]) for name in ("query", "key", "value")}
         self._query, self._key, self._value = (part.code for part in parts.values())
         query, key, value = (float(part.gain) for part in parts.values())
         self._scale = query * key * source.scale
@@ -192,7 +210,7 @@ def _of_logits(quantizer: Quantizer) -> tuple[Code, float]:
     start = -quantizer.delta.log2() / octaves  # [1]
 
     def log_code(logits: Tensor) -> Tensor:
-        steps = torch.add(start, logits.log_softmax(-1), alpha=1 / octaves / math.log(2))
+        steps = logits.log_softmax(-1).mul_(1 / octaves / math.log(2)).add_(start)
         return drop_last(steps, form).mul_(octaves).exp2_()
 
     return log_code, float(quantizer.delta)

@@ -26,7 +26,7 @@ class QuantLinear(nn.Linear):
 
     folded = False
 
-    def __init__(self, source: nn.Linear, weight: PerRow, inputs: Quantizer) -> None:
+    def __init__(self, source: nn.Linear, weight: PerRow, inputs: nn.Module) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = source.in_features, source.out_features
         self.weight, self.bias = source.weight, source.bias

@@ -18,6 +18,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor, nn
 
+from maskaq.quantization.by_token import parts
 from maskaq.quantization.folding import folding
 from maskaq.quantization.layers import QuantAttention, QuantLinear
 from maskaq.quantization.log_base import LogBase
@@ -54,8 +55,9 @@ class _Products:
         self._values: dict[Quantizer, Quantizer] = {}  # of a block, by its softmax outputs'
         self._seen: dict[Quantizer, Tensor] = {}
         for module in q.modules():
-            if isinstance(module, QuantLinear) and module.input_quantizer.groups == 1:
-                self._layers[module.input_quantizer] = module
+            if isinstance(module, QuantLinear):
+                found = parts(module.input_quantizer)
+                self._layers |= {part: module for part in found if part.groups == 1}
             elif isinstance(module, QuantAttention):
                 operands: dict[str, Quantizer] = dict(module.operands.items())  # type: ignore[arg-type]
                 self._values[operands["softmax"]] = operands["value"]

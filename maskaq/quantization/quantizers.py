@@ -141,15 +141,18 @@ class LogSqrt2(Quantizer):
     def set_range(self, x: Tensor) -> None:
         largest = x.amax(0).clamp(min=torch.finfo(torch.float32).tiny)  # [G]
         trials = torch.linspace(1, 0.05, 20, device=x.device)[:, None] * largest  # [20,G]
-        errors = torch.stack([(self._round(x, d) - x).square().mean(0) for d in trials])  # [20,G]
-        self.delta.copy_(trials.gather(0, errors.argmin(0, keepdim=True))[0])
+        log = x.log2()  # [n,G], once for all trials
+        errors = [self._level(log, d).sub_(x).square_().mean(0) for d in trials]  # [G] each
+        best = torch.stack(errors).argmin(0, keepdim=True)  # [1,G]
+        self.delta.copy_(trials.gather(0, best)[0])
 
-    def _round(self, x: Tensor, delta: Tensor) -> Tensor:
-        steps = (x / delta).log2_().mul_(1 / self.octaves)
+    def _level(self, log: Tensor, delta: Tensor) -> Tensor:
+        """The level nearest to each value whose log2 is given."""
+        steps = (log - delta.log2()).mul_(1 / self.octaves)
         return drop_last(steps, self.form).mul_(self.octaves).exp2_().mul_(delta)
 
     def quantize(self, x: Tensor) -> Tensor:
-        rounded = self._round(x.detach().float(), self.delta).to(x.dtype)
+        rounded = self._level(x.detach().float().log2(), self.delta).to(x.dtype)
         return cast(Tensor, _Through.apply(x, rounded, float(self.delta)))
 
     def limits(self) -> tuple[Tensor, Tensor]:
@@ -180,23 +183,27 @@ class AdaptiveLog(Quantizer):
         x = x[:: max(1, len(x) // _LOG_SAMPLE)]  # [fewer,G]
         largest = (x.amax(0) + self.SHIFT).clamp(min=torch.finfo(torch.float32).tiny)  # [G]
         steps = torch.linspace(*self.OCTAVES, 12, device=x.device) / len(self.form.codes)
-        least = torch.full_like(largest, torch.inf)
+        steps = steps[:, None, None]  # [12,1,1]
+        log, least = self._log(x), torch.full_like(largest, torch.inf)
         for delta in torch.linspace(1, 0.1, 19, device=x.device)[:, None] * largest:  # [G]
-            for step in steps:
-                error = (self._round(x, delta, step) - x).square_().mean(0)  # [G]
-                better = error < least
-                least = torch.where(better, error, least)
-                self.delta.copy_(torch.where(better, delta, self.delta))
-                self.step.copy_(torch.where(better, step, self.step))
+            errors = self._level(log, delta, steps).sub_(x).square_().mean(1)  # [12,G]
+            error, which = errors.min(0)  # [G] each
+            better = error < least
+            least = torch.where(better, error, least)
+            self.delta.copy_(torch.where(better, delta, self.delta))
+            self.step.copy_(torch.where(better, steps[which, 0, 0], self.step))
 
-    def _round(self, x: Tensor, delta: Tensor, step: Tensor) -> Tensor:
+    def _log(self, x: Tensor) -> Tensor:
         # Rounding noise below -shift has no logarithm; clamped, it takes the last code.
-        shifted = x.add(self.SHIFT).clamp_(min=torch.finfo(torch.float32).tiny)
-        octaves = drop_last(shifted.div_(delta).log2_().div_(step), self.form).mul_(step)
+        return x.add(self.SHIFT).clamp_(min=torch.finfo(torch.float32).tiny).log2_()
+
+    def _level(self, log: Tensor, delta: Tensor, step: Tensor) -> Tensor:
+        """The level nearest to each value whose log2 is given."""
+        octaves = drop_last((log - delta.log2()).div(step), self.form).mul_(step)
         return octaves.exp2_().mul_(delta).sub_(self.SHIFT)
 
     def quantize(self, x: Tensor) -> Tensor:
-        rounded = self._round(x.detach().float(), self.delta, self.step).to(x.dtype)
+        rounded = self._level(self._log(x.detach().float()), self.delta, self.step).to(x.dtype)
         return cast(Tensor, _Through.apply(x, rounded, float(self.delta) - self.SHIFT))
 
     def limits(self) -> tuple[Tensor, Tensor]:

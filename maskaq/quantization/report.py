@@ -83,12 +83,14 @@ def named(quantizer: str) -> tuple[str, str]:
 
     >>> named("blocks.0.mlp.fc2.input_quantizer")
     ('blocks.0.mlp.fc2.input', 'gelu')
+    >>> named("blocks.0.mlp.fc2.input_quantizer.patches")
+    ('blocks.0.mlp.fc2.input.patches', 'gelu')
     """
     if quantizer.endswith(".weight_quantizer"):
         return quantizer.removesuffix("_quantizer"), "weight"
-    layer = quantizer.removesuffix(".input_quantizer")
-    role = role_of(layer)
-    return (f"{layer}.input", role) if role else (layer, layer.split(".")[-1])
+    layer, inside, tokens = quantizer.partition(".input_quantizer")
+    role = role_of(layer) if inside else None
+    return (f"{layer}.input{tokens}", role) if role else (layer, layer.split(".")[-1])
 
 
 def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:

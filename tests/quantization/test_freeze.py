@@ -36,7 +36,7 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
     def make(backend: str, bits: int) -> nn.Module:
         if (backend, bits) not in known:
             q = convert(scenes_p.model, QuantOptions(bits, bits), BACKENDS[backend].scheme)
-            fit = set_by_product if backend == "adalog" else set_ranges
+            fit = set_by_product if backend in ("adalog", "reconstruct") else set_ranges
             fit(q, inputs[:4])
             known[backend, bits] = q.requires_grad_(False)
         return copy.deepcopy(known[backend, bits])
@@ -47,7 +47,15 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     "backend, bits",
-    [("minmax", 8), ("tails", 3), ("tails", 8), ("lsq-kd", 4), ("repq", 4), ("adalog", 4)],
+    [
+        ("minmax", 8),
+        ("tails", 3),
+        ("tails", 8),
+        ("lsq-kd", 4),
+        ("repq", 4),
+        ("adalog", 4),
+        ("reconstruct", 4),
+    ],
 )
 def test_a_frozen_q_answers_as_before(
     fitted: Fitted, scenes_p: Loaded, inputs: torch.Tensor, backend: str, bits: int, threads: int
@@ -69,7 +77,15 @@ def test_a_frozen_q_answers_as_before(
 @pytest.mark.parametrize("layer", ["attn", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
 @pytest.mark.parametrize(
     "backend, bits",
-    [("minmax", 8), ("tails", 3), ("tails", 8), ("lsq-kd", 4), ("repq", 4), ("adalog", 4)],
+    [
+        ("minmax", 8),
+        ("tails", 3),
+        ("tails", 8),
+        ("lsq-kd", 4),
+        ("repq", 4),
+        ("adalog", 4),
+        ("reconstruct", 4),
+    ],
 )
 def test_a_frozen_layer_gives_what_it_gave_before(
     fitted: Fitted, backend: str, bits: int, layer: str

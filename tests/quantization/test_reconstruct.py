@@ -148,9 +148,9 @@ def test_dropped_rows_pass_unrounded_and_the_others_rounded(
     scenes_p: Loaded, images: Tensor
 ) -> None:
     work = task(scenes_p, images)
-    reconstruct.set_ranges(work.q, scenes_p.normalise(images))
+    reconstruct.set_by_product(work.q, scenes_p.normalise(images))
     block = work.q.get_submodule("blocks.0")
-    quantizer = work.q.get_submodule("blocks.0.mlp.fc2.input_quantizer")
+    quantizer = work.q.get_submodule("blocks.0.mlp.fc2.input_quantizer.patches")
     x = torch.randn(2, 500, 1).exp()
     with torch.no_grad():
         rounded = quantizer(x)

@@ -130,7 +130,7 @@ def test_others_runs_are_not_shown_but_counted(app, fake):
 
 
 def test_a_refusal_is_shown(app, fake, monkeypatch):
-    def refuse(owner: str, spec: object) -> str:
+    def refuse(owner: str, spec: object, *, origin: str) -> str:
         raise RunError("too many.")
 
     monkeypatch.setattr(live.cluster, "start", refuse)

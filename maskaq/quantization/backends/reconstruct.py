@@ -2,9 +2,13 @@
 
 Weights learn their rounding (AdaRound), activations their steps (LSQ), while parts of the
 activations stay unrounded at random (QDrop, Wei et al., ICLR 2022), which keeps few images from
-being learned by heart; more views of each image help with the same. Errors are weighed by how much
-P's answer depends on them (`sensitivity`), and informative patches count `mask_weight` times:
-MaskAQ's mask (section 2.6) in a back-end without gradients through all of Q.
+being learned by heart; views of each image, as varied as photographs (`variety`), help with the
+same. Errors are weighed by how much P's answer depends on them (`sensitivity`), and informative
+patches count `mask_weight` times: MaskAQ's mask (section 2.6) in a back-end without gradients
+through all of Q.
+
+Ranges start where the layers' products change least on those views, as in `adalog`, and the class
+token has its own (`by_token`).
 """
 
 from __future__ import annotations
@@ -22,17 +26,21 @@ from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
-from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
+from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.layers import QuantLinear
 from maskaq.quantization.lsq import LearnedStep
+from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
 from maskaq.quantization.rounding import SoftRounding
 from maskaq.quantization.sensitivity import sensitivity
-from maskaq.synthesis.augmentation import AUGMENTATIONS
+from maskaq.synthesis.variety import varied
 
-RECONSTRUCT = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
+RECONSTRUCT = Scheme(
+    search="l4", activations="lsq", softmax="log-base", gelu="adaptive-log", apart=True
+)
 _PART = 32  # images in a pass without gradients
+_MOST_VIEWS = 1024  # whose inputs of a block, of P and of Q, are held in memory
 _WARM = 0.2  # share of the steps before the regulariser begins
 _BETA = (20.0, 2.0)  # of the regulariser, from then to the end
 
@@ -49,12 +57,12 @@ class _Stream:
 def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     """Reconstruct Q block by block; one event per step."""
     options = task.options.reconstruction
-    start = task.inputs(task.images[:MOST_IMAGES])
-    set_ranges(task.q, start)
+    device = next(task.p.parameters()).device
+    generator = torch.Generator(device).manual_seed(task.seed)
+    views = _views(task, task.images.to(device), generator)
+    set_by_product(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
-    generator = torch.Generator(start.device).manual_seed(task.seed)
-    views = _views(task, generator)
-    weights = sensitivity(task.p, start[:64], task.prefix, generator)
+    weights = sensitivity(task.p, views[:64], task.prefix, generator)
     stream = _Stream(_embedded(task.p, views), _embedded(task.q, views))
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
     total = len(blocks) * options.steps
@@ -70,14 +78,12 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
         stream = _Stream(wanted, _through(q, stream.q))
 
 
-def _views(task: FitTask, generator: torch.Generator) -> Tensor:
-    """The images as they are, and random crops of them: normalised [M,3,S,S]."""
-    whole = task.inputs(task.images)
-    more = [
-        AUGMENTATIONS["crops"](whole, 0, 1, generator)
-        for _ in range(task.options.reconstruction.views - 1)
-    ]
-    return torch.cat([whole, *more])  # [M,3,S,S]
+def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:
+    """The images as they are, and varied views of them: normalised [M,3,S,S]."""
+    views = task.options.reconstruction.views
+    images = images[: max(1, _MOST_VIEWS // views)]
+    made = [images, *(varied(images, generator) for _ in range(views - 1))]
+    return torch.cat([task.inputs(part) for part in made])  # [M,3,S,S]
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
