@@ -18,6 +18,17 @@ from maskaq.quantization.freeze import coded, freeze
 from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import QUANTIZERS, PerRow
 
+# Back-end and bits of every kind of quantizer there is.
+FROZEN = [
+    ("minmax", 8),
+    ("tails", 3),
+    ("tails", 8),
+    ("lsq-kd", 4),
+    ("repq", 4),
+    ("adalog", 4),
+    ("reconstruct", 4),
+]
+
 
 @pytest.fixture(scope="module")
 def inputs(scenes_p: Loaded) -> torch.Tensor:
@@ -45,18 +56,7 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(
-    "backend, bits",
-    [
-        ("minmax", 8),
-        ("tails", 3),
-        ("tails", 8),
-        ("lsq-kd", 4),
-        ("repq", 4),
-        ("adalog", 4),
-        ("reconstruct", 4),
-    ],
-)
+@pytest.mark.parametrize("backend, bits", FROZEN)
 def test_a_frozen_q_answers_as_before(
     fitted: Fitted, scenes_p: Loaded, inputs: torch.Tensor, backend: str, bits: int, threads: int
 ) -> None:
@@ -75,18 +75,7 @@ def test_a_frozen_q_answers_as_before(
 
 
 @pytest.mark.parametrize("layer", ["attn", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"])
-@pytest.mark.parametrize(
-    "backend, bits",
-    [
-        ("minmax", 8),
-        ("tails", 3),
-        ("tails", 8),
-        ("lsq-kd", 4),
-        ("repq", 4),
-        ("adalog", 4),
-        ("reconstruct", 4),
-    ],
-)
+@pytest.mark.parametrize("backend, bits", FROZEN)
 def test_a_frozen_layer_gives_what_it_gave_before(
     fitted: Fitted, backend: str, bits: int, layer: str
 ) -> None:
