@@ -16,6 +16,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from benchmarks.sources import run_folder
 from maskaq.config import QuantOptions, parse_bits
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
@@ -46,7 +47,7 @@ def main() -> None:
     for bits in args.bits:
         options = QuantOptions(*parse_bits(bits))
         for source in args.source:
-            path = args.runs / f"scenes_vit_W4A4_{source}_lsq-kd_0" / "samples.safetensors"
+            path = run_folder(args.runs, "W4A4", source) / "samples.safetensors"
             images = load_file(path)["images"]
             for search, gelu in SEARCHES:
                 q = searched(loaded, images, options, search, gelu)
@@ -68,7 +69,7 @@ def searched(
 
 def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
     """Q after `lsq-kd`; at rate 0 only its start."""
-    backend, fit = BACKENDS["lsq-kd"], spec_of("maskaq").fit
+    backend, fit = BACKENDS["lsq-kd"], spec_of("mimiq").fit
     q = convert(loaded.model, options, backend.scheme)
     fit = replace(fit, lr=rate) if rate else replace(fit, epochs=0)
     for _ in backend.fit(

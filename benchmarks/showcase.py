@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.sources import run_folder
 from maskaq.config import BITS, QuantOptions
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import Scenes, scenes
@@ -64,11 +65,6 @@ def main() -> None:
     loaded = load_model("scenes_vit")
     for part in args.only:
         PARTS[part](loaded, args.runs)
-
-
-def run_folder(runs: Path, bits: str, source: str) -> Path:
-    """Where benchmarks.sources left a run."""
-    return runs / f"scenes_vit_{bits}_{source}_lsq-kd_0"
 
 
 def shown() -> Scenes:

@@ -57,10 +57,22 @@ def main() -> None:
             for backend in args.backend or [spec_of(args.method).fit.backend]:
                 for seed in args.seed:
                     spec = cell(args, bits, source, backend, seed)
-                    folder = args.out / f"{args.model}_{bits}_{source}_{backend}_{seed}"
+                    folder = args.out / name_of(spec)
                     print(row(result_of(spec, folder)), flush=True)
                     if args.examples:
                         ship(folder)
+
+
+def name_of(spec: RunSpec) -> str:
+    """The folder of a run among those of a table."""
+    bits, source, backend = spec.quantization.name, spec.synthesis.source, spec.fit.backend
+    return f"{spec.model}_{bits}_{source}_{backend}_{spec.seed}"
+
+
+def run_folder(runs: Path, bits: str, source: str) -> Path:
+    """Where this script leaves a run of method `maskaq` with another source."""
+    base = spec_of("maskaq", parse_bits(bits))
+    return runs / name_of(replace(base, synthesis=replace(base.synthesis, source=source)))
 
 
 def cell(args: argparse.Namespace, bits: str, source: str, backend: str, seed: int) -> RunSpec:

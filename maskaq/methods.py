@@ -52,30 +52,27 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
     return METHODS[method].spec(method, bits)
 
 
+# Images and schedule that fit 2 cores, for all methods but the paper's, so that what differs
+# between them is the method; and MimiQ's and MaskAQ's distillation at that size.
+_SMALL = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
+_DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
+
 METHODS.register("maskaq")(
     Method(
-        "MaskAQ's terms on `natural` images, then its distillation: made for 2 cores",
-        "measured on 2 cores: scenes_vit 45 s, ViT-Tiny at 224 pixels with 16 images 110 s",
-        # Alignment every fourth step gave as much as in each (`benchmarks/README.md`).
-        SynthesisOptions(
-            source="maskaq",
-            images=32,
-            steps=100,
-            coefficients=_PAPER,
-            savings=Savings(align_every=4),
-        ),
-        FitOptions(backend="lsq-kd", epochs=30, lr=5e-5),
+        "MaskAQ's terms on `natural` images, then reconstruction block by block: made for 2 cores",
+        "COST",
+        # Alignment every fourth step gave as much as in each; `reconstruct` more than MaskAQ's own
+        # distillation, on scenes and on photographs (`benchmarks/README.md`).
+        replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
+        replace(_DISTILLED, backend="reconstruct"),
     )
 )
-
-# What came before, on the images and the schedule of `maskaq`, so that what differs is the method.
-_BEFORE = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
 
 METHODS.register("psaq-vit")(
     Method(
         "PSAQ-ViT's patch similarities, then the ranges that clip nothing, as in its release",
         "as `maskaq` without the distillation",
-        replace(_BEFORE, source="psaq"),
+        replace(_SMALL, source="psaq"),
         FitOptions(backend="minmax"),
         QuantOptions(softmax="uniform", layernorm="tensor"),
     )
@@ -85,8 +82,8 @@ METHODS.register("mimiq")(
     Method(
         "MimiQ: heads that look alike, then distillation of head outputs without a mask",
         "as `maskaq`",
-        replace(_BEFORE, source="mimiq"),
-        FitOptions(backend="lsq-kd", epochs=30, lr=5e-5, mask_weight=1.0),
+        replace(_SMALL, source="mimiq"),
+        replace(_DISTILLED, mask_weight=1.0),
     )
 )
 
@@ -94,7 +91,7 @@ METHODS.register("sardfq")(
     Method(
         "SARDFQ: attention priors and several meanings, then reconstruction block by block",
         "as `maskaq` with less training",
-        replace(_BEFORE, source="sardfq"),
+        replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
     )
 )
@@ -104,7 +101,7 @@ METHODS.register("dfq-vit")(
         "our reading of DFQ-ViT: images from easy to hard, then activations corrected block by "
         "block",
         "as `maskaq` without the distillation",
-        replace(_BEFORE, source="e2h"),
+        replace(_SMALL, source="e2h"),
         FitOptions(backend="correction"),
     )
 )

@@ -18,6 +18,7 @@ from maskaq.quantization.correction import put_corrections
 from maskaq.quantization.folding import feeder
 from maskaq.quantization.layers import QuantAttention, QuantConv2d, QuantLinear
 from maskaq.quantization.quantizers import QUANTIZERS, PerRow, Quantizer
+from maskaq.quantization.rotation import rotate_heads
 
 # What flows into a layer, by the last parts of its name in a timm Vision Transformer.
 ROLES = {
@@ -44,8 +45,10 @@ class Scheme:
     `QUANTIZERS` for all activations but the softmax and GELU outputs. softmax: the same for those,
     up to 5 bits. gelu: likewise, at any bits. layernorm: `"tensor"`, `"channel"`, or `"folded"`:
     the ranges of the channels go into the LayerNorm and leave one per tensor. apart: whether inputs
-    of layers have ranges of their own for prefix tokens (`ByToken`). correction: what is added
-    after each block, `""`, `"token"` or `"channel"` (`Correction`).
+    of layers have ranges of their own for prefix tokens (`ByToken`). rotated: whether the channels
+    of each head are turned first (`rotation`), so that Q's head outputs are not P's channel by
+    channel. correction: what is added after each block, `""`, `"token"` or `"channel"`
+    (`Correction`).
     """
 
     weights: str = "mse"
@@ -55,6 +58,7 @@ class Scheme:
     gelu: str = "uniform"
     layernorm: str = "channel"
     apart: bool = False
+    rotated: bool = False
     correction: str = ""
 
     def with_options(self, options: QuantOptions) -> Scheme:
@@ -114,6 +118,8 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
     """
     attention_modules(model)  # refuses what we cannot quantize, naming what we can
     q = copy.deepcopy(model)
+    if scheme.rotated:
+        rotate_heads(q)
     prefix = int(getattr(model, "num_prefix_tokens", 0))
     factory = _Factory(options, scheme.with_options(options), prefix)
     for name, module in list(q.named_modules()):

@@ -1,11 +1,12 @@
 """`reconstruct`: block after block of Q learns to give what P's block gives, from Q's own inputs.
 
-Weights learn their rounding (AdaRound), activations their steps (LSQ), while parts of the
-activations stay unrounded at random (QDrop, Wei et al., ICLR 2022), which keeps few images from
-being learned by heart; views of each image, as varied as photographs (`variety`), help with the
-same. Errors are weighed by how much P's answer depends on them (`sensitivity`), and informative
-patches count `mask_weight` times: MaskAQ's mask (section 2.6) in a back-end without gradients
-through all of Q.
+Heads are turned so that one step fits all of their channels (`rotation`), and weights begin where
+each makes up for what the others lost (`gptq`). Then weights learn their rounding (AdaRound) and
+activations their steps (LSQ), while parts of the activations stay unrounded at random (QDrop, Wei
+et al., ICLR 2022), which keeps few images from being learned by heart; views of each image, as
+varied as photographs (`variety`), help with the same. Errors are weighed by how much P's answer
+depends on them (`sensitivity`), and informative patches count `mask_weight` times: MaskAQ's mask
+(section 2.6) in a back-end without gradients through all of Q.
 
 Ranges start where the layers' products change least on those views, as in `adalog`, and the class
 token has its own (`by_token`).
@@ -28,6 +29,7 @@ from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import Scheme
+from maskaq.quantization.gptq import compensate, watching
 from maskaq.quantization.layers import QuantLinear
 from maskaq.quantization.lsq import LearnedStep
 from maskaq.quantization.product import set_by_product
@@ -37,7 +39,12 @@ from maskaq.quantization.sensitivity import sensitivity
 from maskaq.synthesis.variety import varied
 
 RECONSTRUCT = Scheme(
-    search="l4", activations="lsq", softmax="log-base", gelu="adaptive-log", apart=True
+    search="l4",
+    activations="lsq",
+    softmax="log-base",
+    gelu="adaptive-log",
+    apart=True,
+    rotated=True,
 )
 _PART = 32  # images in a pass without gradients
 _MOST_VIEWS = 1024  # whose inputs of a block, of P and of Q, are held in memory
@@ -133,6 +140,10 @@ def _learn(
     options = task.options.reconstruction
     before = _error(block, stream.q, wanted, weight)
     state = {name: value.clone() for name, value in block.state_dict().items()}
+    with watching(block) as seen:
+        _through(block, stream.q)
+    for layer, moments in seen.items():
+        compensate(layer, moments)
     roundings = [SoftRounding(layer) for layer in block.modules() if isinstance(layer, QuantLinear)]
     steps = [p for m in block.modules() if isinstance(m, LearnedStep) for p in m.parameters()]
     for parameter in steps:
