@@ -25,9 +25,10 @@ from typing import Any
 
 from benchmarks.cells import Cells
 from benchmarks.sources import row
-from maskaq.config import RunSpec, parse_bits
+from maskaq.config import RunSpec
 from maskaq.intervals import Interval, student
 from maskaq.methods import spec_of
+from maskaq.parsing import parse_bits
 from maskaq.runs.command import changed
 from maskaq.runs.result import RunResult
 

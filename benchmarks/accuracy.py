@@ -28,8 +28,9 @@ import pandas as pd
 
 from benchmarks.cells import Cells
 from benchmarks.sources import row
-from maskaq.config import RunSpec, parse_bits
+from maskaq.config import RunSpec
 from maskaq.methods import spec_of
+from maskaq.parsing import parse_bits
 from maskaq.quantization.backends import BACKENDS
 from maskaq.runs import measured
 from maskaq.runs.measured import Cell, over_seeds

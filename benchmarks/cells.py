@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from maskaq.config import FitOptions, QuantOptions, RunSpec, SynthesisOptions, to_json
+from maskaq.config import FitOptions, QuantOptions, RunSpec, SynthesisOptions
 from maskaq.errors import RunError
 from maskaq.events import Event
+from maskaq.parsing import to_json
 from maskaq.runs.api import execute
 from maskaq.runs.data import Ground
 from maskaq.runs.result import RunResult

@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmarks.sources import run_folder
-from maskaq.config import QuantOptions, parse_bits
+from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import wilson
 from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
+from maskaq.parsing import parse_bits
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.convert import convert

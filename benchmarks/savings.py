@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.sources import result_of
-from maskaq.config import Savings, parse_bits
+from maskaq.config import Savings
 from maskaq.methods import spec_of
+from maskaq.parsing import parse_bits
 
 SAVINGS = {
     "none": Savings(),

@@ -16,8 +16,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from maskaq.config import RunSpec, parse_bits
+from maskaq.config import RunSpec
 from maskaq.methods import spec_of
+from maskaq.parsing import parse_bits
 from maskaq.runs import store
 from maskaq.runs.api import execute
 from maskaq.runs.result import RunResult

@@ -10,9 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskaq.config import RunSpec, parse_bits, parse_ratio
+from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.methods import METHODS, spec_of
+from maskaq.parsing import parse_bits, parse_ratio
 from maskaq.runs.command import changed
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ __all__ = [
     "BACKEND_NAMES",
     "DISTILLING",
     "DRAWING",
+    "LEARNING",
     "OWN_TERMS",
     "SHIPPED",
     "SOURCE_NAMES",
@@ -57,12 +58,14 @@ BACKEND_NAMES: Mapping[str, str] = MappingProxyType(
         "repq": "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
         "adalog": "log grids of free base, ranges by output error (AdaLog); one pass",
         "correction": "`tails`, block outputs moved to P's mean; one pass",
-        "reconstruct": "blocks repeat P's: learned rounding and steps, QDrop",
+        "reconstruct": "blocks repeat P's: turned heads, GPTQ, learned rounding",
         "lsq-kd": "learned steps and weights, distilled from P with masked head outputs",
     }
 )
 # Back-ends that train Q towards P, so that epochs, mask and refreshes matter to them.
 DISTILLING = frozenset({"lsq-kd"})
+# Back-ends that learn, informative patches counting more, so that the mask matters to them.
+LEARNING = DISTILLING | {"reconstruct"}
 
 
 def coefficients_of(options: SynthesisOptions) -> Coefficients:

@@ -10,18 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskaq.config import (
-    Coefficients,
-    FitOptions,
-    QuantOptions,
-    RunSpec,
-    SynthesisOptions,
-    from_dict,
-    parse_bits,
-    parse_ratio,
-    to_json,
-)
+from maskaq.config import Coefficients, FitOptions, QuantOptions, RunSpec, SynthesisOptions
 from maskaq.errors import OptionError
+from maskaq.parsing import from_dict, parse_bits, parse_ratio, to_json
 
 share_above_0 = st.floats(0, 1, exclude_min=True)
 not_negative = st.floats(0, 1e6)

@@ -15,6 +15,7 @@ LIGHT = (
     "maskaq.registry",
     "maskaq.events",
     "maskaq.config",
+    "maskaq.parsing",
     "maskaq.data",
     "maskaq.models",
 )

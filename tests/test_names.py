@@ -25,4 +25,4 @@ def test_terms_of_a_source_are_its_own_or_those_of_the_run():
 def test_back_ends_are_those_that_are_registered():
     registered = {name: backend.description for name, backend in BACKENDS.items()}
     assert dict(names.BACKEND_NAMES) == registered
-    assert set(names.BACKEND_NAMES) > names.DISTILLING
+    assert set(names.BACKEND_NAMES) > names.LEARNING > names.DISTILLING

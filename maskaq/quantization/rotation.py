@@ -29,13 +29,13 @@ def rotation(channels: int) -> Tensor:
     """The same orthogonal matrix [d,d] each time: a Hadamard matrix with random signs where there
     is one of this size, a random rotation elsewhere."""
     generator = torch.Generator().manual_seed(channels)
+    turn: Tensor
     if channels & (channels - 1):
-        drawn = torch.randn(channels, channels, generator=generator)
-        turn: Tensor = torch.linalg.qr(drawn).Q
-        return turn
-    signs = torch.randint(0, 2, (channels,), generator=generator) * 2 - 1
-    even: Tensor = torch.from_numpy(hadamard(channels)).float()
-    return even / channels**0.5 * signs
+        turn = torch.linalg.qr(torch.randn(channels, channels, generator=generator)).Q
+    else:
+        signs = torch.randint(0, 2, (channels,), generator=generator) * 2 - 1
+        turn = torch.from_numpy(hadamard(channels)).float() / channels**0.5 * signs
+    return turn
 
 
 @torch.no_grad()

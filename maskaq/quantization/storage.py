@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from maskaq.config import QuantOptions, from_dict
+from maskaq.config import QuantOptions
 from maskaq.errors import RunError, WeightsError
+from maskaq.parsing import from_dict
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.convert import convert
 

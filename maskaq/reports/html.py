@@ -19,12 +19,12 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from maskaq.config import to_json
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
 from maskaq.figures import accuracy, compare, curves, disagreements, synthesis, tensors
 from maskaq.formulas import FORMULAS
 from maskaq.models.menu import shapes
+from maskaq.parsing import to_json
 from maskaq.regions.plain import mask_of
 from maskaq.reports.tables import facts, settings
 from maskaq.runs.command import command_of

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from maskaq.config import RunSpec, from_dict
+from maskaq.config import RunSpec
 from maskaq.errors import OptionError, unknown
 from maskaq.methods import METHODS
+from maskaq.parsing import from_dict
 
 # Settings that have an option of their own; `--set` reaches all others by the same dotted names.
 _OPTIONS: Mapping[str, str] = {

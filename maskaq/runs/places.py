@@ -8,8 +8,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from maskaq.config import RunSpec, to_json
+from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.parsing import to_json
 
 
 def runs_folder() -> Path:

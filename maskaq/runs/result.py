@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from maskaq.config import RunSpec, from_dict
+from maskaq.config import RunSpec
 from maskaq.errors import OptionError, RunError
 from maskaq.intervals import Interval, wilson
+from maskaq.parsing import from_dict
 from maskaq.quantization.rows import TensorRow
 
 SCHEMA = 1

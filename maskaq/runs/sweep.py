@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from maskaq.config import Coefficients, RunSpec, parse_bits
+from maskaq.config import Coefficients, RunSpec
 from maskaq.errors import OptionError, unknown
 from maskaq.names import DISTILLING, SHIPPED, SOURCE_NAMES
+from maskaq.parsing import parse_bits
 from maskaq.registry import Registry
 
 __all__ = ["AXES", "LIMIT", "Axis", "Cell", "grid"]

@@ -18,9 +18,10 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from maskaq.config import RunSpec, from_dict
+from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
+from maskaq.parsing import from_dict
 from maskaq.runs.records import pack
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import streamlit as st
 from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.figures import grid
-from maskaq.names import DISTILLING, DRAWING, OWN_TERMS
+from maskaq.names import DISTILLING, DRAWING, LEARNING, OWN_TERMS
 from maskaq.runs import cluster, sweep
 from maskaq.runs.records import Record
 from maskaq.runs.store import Stored
@@ -100,6 +100,8 @@ def _settled(spec: RunSpec) -> RunSpec:
     fit = spec.fit
     if fit.backend not in DISTILLING:
         fit = replace(choices.PRESET.fit, backend=fit.backend)
+    if fit.backend in LEARNING:
+        fit = replace(fit, mask_ratio=spec.fit.mask_ratio, mask_weight=spec.fit.mask_weight)
     return replace(spec, synthesis=made, fit=fit)
 
 

@@ -10,7 +10,7 @@ from maskaq.config import BITS, Coefficients, RunSpec
 from maskaq.errors import OptionError
 from maskaq.methods import spec_of
 from maskaq.models.menu import BUNDLED, Shape, shape_of, shapes
-from maskaq.names import DISTILLING, DRAWING, OWN_TERMS
+from maskaq.names import DISTILLING, DRAWING, LEARNING, OWN_TERMS
 from maskaq.ui import address, library, own
 from maskaq.ui.own import Own
 
@@ -220,8 +220,10 @@ def build(
         ends = (mask_start, choice.mask_ratio)
         synthesis = replace(synthesis, mask_ratio=(max(ends), min(ends)))
     fit = replace(start.fit, backend=backend)
+    if backend in LEARNING:
+        fit = replace(fit, mask_ratio=choice.mask_ratio)
     if backend in DISTILLING:
-        fit = replace(fit, mask_ratio=choice.mask_ratio, refresh=refresh)
+        fit = replace(fit, refresh=refresh)
     return replace(
         start,
         model=choice.model,

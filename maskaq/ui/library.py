@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
-from maskaq.names import DISTILLING
+from maskaq.names import LEARNING
 from maskaq.runs import cluster, store
 from maskaq.runs.places import folder_of, runs_folder
 from maskaq.runs.store import Stored
@@ -77,7 +77,7 @@ def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
     """Seconds that `spec` may take, judged by a stored run of the same model and source.
 
     Synthesis costs in proportion to images x steps, the evaluation to its images; a back-end that
-    does not train costs next to nothing. None if there is no such run.
+    does not learn costs next to nothing. None if there is no such run.
     """
     for run in stored:
         known = run.result.spec
@@ -88,7 +88,7 @@ def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
             seconds = run.result.seconds
             total = seconds["total"] + (work - 1) * seconds["synthesis"]
             total += (min(1.0, tested) - 1) * seconds["evaluation"]
-            if known.fit.backend in DISTILLING and spec.fit.backend not in DISTILLING:
+            if known.fit.backend in LEARNING and spec.fit.backend not in LEARNING:
                 total -= seconds["fit"]
             return float(total)
     return None

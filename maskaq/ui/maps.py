@@ -15,9 +15,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from maskaq.config import parse_bits
 from maskaq.figures import attention, regions
 from maskaq.models.menu import BUNDLED, shape_of
+from maskaq.parsing import parse_bits
 from maskaq.regions.plain import mask_of, patch_count
 from maskaq.runs import showcase
 from maskaq.runs.showcase import Similarity

@@ -30,7 +30,7 @@ def folders(tmp_path):
     made = []
     for source in ("noise", "real"):
         made.append(tmp_path / source)
-        stored_run = EXAMPLES / f"scenes_vit_W4A4_{source}_lsq-kd_0"
+        stored_run = EXAMPLES / f"scenes_vit_W4A4_{source}_reconstruct_0"
         shutil.copytree(stored_run, made[-1], ignore=shutil.ignore_patterns(diagnosed.FILE))
     return made
 

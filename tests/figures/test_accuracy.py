@@ -83,7 +83,7 @@ def test_sources_show_p_once_and_every_q(sound):
 def test_back_ends_are_named_where_they_differ():
     other = replace(runs()[1], spec=replace(runs()[1].spec, fit=FitOptions(backend="mse")))
     figure = accuracy.sources([runs()[1], other])
-    assert figure.data[1].y.tolist() == ["Q from maskaq, lsq-kd", "Q from maskaq, mse"]
+    assert figure.data[1].y.tolist() == ["Q from maskaq, reconstruct", "Q from maskaq, mse"]
 
 
 def test_the_sentence_ranks_the_sources():

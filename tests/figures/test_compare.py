@@ -17,10 +17,10 @@ def results():
 
 
 def test_names_say_what_differs_and_never_repeat(results):
-    assert compare.names(results) == ["W4A4 maskaq, lsq-kd", "W3A3 maskaq, lsq-kd"]
+    assert compare.names(results) == ["W4A4 maskaq, reconstruct", "W3A3 maskaq, reconstruct"]
     again = replace(results[0], spec=replace(results[0].spec, seed=7))
     assert compare.names([results[0], again]) == [
-        *("W4A4 maskaq, lsq-kd, seed 0", "W4A4 maskaq, lsq-kd, seed 7")
+        *("W4A4 maskaq, reconstruct, seed 0", "W4A4 maskaq, reconstruct, seed 7")
     ]
     twice = compare.names([results[0]] * 3)
     assert len(set(twice)) == 3
@@ -28,7 +28,7 @@ def test_names_say_what_differs_and_never_repeat(results):
 
 def test_runs_are_drawn_with_intervals_and_marks(results, sound):
     table = compare.frame(results)
-    assert table.loc[(table["run"] == "W3A3 maskaq, lsq-kd")]["value"].tolist() == [90, 50, 93]
+    assert table.loc[(table["run"] == "W3A3 maskaq, reconstruct")]["value"].tolist() == [90, 50, 93]
     figure = sound(compare.runs(table))
     q = figure.data[1]
     assert (q.name, list(q.x)) == ("Q top-1", pytest.approx([88, 50]))
@@ -40,7 +40,8 @@ def test_runs_are_drawn_with_intervals_and_marks(results, sound):
 def test_the_sentence_says_when_intervals_overlap(results):
     apart = compare.describe(compare.frame(results))
     assert apart == (
-        "Highest is W4A4 maskaq, lsq-kd with 88.0 % right, lowest W3A3 maskaq, lsq-kd with 50.0 %."
+        "Highest is W4A4 maskaq, reconstruct with 88.0 % right, "
+        "lowest W3A3 maskaq, reconstruct with 50.0 %."
     )
     alike = compare.describe(compare.frame([results[0], stored.result(spec_of("maskaq", (5, 5)))]))
     assert alike.endswith("their intervals overlap.")

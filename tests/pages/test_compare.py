@@ -31,7 +31,7 @@ def chosen(app):
 def test_it_opens_with_a_stored_run_and_the_published_tables(open_page, text):
     app = open_page(PAGE)
     assert not app.exception
-    assert chosen(app) == ["W4A4 maskaq, lsq-kd: Q 88.0%, same answer 93.0%"]
+    assert chosen(app) == ["W4A4 maskaq, reconstruct: Q 88.0%, same answer 93.0%"]
     assert len(app.get("plotly_chart")) == 2
     assert "Stored example" in text(app)
     assert "None of these numbers was measured by maskaq" in text(app)
@@ -94,7 +94,7 @@ def test_published_numbers_are_never_among_ours(open_page):
     wanted = [row for row in published.ROWS if (row.paper, row.table) == (paper, table)]
     numbers = rows[list(dict.fromkeys(row.model for row in wanted))]
     assert numbers.notna().sum().sum() == len(wanted)
-    assert "W4A4 maskaq, lsq-kd" not in set(rows["method"])
+    assert "W4A4 maskaq, reconstruct" not in set(rows["method"])
 
 
 @pytest.mark.parametrize("paper, table", published.TABLES)
@@ -143,7 +143,7 @@ def diagnose(folder):
 
 def test_a_run_without_a_diagnosis_says_how_to_make_one(open_page, text, workplace):
     app = open_page(PAGE)
-    assert "No diagnosis is stored for: W4A4 maskaq, lsq-kd." in text(app)
+    assert "No diagnosis is stored for: W4A4 maskaq, reconstruct." in text(app)
     code = "\n".join(block.value for block in app.code)
     assert f"python -m benchmarks.diagnosis {workplace / 'examples' / 'a'}" in code
 
@@ -157,8 +157,8 @@ def test_a_stored_diagnosis_is_drawn_told_and_sourced(open_page, text, workplace
     assert "softmax of block 0 with 0.25 times the range (0.20 to 0.30)" in said
     assert "(32 samples, 256 real images)" in said
     assert "Computed on 21 November 2026, 12:00 UTC by `make it`" in said
-    assert "No diagnosis is stored for: W4A4 noise, lsq-kd." in said
-    heat = drawn(app, "W4A4 maskaq, lsq-kd: range, samples over real")["data"][0]
+    assert "No diagnosis is stored for: W4A4 noise, reconstruct." in said
+    heat = drawn(app, "W4A4 maskaq, reconstruct: range, samples over real")["data"][0]
     assert heat["z"][0][0] == -2
     app.get_by_key("diagnosis_statistic").set_value("entropy").run()
     assert "with 1.50 times the entropy" in text(app)

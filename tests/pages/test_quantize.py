@@ -86,7 +86,7 @@ def test_other_settings_show_the_nearest_example_and_say_so(open_page, text):
     "key, value, default",
     [
         ("source", "dreams", "maskaq"),
-        ("backend", "magic", "lsq-kd"),
+        ("backend", "magic", "reconstruct"),
         ("first_last", "9", "8"),
         ("images", "1e3", 32),
         ("steps", "301", 100),
@@ -107,7 +107,7 @@ def test_bits_of_the_sidebar_show_the_stored_accuracy_at_once(open_page, text, c
     app.slider(key="activation_bits").set_value(6).run()
     assert not app.exception
     assert metrics(app)["Q at W7A6, back-end tails"] == "7.6 %"
-    assert metrics(app)["This run: Q at W4A4, lsq-kd"] == "88.0 %"
+    assert metrics(app)["This run: Q at W4A4, reconstruct"] == "88.0 %"
     assert "Stored, for the images of the W4A4 example" in text(app)
     assert "n = 1,000" in text(app)
     assert not cluster.asked
@@ -145,7 +145,7 @@ def test_bits_for_own_images_are_asked_of_a_worker(open_page, press, cluster, te
     app.slider(key="weight_bits").set_value(7).run()
     assert not app.exception
     assert metrics(app)["Q at W7A4, back-end mse"] == "70.0 %"
-    assert metrics(app)["This run: Q at W4A4, lsq-kd"] == "88.0 %"
+    assert metrics(app)["This run: Q at W4A4, reconstruct"] == "88.0 %"
 
 
 def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workplace):

@@ -128,7 +128,7 @@ def test_a_source_with_terms_of_its_own_names_them(open_page, press, cluster, te
         ("entropy", "-1", 1.0),
         ("tv", "nan", 2.5e-5),
         ("use_align", "maybe", True),
-        ("backend", "magic", "lsq-kd"),
+        ("backend", "magic", "reconstruct"),
         ("eval_images", "150", 5000),
         ("first_last", "9", "8"),
     ],

@@ -60,7 +60,7 @@ class _Stream:
     q: Tensor
 
 
-@add_backend("reconstruct", RECONSTRUCT, "blocks repeat P's: learned rounding and steps, QDrop")
+@add_backend("reconstruct", RECONSTRUCT, "blocks repeat P's: turned heads, GPTQ, learned rounding")
 def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     """Reconstruct Q block by block; one event per step."""
     options = task.options.reconstruction

@@ -1,0 +1,76 @@
+"""Settings from and to what people and files hold: names like `W4A4`, JSON, plain values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from maskaq.config import RunSpec
+from maskaq.errors import OptionError, unknown
+
+
+def parse_bits(text: str) -> tuple[int, int]:
+    """Weight and activation bits of a name like `W4A8`.
+
+    >>> parse_bits("w4a8")
+    (4, 8)
+    """
+    match = re.fullmatch(r"[wW]([2-8])[aA]([2-8])", text.strip())
+    if match is None:
+        raise OptionError(f"bits are {text!r}; allowed: W2A2 to W8A8, such as W4A4.")
+    return int(match[1]), int(match[2])
+
+
+def parse_ratio(text: str) -> tuple[float, float]:
+    """Mask ratio at start and end, from `0.5:0.1`, or one fixed ratio from `0.3`.
+
+    >>> parse_ratio("0.3")
+    (0.3, 0.3)
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (1, 2) or not all(0 < part <= 1 for part in parts):
+        raise OptionError(f"mask ratio is {text!r}; allowed: START:END or one number, in (0, 1].")
+    return parts[0], parts[-1]
+
+
+def to_json(spec: RunSpec) -> str:
+    """Indented JSON with every setting spelled out."""
+    return json.dumps(asdict(spec), indent=2)
+
+
+def from_dict(values: Mapping[str, Any], kind: type = RunSpec, where: str = "spec") -> Any:
+    """Build a settings dataclass from plain values; the inverse of `dataclasses.asdict`.
+
+    Raises:
+        OptionError: unknown key (with the nearest known one), wrong type, or value out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise OptionError(f"{where} is {values!r}; expected a table of settings.")
+    hints = get_type_hints(kind)
+    allowed = [item.name for item in fields(kind)]
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in allowed:
+            raise OptionError(unknown(f"setting in {where}", name, allowed))
+        made[name] = _convert(value, hints[name], f"{where}.{name}")
+    return kind(**made)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return from_dict(value, hint, where)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if parts := get_args(hint):  # tuple[float, float]
+        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+            raise OptionError(f"{where} is {value!r}; expected {len(parts)} numbers.")
+        return tuple(_convert(v, part, where) for v, part in zip(value, parts, strict=True))
+    if type(value) is not hint:
+        raise OptionError(f"{where} is {value!r}; expected {hint.__name__}.")
+    return value
