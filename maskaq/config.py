@@ -159,7 +159,7 @@ class Reconstruction:
     rounding decide.
     """
 
-    steps: int = 80
+    steps: int = 40
     batch: int = 16
     views: int = 6
     rounding_lr: float = 1e-2

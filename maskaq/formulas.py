@@ -6,11 +6,13 @@ dollar signs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from maskaq.registry import Registry
 
-__all__ = ["FORMULAS", "MASKAQ", "Formula"]
+__all__ = ["FORMULAS", "MASKAQ", "OF_BACKEND", "Formula"]
 
 MASKAQ = "MaskAQ (Qian et al., ICML 2026, arXiv 2606.04373)"
 _PSAQ = "PSAQ-ViT (Li et al., ECCV 2022, arXiv 2203.02250)"
@@ -19,6 +21,9 @@ _LSQ = "LSQ (Esser et al., ICLR 2020, arXiv 1902.08153)"
 _REPQ = "RepQ-ViT (Li et al., ICCV 2023, arXiv 2212.08254)"
 _ADALOG = "AdaLog (Wu et al., ECCV 2024, arXiv 2407.12951)"
 _ATTENTION = "Attention Is All You Need (Vaswani et al., NeurIPS 2017, arXiv 1706.03762)"
+_QUAROT = "QuaRot (Ashkboos et al., NeurIPS 2024, arXiv 2404.00456)"
+_GPTQ = "GPTQ (Frantar et al., ICLR 2023, arXiv 2210.17323)"
+_ADAROUND = "AdaRound (Nagel et al., ICML 2020, arXiv 2004.10568)"
 _WILSON = "Wilson, Journal of the American Statistical Association 22, 1927"
 _SILVERMAN = "Silverman, Density Estimation, 1986"
 
@@ -261,10 +266,42 @@ _add(
     "Eq. 16",
 )
 _add(
+    "rotation",
+    r"q k^\top = (R q)(R k)^\top, \qquad W_o\, (A v) = (W_o R^\top)(A R v)",
+    "Queries, keys and values of each head are turned by an orthogonal matrix R, which is put into "
+    "the weights around them: P computes the same, but all channels of a head look alike and one "
+    "step fits them.",
+    _QUAROT,
+)
+_add(
+    "gptq",
+    r"w \leftarrow w - \frac{w_j - \hat{w}_j}{[H^{-1}]_{jj}}\, [H^{-1}]_{j,:}, \qquad "
+    r"H = \mathrm{cov}(x)",
+    "Weights are rounded one input after the other. What rounding w_j lost, the weights that are "
+    "still free make up for, as far as their inputs x move with the j-th. That H is taken about "
+    "the mean, with the bias making up for the rest, is ours.",
+    _GPTQ,
+    "Eq. 2",
+)
+_add(
+    "reconstruction",
+    r"L_B = \frac{1}{T C} \sum_{t,c} m_t\, g_{t,c} \left(y^p_{t,c} - y^q_{t,c}\right)^2 + "
+    r"\lambda \sum_i \left(1 - \lvert 2 h_i - 1 \rvert^\beta\right)",
+    "What one block of Q keeps small as it learns: how far its output y is from that of P's block. "
+    "g is how much P's answer depends on it, m is larger on informative tokens; the second sum "
+    "draws each weight's rounding h to 0, down, or 1, up.",
+    _ADAROUND + ", with the blocks and weights of BRECQ (Li et al., ICLR 2021)",
+)
+_add(
     "wilson",
     r"\frac{1}{1 + z^2/n} \left( \hat{p} + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat{p}(1-\hat{p})}{n} "
     r"+ \frac{z^2}{4 n^2}} \right), \qquad z = 1.96",
     "95 % interval of a share p_hat measured on n images. It stays within 0 to 1 and holds for "
     "small n.",
     _WILSON,
+)
+
+# What a back-end does beyond setting ranges, in the order in which it does it.
+OF_BACKEND: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"lsq-kd": ("calibration",), "reconstruct": ("rotation", "gptq", "reconstruction")}
 )

@@ -60,7 +60,7 @@ _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 METHODS.register("maskaq")(
     Method(
         "MaskAQ's terms on `natural` images, then reconstruction block by block: made for 2 cores",
-        "COST",
+        "measured on 2 cores: scenes_vit 42 s",
         # Alignment every fourth step gave as much as in each; `reconstruct` more than MaskAQ's own
         # distillation, on scenes and on photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
@@ -71,7 +71,7 @@ METHODS.register("maskaq")(
 METHODS.register("psaq-vit")(
     Method(
         "PSAQ-ViT's patch similarities, then the ranges that clip nothing, as in its release",
-        "as `maskaq` without the distillation",
+        "measured on 2 cores: scenes_vit 33 s",
         replace(_SMALL, source="psaq"),
         FitOptions(backend="minmax"),
         QuantOptions(softmax="uniform", layernorm="tensor"),
@@ -81,7 +81,7 @@ METHODS.register("psaq-vit")(
 METHODS.register("mimiq")(
     Method(
         "MimiQ: heads that look alike, then distillation of head outputs without a mask",
-        "as `maskaq`",
+        "measured on 2 cores: scenes_vit 31 s",
         replace(_SMALL, source="mimiq"),
         replace(_DISTILLED, mask_weight=1.0),
     )
@@ -90,7 +90,7 @@ METHODS.register("mimiq")(
 METHODS.register("sardfq")(
     Method(
         "SARDFQ: attention priors and several meanings, then reconstruction block by block",
-        "as `maskaq` with less training",
+        "measured on 2 cores: scenes_vit 34 s",
         replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
     )
@@ -100,7 +100,7 @@ METHODS.register("dfq-vit")(
     Method(
         "our reading of DFQ-ViT: images from easy to hard, then activations corrected block by "
         "block",
-        "as `maskaq` without the distillation",
+        "measured on 2 cores: scenes_vit 22 s",
         replace(_SMALL, source="e2h"),
         FitOptions(backend="correction"),
     )

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from maskaq.formulas import OF_BACKEND
 from maskaq.ui import choices, gallery, live, moves, results, router, show
 
 choice = router.enter()
@@ -24,7 +25,7 @@ st.header("Q against P")
 results.headline(run)
 show.simulated()
 with st.expander("How Q is fitted, and how the intervals are computed", icon=":material/function:"):
-    for name in ("quantization", "calibration", "wilson"):
+    for name in ("quantization", *OF_BACKEND.get(fit.backend, ()), "wilson"):
         show.formula(name)
 
 st.header("The same images, other bits")

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from maskaq.config import Coefficients
-from maskaq.formulas import FORMULAS, MASKAQ
+from maskaq.formulas import FORMULAS, MASKAQ, OF_BACKEND
+from maskaq.names import BACKEND_NAMES, LEARNING
 from maskaq.quantization.toy import RULES
 
 
@@ -21,6 +22,12 @@ def test_every_formula_is_whole_and_names_its_source(name):
     assert formula.meaning.endswith(".")
     assert formula.paper
     assert formula.source.startswith(formula.paper)
+
+
+def test_every_back_end_that_learns_says_by_what():
+    assert set(BACKEND_NAMES) >= set(OF_BACKEND) >= LEARNING
+    for names in OF_BACKEND.values():
+        assert set(names) <= set(FORMULAS)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,20 @@ def test_other_settings_show_the_nearest_example_and_say_so(open_page, text):
 
 
 @pytest.mark.parametrize(
+    "backend, said, unsaid",
+    [
+        ("reconstruct", "QuaRot", "Eq. 16"),
+        ("lsq-kd", "Eq. 16", "QuaRot"),
+        ("mse", "Wilson", "QuaRot"),
+    ],
+)
+def test_formulas_are_those_of_the_chosen_back_end(open_page, text, backend, said, unsaid):
+    written = text(open_page(PAGE, backend=backend))
+    assert said in written
+    assert unsaid not in written
+
+
+@pytest.mark.parametrize(
     "key, value, default",
     [
         ("source", "dreams", "maskaq"),
