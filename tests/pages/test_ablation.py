@@ -122,7 +122,7 @@ def test_others_see_nothing_of_a_grid(small, press, cluster, open_page, text):
 
 
 def test_the_axes_decide_the_runs(open_page, press, cluster):
-    app = open_page(PAGE, axis_1="entropy", axis_2="refresh", weight_bits="3")
+    app = open_page(PAGE, axis_1="entropy", axis_2="refresh", backend="lsq-kd", weight_bits="3")
     few(app, axis_1_entropy=["0", "0.5"])
     press(app, "Run 4 missing")
     specs = [run.spec for run in cluster.records.values()]

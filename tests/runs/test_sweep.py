@@ -11,7 +11,8 @@ from maskaq.methods import spec_of
 from maskaq.names import SHIPPED, SOURCE_NAMES
 from maskaq.runs.sweep import AXES, LIMIT, grid, label
 
-BASE = spec_of("maskaq")
+METHOD = spec_of("maskaq")
+BASE = replace(METHOD, fit=replace(METHOD.fit, backend="lsq-kd"))  # the one that refreshes
 
 
 def difference(one: dict[str, Any], other: dict[str, Any], before: str = "") -> set[str]:

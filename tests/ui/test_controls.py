@@ -23,7 +23,7 @@ def test_every_control_reaches_the_spec_and_nothing_else_changes():
     wanted |= {"seed": 7, "eval_images": 500}
     wanted["synthesis"] |= {"images": 8, "steps": 20, "mask_ratio": (0.6, 0.2)}
     wanted["synthesis"]["coefficients"] = asdict(terms)
-    wanted["fit"] |= {"mask_ratio": 0.2, "refresh": 3}
+    wanted["fit"] |= {"backend": "lsq-kd", "mask_ratio": 0.2, "refresh": 3}
     wanted["quantization"] |= {"first_last": "target"}
     assert asdict(spec) == wanted
 
