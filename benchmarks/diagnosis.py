@@ -23,7 +23,7 @@ from maskaq.errors import MaskaqError, RunError
 from maskaq.evaluation.diagnosis import Statistics, distances, statistics
 from maskaq.evaluation.distance import factors
 from maskaq.models.loading import Loaded, load_model
-from maskaq.runs import diagnosed, store
+from maskaq.runs import diagnosed, manifest, store
 from maskaq.runs.data import load_data
 from maskaq.runs.diagnosed import COMMAND, Diagnosis, command_for
 from maskaq.runs.store import Stored
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="*", type=Path, help="folders of runs; default: shipped ones")
     args = parser.parse_args()
-    folders = args.runs or sorted(path.parent for path in EXAMPLES.glob("*/result.json"))
+    folders = args.runs or sorted(path.parent for path in EXAMPLES.glob(f"*/{manifest.NAME}"))
     print("| run | samples | real | range | peak | kurtosis | entropy |\n" + "|---" * 7 + "|")
     for folder in folders:
         try:
@@ -44,6 +44,7 @@ def main() -> None:
         except MaskaqError as error:
             raise SystemExit(f"error: {error}") from error
         diagnosed.write(found, folder)
+        manifest.seal(folder)
         cells = [f"x{factor:.2f}" for factor in factors(found.table).values()]
         print(f"| {folder.name} | {found.samples} | {found.real} | {' | '.join(cells)} |")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from maskaq.config import RunSpec
 from maskaq.methods import spec_of
 from maskaq.parsing import parse_bits
-from maskaq.runs import store
+from maskaq.runs import manifest, store
 from maskaq.runs.api import execute
 from maskaq.runs.result import RunResult
 from maskaq.ui.library import EXAMPLES
@@ -110,6 +110,7 @@ def ship(folder: Path) -> None:
     for name in LIGHT:
         if (folder / name).exists():
             shutil.copyfile(folder / name, target / name)
+    manifest.seal(target)
 
 
 def row(result: RunResult) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maskaq.quantization.convert import convert
     from maskaq.quantization.storage import load_q
     from maskaq.runs.api import execute
+    from maskaq.runs.listing import list_runs
     from maskaq.runs.runner import run
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ _LAZY = {
     "convert": "maskaq.quantization.convert",
     "execute": "maskaq.runs.api",
     "load_model": "maskaq.models.loading",
+    "list_runs": "maskaq.runs.listing",
     "load_q": "maskaq.quantization.storage",
     "record": "maskaq.models.attention",
     "run": "maskaq.runs.runner",
@@ -49,6 +51,7 @@ __all__ = [
     "__version__",
     "convert",
     "execute",
+    "list_runs",
     "load_model",
     "load_q",
     "record",

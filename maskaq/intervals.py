@@ -42,6 +42,29 @@ def wilson(hits: int, n: int) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
+def paired(only_a: int, only_b: int, n: int) -> Interval:
+    """Share of B minus share of A on the same `n` trials, with its 95 % interval, in -1..1.
+
+    Normal approximation after half a count in each of the four cells (Agresti and Min, Statistics
+    in Medicine 2005), which keeps its level also where few trials differ.
+
+    Args:
+        only_a, only_b: trials that one of the two alone gets right.
+
+    Raises:
+        OptionError: counts below 0, or more of them than trials.
+
+    >>> [round(number, 4) for number in paired(10, 25, 500)]
+    [0.03, 0.0058, 0.0539, 500]
+    """
+    if n < 1 or min(only_a, only_b) < 0 or only_a + only_b > n:
+        raise OptionError(f"pairs are {only_a} and {only_b} of {n}: need counts of 0 to n.")
+    a, b, total = only_a + 0.5, only_b + 0.5, n + 2
+    middle = (b - a) / total
+    half = _Z * math.sqrt((a + b) - (b - a) ** 2 / total) / total
+    return Interval((only_b - only_a) / n, max(-1.0, middle - half), min(1.0, middle + half), n)
+
+
 def student(values: Sequence[float]) -> Interval:
     """Mean of independent values with Student's interval; NaN bounds for fewer than two values."""
     n = len(values)

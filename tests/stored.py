@@ -16,7 +16,7 @@ from maskaq.config import RunSpec
 from maskaq.events import Event
 from maskaq.methods import spec_of
 from maskaq.quantization.rows import TensorRow
-from maskaq.runs import evidence
+from maskaq.runs import evidence, manifest
 from maskaq.runs.evidence import Evidence
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.runner import Finished
@@ -79,13 +79,14 @@ def seen() -> Evidence:
 
 
 def write(folder: Path, spec: RunSpec | None = None) -> None:
-    """The files of a stored run."""
+    """A stored run."""
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(result(spec).to_json())
     CURVES.to_parquet(folder / "curves.parquet")
     evidence.write(seen(), folder)
     pictures = {"images": np.full((4, 3, 64, 64), 7, np.uint8), "labels": np.arange(4)}
     save_file(pictures, folder / "samples.safetensors")
+    manifest.seal(folder)
 
 
 class Pace:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from maskaq.cli import _parser, main, spec_from
+from maskaq.cli import main, parser
+from maskaq.commands.run import spec_from
 from maskaq.config import RunSpec
 from maskaq.errors import OptionError
 from maskaq.methods import METHODS, spec_of
@@ -15,7 +16,7 @@ SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
 
 
 def parsed(*words: str) -> RunSpec:
-    return spec_from(_parser().parse_args(["run", *words]))
+    return spec_from(parser().parse_args(["run", *words]))
 
 
 def test_without_options_the_method_decides() -> None:
@@ -68,12 +69,14 @@ def test_run_writes_a_folder_and_prints_a_table(
         "curves.parquet",
         "evidence.safetensors",
         "frames.webp",
+        "log.txt",
+        "manifest.json",
         "q.safetensors",
         "result.json",
         "samples.png",
         "samples.safetensors",
     }
-    assert main(["show", str(out)]) == 0
+    assert main(["runs", "show", str(out)]) == 0
     assert capsys.readouterr().out.strip() in printed.out
 
 

@@ -60,7 +60,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):  # as JSON and `asdict` make them; a Mapping is looked up slowly
             yield from _leaves(value, f"{before}{name}.")
         else:
             yield before + name, value

@@ -24,7 +24,7 @@ from maskaq.errors import RunError
 APART = 16  # images of disagreement that are kept
 FRAMES = 12  # at most
 _TILE = 96  # pixels of one image in a frame, at most
-_FILE, _FILM = "evidence.safetensors", "frames.webp"
+FILES = _FILE, _FILM = "evidence.safetensors", "frames.webp"
 _FRAME_MS = 300
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -35,14 +35,15 @@ _LOOKED_AT = 64  # samples of which a run keeps what P and Q see in them
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """The end of a run: its result, the samples, one row per event with metrics, Q, and what is
-    kept for the eye."""
+    """The end of a run: its result, the samples, one row per event with metrics, Q, what is kept
+    for the eye, and the log."""
 
     result: RunResult
     samples: Samples
     curves: pd.DataFrame
     q: nn.Module
     evidence: Evidence
+    log: Sequence[str] = ()
 
 
 def run(
@@ -69,9 +70,8 @@ def run(
         for event in events:
             yield watch.note(event)
         watch.close(stage)
-    yield Finished(
-        work.result(watch), work.samples, pd.DataFrame(watch.rows), work.q, work.evidence()
-    )
+    curves = pd.DataFrame(watch.rows)
+    yield Finished(work.result(watch), work.samples, curves, work.q, work.evidence(), watch.log)
 
 
 def draw(spec: RunSpec, ground: Ground | None = None) -> Iterator[Event | Samples]:

@@ -12,18 +12,26 @@ class Stopwatch:
     """Gives the time since the last event to the stage of the present one.
 
     rows: one dict per event that measured something: stage, step, seconds since the start, metrics.
+    log: a line for the beginning of every stage and for everything that went wrong.
     """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.log: list[str] = []
+        self._stage = ""
         self._began = self._last = time.perf_counter()
         self._seconds = dict.fromkeys(("load", "synthesis", "fit", "evaluation"), 0.0)
 
     def note(self, event: Event) -> Event:
         """Book the event and pass it on."""
         self.close(event.stage)
+        since = self._last - self._began
+        if event.stage != self._stage:
+            self._stage = event.stage
+            self.log.append(f"{since:9.2f} s  {event.stage}: {event.total} steps")
+        if event.problem:
+            self.log.append(f"{since:9.2f} s  step {event.step}: {event.problem}")
         if event.metrics:
-            since = self._last - self._began
             where: dict[str, Any] = {
                 "stage": event.stage,
                 "step": event.step,

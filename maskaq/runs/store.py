@@ -7,6 +7,8 @@ samples.png          the first of them on one sheet
 evidence.safetensors, frames.webp   see `maskaq.runs.evidence`
 q.safetensors        Q's whole state; `load_q` rebuilds Q from it
 command.txt          the command that repeats the run
+log.txt              when each stage began, and what went wrong on the way
+manifest.json        see `maskaq.runs.manifest`
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
-from maskaq.runs import evidence
+from maskaq.runs import evidence, manifest
 from maskaq.runs.command import command_of
+from maskaq.runs.manifest import Manifest
 from maskaq.runs.result import RunResult
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Stored:
     folder: Path
     result: RunResult
     curves: pd.DataFrame
+    manifest: Manifest
 
     @cached_property
     def sheet(self) -> Image.Image | None:
@@ -55,15 +58,17 @@ class Stored:
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
         """`images` uint8 [N,3,S,S] and `labels` int64 [N]; empty where they were not kept."""
-        path = self.folder / "samples.safetensors"
-        try:
-            return dict(load_file(path)) if path.is_file() else {}
-        except (SafetensorError, OSError) as error:
-            raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
+        name = "samples.safetensors"
+        if name not in self.manifest.files:
+            return {}
+        manifest.verify(self.folder, self.manifest, name)
+        return dict(load_file(self.folder / name))
 
     @cached_property
     def evidence(self) -> evidence.Evidence | None:
         """What the run keeps for the eye; None for a run without."""
+        if kept := {*evidence.FILES} & {*self.manifest.files}:
+            manifest.verify(self.folder, self.manifest, *kept)
         return evidence.read(self.folder)
 
 
@@ -88,7 +93,9 @@ def save(finished: Finished, folder: Path) -> None:
         target = draft / "q.safetensors"
         save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
         (draft / "command.txt").write_text(command_of(spec) + "\n")
+        (draft / "log.txt").write_text("".join(f"{line}\n" for line in finished.log))
         (draft / "result.json").write_text(finished.result.to_json() + "\n")
+        manifest.seal(draft)
 
 
 def files(finished: Finished) -> dict[str, bytes]:
@@ -107,7 +114,8 @@ def write(contents: Mapping[str, bytes], folder: Path) -> None:
     """Write a run from its `files`, without torch; `folder` appears whole or not at all.
 
     Raises:
-        RunError: as `save`, or a name that is more than the name of a file.
+        RunError: as `save`, a name that is more than the name of a file, or contents that were
+            damaged on the way.
     """
     for name in contents:
         if Path(name).name != name:
@@ -115,11 +123,17 @@ def write(contents: Mapping[str, bytes], folder: Path) -> None:
     with _whole(folder) as draft:
         for name, data in contents.items():
             (draft / name).write_bytes(data)
+        manifest.verify(draft, manifest.read(draft))
+        for path in (*draft.iterdir(), draft):
+            manifest.to_disk(path)
 
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A folder to write a run to; it becomes `folder` if nothing goes wrong, else it goes."""
+    """A folder to write a run to; it becomes `folder` if nothing goes wrong, else it goes.
+
+    Whenever the program is killed, an older run is still whole, here or under a name with a dot.
+    """
     folder = folder.resolve()
     check_target(folder)
     try:
@@ -129,8 +143,13 @@ def _whole(folder: Path) -> Iterator[Path]:
             yield draft
             draft.chmod(0o755)  # mkdtemp makes it private
             if folder.exists():  # an empty folder or an older run, as check_target has made sure
-                shutil.rmtree(folder)
-            os.replace(draft, folder)
+                older = draft.with_name(draft.name + ".older")
+                os.replace(folder, older)
+                os.replace(draft, folder)
+                shutil.rmtree(older)
+            else:
+                os.replace(draft, folder)
+            manifest.to_disk(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -141,11 +160,12 @@ def check_target(folder: Path) -> None:
     """Refuse to write a run where something else lies; known before the work begins.
 
     Raises:
-        RunError: a file, or a folder with contents but without `result.json`.
+        RunError: a file, or a folder with contents of which none is a run's.
     """
     if folder.is_file():
         raise RunError(f"{folder} is a file; a run needs a folder. Choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "result.json").is_file():
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and not names & {"result.json", manifest.NAME}:
         raise RunError(f"{folder} holds something that is not a run; choose another --out.")
 
 
@@ -155,11 +175,13 @@ def read(folder: Path) -> Stored:
     Raises:
         RunError: there is no run, or it is damaged.
     """
+    if not folder.is_dir():
+        raise RunError(f"{folder} is no folder; `python -m maskaq run --out DIR` writes a run.")
+    known = manifest.read(folder)
+    manifest.verify(folder, known, "result.json", "curves.parquet")
     try:
         text = (folder / "result.json").read_text()
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError) as error:
-        raise RunError(
-            f"{folder} holds no whole run ({error}); `python -m maskaq run --out DIR` writes one."
-        ) from error
-    return Stored(folder, RunResult.from_json(text), curves)
+        raise RunError(f"{folder} cannot be read ({error}); repeat the run.") from error
+    return Stored(folder, RunResult.from_json(text), curves, known)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.names import LEARNING
-from maskaq.runs import cluster, store
+from maskaq.runs import cluster, manifest, store
 from maskaq.runs.places import folder_of, runs_folder
 from maskaq.runs.store import Stored
 
@@ -101,7 +101,7 @@ def read(folder: Path) -> Stored:
         RunError: there is no run, or it is damaged.
     """
     try:
-        changed = (folder / "result.json").stat().st_mtime_ns
+        changed = (folder / manifest.NAME).stat().st_mtime_ns
     except OSError as error:
         raise RunError(
             f"{folder} holds no run; `python -m maskaq run --out DIR` writes one."
@@ -124,7 +124,7 @@ def _try(folder: Path) -> Stored | None:
 
 def _read_all(folder: Path) -> list[Stored]:
     """The runs that lie in a folder, but not deeper."""
-    places = sorted(path.parent for path in folder.glob("*/result.json"))
+    places = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
     return [run for place in places if (run := _try(place))]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maskaq.errors import RunError
 from maskaq.figures import curves, pictures, synthesis
 from maskaq.names import DRAWING, SOURCE_NAMES, coefficients_of
-from maskaq.runs import evidence
+from maskaq.runs import evidence, manifest
 from maskaq.ui import results, show
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def film(run: Stored) -> None:
         return
     seen = results.evidence(run)
     try:
-        frames = _frames(run.folder, (run.folder / "result.json").stat().st_mtime_ns)
+        frames = _frames(run.folder, (run.folder / manifest.NAME).stat().st_mtime_ns)
     except (RunError, OSError) as error:
         st.error(str(error), icon=":material/error:")
         return

@@ -90,7 +90,11 @@ def test_a_run_reports_every_step_in_order_and_is_stored(runs: Runs) -> None:
     assert last.images is not None
     assert last.images.shape == (4, 3, 64, 64)
     assert last.folder is not None
-    assert sorted(path.name for path in last.folder.iterdir()) == ["result.json", "seed.txt"]
+    assert sorted(path.name for path in last.folder.iterdir()) == [
+        "manifest.json",
+        "result.json",
+        "seed.txt",
+    ]
     assert (last.folder / "seed.txt").read_text() == "7"
 
 

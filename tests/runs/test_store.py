@@ -66,7 +66,7 @@ def test_foreign_contents_are_not_overwritten(small_run: Finished, tmp_path: Pat
 
 
 def test_a_missing_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="holds no whole run"):
+    with pytest.raises(RunError, match="is no folder"):
         store.read(tmp_path / "nowhere")
 
 

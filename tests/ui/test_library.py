@@ -8,6 +8,7 @@ import pytest
 
 from maskaq.errors import RunError
 from maskaq.methods import spec_of
+from maskaq.runs import manifest
 from maskaq.runs.places import folder_of
 from maskaq.ui import library
 from maskaq.ui.controls import Choice
@@ -112,7 +113,8 @@ def test_a_run_is_read_once_until_it_changes(examples):
     assert library.read(examples / "a") is first
     file = examples / "a" / "result.json"
     file.write_text(stored.result(SPEC).to_json())
-    os.utime(file, ns=(1, 1))
+    manifest.seal(file.parent)
+    os.utime(file.with_name(manifest.NAME), ns=(1, 1))
     assert library.read(examples / "a").result.spec == SPEC
 
 

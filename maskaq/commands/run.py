@@ -1,0 +1,115 @@
+"""`run`: quantize a model and say what that cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maskaq.config import RunSpec
+from maskaq.methods import spec_of
+from maskaq.parsing import parse_bits, parse_ratio
+from maskaq.runs.command import changed
+
+if TYPE_CHECKING:
+    from maskaq.runs.runner import Finished
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    option = parser.add_argument
+    option("--model", default="scenes_vit", help="bundled id or timm name (default: %(default)s)")
+    option("--bits", default="W4A4", help="W2A2 to W8A8 (default: %(default)s)")
+    option("--method", default="maskaq", help="preset of everything below (default: %(default)s)")
+    option("--seed", type=int, default=0)
+    option("--out", type=Path, metavar="DIR", help="folder for result, images, curves and Q")
+    option("--json", action="store_true", help="print one JSON object instead of a table")
+    option("--weights", help="file with the model's weights")
+    option("--data", help="folder of labelled images to judge on")
+    option("--source", help="where samples come from, instead of the method's")
+    option("--backend", help="how Q is fitted, instead of the method's")
+    option("--images", type=int, help="number of samples")
+    option("--steps", type=int, help="synthesis steps per batch")
+    option("--mask-ratio", help="START:END or one number, such as 0.5:0.1")
+    option("--parametrisation", help="natural or pixels")
+    option("--eval-images", type=int, help="images to judge on, 0 for all")
+    option("--holdout", type=int, help="images of the folder kept from judging, for `real`")
+    option("--first-last", help="bits of patch embedding and head: 8 or target")
+    option("--precision", help="of the synthesis: auto, float32 or bfloat16")
+    option("--device", help="cpu, cuda, cuda:N or mps")
+    option(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, such as synthesis.coefficients.align=0; may be given again",
+    )
+    parser.set_defaults(command=_run)
+
+
+def spec_from(args: argparse.Namespace) -> RunSpec:
+    """The run that the options mean: the method's settings with every given option on top.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    base = spec_of(args.method, parse_bits(args.bits))
+
+    def given(**names: str) -> dict[str, Any]:
+        """Field name to value, for the options that were given; names: field to option."""
+        values = {field: getattr(args, option) for field, option in names.items()}
+        return {field: value for field, value in values.items() if value is not None}
+
+    drawn = given(
+        source="source", images="images", steps="steps", parametrisation="parametrisation"
+    )
+    if args.mask_ratio is not None:
+        drawn["mask_ratio"] = parse_ratio(args.mask_ratio)
+    top = given(
+        model="model",
+        weights="weights",
+        data="data",
+        seed="seed",
+        eval_images="eval_images",
+        holdout="holdout",
+        precision="precision",
+        device="device",
+    )
+    spec = replace(
+        base,
+        synthesis=replace(base.synthesis, **drawn),
+        quantization=replace(base.quantization, **given(first_last="first_last")),
+        fit=replace(base.fit, **given(backend="backend")),
+        **top,
+    )
+    return changed(spec, args.set)
+
+
+def _run(args: argparse.Namespace) -> None:
+    spec = spec_from(args)
+    if args.out is not None:
+        from maskaq.runs import store
+
+        store.check_target(args.out)
+    from maskaq.runs.api import execute
+
+    finished = execute(spec)
+    if args.out is not None:
+        store.save(finished, args.out)
+    if args.json:
+        print(json.dumps(_summary(finished), indent=2))
+    else:
+        from maskaq.runs.table import table
+
+        print(table(finished.result))
+        if args.out is not None:
+            print(f"\nwritten to {args.out}")
+
+
+def _summary(finished: Finished) -> dict[str, object]:
+    """The result without the long per-tensor report, which goes into the folder."""
+    values = asdict(finished.result)
+    del values["tensors"]
+    return values

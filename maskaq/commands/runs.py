@@ -1,0 +1,132 @@
+"""`runs`: look after stored runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from maskaq.errors import OptionError, RunError
+from maskaq.runs import listing, places
+
+_SHOWN = ("run", "bits", "source", "backend", "seed", "q", "p", "n", "seconds", "created")
+_SHARES = ("p", "q", "q_low", "q_high", "agreement")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The commands below `runs`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, help: str, do: Callable[[argparse.Namespace], None]) -> _Option:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(command=do)
+        return made.add_argument
+
+    option = command("list", "one line per run below a folder, damaged ones with the reason", _list)
+    option("folder", nargs="?", type=Path, metavar="DIR", help="default: $MASKAQ_RUNS or runs")
+    option("--where", nargs="+", default=[], metavar="NAME=VALUE", help="also != < <= > >=")
+    option("--sort", metavar="NAME", help="a column")
+    option("--reverse", action="store_true", help="the other way round")
+    option("--limit", type=int, metavar="N", help="so many runs at most")
+    option("--check", action="store_true", help="also compare all files with their checksums")
+    form = option("--json", action="store_const", dest="form", const="json", help="all columns")
+    option("--csv", action="store_const", dest=form.dest, const="csv", help="all columns")
+
+    option = command("show", "print a stored run", _show)
+    option("folder", type=Path, metavar="DIR")
+
+    option = command("compare", "settings that differ, and accuracies side by side", _compare)
+    option("folders", type=Path, nargs="+", metavar="DIR", help="the others against the first")
+
+    option = command("delete", "remove runs, damaged and unfinished ones too", _delete)
+    option("folders", type=Path, nargs="+", metavar="DIR")
+    option("--yes", action="store_true", help="do not ask")
+
+    option = command("export", "runs as .zip, or their rows as .csv, .json or .parquet", _export)
+    option("target", type=Path, metavar="FILE")
+    option("folders", type=Path, nargs="+", metavar="DIR")
+
+
+_Option = Callable[..., argparse.Action]
+
+
+def _list(args: argparse.Namespace) -> None:
+    place = args.folder or places.runs_folder()
+    runs = listing.where(listing.list_runs(place, thorough=args.check), args.where)
+    if args.sort:
+        if args.sort not in runs:
+            raise OptionError(listing.no_column(args.sort, runs))
+        runs = runs.sort_values(args.sort, ascending=not args.reverse, kind="stable")
+    runs = runs.head(args.limit) if args.limit is not None else runs
+    if args.form == "json":
+        print(runs.to_json(orient="records", indent=2))
+    elif args.form == "csv":
+        print(runs.to_csv(index=False), end="")
+    else:
+        _print(runs, place)
+
+
+def _print(runs: object, place: Path) -> None:
+    import pandas as pd
+
+    assert isinstance(runs, pd.DataFrame)
+    whole = runs[runs["state"] == listing.WHOLE]
+    shown = whole[list(_SHOWN)].copy()
+    for name in _SHARES:
+        if name in shown:
+            shown[name] = (100 * shown[name].astype(float)).round(1)
+    shown["seconds"] = shown["seconds"].astype(float).round()
+    shown = shown.astype({"seed": int, "n": int, "seconds": int})
+    if len(shown):
+        print(shown.rename(columns={"q": "q, %", "p": "p, %"}).to_string(index=False))
+    rest = runs[runs["state"] != listing.WHOLE]
+    print(f"{len(whole):,} runs in {place}" + (f", {len(rest):,} others:" if len(rest) else ""))
+    for run, state, problem in zip(rest["run"], rest["state"], rest["problem"], strict=True):
+        print(f"  {state}: {run}: {problem}")
+
+
+def _show(args: argparse.Namespace) -> None:
+    from maskaq.runs import store
+    from maskaq.runs.table import table
+
+    print(table(store.read(args.folder).result))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from maskaq.runs import store
+    from maskaq.runs.comparison import comparison
+
+    print(comparison([store.read(folder) for folder in args.folders]).to_string())
+
+
+def _delete(args: argparse.Namespace) -> None:
+    found = [_one(folder) for folder in args.folders]
+    for entry in found:
+        print(f"{entry.folder}: {entry.state}")
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise OptionError("nobody can be asked here; pass --yes to delete.")
+        if input(f"Delete {len(found)} of them for good? [y/N] ").strip().lower() != "y":
+            print("nothing was deleted")
+            return
+    for entry in found:
+        listing.delete(entry)
+    print(f"{len(found)} deleted")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from maskaq.runs import exports
+
+    exports.export([_one(folder) for folder in args.folders], args.target)
+    print(f"written to {args.target}")
+
+
+def _one(folder: Path) -> listing.Entry:
+    found = list(listing.entries(folder))
+    if len(found) != 1 or found[0].folder != folder:
+        raise RunError(
+            f"{folder} is not the folder of one run; `python -m maskaq runs list {folder}` shows "
+            "what is below it."
+        )
+    return found[0]
