@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from maskaq.config import RunSpec
 from maskaq.errors import OptionError, unknown
@@ -37,6 +37,27 @@ def parse_ratio(text: str) -> tuple[float, float]:
     if len(parts) not in (1, 2) or not all(0 < part <= 1 for part in parts):
         raise OptionError(f"mask ratio is {text!r}; allowed: START:END or one number, in (0, 1].")
     return parts[0], parts[-1]
+
+
+class Every(NamedTuple):
+    """How often: every so many seconds or steps; neither is never."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+
+def parse_every(text: str) -> Every:
+    """Seconds from `30s`, steps from `100`, never from `off`.
+
+    >>> parse_every("30s"), parse_every("100").steps, parse_every("off") == Every()
+    (Every(seconds=30.0, steps=None), 100, True)
+    """
+    match = re.fullmatch(r"(\d{1,6})(s?)", text.strip())
+    if text.strip() != "off" and (match is None or not int(match[1])):
+        raise OptionError(f"{text!r} is no interval; allowed: seconds as 30s, steps as 100, off.")
+    if match is None:
+        return Every()
+    return Every(seconds=float(match[1])) if match[2] else Every(steps=int(match[1]))
 
 
 def to_json(spec: RunSpec) -> str:

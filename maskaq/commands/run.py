@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
 from maskaq.methods import spec_of
-from maskaq.parsing import parse_bits, parse_ratio
+from maskaq.parsing import Every, parse_bits, parse_every, parse_ratio
 from maskaq.runs.command import changed
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="any other setting, such as synthesis.coefficients.align=0; may be given again",
+    )
+    option(
+        "--checkpoint",
+        default="30s",
+        metavar="EVERY",
+        help="with --out, how often to keep the state of synthesis and lsq-kd, from which the same "
+        "command goes on: seconds (30s), steps (100) or off (default: %(default)s)",
     )
     parser.set_defaults(command=_run)
 
@@ -88,16 +96,8 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
 
 
 def _run(args: argparse.Namespace) -> None:
-    spec = spec_from(args)
-    if args.out is not None:
-        from maskaq.runs import store
-
-        store.check_target(args.out)
-    from maskaq.runs.api import execute
-
-    finished = execute(spec)
-    if args.out is not None:
-        store.save(finished, args.out)
+    spec, every = spec_from(args), parse_every(args.checkpoint)
+    finished = _execute(spec) if args.out is None else _execute_into(spec, args.out, every)
     if args.json:
         print(json.dumps(_summary(finished), indent=2))
     else:
@@ -106,6 +106,32 @@ def _run(args: argparse.Namespace) -> None:
         print(table(finished.result))
         if args.out is not None:
             print(f"\nwritten to {args.out}")
+
+
+def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
+    """The run, stored in `out`; a run of the same settings that was stopped goes on."""
+    from maskaq.runs import resume, store
+    from maskaq.runs.api import execute
+
+    store.check_target(out)
+    kept = resume.checkpoints(spec, out, every)
+    if kept.found:
+        print("going on from where the same run was stopped", file=sys.stderr)
+    try:
+        finished = execute(spec, checkpoints=kept)
+    except KeyboardInterrupt:
+        if kept.found:
+            print("the same command goes on from the last checkpoint", file=sys.stderr)
+        raise
+    store.save(finished, out)
+    kept.clear()
+    return finished
+
+
+def _execute(spec: RunSpec) -> Finished:
+    from maskaq.runs.api import execute
+
+    return execute(spec)
 
 
 def _summary(finished: Finished) -> dict[str, object]:

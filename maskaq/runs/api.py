@@ -6,6 +6,7 @@ import sys
 
 from tqdm import tqdm
 
+from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec
 from maskaq.events import Event
 from maskaq.runs import machine
@@ -20,10 +21,11 @@ def execute(
     progress: bool = True,
     samples: Samples | None = None,
     ground: Ground | None = None,
+    checkpoints: Checkpoints = NOWHERE,
 ) -> Finished:
     """Do the run and return its end; with `progress`, one bar per stage on standard error.
 
-    samples, ground: as `run` takes them.
+    samples, ground, checkpoints: as `run` takes them.
 
     Raises:
         MaskaqError: see `run`.
@@ -31,7 +33,7 @@ def execute(
     machine.keep_freed_memory()
     try:
         with _Bar(progress) as bar:
-            for item in run(spec, samples=samples, ground=ground):
+            for item in run(spec, samples=samples, ground=ground, checkpoints=checkpoints):
                 if isinstance(item, Finished):
                     return item
                 bar.show(item)

@@ -5,6 +5,7 @@ Only the manifests are opened, so that thousands of runs are listed in less than
 
 from __future__ import annotations
 
+import json
 import operator
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from maskaq.checkpoints import KEY
 from maskaq.errors import OptionError, RunError, unknown
 from maskaq.runs import manifest
 from maskaq.runs.command import flat
@@ -124,6 +126,8 @@ def _entry(folder: Path, thorough: bool) -> Entry:
             manifest.verify(folder, known)
         row = _row(known.summary)
     except RunError as error:
+        if (folder / KEY).is_file():
+            return Entry(folder, UNFINISHED, _goes_on(folder), {})
         state = UNFINISHED if folder.name.startswith(".") else DAMAGED
         return Entry(folder, state, str(error), {})
     except (KeyError, TypeError, AttributeError) as error:
@@ -133,6 +137,15 @@ def _entry(folder: Path, thorough: bool) -> Entry:
         why = f"it is whole, but its program was stopped before it got its name; rename {folder}"
         return Entry(folder, UNFINISHED, why, row)
     return Entry(folder, WHOLE, "", row)
+
+
+def _goes_on(folder: Path) -> str:
+    why = "checkpoints of a run that was stopped, or that is under way"
+    try:
+        command = json.loads((folder / KEY).read_text())["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{why}, whose command cannot be read"
+    return f"{why}; it goes on with: {command}"
 
 
 def list_runs(folder: Path | str, *, thorough: bool = False) -> pd.DataFrame:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
 from torch import Tensor, nn
 
+from maskaq.checkpoints import NOWHERE, Checkpoints, State, named, part
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Verdict, evaluate
 from maskaq.evaluation.sight import Sight, look
@@ -47,7 +48,11 @@ class Finished:
 
 
 def run(
-    spec: RunSpec, *, samples: Samples | None = None, ground: Ground | None = None
+    spec: RunSpec,
+    *,
+    samples: Samples | None = None,
+    ground: Ground | None = None,
+    checkpoints: Checkpoints = NOWHERE,
 ) -> Iterator[Event | Finished]:
     """Do the run, event by event; the last item is `Finished`.
 
@@ -55,12 +60,13 @@ def run(
         samples: what Q is fitted to, drawn before; otherwise they are drawn from the source.
         ground: of an earlier run with the same model, weights, data, holdout, number of evaluation
             images, seed and device.
+        checkpoints: where synthesis and `lsq-kd` leave their states, and go on from them.
 
     Raises:
         MaskaqError: anything in the spec that cannot be done, as early as it can be known.
     """
     watch = Stopwatch()
-    work = _Run(spec, ground)
+    work = _Run(spec, ground, checkpoints)
     yield watch.note(Event("load", 1, 1))
     stages = {"synthesis": work.draw(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
@@ -89,9 +95,12 @@ class _Run:
     tensors: list[TensorRow]
     sight: Sight
 
-    def __init__(self, spec: RunSpec, ground: Ground | None = None) -> None:
+    def __init__(
+        self, spec: RunSpec, ground: Ground | None = None, checkpoints: Checkpoints = NOWHERE
+    ) -> None:
         machine.check_device(spec.device)
         self.spec = spec
+        self.checkpoints = checkpoints
         self.frames: list[tuple[int, Tensor]] = []
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
@@ -127,6 +136,7 @@ class _Run:
             make_q=make_q,
             calibration=self.data.calibration,
             start=start,
+            checkpoints=NOWHERE if start else self.checkpoints,
         )
         for item in items:
             if isinstance(item, Samples):
@@ -148,6 +158,7 @@ class _Run:
             self.spec.seed,
             self.precision,
             self.redraw,
+            _WithSamples(self),
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
@@ -205,6 +216,39 @@ class _Run:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             tensors=tuple(self.tensors),
         )
+
+
+class _WithSamples:
+    """The run's checkpoints, for a fit that changes the samples: they are kept with its state."""
+
+    def __init__(self, work: _Run) -> None:
+        self._work = work
+
+    def recall(self, name: str) -> State | None:
+        known = self._work.checkpoints.recall(name)
+        if known is not None:
+            kept = part(known.tensors, "samples")
+            self._work.samples = Samples(
+                kept["images"],
+                kept["labels"],
+                known.notes["recognised"],
+                known.notes["history"],
+                part(kept, "state"),
+            )
+        return known
+
+    def offer(self, name: str, make: Callable[[], State]) -> None:
+        self._work.checkpoints.offer(name, lambda: self._with_samples(make()))
+
+    def keep(self, name: str, state: State) -> None:
+        self._work.checkpoints.keep(name, self._with_samples(state))
+
+    def _with_samples(self, state: State) -> State:
+        samples = self._work.samples
+        kept = named("samples.state", samples.state.items())
+        kept |= {"samples.images": samples.images, "samples.labels": samples.labels}
+        notes = {"recognised": samples.recognised, "history": samples.history}
+        return State({**state.tensors, **kept}, {**state.notes, **notes})
 
 
 def _accuracy(verdict: Verdict, model: int) -> Accuracy:

@@ -8,10 +8,12 @@ notice.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from maskaq.checkpoints import named, pack_optimiser, unpack_optimiser
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 from maskaq.synthesis.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES
@@ -46,6 +48,7 @@ class Batch:
         self._generator = generator
         self._once = Once(generator.initial_seed(), setting.device)
         self._q: Quantized | None = None
+        self._calibrated: Tensor | None = None  # the images from which that was made
         self._adam = torch.optim.Adam(source.parameters(), lr=setting.options.lr)
 
     def images(self) -> Tensor:
@@ -57,6 +60,28 @@ class Batch:
     def state(self) -> dict[str, Tensor]:
         """What the parametrisation needs to go on from here."""
         return self._source.state()
+
+    def checkpoint(self, over: bool) -> dict[str, Tensor]:
+        """All that decides on the next step; if there is none, on the images alone."""
+        tensors = named("parameter", _numbered(self._source.parameters()))
+        tensors |= {"dead": self.dead}
+        if over:
+            return tensors
+        tensors |= {"generator": self._generator.get_state()} | pack_optimiser(self._adam)
+        return tensors if self._calibrated is None else tensors | {"calibrated": self._calibrated}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to a checkpoint of the same batch."""
+        for number, parameter in _numbered(self._source.parameters()):
+            parameter.copy_(tensors[f"parameter.{number}"])
+        self.dead = tensors["dead"].to(self._setting.device)
+        if "generator" not in tensors:
+            return
+        self._generator.set_state(tensors["generator"])
+        unpack_optimiser(self._adam, tensors)
+        if "calibrated" in tensors:
+            self._q = self._quantized(tensors["calibrated"].to(self._setting.device))
 
     def advance(self, step: int) -> dict[str, float]:
         """One step, counted from 0. Returns the metrics, means over the images that are left."""
@@ -137,13 +162,17 @@ class Batch:
             state.queries = torch.tensor(rows, device=seen.device)
         if any(name in NEEDS_Q for name in active):
             if self._q is None:
-                self._q = setting.quantized(state.images.detach()[~self.dead])
+                self._q = self._quantized(state.images.detach()[~self.dead])
             maps_q = setting.maps(self._q, seen, blocks[-1] + 1, state.kept)
             state.maps_q = [maps_q[block] for block in blocks]
             full = [m for m in maps if m.probs.shape[-1] == maps[0].probs.shape[-1]]
             alpha = patch_attention(full, prefix, options.reading)  # [B,N]
             mask = informative_mask(alpha, self._ratio(step))  # [B,N]
             state.mask = random_drop(mask, options.drop, self._generator, options.reading)
+
+    def _quantized(self, images: Tensor) -> Quantized:
+        self._calibrated = images
+        return self._setting.quantized(images)
 
     def _ratio(self, step: int) -> float:
         return ratio_at(step, self._setting.options.steps, *self._setting.options.mask_ratio)
@@ -169,6 +198,10 @@ class Batch:
         self._adam.param_groups[0]["lr"] = rate
         self._adam.step()
         self._source.clamp()
+
+
+def _numbered(tensors: Sequence[Tensor]) -> list[tuple[str, Tensor]]:
+    return [(str(number), tensor) for number, tensor in enumerate(tensors)]
 
 
 def _finite(values: Tensor) -> Tensor:

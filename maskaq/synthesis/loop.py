@@ -7,13 +7,14 @@ many others are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
+from maskaq.checkpoints import NOWHERE, Checkpoints, State, pack, unpack
 from maskaq.config import SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
@@ -22,7 +23,7 @@ from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
 from maskaq.synthesis.setting import MakeQ, Setting
 
-__all__ = ["Samples", "draw_labels", "recognised", "synthesise"]
+__all__ = ["Samples", "draw_labels", "join", "recognised", "synthesise"]
 
 SHOWN = 16  # images in an event
 SHOWINGS = 10  # events with images per batch, about
@@ -55,6 +56,7 @@ def synthesise(
     make_q: MakeQ | None = None,
     start: Samples | None = None,
     meanings: int = 0,
+    checkpoints: Checkpoints = NOWHERE,
 ) -> Iterator[Event | Samples]:
     """Optimise images through P; P itself is copied and stays as it is.
 
@@ -69,6 +71,7 @@ def synthesise(
         start: samples to go on from, with their labels, instead of new ones (a refresh).
         meanings: up to so many crops of each image, 0 to 4, shall show a class of their own
             (SARDFQ); see `semantics`.
+        checkpoints: where batches leave their states, and go on from them.
 
     Yields:
         one event per step, now and then and at the end of a batch with images; fewer where a whole
@@ -86,20 +89,48 @@ def synthesise(
     firsts = range(0, count, options.batch)
     total = options.steps * len(firsts)
     parts: list[Samples] = []
-    histories: list[list[dict[str, float]]] = []
     for number, first in enumerate(firsts):
-        batch = _begin(setting, labels[first : first + options.batch], first, seed, start)
-        histories.append(history := [])
-        for step in range(options.steps):
-            dead = batch.dead
-            history.append(batch.advance(step))
-            images = _shown(batch, loaded) if _is_showing(step, options.steps) else None
-            done, problem = number * options.steps + step + 1, _problem(dead, batch.dead, first)
-            yield Event("synthesis", done, total, history[-1], images, problem)
-            if batch.dead.all():
-                break
-        parts.append(_finish(setting, batch, labels[first : first + options.batch]))
-    yield _join(parts, histories)
+        own = labels[first : first + options.batch]
+        for item in _one_batch(setting, own, first, seed, start, checkpoints):
+            if isinstance(item, Event):
+                yield replace(item, step=number * options.steps + item.step, total=total)
+            else:
+                parts.append(item)
+    yield join(parts)
+
+
+def _one_batch(
+    setting: Setting,
+    labels: Tensor,
+    first: int,
+    seed: int,
+    start: Samples | None,
+    checkpoints: Checkpoints,
+) -> Iterator[Event | Samples]:
+    """The batch that begins at image `first`, its steps counted from 1; last its samples."""
+    batch = _begin(setting, labels, first, seed, start)
+    name, steps = f"batch{first}", setting.options.steps
+    events: list[Event] = []
+    if known := checkpoints.recall(name):
+        batch.restore(known.tensors)
+        events = unpack(known)
+        yield from events
+
+    def state() -> State:
+        said = pack(events if first == 0 else [replace(event, images=None) for event in events])
+        over = len(events) == steps
+        return State({**said.tensors, **batch.checkpoint(over)}, said.notes)
+
+    while len(events) < steps and not batch.dead.all():
+        step, dead = len(events), batch.dead
+        metrics = batch.advance(step)
+        images = _shown(batch, setting.loaded) if _is_showing(step, steps) else None
+        problem = _problem(dead, batch.dead, first)
+        events.append(Event("synthesis", step + 1, steps, metrics, images, problem))
+        yield events[-1]
+        checkpoints.offer(name, state)
+    checkpoints.keep(name, state())
+    yield _finish(setting, batch, labels, [dict(event.metrics) for event in events])
 
 
 def draw_labels(count: int, classes: int, seed: int) -> Tensor:
@@ -167,7 +198,9 @@ def _problem(before: Tensor, after: Tensor, first: int) -> str:
 
 
 @torch.no_grad()
-def _finish(setting: Setting, batch: Batch, labels: Tensor) -> Samples:
+def _finish(
+    setting: Setting, batch: Batch, labels: Tensor, history: list[dict[str, float]]
+) -> Samples:
     """The images of the batch that are left."""
     images = to_uint8(batch.images(), setting.loaded)  # [B,3,S,S], marks the last failures
     logits = setting.run(setting.model, setting.loaded.normalise(images))  # [B,K]
@@ -175,10 +208,15 @@ def _finish(setting: Setting, batch: Batch, labels: Tensor) -> Samples:
     hits = (logits.argmax(-1).cpu() == labels)[alive]
     share = float(hits.float().mean()) if len(hits) else 0.0
     state = {name: value[alive] for name, value in batch.state().items()}
-    return Samples(images.cpu()[alive], labels[alive], share, state=state)
+    return Samples(images.cpu()[alive], labels[alive], share, history, state)
 
 
-def _join(parts: list[Samples], histories: list[list[dict[str, float]]]) -> Samples:
+def join(parts: Sequence[Samples]) -> Samples:
+    """The samples of several batches as one.
+
+    Raises:
+        SynthesisError: no image is left.
+    """
     counts = [len(part.images) for part in parts]
     if not sum(counts):
         raise SynthesisError(
@@ -189,7 +227,7 @@ def _join(parts: list[Samples], histories: list[list[dict[str, float]]]) -> Samp
         images=torch.cat([part.images for part in parts]),
         labels=torch.cat([part.labels for part in parts]),
         recognised=hits / sum(counts),
-        history=[_mean(rows) for rows in zip_longest(*histories, fillvalue={})],
+        history=[_mean(rows) for rows in zip_longest(*(p.history for p in parts), fillvalue={})],
         state={n: torch.cat([part.state[n] for part in parts]) for n in parts[0].state},
     )
 

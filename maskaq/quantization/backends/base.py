@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import FitOptions
 from maskaq.events import Event
 from maskaq.quantization.convert import Scheme
@@ -21,6 +22,7 @@ class FitTask:
     so until used. inputs: makes of them what the models take, on their device. prefix: tokens
     before the patches. precision: of passes that train. redraw: given the current Q, yields events
     while it draws refreshed samples, and last those, uint8 [N,3,S,S]; None if the source cannot.
+    checkpoints: where a back-end that takes long leaves its state, and goes on from it.
     """
 
     p: nn.Module
@@ -32,6 +34,7 @@ class FitTask:
     seed: int
     precision: str = "float32"
     redraw: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
+    checkpoints: Checkpoints = NOWHERE
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from maskaq.checkpoints import (
+    State,
+    named,
+    pack,
+    pack_optimiser,
+    part,
+    unpack,
+    unpack_optimiser,
+)
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
@@ -30,50 +40,107 @@ from maskaq.quantization.distillation import distillation_loss, head_loss, infor
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
 LSQ = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
+_NAME = "lsq-kd"  # of its checkpoint
 _STEP_RATE = 10.0  # steps are logarithms and move this much faster than weights under Adam
 
 
 @add_backend("lsq-kd", LSQ, "learned steps and weights, distilled from P with masked head outputs")
 def fit_lsq(task: FitTask) -> Iterator[Event]:
     """Train Q; one event per optimiser step, those of refreshes in between."""
-    options, images = task.options, task.images
-    start = task.inputs(images[:MOST_IMAGES])
-    set_ranges(task.q, start)
-    task.q.requires_grad_(True)
-    generator = torch.Generator(start.device).manual_seed(task.seed)
-    optimiser = _optimiser(task.q, options)
-    rates = [group["lr"] for group in optimiser.param_groups]
-    per_epoch = math.ceil(len(images) / options.batch)
-    total, done = options.epochs * per_epoch, 0
-    for epoch in range(options.epochs):
-        if task.redraw and options.refresh and epoch and epoch % options.refresh == 0:
+    options, training = task.options, _Training(task)
+    yield from training.recall()
+    while training.epoch < options.epochs:
+        if training.order is None:
+            yield from training.begin_epoch()
+        assert training.order is not None, "an epoch has begun"
+        for chosen in training.order.cpu().split(options.batch)[training.place :]:
+            yield training.step(chosen)
+            task.checkpoints.offer(_NAME, training.state)
+        training.end_epoch()
+    task.q.requires_grad_(False)
+
+
+class _Training:
+    """Q on its way. order: of the images in this epoch, int64 [N]; None before it begins. place:
+    batches of it that are done."""
+
+    def __init__(self, task: FitTask) -> None:
+        self.task, self.images = task, task.images
+        start = task.inputs(self.images[:MOST_IMAGES])
+        set_ranges(task.q, start)
+        task.q.requires_grad_(True)
+        self.device = start.device
+        self.generator = torch.Generator(self.device).manual_seed(task.seed)
+        self.optimiser = _optimiser(task.q, task.options)
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.total = task.options.epochs * math.ceil(len(self.images) / task.options.batch)
+        self.done = self.epoch = self.place = 0
+        self.order: Tensor | None = None
+        self.events: list[Event] = []
+
+    def begin_epoch(self) -> Iterator[Event]:
+        """Shuffle the images, now and then fresh ones."""
+        task, options = self.task, self.task.options
+        if task.redraw and options.refresh and self.epoch and self.epoch % options.refresh == 0:
             task.q.requires_grad_(False)
             for item in task.redraw(task.q):
                 if isinstance(item, Tensor):
-                    images = item
+                    self.images = item
                 else:
+                    self.events.append(replace(item, images=None))
                     yield item
             task.q.requires_grad_(True)
-        order = torch.randperm(len(images), generator=generator, device=start.device)
-        for chosen in order.cpu().split(options.batch):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / total)))
-            inputs = task.inputs(images[chosen])
-            batch = AUGMENTATIONS["crops"](inputs, done, total, generator)
-            with _cast(task, inputs.device.type):
-                losses = _losses(task, batch)
-            optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(losses.values())).sum().backward()
-            optimiser.step()
-            done += 1
-            metrics = {name: value.item() for name, value in losses.items()}
-            if not all(math.isfinite(value) for value in metrics.values()):
-                raise MaskaqError(
-                    f"the loss of lsq-kd is {metrics} at step {done}; use a smaller learning rate "
-                    f"than {options.lr} or the back-end mse."
-                )
-            yield Event("fit", done, total, metrics)
-    task.q.requires_grad_(False)
+        self.order = torch.randperm(
+            len(self.images), generator=self.generator, device=self.device
+        )  # [N]
+
+    def end_epoch(self) -> None:
+        """The next one begins with its first batch."""
+        self.epoch, self.place, self.order = self.epoch + 1, 0, None
+
+    def step(self, chosen: Tensor) -> Event:
+        """One step on the images of these indices, int64 [B]."""
+        task, done, total = self.task, self.done, self.total
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / total)))
+        inputs = task.inputs(self.images[chosen])
+        batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator)
+        with _cast(task, inputs.device.type):
+            losses = _losses(task, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        self.optimiser.step()
+        self.done, self.place = done + 1, self.place + 1
+        metrics = {name: value.item() for name, value in losses.items()}
+        if not all(math.isfinite(value) for value in metrics.values()):
+            raise MaskaqError(
+                f"the loss of lsq-kd is {metrics} at step {self.done}; use a smaller learning rate "
+                f"than {task.options.lr} or the back-end mse."
+            )
+        self.events.append(Event("fit", self.done, total, metrics))
+        return self.events[-1]
+
+    def state(self) -> State:
+        """All that decides on the next step."""
+        assert self.order is not None, "states are asked for within an epoch"
+        where = {"done": self.done, "epoch": self.epoch, "place": self.place}
+        own = {"images": self.images, "order": self.order, "generator": self.generator.get_state()}
+        q, adam = named("q", self.task.q.state_dict().items()), pack_optimiser(self.optimiser)
+        return State({**own, **q, **adam}, {**pack(self.events).notes, **where})
+
+    def recall(self) -> Iterator[Event]:
+        """Go back to the state that was kept, if there is one; the events on the way to it."""
+        known = self.task.checkpoints.recall(_NAME)
+        if known is None:
+            return
+        tensors = known.tensors
+        self.task.q.load_state_dict(part(tensors, "q"))
+        unpack_optimiser(self.optimiser, tensors)
+        self.generator.set_state(tensors["generator"])
+        self.images, self.order = tensors["images"], tensors["order"].to(self.device)
+        self.done, self.epoch, self.place = (known.notes[n] for n in ("done", "epoch", "place"))
+        self.events = unpack(known)
+        yield from self.events
 
 
 def _optimiser(q: nn.Module, options: FitOptions) -> Optimizer:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
@@ -38,6 +39,7 @@ class Source(Protocol):
         make_q: MakeQ | None = None,
         calibration: Calibration | None = None,
         start: Samples | None = None,
+        checkpoints: Checkpoints = NOWHERE,
     ) -> Iterator[Event | Samples]: ...
 
 

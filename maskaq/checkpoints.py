@@ -1,0 +1,209 @@
+"""States of a run on its way, kept so that a run that was stopped goes on from there.
+
+A stage that takes long offers its state after every step; what keeps states decides when it is
+time. A state holds all that decides on what comes next, random generators included, so that a run
+that went on ends, on a CPU, with the same bits as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from safetensors import SafetensorError, safe_open
+
+from maskaq.events import Event
+from maskaq.parsing import Every
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+__all__ = [
+    "KEY",
+    "NOWHERE",
+    "Checkpoints",
+    "InFolder",
+    "State",
+    "named",
+    "pack",
+    "pack_optimiser",
+    "part",
+    "unpack",
+    "unpack_optimiser",
+]
+
+KEY = "key.json"
+_LOG = logging.getLogger(__name__)
+_IMAGES = "event.images"
+
+
+class State(NamedTuple):
+    """tensors: by name. notes: plain values that JSON holds."""
+
+    tensors: Mapping[str, Tensor]
+    notes: Mapping[str, Any]
+
+
+class Checkpoints(Protocol):
+    """Where stages leave their states, each under a name of its own."""
+
+    def recall(self, name: str) -> State | None:
+        """The state that was kept last; None if there is none."""
+
+    def offer(self, name: str, make: Callable[[], State]) -> None:
+        """Keep a state if it is time for one; `make` is called only then."""
+
+    def keep(self, name: str, state: State) -> None:
+        """Keep a state now."""
+
+
+class _Nowhere:
+    """Keeps nothing."""
+
+    def recall(self, name: str) -> State | None:
+        return None
+
+    def offer(self, name: str, make: Callable[[], State]) -> None:
+        pass
+
+    def keep(self, name: str, state: State) -> None:
+        pass
+
+
+NOWHERE: Checkpoints = _Nowhere()
+
+
+class InFolder:
+    """Keeps states as safetensors files in a folder, each of which appears whole or not at all.
+
+    Args:
+        key: whatever decides on the result. States of another key are thrown away.
+        every: seconds or offers between two states that are offered.
+        clock: for tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: Mapping[str, Any],
+        *,
+        every: Every,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._key = folder, json.dumps(key, indent=1, sort_keys=True)
+        self._every, self._clock = every, clock
+        self._last, self._offers = clock(), 0
+        self._warned = False
+        if folder.exists() and _text(folder / KEY) != self._key:
+            shutil.rmtree(folder)
+
+    @property
+    def found(self) -> bool:
+        """Whether there are states to go on from."""
+        return any(self._folder.glob("*.safetensors"))
+
+    def recall(self, name: str) -> State | None:
+        """The state that was kept last; None also for a file that is damaged."""
+        try:
+            with safe_open(self._folder / f"{name}.safetensors", "pt") as file:
+                notes = json.loads((file.metadata() or {})["notes"])
+                return State({key: file.get_tensor(key) for key in file.keys()}, notes)  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError):
+            return None
+
+    def offer(self, name: str, make: Callable[[], State]) -> None:
+        """Keep a state if it is time for one."""
+        self._offers += 1
+        seconds, steps = self._every
+        late = seconds is not None and self._clock() - self._last >= seconds
+        if late or (steps is not None and self._offers >= steps):
+            self.keep(name, make())
+
+    def keep(self, name: str, state: State) -> None:
+        """Keep a state now; a disk that is full costs the state, not the run."""
+        from safetensors.torch import save_file
+
+        path = self._folder / f"{name}.safetensors"
+        draft = path.with_suffix(".part")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not (self._folder / KEY).is_file():
+                draft.write_text(self._key)
+                os.replace(draft, self._folder / KEY)
+            # Copies, as the format refuses tensors that share their memory.
+            tensors = {n: value.detach().cpu().clone() for n, value in state.tensors.items()}
+            whole = {name: value.contiguous() for name, value in tensors.items()}
+            save_file(whole, draft, {"notes": json.dumps(state.notes)})
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except (OSError, SafetensorError) as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            if not self._warned:
+                _LOG.warning("no checkpoint could be kept in %s (%s)", self._folder, error)
+            self._warned = True
+        self._last, self._offers = self._clock(), 0
+
+    def clear(self) -> None:
+        """Forget everything: the run is done."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def pack(events: Sequence[Event]) -> State:
+    """Events as a state."""
+    shown = {i: event.images for i, event in enumerate(events) if event.images is not None}
+    notes = [[e.stage, e.step, e.total, dict(e.metrics), e.problem] for e in events]
+    return State({f"{_IMAGES}.{i}": images for i, images in shown.items()}, {"events": notes})
+
+
+def unpack(state: State) -> list[Event]:
+    """The inverse of `pack`; other tensors and notes of the state are left aside."""
+    return [
+        Event(stage, step, total, metrics, state.tensors.get(f"{_IMAGES}.{i}"), problem)
+        for i, (stage, step, total, metrics, problem) in enumerate(state.notes["events"])
+    ]
+
+
+def pack_optimiser(optimiser: Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, as tensors by name."""
+    known: Mapping[int, Mapping[str, Tensor]] = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{name}": v for i, of in known.items() for name, v in of.items()}
+
+
+def unpack_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Have an optimiser remember it again; rates and such are left as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        first, _, rest = key.partition(".")
+        if first == "optimiser":
+            number, _, name = rest.partition(".")
+            state.setdefault(int(number), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin with `prefix.`, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
+
+
+def named(prefix: str, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """The inverse of `part`."""
+    return {f"{prefix}.{name}": value for name, value in tensors}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (OSError, ValueError):
+        return None

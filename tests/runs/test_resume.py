@@ -1,0 +1,144 @@
+"""A run that is stopped anywhere and begun again ends with the bits of one that never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maskaq.checkpoints import InFolder
+from maskaq.config import RunSpec
+from maskaq.methods import spec_of
+from maskaq.parsing import Every
+from maskaq.runs import listing, resume
+from maskaq.runs.runner import Finished, run
+
+PLAIN = ("seconds", "created", "peak_memory_mb")  # of a result: not decided by the settings
+
+
+def small(method: str = "maskaq-paper", **fit: object) -> RunSpec:
+    """Two batches, alignment from the middle, training with a refresh after the second epoch."""
+    spec = spec_of(method)
+    made = replace(spec.synthesis, images=6, batch=4, steps=5, align_from=0.4)
+    chosen = {"epochs": 4, "batch": 4, "refresh": 2, "refresh_steps": 2, "backend": "lsq-kd"} | fit
+    return replace(
+        spec, synthesis=made, fit=replace(spec.fit, **chosen), eval_images=40, precision="float32"
+    )
+
+
+def until(items: Iterator[object], step: int) -> None:
+    """Have a run do so many events, then end it as Ctrl-C would."""
+    for number, item in enumerate(items, 1):
+        assert not isinstance(item, Finished), "the run was over before it was to be stopped"
+        if number == step:
+            break
+    items.close()
+
+
+def whole(spec: RunSpec, **how: object) -> Finished:
+    *_, last = run(spec, **how)
+    assert isinstance(last, Finished)
+    return last
+
+
+def same(a: Finished, b: Finished) -> None:
+    results = [json.loads(one.result.to_json()) for one in (a, b)]
+    for result in results:
+        for name in PLAIN:
+            del result[name]
+    assert results[0] == results[1]
+    columns = [name for name in a.curves if name != "seconds"]
+    pd.testing.assert_frame_equal(a.curves[columns], b.curves[columns], check_exact=True)
+    states = a.q.state_dict(), b.q.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert torch.equal(a.samples.images, b.samples.images)
+    assert torch.equal(a.samples.labels, b.samples.labels)
+    assert a.samples.history == b.samples.history
+    assert a.evidence.steps == b.evidence.steps
+    assert all((x == y).all() for x, y in zip(a.evidence.frames, b.evidence.frames, strict=True))
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> Finished:
+    return whole(small())
+
+
+# Events: 1 load, 10 of two batches, then of the fit 4 steps, 4 of a refresh, 4 more steps.
+@pytest.mark.parametrize("stops", [(3,), (11,), (17,), (4, 8, 14, 21)])
+def test_stopped_anywhere_it_ends_the_same(
+    unbroken: Finished, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    def kept() -> InFolder:
+        return InFolder(tmp_path / "c", {}, every=Every(steps=1))
+
+    for stop in stops:
+        until(run(small(), checkpoints=kept()), stop)
+        assert stop < 3 or kept().found
+    same(whole(small(), checkpoints=kept()), unbroken)
+
+
+def test_what_was_kept_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from maskaq.synthesis.batch import Batch
+
+    steps = []
+    advance = Batch.advance
+    monkeypatch.setattr(Batch, "advance", lambda s, n: steps.append(n) or advance(s, n))
+    for stop in (9, 13):  # the checkpoint behind an event is kept when the next one is asked for
+        until(run(small(), checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
+    assert steps == [0, 1, 2, 3, 4, 0, 1, 2, 2, 3, 4]
+
+
+@pytest.mark.parametrize("method", ["sardfq", "psaq-vit"])
+def test_other_sources_go_on_too(tmp_path: Path, method: str) -> None:
+    spec = small(method, backend="minmax")
+    until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), 8)
+    resumed = whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1)))
+    same(resumed, whole(spec))
+
+
+def test_another_spec_begins_anew(tmp_path: Path) -> None:
+    spec = small(backend="minmax")
+    kept = resume.checkpoints(spec, tmp_path / "run", Every(steps=1))
+    until(run(spec, checkpoints=kept), 5)
+    assert resume.checkpoints(spec, tmp_path / "run", Every()).found
+    assert not resume.checkpoints(replace(spec, seed=1), tmp_path / "run", Every()).found
+
+
+def test_killed_the_same_command_goes_on(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "maskaq", "run", "--method", "mimiq", "--backend", "lsq-kd"]
+    words += ["--images", "4", "--steps", "60", "--eval-images", "40", "--checkpoint", "2"]
+    words += ["--set", "fit.epochs=30", "--set", "fit.batch=4", "--out"]
+    out = tmp_path / "run"
+    place = resume.folder_for(out)
+    for state in ("batch0", "lsq-kd"):
+        with subprocess.Popen([*words, str(out)], stderr=subprocess.DEVNULL) as child:
+            deadline = time.monotonic() + 120
+            while not (place / f"{state}.safetensors").is_file():
+                assert child.poll() is None, "it ended before it could be killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            os.kill(child.pid, signal.SIGKILL)
+        (entry,) = listing.entries(tmp_path)
+        assert entry.state == listing.UNFINISHED
+        assert "it goes on with: python -m maskaq run" in entry.problem
+        assert str(out) in entry.problem
+    done = subprocess.run([*words, str(out)], capture_output=True, text=True, check=True)
+    assert "going on from where the same run was stopped" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    subprocess.run([*words, str(tmp_path / "other")], check=True, capture_output=True)
+    for name in ("q.safetensors", "samples.safetensors"):
+        found, wanted = load_file(out / name), load_file(tmp_path / "other" / name)
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(value, wanted[key]) for key, value in found.items())
