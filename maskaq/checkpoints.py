@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from safetensors import SafetensorError, safe_open
 
+from maskaq.errors import RunError
 from maskaq.events import Event
 from maskaq.parsing import Every
 
@@ -31,6 +32,7 @@ __all__ = [
     "NOWHERE",
     "Checkpoints",
     "InFolder",
+    "InMemory",
     "State",
     "named",
     "pack",
@@ -42,7 +44,7 @@ __all__ = [
 
 KEY = "key.json"
 _LOG = logging.getLogger(__name__)
-_IMAGES = "event.images"
+_IMAGES, _NOTES = "event.images", "notes"
 
 
 class State(NamedTuple):
@@ -114,7 +116,7 @@ class InFolder:
         """The state that was kept last; None also for a file that is damaged."""
         try:
             with safe_open(self._folder / f"{name}.safetensors", "pt") as file:
-                notes = json.loads((file.metadata() or {})["notes"])
+                notes = json.loads((file.metadata() or {})[_NOTES])
                 return State({key: file.get_tensor(key) for key in file.keys()}, notes)  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError):
             return None
@@ -138,10 +140,7 @@ class InFolder:
             if not (self._folder / KEY).is_file():
                 draft.write_text(self._key)
                 os.replace(draft, self._folder / KEY)
-            # Copies, as the format refuses tensors that share their memory.
-            tensors = {n: value.detach().cpu().clone() for n, value in state.tensors.items()}
-            whole = {name: value.contiguous() for name, value in tensors.items()}
-            save_file(whole, draft, {"notes": json.dumps(state.notes)})
+            save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(draft, path)
@@ -156,6 +155,46 @@ class InFolder:
     def clear(self) -> None:
         """Forget everything: the run is done."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class InMemory:
+    """Keeps states as bytes of safetensors files, to be sent to another process.
+
+    files: by the names of the states.
+    """
+
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        self.files = dict(files or {})
+
+    def recall(self, name: str) -> State | None:
+        """The state of that name; None if there is none.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        from safetensors.torch import load
+
+        data = self.files.get(name)
+        if data is None:
+            return None
+        try:
+            tensors = load(data)
+            notes = json.loads(tensors.pop(_NOTES).numpy().tobytes())
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise RunError(f"the state {name!r} was damaged on its way ({error}).") from error
+        return State(tensors, notes)
+
+    def offer(self, name: str, make: Callable[[], State]) -> None:
+        """Nothing: only what is finished is sent."""
+
+    def keep(self, name: str, state: State) -> None:
+        """Keep a state."""
+        import torch
+        from safetensors.torch import save
+
+        text = bytearray(json.dumps(state.notes).encode())
+        notes = torch.frombuffer(text, dtype=torch.uint8)
+        self.files[name] = save(_copied(state.tensors) | {_NOTES: notes})
 
 
 def pack(events: Sequence[Event]) -> State:
@@ -200,6 +239,11 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def named(prefix: str, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     """The inverse of `part`."""
     return {f"{prefix}.{name}": value for name, value in tensors}
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of their own: the format refuses those that share their memory."""
+    return {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
 
 
 def _text(path: Path) -> str | None:

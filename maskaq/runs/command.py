@@ -81,18 +81,34 @@ def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
     >>> changed(RunSpec(), ["fit.refresh=3"]).fit.refresh
     3
     """
-    values = asdict(spec)
+    values: dict[str, Any] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not equals:
             raise OptionError(f"--set is {text!r}; expected NAME=VALUE, such as fit.refresh=3.")
-        if name not in flat(values):
-            raise OptionError(unknown("setting", name, flat(values)))
+        values[name] = _parsed(value)
+    return replaced(spec, values)
+
+
+def replaced(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
+    """The spec with some settings replaced, each by its dotted name.
+
+    Raises:
+        OptionError: no such setting, or a value that it does not allow.
+
+    >>> replaced(RunSpec(), {"fit.refresh": 3}).fit.refresh
+    3
+    """
+    values = asdict(spec)
+    known = flat(values)
+    for name, value in settings.items():
+        if name not in known:
+            raise OptionError(unknown("setting", name, known))
         *groups, last = name.split(".")
         place = values
         for group in groups:
             place = place[group]
-        place[last] = _parsed(value)
+        place[last] = value
     made: RunSpec = from_dict(values)
     return made
 

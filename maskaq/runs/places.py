@@ -25,7 +25,12 @@ def app_folder() -> Path:
 
 def folder_of(spec: RunSpec) -> Path:
     """The folder of one run of the app."""
-    return app_folder() / hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
+    return app_folder() / name_of(spec)
+
+
+def name_of(spec: RunSpec) -> str:
+    """The name of a run's folder, the same for equal settings and for no others."""
+    return hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
 
 
 def check_writable() -> None:

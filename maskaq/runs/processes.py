@@ -2,7 +2,8 @@
 
 MASKAQ_WORKERS    number of own worker processes, 1 unless given; each does one run at a time
 MASKAQ_SCHEDULER  address of an existing scheduler, such as tcp://10.0.0.1:8786, to use instead
-MASKAQ_READONLY   1 forbids both
+MASKAQ_INSECURE   1 allows a scheduler on another machine without TLS
+MASKAQ_READONLY   1 forbids all of it
 
 `LocalCluster` cannot be started from a Streamlit script, which its workers would run again;
 `SubprocessCluster` starts programs of their own.
@@ -11,9 +12,11 @@ MASKAQ_READONLY   1 forbids both
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from dask.typing import Key
     from distributed import Client
     from distributed.deploy.spec import SpecCluster
+    from distributed.security import Security
 
+INSECURE = "MASKAQ_INSECURE"
 _WATCHDOG = "maskaq.runs.watchdog"
 _MEMORY = 0.7  # share of the machine's memory that all workers may take
 _PATIENCE = "10s"  # for a scheduler to answer
@@ -67,23 +72,28 @@ class Settings:
         Raises:
             OptionError: one of them makes no sense.
         """
-        text, scheduler = os.environ.get("MASKAQ_WORKERS", "1"), _scheduler()
-        most = os.cpu_count() or 1
+        named = {"MASKAQ_WORKERS": "1", "MASKAQ_SCHEDULER": ""}
+        return cls.of(**{name: os.environ.get(name, usual) for name, usual in named.items()})
+
+    @classmethod
+    def of(cls, **given: str) -> Settings:
+        """Settings from two texts, the number of workers and the address, by their own names.
+
+        Raises:
+            OptionError: as `read`.
+        """
+        (workers, text), (scheduler, address) = given.items()
+        address, most = address.strip(), os.cpu_count() or 1
         if not text.isdecimal() or not 1 <= int(text) <= most:
             raise OptionError(
-                f"MASKAQ_WORKERS is {text!r}; allowed: 1 to {most}, the processors of this machine."
+                f"{workers} is {text!r}; allowed: 1 to {most}, the processors of this machine."
             )
-        return cls(int(text), scheduler)
-
-
-def _scheduler() -> str:
-    address = os.environ.get("MASKAQ_SCHEDULER", "").strip()
-    if address and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
-        raise OptionError(
-            f"MASKAQ_SCHEDULER is {address!r}; allowed: tcp://HOST:PORT or tls://HOST:PORT, as the "
-            "scheduler prints it when it starts."
-        )
-    return address
+        if address and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
+            raise OptionError(
+                f"{scheduler} is {address!r}; allowed: tcp://HOST:PORT or tls://HOST:PORT, as the "
+                "scheduler prints it when it starts."
+            )
+        return cls(int(text), address)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,24 +124,44 @@ class Processes:
             if part is not None:
                 with contextlib.suppress(Exception):  # they may have ended in any way
                     part.close(timeout=5)
+        if self.own is not None and self.own.status.name != "closed":
+            _abandon(self.own)
+
+
+def _abandon(cluster: SpecCluster) -> None:
+    """End workers whose scheduler is gone: Dask waits for it, and they would work on unheard."""
+    for worker in cluster.workers.values():
+        process = getattr(worker, "process", None)
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)  # of the nanny; her worker sees it and ends
+    cluster.status = type(cluster.status).closed
 
 
 def connect(topic: str, on_message: Callable[[dict[str, Any]], None]) -> Processes:
-    """Connect to the scheduler or start one, and hand every message on `topic` to `on_message`.
+    """As `reach`, and hand every message on `topic` to `on_message`."""
+    made = reach()
+    made.client.subscribe_topic(topic, lambda event: on_message(event[1]))
+    return made
+
+
+def reach(settings: Settings | None = None) -> Processes:
+    """Connect to the scheduler or start one; by default as the environment has it.
 
     Raises:
-        OptionError: see `Settings.read`.
+        OptionError: see `Settings.read` and `security`.
         RunError: no scheduler answers, or none could be started.
     """
     import dask
     from distributed import Client
 
-    settings = Settings.read()
+    settings = settings or Settings.read()
     dask.config.set({"distributed.admin.large-graph-warning-threshold": _LARGEST})
-    own = None
+    own, how = None, security(settings.scheduler)
     try:
         own = None if settings.scheduler else _start(settings.workers)
-        client = Client(own or settings.scheduler, set_as_default=False, timeout=_PATIENCE)
+        where = own or settings.scheduler
+        client = Client(where, set_as_default=False, timeout=_PATIENCE, security=how)
     except (OSError, RuntimeError, TimeoutError) as error:
         if own is not None:
             own.close(timeout=5)
@@ -140,8 +170,44 @@ def connect(topic: str, on_message: Callable[[dict[str, Any]], None]) -> Process
             f"no answer from {what} ({type(error).__name__}: {error}); start the scheduler, or "
             "leave MASKAQ_SCHEDULER empty to compute on this machine."
         ) from error
-    client.subscribe_topic(topic, lambda event: on_message(event[1]))
     return Processes(client, settings, own)
+
+
+def security(scheduler: str) -> Security | None:
+    """How to talk to a scheduler: encrypted, unless it is on this machine or that is allowed.
+
+    Dask's processes exchange pickles. Whoever can write to such a connection can have code run at
+    either end.
+
+    Raises:
+        OptionError: an address of another machine without TLS, or TLS without certificates.
+    """
+    if not scheduler:
+        return None
+    host = scheduler.partition("://")[2].rpartition(":")[0].strip("[]")
+    if scheduler.startswith("tls:"):
+        from distributed.security import Security
+
+        found = Security(require_encryption=True)
+        if not found.get_tls_config_for_role("client").get("ca_file"):
+            raise OptionError(
+                f"{scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and "
+                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and __KEY; see SECURITY.md."
+            )
+        return found
+    if _is_here(host) or os.environ.get(INSECURE, "") == "1":
+        return None
+    raise OptionError(
+        f"{scheduler} is another machine, and what is sent there is neither encrypted nor "
+        f"authenticated; use tls://, or set {INSECURE}=1 in a network that you trust."
+    )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _start(workers: int) -> SpecCluster:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
 from torch import Tensor, nn
 
-from maskaq.checkpoints import NOWHERE, Checkpoints, State, named, part
+from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Verdict, evaluate
 from maskaq.evaluation.sight import Sight, look
@@ -24,6 +24,7 @@ from maskaq.quantization.steady import steady
 from maskaq.runs import machine
 from maskaq.runs.data import Ground
 from maskaq.runs.evidence import APART, FRAMES, Evidence
+from maskaq.runs.keeping import Timed, WithSamples
 from maskaq.runs.result import Accuracy, RunResult
 from maskaq.runs.stopwatch import Stopwatch
 from maskaq.synthesis.loop import Samples
@@ -76,13 +77,25 @@ def run(
         for event in events:
             yield watch.note(event)
         watch.close(stage)
+        watch.add(stage, work.checkpoints.take_spared())
     curves = pd.DataFrame(watch.rows)
     yield Finished(work.result(watch), work.samples, curves, work.q, work.evidence(), watch.log)
 
 
-def draw(spec: RunSpec, ground: Ground | None = None) -> Iterator[Event | Samples]:
-    """The samples of a run and nothing else: events, then the samples. See `run`."""
-    work = _Run(spec, ground)
+def draw(
+    spec: RunSpec,
+    ground: Ground | None = None,
+    *,
+    checkpoints: Checkpoints = NOWHERE,
+    only: int | None = None,
+) -> Iterator[Event | Samples]:
+    """The samples of a run and nothing else: events, then the samples. See `run`.
+
+    Args:
+        only: of the batch that begins at this image, and no others.
+    """
+    work = _Run(spec, ground, checkpoints)
+    work.only = only
     yield from work.draw()
     yield work.samples
 
@@ -91,6 +104,7 @@ class _Run:
     """One run, stage by stage; each stage is an iterator of events and leaves its outcome here."""
 
     samples: Samples
+    only: int | None = None
     verdict: Verdict
     tensors: list[TensorRow]
     sight: Sight
@@ -100,7 +114,7 @@ class _Run:
     ) -> None:
         machine.check_device(spec.device)
         self.spec = spec
-        self.checkpoints = checkpoints
+        self.checkpoints = Timed(checkpoints)
         self.frames: list[tuple[int, Tensor]] = []
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
@@ -137,6 +151,7 @@ class _Run:
             calibration=self.data.calibration,
             start=start,
             checkpoints=NOWHERE if start else self.checkpoints,
+            only=self.only,
         )
         for item in items:
             if isinstance(item, Samples):
@@ -158,7 +173,7 @@ class _Run:
             self.spec.seed,
             self.precision,
             self.redraw,
-            _WithSamples(self),
+            WithSamples(self, self.checkpoints),
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
@@ -216,39 +231,6 @@ class _Run:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             tensors=tuple(self.tensors),
         )
-
-
-class _WithSamples:
-    """The run's checkpoints, for a fit that changes the samples: they are kept with its state."""
-
-    def __init__(self, work: _Run) -> None:
-        self._work = work
-
-    def recall(self, name: str) -> State | None:
-        known = self._work.checkpoints.recall(name)
-        if known is not None:
-            kept = part(known.tensors, "samples")
-            self._work.samples = Samples(
-                kept["images"],
-                kept["labels"],
-                known.notes["recognised"],
-                known.notes["history"],
-                part(kept, "state"),
-            )
-        return known
-
-    def offer(self, name: str, make: Callable[[], State]) -> None:
-        self._work.checkpoints.offer(name, lambda: self._with_samples(make()))
-
-    def keep(self, name: str, state: State) -> None:
-        self._work.checkpoints.keep(name, self._with_samples(state))
-
-    def _with_samples(self, state: State) -> State:
-        samples = self._work.samples
-        kept = named("samples.state", samples.state.items())
-        kept |= {"samples.images": samples.images, "samples.labels": samples.labels}
-        notes = {"recognised": samples.recognised, "history": samples.history}
-        return State({**state.tensors, **kept}, {**state.notes, **notes})
 
 
 def _accuracy(verdict: Verdict, model: int) -> Accuracy:

@@ -20,6 +20,7 @@ class Stopwatch:
         self.log: list[str] = []
         self._stage = ""
         self._began = self._last = time.perf_counter()
+        self._before = 0.0
         self._seconds = dict.fromkeys(("load", "synthesis", "fit", "evaluation"), 0.0)
 
     def note(self, event: Event) -> Event:
@@ -46,7 +47,12 @@ class Stopwatch:
         self._seconds[stage] += now - self._last
         self._last = now
 
+    def add(self, stage: str, seconds: float) -> None:
+        """Book time that was spent before this watch began to run."""
+        self._seconds[stage] += seconds
+        self._before += seconds
+
     def seconds(self) -> dict[str, float]:
         """Seconds per stage, and `total`."""
         parts = {name: round(value, 3) for name, value in self._seconds.items()}
-        return parts | {"total": round(self._last - self._began, 3)}
+        return parts | {"total": round(self._last - self._began + self._before, 3)}

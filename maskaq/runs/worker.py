@@ -52,7 +52,7 @@ def work(spec: str, run: str, topic: str, items: str) -> dict[str, Any]:
     with _listening(run) as stop:
         mailer.start()
         try:
-            return _apart(lambda: _steps(spec, items, mailer, stop))
+            return apart(lambda: _steps(spec, items, mailer, stop))
         except Exception as error:
             return {"ended": "failed"} | in_words(error)
         finally:
@@ -70,7 +70,7 @@ def _steps(spec: str, items: str, mailer: Mailer, stop: threading.Event) -> dict
     raise AssertionError("a run ends with its files")
 
 
-def _apart(do: Callable[[], T]) -> T:
+def apart(do: Callable[[], T]) -> T:
     """`do()` in a thread that ends with it.
 
     OpenMP keeps a team of threads for every thread that ever computed. Once the teams are larger
@@ -95,7 +95,7 @@ def answer(name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         with _ANSWERING:  # the models are shared by all answers, and can be recorded once at a time
-            return {"value": _apart(lambda: QUICK[name](**plain))}
+            return {"value": apart(lambda: QUICK[name](**plain))}
     except Exception as error:
         return in_words(error)
 
@@ -106,7 +106,7 @@ def warm() -> dict[str, Any]:
     from maskaq.runs import judge
 
     with _ANSWERING:
-        _apart(judge.prepare)
+        apart(judge.prepare)
     return {"value": None}
 
 

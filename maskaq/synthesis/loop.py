@@ -57,6 +57,7 @@ def synthesise(
     start: Samples | None = None,
     meanings: int = 0,
     checkpoints: Checkpoints = NOWHERE,
+    only: int | None = None,
 ) -> Iterator[Event | Samples]:
     """Optimise images through P; P itself is copied and stays as it is.
 
@@ -72,6 +73,7 @@ def synthesise(
         meanings: up to so many crops of each image, 0 to 4, shall show a class of their own
             (SARDFQ); see `semantics`.
         checkpoints: where batches leave their states, and go on from them.
+        only: make the batch that begins at this image, and no others.
 
     Yields:
         one event per step, now and then and at the end of a batch with images; fewer where a whole
@@ -86,7 +88,7 @@ def synthesise(
     _check(setting)
     count = options.images if start is None else len(start.images)
     labels = draw_labels(count, len(loaded.class_names), seed) if start is None else start.labels
-    firsts = range(0, count, options.batch)
+    firsts: Sequence[int] = range(0, count, options.batch) if only is None else [only]
     total = options.steps * len(firsts)
     parts: list[Samples] = []
     for number, first in enumerate(firsts):

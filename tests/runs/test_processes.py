@@ -106,3 +106,31 @@ def test_the_watchdog_leaves_a_process_alone_whose_parent_lives() -> None:
             check=True,
         )
         assert done.stdout == b"still here\n"
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", ""])
+def test_a_scheduler_on_this_machine_needs_no_encryption(address: str) -> None:
+    assert processes.security(address) is None
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:1", "tcp://localhost.evil.org:1"])
+def test_another_machine_needs_encryption_or_leave(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match=f"use tls://, or set {processes.INSECURE}=1"):
+        processes.security(address)
+    monkeypatch.setenv(processes.INSECURE, "1")
+    assert processes.security(address) is None
+
+
+def test_tls_needs_certificates() -> None:
+    import dask
+
+    with pytest.raises(OptionError, match="needs certificates"):
+        processes.security("tls://10.0.0.1:8786")
+    files = {"ca-file": "ca.pem", "client.cert": "c.pem", "client.key": "k.pem"}
+    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in files.items()}):
+        found = processes.security("tls://10.0.0.1:8786")
+    assert found is not None
+    assert found.require_encryption
+    assert found.get_tls_config_for_role("client")["ca_file"] == "ca.pem"

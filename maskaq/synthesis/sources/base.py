@@ -40,6 +40,7 @@ class Source(Protocol):
         calibration: Calibration | None = None,
         start: Samples | None = None,
         checkpoints: Checkpoints = NOWHERE,
+        only: int | None = None,
     ) -> Iterator[Event | Samples]: ...
 
 

@@ -1,0 +1,120 @@
+"""`sweep` and `estimate`: the runs of a grid file, and what they cost."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskaq.config import RunSpec
+from maskaq.errors import MaskaqError
+from maskaq.runs.grid import read_grid
+
+if TYPE_CHECKING:
+    from maskaq.runs.estimate import Total
+
+_MACHINES = (1, 2, 4, 8)
+
+
+class SweepError(MaskaqError):
+    """Some runs of a sweep failed."""
+
+
+def add_sweep(parser: argparse.ArgumentParser) -> None:
+    """The options of `sweep`."""
+    option = parser.add_argument
+    option("grid", type=Path, metavar="GRID.toml", help="settings, axes and single runs")
+    option("--out", type=Path, required=True, metavar="DIR", help="a folder per run is put there")
+    option("--workers", default="1", metavar="N", help="own processes (default: %(default)s)")
+    option("--scheduler", default="", metavar="tcp://HOST:PORT", help="a Dask cluster of yours")
+    option("--no-estimate", action="store_true", help="begin at once")
+    parser.set_defaults(command=_sweep)
+
+
+def add_estimate(parser: argparse.ArgumentParser) -> None:
+    """The options of `estimate`."""
+    option = parser.add_argument
+    option("spec", type=Path, metavar="FILE", help="a grid (.toml), or a spec or result (.json)")
+    parser.set_defaults(command=_estimate)
+
+
+def _sweep(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from maskaq.runs import processes, sweeping
+
+    settings = processes.Settings.of(**{"--workers": args.workers, "--scheduler": args.scheduler})
+    processes.security(settings.scheduler)
+    runs = sweeping.plan(read_grid(args.grid), args.out)
+    left = [one.spec for one in runs if not one.finished]
+    print(f"{len(runs):,} runs, {len(runs) - len(left):,} of them finished before")
+    if not left:
+        return
+    if not args.no_estimate:
+        _print_total(_measured(left), settings.workers if not settings.scheduler else 0)
+    link = processes.reach(settings)
+    try:
+        with tqdm(total=None, unit="portion", smoothing=0.1) as bar:
+
+            def report(done: int, total: int, what: str) -> None:
+                bar.total = total
+                bar.set_postfix_str(what, refresh=False)
+                bar.update(done - bar.n)
+
+            outcome = sweeping.sweep(runs, link, report)
+    except KeyboardInterrupt:
+        print("what is finished is stored; the same command goes on", file=sys.stderr)
+        raise
+    finally:
+        link.close()
+    print(f"{outcome.finished:,} finished, {len(outcome.failed):,} failed; runs are in {args.out}")
+    if outcome.failed:
+        told = "; ".join(f"{folder.name}: {why}" for folder, why in outcome.failed.items())
+        raise SweepError(f"{told} (tracebacks in {args.out}/*.failed.json)")
+
+
+def _estimate(args: argparse.Namespace) -> None:
+    specs = _specs(args.spec)
+    print(f"{len(specs):,} {'run' if len(specs) == 1 else 'runs'}")
+    _print_total(_measured(specs), 0)
+
+
+def _specs(path: Path) -> Sequence[RunSpec]:
+    if path.suffix == ".toml":
+        return read_grid(path)
+    from maskaq.runs.specs import read_spec
+
+    return [read_spec(path)]
+
+
+def _measured(specs: Sequence[RunSpec]) -> Total:
+    from tqdm import tqdm
+
+    from maskaq.runs import estimate
+
+    with tqdm(desc="measuring", unit="kind") as bar:
+
+        def note(what: str) -> None:
+            bar.set_postfix_str(what, refresh=False)
+            bar.update()
+
+        return estimate.total(specs, estimate.estimate(specs, note))
+
+
+def _print_total(cost: Total, workers: int) -> None:
+    print(f"{cost.image_steps:,} image-steps; at least {cost.memory_mb:,.0f} MB per worker")
+    print("extrapolated from a short measurement, often 30 % off:")
+    for machines in _MACHINES:
+        like = "this machine" if machines == 1 else f"{machines} machines like it"
+        print(f"  {like + ':':24} {_duration(cost.on(machines))}")
+    if workers > 1:
+        print(f"  {workers} workers here share its processors: about the time of one")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

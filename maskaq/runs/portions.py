@@ -1,0 +1,93 @@
+"""What a sweep has workers do: draw one batch of samples, or do one run with batches drawn before.
+
+Called by Dask. Only plain values go in and out: JSON, and the bytes of safetensors files. One
+portion at a time is worked on in a process, however many threads Dask has there.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from maskaq.checkpoints import InMemory
+from maskaq.config import RunSpec
+from maskaq.errors import SynthesisError
+from maskaq.parsing import from_dict
+from maskaq.runs.drawing import judged
+from maskaq.runs.worker import apart, in_words
+
+if TYPE_CHECKING:
+    from maskaq.runs.data import Ground
+
+__all__ = ["draw_batch", "run_cell"]
+
+_WORKING = threading.Lock()
+_GROUNDS: dict[RunSpec, Ground] = {}  # the last one
+Ended = dict[str, Any]
+
+
+def draw_batch(spec: str, first: int) -> Ended:
+    """Draw the batch that begins at image `first` of the run with this spec (JSON).
+
+    Returns:
+        `{"state": bytes}`, or the error in words.
+    """
+    return _alone(lambda: _draw(from_dict(json.loads(spec)), first))
+
+
+def run_cell(spec: str, parts: Mapping[str, Ended]) -> Ended:
+    """Do the run with this spec (JSON); batches of its samples that are among `parts` are not
+    drawn again, and the result is the same to the last bit.
+
+    Args:
+        parts: what `draw_batch` returned, by the name of the batch.
+
+    Returns:
+        `{"files": ...}` as `store.files` makes them, or an error in words, which may be that of a
+        part: then it has `part`.
+    """
+    for name, part in parts.items():
+        if "state" not in part:
+            return part | {"part": name}
+    return _alone(lambda: _run(from_dict(json.loads(spec)), parts))
+
+
+def _alone(do: Callable[[], Ended]) -> Ended:
+    try:
+        with _WORKING:
+            return apart(do)
+    except Exception as error:
+        return in_words(error)
+
+
+def _ground(spec: RunSpec) -> Ground:
+    """P and the images it is judged on, of the portion before if they are the same."""
+    from maskaq.runs.data import Ground
+
+    key = judged(spec)
+    if key not in _GROUNDS:
+        _GROUNDS.clear()
+        _GROUNDS[key] = Ground.of(key)
+    return _GROUNDS[key]
+
+
+def _draw(spec: RunSpec, first: int) -> Ended:
+    from maskaq.runs.runner import draw
+
+    kept = InMemory()
+    with suppress(SynthesisError):  # no image is left of this batch; of others there may be
+        for _ in draw(spec, _ground(spec), checkpoints=kept, only=first):
+            pass
+    return {"state": kept.files[f"batch{first}"]}
+
+
+def _run(spec: RunSpec, parts: Mapping[str, Ended]) -> Ended:
+    from maskaq.runs import runner, store
+
+    known = InMemory({name: part["state"] for name, part in parts.items()})
+    *_, finished = runner.run(spec, ground=_ground(spec), checkpoints=known)
+    assert isinstance(finished, runner.Finished), "a run ends with its result"
+    return {"files": store.files(finished)}

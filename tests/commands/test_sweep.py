@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from maskaq.cli import main
+from maskaq.methods import spec_of
+from maskaq.parsing import to_json
+from maskaq.runs import listing, sweeping
+from maskaq.runs.grid import parse_grid
+from tests import stored
+
+GRID = 'method = "mimiq"\nbackend = "minmax"\n[grid]\nbits = ["W4A4", "W3A3"]\n'
+TINY = 'synthesis.images = 2\nsynthesis.steps = 1\neval_images = 40\nsource = "noise"\n' + GRID
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    path = tmp_path / "grid.toml"
+    path.write_text(TINY)
+    return path
+
+
+def test_a_sweep_runs_says_how_it_went_and_has_nothing_left(grid, tmp_path, capsys) -> None:
+    words = ["sweep", str(grid), "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "2 runs, 0 of them finished before" in printed.out
+    assert "this machine:" in printed.out
+    assert "2 finished, 0 failed" in printed.out
+    assert "2/2" in printed.err
+    table = listing.list_runs(tmp_path / "out")
+    assert sorted(table["bits"]) == ["W3A3", "W4A4"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == "2 runs, 2 of them finished before\n"
+
+
+def test_a_failed_run_is_said_with_its_reason(tmp_path, capsys) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_text('weights = "/nowhere/w.safetensors"\n' + TINY)
+    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--no-estimate"]) == 2
+    printed = capsys.readouterr()
+    assert "0 finished, 2 failed" in printed.out
+    assert "/nowhere/w.safetensors" in printed.err
+    assert "failed.json" in printed.err
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--workers", "0"], "--workers is '0'; allowed: 1 to"),
+        (["--scheduler", "here"], "--scheduler is 'here'; allowed: tcp://"),
+        (["--scheduler", "tcp://10.0.0.1:8786"], "neither encrypted"),
+    ],
+)
+def test_bad_words_are_refused_before_any_work(grid, tmp_path, capsys, words, said) -> None:
+    assert main(["sweep", str(grid), "--out", str(tmp_path / "out"), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_estimate_of_a_grid_a_spec_or_a_result(grid, tmp_path, capsys) -> None:
+    (tmp_path / "spec.json").write_text(to_json(parse_grid(TINY)[0]))
+    values = json.loads(stored.result(parse_grid(TINY)[0]).to_json())
+    (tmp_path / "result.json").write_text(json.dumps(values))
+    for name, count in (("grid.toml", "2 runs"), ("spec.json", "1 run"), ("result.json", "1 run")):
+        assert main(["estimate", str(tmp_path / name)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == count
+        assert "0 image-steps; at least" in lines[1]
+        assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    "name, text, said",
+    [
+        ("a.json", "{", "cannot be read"),
+        ("a.json", "[" * 100_000, "cannot be read"),
+        ("a.json", "[]", "spec is []"),
+        ("a.json", '{"modle": 1}', "did you mean 'model'"),
+        ("a.toml", "modle = 1", "did you mean 'model'"),
+    ],
+)
+def test_what_is_no_spec_is_said(tmp_path, capsys, name, text, said) -> None:
+    (tmp_path / name).write_text(text)
+    assert main(["estimate", str(tmp_path / name)]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_the_folder_of_a_run_is_named_by_its_settings(tmp_path: Path) -> None:
+    specs = [spec_of("maskaq"), spec_of("mimiq")]
+    one, two = sweeping.plan(specs, tmp_path)
+    assert one.folder != two.folder
+    assert sweeping.plan(specs[:1], tmp_path)[0] == one

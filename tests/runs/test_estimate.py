@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskaq.config import RunSpec
+from maskaq.methods import spec_of
+from maskaq.runs.estimate import Cost, estimate, total
+
+
+def tiny(method: str = "mimiq", backend: str = "minmax", **made: object) -> RunSpec:
+    spec = spec_of(method)
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 50} | made))
+    fit = replace(spec.fit, backend=backend)
+    return replace(spec, synthesis=synthesis, fit=fit, precision="float32")
+
+
+def test_costs_grow_as_the_work_does() -> None:
+    noted: list[str] = []
+    specs = [
+        tiny(),
+        replace(tiny(), seed=1),
+        tiny(steps=500),
+        replace(tiny(images=400), seed=2),
+        tiny(backend="lsq-kd"),
+        replace(tiny(source="noise"), eval_images=50),
+    ]
+    one, again, longer, more, shared, noise = estimate(specs, noted.append)
+    assert one.image_steps == again.image_steps == 200
+    assert one.drawing == again.drawing > 0
+    assert longer.drawing == pytest.approx(10 * one.drawing)
+    assert more.drawing == pytest.approx(100 * one.drawing)
+    assert (shared.drawing, shared.image_steps) == (0, 0)  # its samples are those of the first
+    assert (noise.drawing, noise.image_steps) == (0, 0)
+    assert shared.fit > one.fit
+    assert noise.evaluation == pytest.approx(one.evaluation / 100)
+    # Equal kinds are measured once.
+    assert noted == [
+        "scenes_vit: samples of mimiq",
+        "scenes_vit: back-end minmax",  # with 4 images
+        "scenes_vit: back-end minmax",  # with 16, as there are more
+        "scenes_vit: back-end lsq-kd",
+    ]
+
+
+def test_longer_training_costs_more() -> None:
+    spec = tiny(backend="lsq-kd")
+    longer = replace(spec, fit=replace(spec.fit, epochs=10 * spec.fit.epochs))
+    refreshed = replace(spec, fit=replace(spec.fit, refresh=5, refresh_steps=50))
+    a, b, c = estimate([spec, longer, refreshed])
+    assert b.fit > 5 * a.fit
+    assert c.fit > a.fit
+    block = tiny(backend="reconstruct")
+    more = replace(block.fit.reconstruction, steps=10 * block.fit.reconstruction.steps)
+    a, b = estimate([block, replace(block, fit=replace(block.fit, reconstruction=more))])
+    assert b.fit > 5 * a.fit
+
+
+def test_more_machines_help_as_long_as_there_are_portions() -> None:
+    specs = [tiny(), tiny()]  # two batches each
+    found = total(specs, [Cost(20, 1, 2, 200, 700), Cost(0, 4, 2, 0, 900)])
+    assert found.seconds == 29
+    assert found.image_steps == 200
+    assert found.memory_mb == 900
+    assert [found.on(machines) for machines in (1, 2, 4)] == [29, 14.5, 10]
