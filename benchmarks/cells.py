@@ -6,28 +6,26 @@ gigabytes. Samples lie beside the cells and serve all that differ in nothing but
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from tqdm import tqdm
 
-from maskaq.config import FitOptions, QuantOptions, RunSpec, SynthesisOptions
+from maskaq import checkpoints
+from maskaq.checkpoints import State
+from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.events import Event
-from maskaq.parsing import to_json
 from maskaq.runs.api import execute
 from maskaq.runs.data import Ground
+from maskaq.runs.drawing import drawing_key, judged
+from maskaq.runs.keeping import as_state, samples_of
 from maskaq.runs.result import RunResult
 from maskaq.runs.runner import draw
 from maskaq.synthesis.loop import Samples
-
-# Sources whose images depend on Q, by the alignment in their loss; others look at P alone.
-LOOKS_AT_Q = frozenset({"maskaq"})
 
 
 class Drawn(NamedTuple):
@@ -80,7 +78,7 @@ class Cells:
         return result
 
     def _ground_of(self, spec: RunSpec) -> Ground:
-        key = _judged(spec)
+        key = judged(spec)
         if self._ground is None or self._ground[0] != key:
             self._ground = key, Ground.of(key)
         return self._ground[1]
@@ -109,41 +107,19 @@ def draw_samples(spec: RunSpec, ground: Ground) -> Drawn:
 
 def sample_name(spec: RunSpec) -> str:
     """The file of a spec's samples, the same for all specs that draw the same samples."""
-    key = replace(_judged(spec), synthesis=spec.synthesis, precision=spec.precision)
-    made = spec.synthesis
-    if not spec.data:
-        key = replace(key, eval_images=0)  # calibration scenes do not depend on it
-    if made.source in LOOKS_AT_Q and made.coefficients.align > 0:
-        fit = FitOptions(backend=spec.fit.backend)
-        key = replace(key, quantization=spec.quantization, fit=fit)
-    digest = hashlib.sha256(to_json(key).encode()).hexdigest()[:12]
-    return f"{spec.model}_{made.source}_{spec.seed}_{digest}.pt"
-
-
-def _judged(spec: RunSpec) -> RunSpec:
-    """What of a spec decides on P and on the images that models are judged on."""
-    return replace(
-        spec,
-        method=RunSpec.method,
-        synthesis=SynthesisOptions(),
-        quantization=QuantOptions(),
-        fit=FitOptions(),
-        precision=RunSpec.precision,
-    )
+    digest = drawing_key(spec)[:12]
+    return f"{spec.model}_{spec.synthesis.source}_{spec.seed}_{digest}.safetensors"
 
 
 def _write(drawn: Drawn, path: Path) -> None:
-    values: dict[str, Any] = {f.name: getattr(drawn.samples, f.name) for f in fields(Samples)}
-    values["state"] = {name: part.cpu() for name, part in drawn.samples.state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    torch.save(values | {"seconds": drawn.seconds}, draft)
-    os.replace(draft, path)
+    state = as_state(drawn.samples)
+    checkpoints.write(path, State(state.tensors, {**state.notes, "seconds": drawn.seconds}))
 
 
 def _read(path: Path) -> Drawn:
-    values = torch.load(path, weights_only=True)
-    return Drawn(seconds=values.pop("seconds"), samples=Samples(**values))
+    state = checkpoints.read(path)
+    return Drawn(samples_of(state), state.notes["seconds"])
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -38,8 +38,10 @@ __all__ = [
     "pack",
     "pack_optimiser",
     "part",
+    "read",
     "unpack",
     "unpack_optimiser",
+    "write",
 ]
 
 KEY = "key.json"
@@ -115,10 +117,8 @@ class InFolder:
     def recall(self, name: str) -> State | None:
         """The state that was kept last; None also for a file that is damaged."""
         try:
-            with safe_open(self._folder / f"{name}.safetensors", "pt") as file:
-                notes = json.loads((file.metadata() or {})[_NOTES])
-                return State({key: file.get_tensor(key) for key in file.keys()}, notes)  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError):
+            return read(self._folder / f"{name}.safetensors")
+        except RunError:
             return None
 
     def offer(self, name: str, make: Callable[[], State]) -> None:
@@ -131,22 +131,14 @@ class InFolder:
 
     def keep(self, name: str, state: State) -> None:
         """Keep a state now; a disk that is full costs the state, not the run."""
-        from safetensors.torch import save_file
-
-        path = self._folder / f"{name}.safetensors"
-        draft = path.with_suffix(".part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / KEY).is_file():
+                draft = self._folder / "key.part"
                 draft.write_text(self._key)
                 os.replace(draft, self._folder / KEY)
-            save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                draft.unlink()
+            write(self._folder / f"{name}.safetensors", state)
+        except OSError as error:
             if not self._warned:
                 _LOG.warning("no checkpoint could be kept in %s (%s)", self._folder, error)
             self._warned = True
@@ -155,6 +147,40 @@ class InFolder:
     def clear(self) -> None:
         """Forget everything: the run is done."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def write(path: Path, state: State) -> None:
+    """Put a state into a safetensors file, which appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    draft = path.with_suffix(".part")
+    try:
+        save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise OSError(str(error)) from error
+
+
+def read(path: Path) -> State:
+    """The inverse of `write`.
+
+    Raises:
+        RunError: there is no such file, or it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            notes = json.loads((file.metadata() or {})[_NOTES])
+            return State({name: file.get_tensor(name) for name in file.keys()}, notes)  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(f"{path} holds no whole state ({type(error).__name__}: {error}).") from error
 
 
 class InMemory:

@@ -9,7 +9,7 @@ from typing import Protocol
 from maskaq.checkpoints import Checkpoints, State, named, part
 from maskaq.synthesis.loop import Samples
 
-__all__ = ["Timed", "WithSamples"]
+__all__ = ["Timed", "WithSamples", "as_state", "samples_of"]
 
 _SECONDS = "seconds"
 
@@ -63,14 +63,7 @@ class WithSamples:
     def recall(self, name: str) -> State | None:
         known = self._inner.recall(name)
         if known is not None:
-            kept = part(known.tensors, "samples")
-            self._work.samples = Samples(
-                kept["images"],
-                kept["labels"],
-                known.notes["recognised"],
-                known.notes["history"],
-                part(kept, "state"),
-            )
+            self._work.samples = samples_of(known)
         return known
 
     def offer(self, name: str, make: Callable[[], State]) -> None:
@@ -80,8 +73,19 @@ class WithSamples:
         self._inner.keep(name, self._with_samples(state))
 
     def _with_samples(self, state: State) -> State:
-        samples = self._work.samples
-        kept = named("samples.state", samples.state.items())
-        kept |= {"samples.images": samples.images, "samples.labels": samples.labels}
-        notes = {"recognised": samples.recognised, "history": samples.history}
-        return State({**state.tensors, **kept}, {**state.notes, **notes})
+        kept = as_state(self._work.samples)
+        return State({**state.tensors, **kept.tensors}, {**state.notes, **kept.notes})
+
+
+def as_state(samples: Samples) -> State:
+    """Samples as tensors and notes."""
+    kept = named("samples.state", samples.state.items())
+    kept |= {"samples.images": samples.images, "samples.labels": samples.labels}
+    return State(kept, {"recognised": samples.recognised, "history": samples.history})
+
+
+def samples_of(state: State) -> Samples:
+    """The inverse of `as_state`; what else the state holds is left aside."""
+    kept, notes = part(state.tensors, "samples"), state.notes
+    own = part(kept, "state")
+    return Samples(kept["images"], kept["labels"], notes["recognised"], notes["history"], own)

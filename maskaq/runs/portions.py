@@ -10,22 +10,17 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maskaq.checkpoints import InMemory
 from maskaq.config import RunSpec
 from maskaq.errors import SynthesisError
 from maskaq.parsing import from_dict
-from maskaq.runs.drawing import judged
 from maskaq.runs.worker import apart, in_words
-
-if TYPE_CHECKING:
-    from maskaq.runs.data import Ground
 
 __all__ = ["draw_batch", "run_cell"]
 
 _WORKING = threading.Lock()
-_GROUNDS: dict[RunSpec, Ground] = {}  # the last one
 Ended = dict[str, Any]
 
 
@@ -63,31 +58,22 @@ def _alone(do: Callable[[], Ended]) -> Ended:
         return in_words(error)
 
 
-def _ground(spec: RunSpec) -> Ground:
-    """P and the images it is judged on, of the portion before if they are the same."""
-    from maskaq.runs.data import Ground
-
-    key = judged(spec)
-    if key not in _GROUNDS:
-        _GROUNDS.clear()
-        _GROUNDS[key] = Ground.of(key)
-    return _GROUNDS[key]
-
-
 def _draw(spec: RunSpec, first: int) -> Ended:
     from maskaq.runs.runner import draw
+    from maskaq.runs.shared import ground_of
 
     kept = InMemory()
     with suppress(SynthesisError):  # no image is left of this batch; of others there may be
-        for _ in draw(spec, _ground(spec), checkpoints=kept, only=first):
+        for _ in draw(spec, ground_of(spec), checkpoints=kept, only=first):
             pass
     return {"state": kept.files[f"batch{first}"]}
 
 
 def _run(spec: RunSpec, parts: Mapping[str, Ended]) -> Ended:
     from maskaq.runs import runner, store
+    from maskaq.runs.shared import ground_of
 
     known = InMemory({name: part["state"] for name, part in parts.items()})
-    *_, finished = runner.run(spec, ground=_ground(spec), checkpoints=known)
+    *_, finished = runner.run(spec, ground=ground_of(spec), checkpoints=known)
     assert isinstance(finished, runner.Finished), "a run ends with its result"
     return {"files": store.files(finished)}

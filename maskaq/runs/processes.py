@@ -60,10 +60,12 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Where runs are computed. scheduler: an address, or "" for `workers` processes of our own."""
+    """Where runs are computed. scheduler: an address, or "" for `workers` processes of our own.
+    threads: of each of these; 0 shares the processors among them."""
 
     workers: int = 1
     scheduler: str = ""
+    threads: int = 0
 
     @classmethod
     def read(cls) -> Settings:
@@ -159,7 +161,7 @@ def reach(settings: Settings | None = None) -> Processes:
     dask.config.set({"distributed.admin.large-graph-warning-threshold": _LARGEST})
     own, how = None, security(settings.scheduler)
     try:
-        own = None if settings.scheduler else _start(settings.workers)
+        own = None if settings.scheduler else _start(settings)
         where = own or settings.scheduler
         client = Client(where, set_as_default=False, timeout=_PATIENCE, security=how)
     except (OSError, RuntimeError, TimeoutError) as error:
@@ -210,11 +212,12 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def _start(workers: int) -> SpecCluster:
+def _start(settings: Settings) -> SpecCluster:
     from distributed import SubprocessCluster
     from distributed.system import MEMORY_LIMIT
 
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    workers = settings.workers
+    threads = str(settings.threads or max(1, (os.cpu_count() or 1) // workers))
     with _environment(_SETTINGS | {watchdog.PARENT: str(os.getpid()), "PYTHONPATH": _path()}):
         return SubprocessCluster(
             host="127.0.0.1",

@@ -84,8 +84,9 @@ def apart(do: Callable[[], T]) -> T:
 def run_files(spec: RunSpec) -> Generator[Event | Files, None, None]:
     """The run itself: its events, then the files it is stored as."""
     from maskaq.runs import runner, store
+    from maskaq.runs.shared import drawn_before, ground_of
 
-    for item in runner.run(spec):
+    for item in runner.run(spec, ground=ground_of(spec), checkpoints=drawn_before(spec)):
         yield store.files(item) if isinstance(item, runner.Finished) else item
 
 

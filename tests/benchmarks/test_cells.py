@@ -15,6 +15,7 @@ from maskaq.quantization.backends import BACKENDS
 from maskaq.runs import measured
 from maskaq.runs.api import execute
 from maskaq.runs.data import Ground
+from maskaq.runs.drawing import LOOKS_AT_Q
 from maskaq.synthesis.setting import Setting
 from maskaq.synthesis.sources import SOURCES
 
@@ -71,7 +72,7 @@ def test_cells_share_samples_and_p_is_asked_once(small, tmp_path, monkeypatch):
     assert seen[0]["ground"] is seen[1]["ground"]
     assert seen[1]["ground"].verdict.ranks[0].equal(verdict.ranks[0])
     assert first.fp == second.fp
-    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1
+    assert len(list((tmp_path / "samples").glob("*.safetensors"))) == 1
     again = cells.Cells(tmp_path)._samples(noise, seen[0]["ground"])  # from the file
     assert again.samples.images.equal(seen[0]["samples"].images)
     assert again.seconds == first.seconds["synthesis"]
@@ -128,7 +129,7 @@ def test_the_sources_that_look_at_q_are_known(small, scenes_p, monkeypatch):
     from maskaq.quantization.backends.ranges_only import ranged
 
     quantized = ranged(scenes_p.model, small.quantization, BACKENDS["minmax"].scheme, images)
-    assert {source for source in SOURCES if looking(source)} == cells.LOOKS_AT_Q
+    assert {source for source in SOURCES if looking(source)} == LOOKS_AT_Q
 
 
 def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeypatch, nothing_runs):
@@ -203,7 +204,7 @@ def test_the_ablation_goes_on_and_compares_seed_by_seed(tmp_path, capsys, nothin
     said = capsys.readouterr().out
     assert "| W3A3 | whole | " in said
     assert "of 1 comparisons" in said
-    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1  # both draw the same ones
+    assert len(list((tmp_path / "samples").glob("*.safetensors"))) == 1  # both draw the same ones
     nothing_runs()
     ablation.main([*words, "--json"])
     whole, without = json.loads(capsys.readouterr().out)

@@ -1,0 +1,117 @@
+"""How a sweep grows with its workers, and what crosses the wires.
+
+    python -m benchmarks.scaling --workers 1 2 4 8
+
+Small runs of method `mimiq` on `scenes_vit`, nothing in them made up: every one has seeds of its
+own, so none shares its samples. One thread per worker. Workers are warm: each has done a run before
+the clock starts. The last lines are about Dask alone: how many empty tasks a second its scheduler
+hands out, and what it keeps of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from maskaq.config import RunSpec
+from maskaq.methods import spec_of
+from maskaq.runs import listing, processes, sweeping
+from maskaq.runs.drawing import batches
+from maskaq.runs.processes import Processes, Settings
+
+EMPTY = 5000  # tasks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--runs", type=int, default=16)
+    args = parser.parse_args()
+    print(f"{os.cpu_count()} processors, {args.runs} runs of 8 images and 50 steps, 500 scenes\n")
+    print("| workers | seconds | runs an hour | speed-up | of the ideal |\n" + "|---" * 5 + "|")
+    first = 0.0
+    for workers in args.workers:
+        link = processes.reach(Settings(workers=workers, threads=1))
+        try:
+            seconds = measure(link, workers, args.runs)
+            if workers == args.workers[-1]:
+                last = wires(link), scheduler(link)
+        finally:
+            link.close()
+        first = first or seconds * args.workers[0]
+        gain = first / seconds
+        cells = f"{seconds:.0f} | {3600 * args.runs / seconds:.0f} | {gain:.2f}"
+        print(
+            f"| {workers} | {cells} | {gain / min(workers, os.cpu_count() or 1):.0%} |", flush=True
+        )
+    print("\n" + "\n".join(last))
+
+
+def spec(seed: int) -> RunSpec:
+    base = spec_of("mimiq")
+    made = replace(base.synthesis, images=8, steps=50)
+    fit = replace(base.fit, backend="mse")
+    return replace(base, synthesis=made, fit=fit, eval_images=500, seed=seed)
+
+
+def measure(link: Processes, workers: int, runs: int) -> float:
+    """Seconds of a sweep."""
+    link.client.wait_for_workers(workers)
+    with tempfile.TemporaryDirectory() as place:
+        sweep(link, [spec(1000 + seed) for seed in range(2 * workers)], Path(place))
+    with tempfile.TemporaryDirectory() as place:
+        began = time.perf_counter()
+        sweep(link, [spec(seed) for seed in range(runs)], Path(place))
+        return time.perf_counter() - began
+
+
+def sweep(link: Processes, specs: list[RunSpec], out: Path) -> None:
+    outcome = sweeping.sweep(sweeping.plan(specs, out), link, lambda *_: None)
+    assert not outcome.failed, outcome.failed
+    assert len(listing.list_runs(out)) == len(specs)
+
+
+def wires(link: Processes) -> str:
+    """What crosses them for one run."""
+    from maskaq.runs import portions
+
+    text = json.dumps(asdict(spec(0)))
+    parts = {f"batch{n}": portions.draw_batch(text, n) for n in batches(spec(0))}
+    files = portions.run_cell(text, parts)["files"]
+    drawn = sum(len(part["state"]) for part in parts.values())
+    back = sum(map(len, files.values()))
+    return (
+        f"bytes per run: spec {len(text):,}; samples {drawn:,} from the worker that drew them to "
+        f"the one that fits; result {back:,} back"
+    )
+
+
+def scheduler(link: Processes) -> str:
+    """Dask's own share."""
+    client = link.client
+    before = client.run_on_scheduler(_memory)
+    began = time.perf_counter()
+    tasks = [client.submit(_nothing, n, pure=False) for n in range(EMPTY)]
+    client.gather(tasks)
+    rate = EMPTY / (time.perf_counter() - began)
+    kept = (client.run_on_scheduler(_memory) - before) * 1024 / EMPTY
+    return f"scheduler: {rate:,.0f} empty tasks a second, {kept:,.0f} bytes kept of each while held"
+
+
+def _nothing(number: int) -> int:
+    return number
+
+
+def _memory() -> int:
+    """Peak of the process in kB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()
