@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any, NamedTuple, get_args, get_type_hints
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import cache
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from maskaq.config import RunSpec
 from maskaq.errors import OptionError, unknown
@@ -73,25 +74,57 @@ def from_dict(values: Mapping[str, Any], kind: type = RunSpec, where: str = "spe
     """
     if not isinstance(values, Mapping):
         raise OptionError(f"{where} is {values!r}; expected a table of settings.")
-    hints = get_type_hints(kind)
-    allowed = [item.name for item in fields(kind)]
+    hints, needed = _hints(kind)
     made: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in allowed:
-            raise OptionError(unknown(f"setting in {where}", name, allowed))
+        if name not in hints:
+            raise OptionError(unknown(f"setting in {where}", name, hints))
         made[name] = _convert(value, hints[name], f"{where}.{name}")
+    if missing := needed - set(made):
+        raise OptionError(f"{where} lacks {', '.join(sorted(missing))}.")
     return kind(**made)
+
+
+@cache
+def _hints(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
+    """Types of a dataclass's fields by name, and those without a default."""
+    known, hints = fields(kind), get_type_hints(kind)
+    needed = (f.name for f in known if f.default is MISSING and f.default_factory is MISSING)
+    return {f.name: hints[f.name] for f in known}, frozenset(needed)
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
     if is_dataclass(hint):
         return from_dict(value, hint, where)  # type: ignore[arg-type]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if parts := get_args(hint):  # tuple[float, float]
-        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
-            raise OptionError(f"{where} is {value!r}; expected {len(parts)} numbers.")
-        return tuple(_convert(v, part, where) for v, part in zip(value, parts, strict=True))
+    parts = get_args(hint)
+    if type(None) in parts:  # float | None
+        return None if value is None else _convert(value, parts[0], where)
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise OptionError(f"{where} is {value!r}; expected names with values.")
+        return {str(name): _convert(v, parts[1], f"{where}.{name}") for name, v in value.items()}
+    if parts:
+        return _convert_all(value, parts, where)
+    if hint is float and type(value) is int:
+        return _float(value, where)
     if type(value) is not hint:
         raise OptionError(f"{where} is {value!r}; expected {hint.__name__}.")
     return value
+
+
+def _convert_all(value: Any, parts: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    """A tuple of so many values, or with `...` of any number."""
+    if parts[-1] is ...:
+        if not isinstance(value, list | tuple):
+            raise OptionError(f"{where} is {value!r}; expected a list.")
+        parts = (parts[0],) * len(value)
+    if not isinstance(value, list | tuple) or len(value) != len(parts):
+        raise OptionError(f"{where} is {value!r}; expected {len(parts)} numbers.")
+    return tuple(_convert(v, part, where) for v, part in zip(value, parts, strict=True))
+
+
+def _float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise OptionError(f"{where} is a whole number beyond what a float holds.") from error

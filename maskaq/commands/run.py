@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
+from maskaq.errors import RunError
 from maskaq.methods import spec_of
 from maskaq.parsing import Every, parse_bits, parse_every, parse_ratio
 from maskaq.runs.command import changed
@@ -123,7 +125,12 @@ def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
         if kept.found:
             print("the same command goes on from the last checkpoint", file=sys.stderr)
         raise
-    store.save(finished, out)
+    try:
+        store.save(finished, out)
+    except RunError as error:  # it may have taken hours
+        spare = Path(tempfile.mkdtemp(prefix="maskaq-")) / out.name
+        store.save(finished, spare)
+        raise RunError(f"{error} Meanwhile the run is kept in {spare}.") from error
     kept.clear()
     return finished
 

@@ -79,11 +79,17 @@ def _print(runs: object, place: Path) -> None:
     shown["seconds"] = shown["seconds"].astype(float).round()
     shown = shown.astype({"seed": int, "n": int, "seconds": int})
     if len(shown):
-        print(shown.rename(columns={"q": "q, %", "p": "p, %"}).to_string(index=False))
+        text = shown.rename(columns={"q": "q, %", "p": "p, %"}).to_string(index=False)
+        print("\n".join(map(_printable, text.split("\n"))))
     rest = runs[runs["state"] != listing.WHOLE]
     print(f"{len(whole):,} runs in {place}" + (f", {len(rest):,} others:" if len(rest) else ""))
     for run, state, problem in zip(rest["run"], rest["state"], rest["problem"], strict=True):
-        print(f"  {state}: {run}: {problem}")
+        print(_printable(f"  {state}: {run}: {problem}"))
+
+
+def _printable(text: str) -> str:
+    """Without what would steer a terminal: names come from files of whoever wrote them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _show(args: argparse.Namespace) -> None:

@@ -8,9 +8,10 @@ frames.webp           the first samples as they formed, one sheet for each of ab
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,13 +86,40 @@ def read(folder: Path) -> Evidence | None:
         with safe_open(path, "np") as file:
             notes = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-        return Evidence(
-            **arrays, classes=json.loads(notes["classes"]), steps=json.loads(notes["steps"])
-        )
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        classes, steps = json.loads(notes["classes"]), json.loads(notes["steps"])
+        _check(arrays, classes, steps)
+        return Evidence(**arrays, classes=classes, steps=steps)
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(
             f"{path} cannot be read ({error}); repeat the run with the command in its folder."
         ) from error
+
+
+def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None:
+    """Shapes that belong together, and answers that are classes.
+
+    Raises:
+        ValueError: they do not.
+    """
+    n, k, samples = len(arrays["labels"]), len(arrays["apart"]), arrays["seen"].shape[-1]
+    wanted = {
+        "answers": (2, n),
+        "apart_index": (k,),
+        "seen": (2, samples),
+        "certainty": (2, samples),
+        "alpha": (samples, *arrays["alpha"].shape[1:]),
+    }
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} is {arrays[name].shape}, expected {shape}")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError("classes are no list of names")
+    if not isinstance(steps, list) or not all(isinstance(step, int) for step in steps):
+        raise ValueError("steps are no list of numbers")
+    for name, most in (("labels", len(classes)), ("answers", len(classes)), ("apart_index", n)):
+        values = arrays[name]
+        if values.size and not 0 <= values.min() <= values.max() < most:
+            raise ValueError(f"{name} has values outside 0 to {most - 1}")
 
 
 def film(folder: Path) -> list[Image.Image]:
@@ -113,7 +141,7 @@ def film(folder: Path) -> list[Image.Image]:
                 shown = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
                 sheets += [sheet] * max(1, shown)
             return sheets
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
 
 

@@ -61,6 +61,7 @@ _SHORT: Mapping[str, str] = MappingProxyType(
         "device": "device",
     }
 )
+_NUMBERS = ("seed", "images", "p", "q", "q_low", "q_high", "agreement", "n", "seconds")
 COLUMNS = ("run", "folder", "state", "problem", "bits", *_SHORT)
 _SIGNS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
     {
@@ -130,7 +131,7 @@ def _entry(folder: Path, thorough: bool) -> Entry:
             return Entry(folder, UNFINISHED, _goes_on(folder), {})
         state = UNFINISHED if folder.name.startswith(".") else DAMAGED
         return Entry(folder, state, str(error), {})
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"the summary in its {manifest.NAME} lacks {error}; repeat the run"
         return Entry(folder, DAMAGED, why, {})
     if folder.name.startswith("."):
@@ -188,6 +189,9 @@ def _about(entry: Entry, folder: Path) -> dict[str, Any]:
 def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
     values = flat(summary)
     row = {short: values[name] for short, name in _SHORT.items()}
+    for name in _NUMBERS:
+        if isinstance(row[name], bool) or not isinstance(row[name], int | float):
+            raise TypeError(f"a number as {name}: it has {row[name]!r}")
     formats = summary["spec"]["quantization"]
     row["bits"] = f"W{formats['weight_bits']}A{formats['activation_bits']}"
     settings = {n.removeprefix("spec."): v for n, v in values.items() if n.startswith("spec.")}

@@ -70,6 +70,23 @@ class RunResult:
         count = int(self.samples["count"])
         return wilson(round(self.samples["recognised"] * count), count)
 
+    def _check(self) -> None:
+        """Numbers that no run gives are refused: somebody would draw or print them.
+
+        Raises:
+            OptionError: such a number.
+        """
+        shares = {**vars(self.fp), **vars(self.q), "agreement": self.agreement}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} is {value}; allowed: 0 to 1.")
+        if self.evaluated < 1:
+            raise OptionError(f"evaluated is {self.evaluated}; allowed: 1 or more.")
+        if missing := {"count", "recognised"} - set(self.samples):
+            raise OptionError(f"samples lack {', '.join(sorted(missing))}.")
+        if "total" not in self.seconds:
+            raise OptionError("seconds lack the total.")
+
     def to_json(self) -> str:
         """The result as indented JSON."""
         return json.dumps(asdict(self), indent=2)
@@ -88,11 +105,10 @@ class RunResult:
                     f"the run has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
                     "update maskaq."
                 )
-            values["spec"] = from_dict(values["spec"])
-            values["fp"], values["q"] = Accuracy(**values["fp"]), Accuracy(**values["q"])
-            values["tensors"] = tuple(TensorRow(**row) for row in values["tensors"])
-            return cls(**values)
-        except (json.JSONDecodeError, KeyError, TypeError, OptionError) as error:
+            made: RunResult = from_dict(values, cls, "result")
+            made._check()
+            return made
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(
                 f"the run's result cannot be read ({type(error).__name__}: {error}); "
                 "repeat the run with the command in its folder, or delete the folder."

@@ -23,9 +23,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+from pyarrow import ArrowException
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from maskaq.data.sheet import sheet
@@ -62,7 +65,17 @@ class Stored:
         if name not in self.manifest.files:
             return {}
         manifest.verify(self.folder, self.manifest, name)
-        return dict(load_file(self.folder / name))
+        path = self.folder / name
+        try:
+            found = dict(load_file(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
+        images, labels = found.get("images"), found.get("labels")
+        if images is None or labels is None or images.dtype != np.uint8 or images.ndim != 4:
+            raise RunError(f"{path} holds no samples; repeat the run.")
+        if images.shape[1] != 3 or labels.shape != images.shape[:1] or not images.size:
+            raise RunError(f"{path} has images {images.shape} with labels {labels.shape}.")
+        return found
 
     @cached_property
     def evidence(self) -> evidence.Evidence | None:
@@ -152,7 +165,7 @@ def _whole(folder: Path) -> Iterator[Path]:
             manifest.to_disk(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError, ArrowException) as error:  # of a full disk, all three
         raise RunError(f"{folder} cannot be written ({error}); choose another --out.") from error
 
 
@@ -182,6 +195,8 @@ def read(folder: Path) -> Stored:
     try:
         text = (folder / "result.json").read_text()
         curves = pd.read_parquet(folder / "curves.parquet")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
         raise RunError(f"{folder} cannot be read ({error}); repeat the run.") from error
+    if missing := {"stage", "step", "seconds"} - set(curves):
+        raise RunError(f"{folder}/curves.parquet lacks {', '.join(sorted(missing))}.")
     return Stored(folder, RunResult.from_json(text), curves, known)

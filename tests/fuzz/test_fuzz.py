@@ -1,0 +1,220 @@
+"""Whatever a file holds, reading it gives what was written or one of our own errors.
+
+A bounded share of inputs by default; MASKAQ_FUZZ=30000 takes so many for each test, which makes
+more than 100 000 of them together.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import string
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from maskaq import checkpoints
+from maskaq.config import RunSpec
+from maskaq.data.upload import read_picture
+from maskaq.errors import DataError, MaskaqError, OptionError, RunError
+from maskaq.parsing import Every, from_dict, parse_bits, parse_every, parse_ratio
+from maskaq.runs import evidence, listing, manifest, store
+from maskaq.runs.command import flat
+from maskaq.runs.grid import parse_grid
+from maskaq.runs.result import RunResult
+from tests import stored
+
+fuzz = settings(
+    max_examples=int(os.environ.get("MASKAQ_FUZZ", "150")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+NAMES = sorted(flat(asdict(RunSpec())))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["W4A4", "maskaq", "mimiq", "minmax", "cpu", "../../etc", "<script>"])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+
+
+def mutated(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
+    """Bytes with parts replaced: at a share of the length, so many dropped, others put in."""
+    for where, dropped, added in edits:
+        at = int(where * len(data))
+        data = data[:at] + added + data[at + dropped :]
+    return data
+
+
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 64), st.binary(max_size=16)), min_size=1, max_size=4
+)
+
+
+@fuzz
+@given(st.dictionaries(st.sampled_from(NAMES) | st.text(), VALUES))
+def test_settings_are_accepted_or_refused(values: dict[str, object]) -> None:
+    tree: dict[str, object] = {}
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        place = tree
+        for group in groups:
+            inner = place.setdefault(group, {})
+            place = inner if isinstance(inner, dict) else place
+        place[last] = value
+    with suppress(OptionError):
+        spec = from_dict(tree)
+        assert from_dict(json.loads(json.dumps(asdict(spec)))) == spec
+
+
+@fuzz
+@given(st.text(), st.sampled_from([parse_bits, parse_ratio, parse_every]))
+def test_short_texts_are_parsed_or_refused(text: str, parse) -> None:
+    with suppress(OptionError):
+        assert isinstance(parse(text), tuple | Every)
+
+
+def toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+PLAIN = (
+    st.booleans()
+    | st.integers(-10, 10**20)
+    | st.floats()
+    | st.sampled_from(["W4A4", "W3A3", "mimiq", "noise", "minmax", "0.5:0.1", "float32", "x"])
+)
+KEYS = st.sampled_from([*NAMES, "bits", "source", "backend", "repeats"])
+LINES = st.dictionaries(KEYS, PLAIN | st.lists(PLAIN, max_size=3), max_size=4)
+
+
+@fuzz
+@given(LINES, LINES, LINES)
+def test_grids_of_any_values_are_runs_or_refused(base, axes, alone) -> None:
+    parts = [base, axes, alone]
+    heads = ["", "[grid]", "[[runs]]"]
+    text = "\n".join(
+        "\n".join([head, *(f"{name} = {toml(value)}" for name, value in part.items())])
+        for head, part in zip(heads, parts, strict=True)
+    )
+    with suppress(OptionError):
+        specs = parse_grid(text)
+        assert specs
+        assert all(isinstance(spec, RunSpec) for spec in specs)
+
+
+@fuzz
+@given(st.text(alphabet=string.printable, max_size=300))
+def test_grids_of_any_text_are_runs_or_refused(text: str) -> None:
+    with suppress(OptionError):
+        assert parse_grid(text)
+
+
+@fuzz
+@given(EDITS)
+def test_results_are_read_as_written_or_refused(edits) -> None:
+    written = stored.result().to_json()
+    data = mutated(written.encode(), edits)
+    with suppress(RunError):
+        found = RunResult.from_json(data.decode(errors="replace"))
+        assert RunResult.from_json(found.to_json()).q.top1 == found.q.top1
+        assert 0 <= found.q.top1 <= 1
+
+
+@cache
+def run_files() -> dict[str, bytes]:
+    with TemporaryDirectory() as place:
+        stored.write(Path(place) / "run")
+        return {path.name: path.read_bytes() for path in (Path(place) / "run").iterdir()}
+
+
+@fuzz
+@given(st.sampled_from(sorted(run_files())), EDITS | st.none(), st.booleans())
+def test_damaged_run_folders_are_listed_and_never_believed(name, edits, sealed) -> None:
+    """sealed: the damage was there before the manifest was written, whose checksums then agree."""
+    files = dict(run_files())
+    if edits is None:
+        del files[name]
+    else:
+        files[name] = mutated(files[name], edits)
+    with TemporaryDirectory() as place:
+        folder = Path(place) / "run"
+        folder.mkdir()
+        for one, data in files.items():
+            (folder / one).write_bytes(data)
+        if sealed and name != manifest.NAME:
+            try:
+                manifest.seal(folder)
+            except (OSError, ValueError, KeyError, TypeError):
+                sealed = False  # nobody could have sealed that
+        table = listing.list_runs(place, thorough=True)
+        assert len(table) == 1
+        read = False
+        with suppress(RunError):
+            run = store.read(folder)
+            assert run.result.evaluated > 0
+            assert run.sheet is None or run.sheet.size
+            assert run.evidence is None or len(run.evidence.answers) == 2
+            evidence.film(folder)
+            read = True
+        if read and files != run_files() and not sealed:
+            assert name == manifest.NAME  # its own text may change where it says nothing
+        # A list also needs the summary, of which reading a run makes no use.
+        assert table["state"].iloc[0] == listing.WHOLE or not read or name == manifest.NAME
+
+
+@fuzz
+@given(EDITS)
+def test_checkpoints_are_whole_or_none(edits) -> None:
+    with TemporaryDirectory() as place:
+        path = Path(place) / "a.safetensors"
+        checkpoints.write(path, checkpoints.State({}, {"step": 3, "text": "x" * 50}))
+        path.write_bytes(mutated(path.read_bytes(), edits))
+        with suppress(RunError):
+            assert isinstance(checkpoints.read(path).notes, dict | list | str | int | float)
+
+
+@cache
+def picture(form: str) -> bytes:
+    ramp = np.arange(3 * 40 * 30, dtype=np.uint8).reshape(30, 40, 3)
+    stream = io.BytesIO()
+    Image.fromarray(ramp).save(stream, form)
+    return stream.getvalue()
+
+
+@fuzz
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP"]), EDITS | st.just([]), st.text())
+def test_uploads_are_pictures_or_refused(form: str, edits, name: str) -> None:
+    with suppress(DataError):
+        found = read_picture(name, mutated(picture(form), edits))
+        assert found.pixels.ndim == 3
+        assert max(found.pixels.shape) <= 1024
+        assert "/" not in found.name
+        assert "\\" not in found.name
+
+
+@fuzz
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=3))
+def test_conditions_choose_or_are_refused(conditions: list[str]) -> None:
+    with TemporaryDirectory() as place:
+        stored.write(Path(place) / "run")
+        with suppress(MaskaqError):
+            assert len(listing.where(listing.list_runs(place), conditions)) <= 1
