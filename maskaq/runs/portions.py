@@ -10,12 +10,14 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from maskaq.checkpoints import InMemory
 from maskaq.config import RunSpec
 from maskaq.errors import SynthesisError
 from maskaq.parsing import from_dict
+from maskaq.runs.parcels import Parcel, resolved
 from maskaq.runs.worker import apart, in_words
 
 __all__ = ["draw_batch", "run_cell"]
@@ -24,21 +26,27 @@ _WORKING = threading.Lock()
 Ended = dict[str, Any]
 
 
-def draw_batch(spec: str, first: int) -> Ended:
+def draw_batch(spec: str, first: int, parcels: Mapping[str, Parcel] | None = None) -> Ended:
     """Draw the batch that begins at image `first` of the run with this spec (JSON).
+
+    Args:
+        parcels: files that its paths stand for, where the worker does not have them.
 
     Returns:
         `{"state": bytes}`, or the error in words.
     """
-    return _alone(lambda: _draw(from_dict(json.loads(spec)), first))
+    return _alone(lambda: _draw(resolved(from_dict(json.loads(spec)), parcels or {}), first))
 
 
-def run_cell(spec: str, parts: Mapping[str, Ended]) -> Ended:
+def run_cell(
+    spec: str, parts: Mapping[str, Ended], parcels: Mapping[str, Parcel] | None = None
+) -> Ended:
     """Do the run with this spec (JSON); batches of its samples that are among `parts` are not
     drawn again, and the result is the same to the last bit.
 
     Args:
         parts: what `draw_batch` returned, by the name of the batch.
+        parcels: as `draw_batch`.
 
     Returns:
         `{"files": ...}` as `store.files` makes them, or an error in words, which may be that of a
@@ -47,7 +55,7 @@ def run_cell(spec: str, parts: Mapping[str, Ended]) -> Ended:
     for name, part in parts.items():
         if "state" not in part:
             return part | {"part": name}
-    return _alone(lambda: _run(from_dict(json.loads(spec)), parts))
+    return _alone(lambda: _run(from_dict(json.loads(spec)), parts, parcels or {}))
 
 
 def _alone(do: Callable[[], Ended]) -> Ended:
@@ -69,11 +77,13 @@ def _draw(spec: RunSpec, first: int) -> Ended:
     return {"state": kept.files[f"batch{first}"]}
 
 
-def _run(spec: RunSpec, parts: Mapping[str, Ended]) -> Ended:
+def _run(asked: RunSpec, parts: Mapping[str, Ended], parcels: Mapping[str, Parcel]) -> Ended:
     from maskaq.runs import runner, store
     from maskaq.runs.shared import ground_of
 
     known = InMemory({name: part["state"] for name, part in parts.items()})
+    spec = resolved(asked, parcels)
     *_, finished = runner.run(spec, ground=ground_of(spec), checkpoints=known)
     assert isinstance(finished, runner.Finished), "a run ends with its result"
-    return {"files": store.files(finished)}
+    result = replace(finished.result, spec=asked)  # with the paths of who asked
+    return {"files": store.files(replace(finished, result=result))}

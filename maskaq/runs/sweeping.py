@@ -24,7 +24,7 @@ from uuid import uuid4
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.parsing import to_json
-from maskaq.runs import manifest, outcomes, places, portions, store
+from maskaq.runs import manifest, outcomes, parcels, places, portions, store
 from maskaq.runs.drawing import batches, drawing_key
 from maskaq.runs.processes import Processes
 
@@ -106,6 +106,7 @@ class _Sweep:
         self.users = Counter(drawing_key(one.spec) for one in runs)  # of samples, yet to end
         self.parts: dict[str, dict[str, Task]] = {}
         self.given: dict[Path, dict[str, Task]] = {}  # the parts that a run was handed
+        self.parcels: dict[str, Task] = {}  # by path
         self.tasks: dict[Task, Planned | None] = {}
         self.tries: dict[Path, int] = {}
         drawn = {drawing_key(one.spec): len(batches(one.spec)) for one in runs}
@@ -140,6 +141,7 @@ class _Sweep:
             portions.run_cell,
             json.dumps(asdict(one.spec)),
             parts,
+            self.sent(one.spec),
             key=f"run-{uuid4().hex}",
             pure=False,
             **self.link.limit("run"),
@@ -161,6 +163,7 @@ class _Sweep:
                     portions.draw_batch,
                     text,
                     first,
+                    self.sent(spec),
                     key=f"draw-{uuid4().hex}",
                     pure=False,
                     **self.link.limit("run"),
@@ -170,6 +173,17 @@ class _Sweep:
             for task in self.parts[key].values():
                 self.watch(task, None)
         return self.parts[key]
+
+    def sent(self, spec: RunSpec) -> dict[str, Task]:
+        """Its files on their way to workers that may be on other machines; ours need none."""
+        if self.link.own is not None:
+            return {}
+        paths = {name: getattr(spec, name) for name in parcels.FIELDS if getattr(spec, name)}
+        for path in paths.values():
+            if path not in self.parcels:
+                packed = parcels.pack(Path(path))
+                (self.parcels[path],) = self.link.client.scatter([packed], hash=False)
+        return {name: self.parcels[path] for name, path in paths.items()}
 
     def take(self, task: Task) -> None:
         """What has ended: a result to store, an error to record, or a run to try again."""

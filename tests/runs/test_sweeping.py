@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.methods import spec_of
+from maskaq.models.loading import load_model
 from maskaq.parsing import to_json
 from maskaq.runs import listing, manifest, portions, processes, runner, store, sweeping
 from maskaq.runs.api import execute
@@ -118,6 +119,22 @@ def test_a_draw_that_fails_fails_the_runs_that_need_it(link: Processes, tmp_path
     outcome, said = swept([*bad, tiny(source="noise")], tmp_path, link)
     assert (outcome.finished, len(outcome.failed)) == (1, 2)
     assert said[-1] == "5/5"
+
+
+def test_a_foreign_cluster_is_sent_the_files_of_a_run(link: Processes, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    save_file(load_model("scenes_vit").model.state_dict(), weights)
+    foreign = Processes(link.client, Settings(scheduler="tcp://127.0.0.1:1"), None)
+    spec = replace(tiny(), weights=str(weights))
+    outcome, _ = swept([spec], tmp_path / "out", foreign)
+    assert (outcome.finished, outcome.failed) == (1, {})
+    (one,) = sweeping.plan([spec], tmp_path / "out")
+    assert one.finished
+    stored = store.read(one.folder)
+    assert stored.result.spec == spec
+    swept([tiny()], tmp_path / "plain", link)
+    (plain_one,) = sweeping.plan([tiny()], tmp_path / "plain")
+    assert stored.result.q == store.read(plain_one.folder).result.q
 
 
 def workers(link: Processes) -> list[int]:
@@ -221,7 +238,7 @@ class Done:
 
 
 class DirectLink:
-    client, running = Direct(), True
+    client, running, own = Direct(), True, "ours"
 
     def limit(self, kind: str) -> dict[str, object]:
         return {}
