@@ -1,0 +1,143 @@
+"""Many visitors at once, and a soak: how fast pages answer, and whether memory settles.
+
+    python -m benchmarks.load --sessions 20 --minutes 15
+
+Every session is a browser of its own that goes from page to page, reads for some seconds, and goes
+on; one of them also has runs computed all the time, by the one worker that is the default. All
+share this machine, the browsers too, whose work is part of what is measured: seconds are from the
+click to a page that shows its title and no longer runs. Memory is that of the server and of its
+workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import statistics
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from benchmarks.moves import served
+from maskaq.ui import catalog
+
+PATIENCE = 120_000  # milliseconds
+SAMPLED = 5.0  # seconds between two looks at the memory
+RUN = "source=noise&backend=minmax"  # of the runs in the loop
+
+Times = list[tuple[str, float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--reading", type=float, default=10, help="seconds on a page, on average")
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder, served(Path(folder)) as address:
+        times, memory, runs = asyncio.run(_visit(address, args))
+        finished = len(list(Path(folder).glob("app/*/manifest.json")))
+    report(times, memory)
+    print(f"{runs} runs started in the loop, {finished} stored")
+
+
+async def _visit(
+    address: str, args: argparse.Namespace
+) -> tuple[Times, list[tuple[float, float]], int]:
+    times: Times = []
+    memory: list[tuple[float, float]] = []
+    until = time.monotonic() + 60 * args.minutes
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        jobs = [
+            _session(browser, address, until, args.reading, times, seed)
+            for seed in range(args.sessions - 1)
+        ]
+        loop = _runs(browser, address, until)
+        *_, runs, _ = await asyncio.gather(*jobs, loop, _watch(until, memory))
+        await browser.close()
+    return times, memory, int(runs or 0)
+
+
+async def _session(
+    browser: Browser, address: str, until: float, reading: float, times: Times, seed: int
+) -> None:
+    """One visitor, reading pages of stored results."""
+    choose = random.Random(seed)
+    page = await (await browser.new_context()).new_page()
+    await asyncio.sleep(choose.uniform(0, reading))
+    while time.monotonic() < until:
+        chosen = choose.choice(catalog.PAGES)
+        name = "" if chosen is catalog.PAGES[0] else Path(chosen.file).stem
+        began = time.perf_counter()
+        await page.goto(f"{address}/{name}")
+        await _settled(page)
+        times.append((chosen.title, time.perf_counter() - began))
+        await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
+
+
+async def _runs(browser: Browser, address: str, until: float) -> int:
+    """A visitor who starts the next run as soon as one has ended."""
+    page = await (await browser.new_context()).new_page()
+    count = 0
+    while time.monotonic() < until:
+        await page.goto(f"{address}/quantize?{RUN}&seed={count}")
+        await _settled(page)
+        await page.get_by_role("button", name="Run", exact=True).click()
+        working = page.get_by_test_id("stProgress")
+        await expect(working.first).to_be_visible(timeout=PATIENCE)
+        await expect(working).to_have_count(0, timeout=PATIENCE)
+        count += 1
+    return count
+
+
+async def _settled(page: Page) -> None:
+    await expect(page.locator("h1").first).to_be_visible(timeout=PATIENCE)
+    await expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE)
+    await expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
+    """Megabytes of the server and of its workers, now and then."""
+    server = next(
+        child for child in psutil.Process().children() if "streamlit" in " ".join(child.cmdline())
+    )
+    while time.monotonic() < until:
+        below = 0
+        for child in server.children(recursive=True):
+            try:
+                below += child.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        memory.append((server.memory_info().rss / 2**20, below / 2**20))
+        await asyncio.sleep(SAMPLED)
+
+
+def report(times: Times, memory: list[tuple[float, float]]) -> None:
+    """Two tables."""
+    print(f"{os.cpu_count()} processors, {len(times)} pages\n")
+    print("| page | n | median, s | 95th percentile, s |\n|---|---|---|---|")
+    for title in [*dict.fromkeys(page.title for page in catalog.PAGES), "all"]:
+        found = [seconds for name, seconds in times if title in (name, "all")]
+        if len(found) > 1:
+            late = statistics.quantiles(found, n=20)[-1]
+            print(f"| {title} | {len(found)} | {statistics.median(found):.2f} | {late:.2f} |")
+    print("\n| share of the time | server, MB | workers, MB |\n|---|---|---|")
+    for first in range(0, 100, 20):
+        part = memory[len(memory) * first // 100 : len(memory) * (first + 20) // 100]
+        if part:
+            own, below = (statistics.mean(column) for column in zip(*part, strict=True))
+            print(f"| {first} to {first + 20} % | {own:,.0f} | {below:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()
