@@ -61,6 +61,18 @@ def parse_every(text: str) -> Every:
     return Every(seconds=float(match[1])) if match[2] else Every(steps=int(match[1]))
 
 
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(42.4), duration(600), duration(9000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def to_json(spec: RunSpec) -> str:
     """Indented JSON with every setting spelled out."""
     return json.dumps(asdict(spec), indent=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
+from maskaq.parsing import duration
 from maskaq.runs.grid import read_grid
 
 if TYPE_CHECKING:
@@ -108,13 +109,6 @@ def _print_total(cost: Total, workers: int) -> None:
     print("extrapolated from a short measurement, often 30 % off:")
     for machines in _MACHINES:
         like = "this machine" if machines == 1 else f"{machines} machines like it"
-        print(f"  {like + ':':24} {_duration(cost.on(machines))}")
+        print(f"  {like + ':':24} {duration(cost.on(machines))}")
     if workers > 1:
         print(f"  {workers} workers here share its processors: about the time of one")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -6,15 +6,17 @@ torch is imported inside the functions only, because menus and checks need no mo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maskaq.parsing import from_dict
 from maskaq.registry import Registry
 
-__all__ = ["QUICK", "accuracy", "attention", "inspect", "similarity"]
+__all__ = ["QUICK", "accuracy", "attention", "cost", "inspect", "similarity"]
 
 QUICK: Registry[Callable[..., Any]] = Registry("quick answer")
 Pixels = NDArray[np.uint8]
@@ -110,3 +112,22 @@ def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
     from maskaq.runs import looks
 
     return looks.inspect(model, weights, folder)
+
+
+@QUICK.register("cost")
+def cost(spec: str) -> dict[str, Any]:
+    """What a run would cost on this worker, extrapolated from a short measurement.
+
+    Args:
+        spec: of the run, as JSON.
+
+    Returns:
+        seconds, and memory_mb: at least so much is needed.
+
+    Raises:
+        MaskaqError: what the run itself would raise at its beginning.
+    """
+    from maskaq.runs.estimate import estimate
+
+    (found,) = estimate([from_dict(json.loads(spec))])
+    return {"seconds": found.seconds, "memory_mb": found.memory_mb}

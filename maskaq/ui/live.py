@@ -16,9 +16,10 @@ from maskaq.config import RunSpec
 from maskaq.data.sheet import sheet
 from maskaq.errors import MaskaqError, RunError
 from maskaq.figures import curves
+from maskaq.parsing import duration, to_json
 from maskaq.runs import cluster
 from maskaq.runs.records import Record
-from maskaq.ui import catalog, controls, library, session
+from maskaq.ui import ask, catalog, controls, library, session
 
 if TYPE_CHECKING:
     from maskaq.runs.store import Stored
@@ -78,9 +79,8 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     """
     record, off = latest(), library.readonly()
     running = record is not None and record.active
-    seconds = library.seconds_for(spec, library.presets())
-    if seconds is not None and not off:
-        st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
+    if not off:
+        _cost(spec)
     buttons = st.container(horizontal=True)
     pressed = buttons.button("Run", type="primary", key=key, disabled=running or off)
     buttons.button(
@@ -96,6 +96,21 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
     if not off:
         _warm()
     return _result(spec, record)
+
+
+def _cost(spec: RunSpec) -> None:
+    """How long it will take, by the stored example; without one, by a measurement if asked for."""
+    seconds = library.seconds_for(spec, library.presets())
+    if seconds is not None:
+        st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
+        return
+    found = ask.answer("cost", (spec,), {"spec": to_json(spec)}, label="Estimate time and memory")
+    if found is not None:
+        st.caption(
+            f"A run like this takes about {duration(found['seconds'])} and at least "
+            f"{found['memory_mb']:,.0f} MB of memory here, extrapolated from a short measurement "
+            "and often 30 % off."
+        )
 
 
 def watch(owner: str) -> None:

@@ -21,6 +21,7 @@ from maskaq.data.scenes import scenes
 from maskaq.errors import DataError, ModelError, OptionError, RunError, WeightsError
 from maskaq.models.attention import record
 from maskaq.models.loading import Loaded, load_model
+from maskaq.parsing import to_json
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import set_ranges
 from maskaq.quantization.convert import convert
@@ -345,3 +346,13 @@ def test_models_of_timm_are_looked_at_as_well(shared: Path, picture: np.ndarray)
     rows = probabilities(p.model, inputs)[:, :, 101, 1:]
     np.testing.assert_allclose(found["p"], rows.numpy(), atol=1e-6)
     assert len(quick.similarity("vit_tiny_patch16_224", weights, picture)["blocks"]) == 12
+
+
+def test_the_cost_of_a_run_is_measured() -> None:
+    spec = replace(RunSpec(), eval_images=100)
+    spec = replace(spec, synthesis=replace(spec.synthesis, source="noise", images=4))
+    found = quick.cost(to_json(spec))
+    assert found["seconds"] > 0
+    assert found["memory_mb"] > 100
+    with pytest.raises(OptionError, match="did you mean 'model'"):
+        quick.cost('{"modle": 1}')

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_before_a_run_its_cost_is_said(app, fake):
     assert fake.warmed == 1
     app.run()
     assert fake.warmed == 1
+
+
+def test_without_an_example_the_cost_is_measured_when_asked_for(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "none")
+    fake.answers["cost"] = {"seconds": 600.0, "memory_mb": 3600.0}
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert fake.asked == []
+    app.button(key="compute_cost").click().run()
+    assert any("about 10 min and at least 3,600 MB" in one.value for one in app.caption)
+    ((name, question),) = fake.asked
+    assert name == "cost"
+    assert json.loads(question["spec"])["model"] == "scenes_vit"
 
 
 def test_a_stored_result_is_shown_at_once(app):
