@@ -55,7 +55,7 @@ def paired(only_a: int, only_b: int, n: int) -> Interval:
         OptionError: counts below 0, or more of them than trials.
 
     >>> [round(number, 4) for number in paired(10, 25, 500)]
-    [0.03, 0.0058, 0.0539, 500]
+    [0.03, 0.0066, 0.0532, 500]
     """
     if n < 1 or min(only_a, only_b) < 0 or only_a + only_b > n:
         raise OptionError(f"pairs are {only_a} and {only_b} of {n}: need counts of 0 to n.")

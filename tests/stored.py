@@ -89,6 +89,13 @@ def write(folder: Path, spec: RunSpec | None = None) -> None:
     manifest.seal(folder)
 
 
+def without(folder: Path, *names: str) -> None:
+    """Make it a run that was stored without these files."""
+    for name in names:
+        (folder / name).unlink()
+    manifest.seal(folder)
+
+
 class Pace:
     """Stands in for `runner.run`: hands out one event at a time, when the test releases it."""
 

@@ -197,6 +197,7 @@ def read(folder: Path) -> Stored:
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
         raise RunError(f"{folder} cannot be read ({error}); repeat the run.") from error
-    if missing := {"stage", "step", "seconds"} - set(curves):
+    missing = {"stage", "step", "seconds"} - set(curves)
+    if missing and not curves.empty:  # a run that optimises nothing has no rows, nor columns
         raise RunError(f"{folder}/curves.parquet lacks {', '.join(sorted(missing))}.")
     return Stored(folder, RunResult.from_json(text), curves, known)

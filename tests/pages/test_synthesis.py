@@ -204,8 +204,7 @@ def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
 
 
 def test_an_old_run_without_evidence_still_opens(open_page, text, workplace):
-    for name in (evidence._FILE, evidence._FILM):
-        (workplace / "examples" / "a" / name).unlink()
+    stored.without(workplace / "examples" / "a", *evidence.FILES)
     library._read.cache_clear()
     app = open_page(PAGE)
     assert not app.exception

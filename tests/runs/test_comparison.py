@@ -40,7 +40,7 @@ def test_other_images_are_not_compared(tmp_path: Path) -> None:
     for name in "ab":
         stored.write(tmp_path / name)
     seen = stored.seen()
-    seen.labels[:] = np.roll(np.arange(500), 1)
+    seen.labels[:] = np.arange(500) % 10
     evidence.write(seen, tmp_path / "b")
     manifest.seal(tmp_path / "b")
     runs = [store.read(tmp_path / name) for name in "ab"]

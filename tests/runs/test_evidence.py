@@ -45,13 +45,12 @@ def test_frames_that_hardly_differ_are_kept_apart(tmp_path: Path) -> None:
 
 def test_samples_are_read_when_asked_for(folder: Path) -> None:
     assert store.read(folder).samples["images"].shape == (4, 3, 64, 64)
-    (folder / "samples.safetensors").unlink()
+    stored.without(folder, "samples.safetensors")
     assert store.read(folder).samples == {}
 
 
 def test_a_run_without_evidence_still_opens(folder: Path) -> None:
-    for name in ("evidence.safetensors", "frames.webp"):
-        (folder / name).unlink()
+    stored.without(folder, *evidence.FILES)
     assert store.read(folder).evidence is None
     assert evidence.film(folder) == []
 
