@@ -9,7 +9,7 @@ import pytest
 
 from maskaq.intervals import wilson
 from maskaq.methods import spec_of
-from maskaq.runs import showcase
+from maskaq.runs import manifest, showcase
 from maskaq.ui import catalog
 from tests import stored
 
@@ -182,6 +182,7 @@ def test_a_back_end_without_steps_has_no_course(open_page, text, workplace):
     stored.write(workplace / "examples" / "b", spec)
     drawn = stored.CURVES[stored.CURVES["stage"] == "synthesis"]
     drawn.to_parquet(workplace / "examples" / "b" / "curves.parquet")
+    manifest.seal(workplace / "examples" / "b")
     app = open_page(PAGE, backend="minmax")
     assert not app.exception
     assert "The back-end minmax works in one pass" in text(app)
