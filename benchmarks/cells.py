@@ -6,7 +6,6 @@ gigabytes. Samples lie beside the cells and serve all that differ in nothing but
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from maskaq.checkpoints import State
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.events import Event
+from maskaq.files import replacing
 from maskaq.runs.api import execute
 from maskaq.runs.data import Ground
 from maskaq.runs.drawing import drawing_key, judged
@@ -125,6 +125,5 @@ def _read(path: Path) -> Drawn:
 def _put(path: Path, data: bytes) -> None:
     """A file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    draft.write_bytes(data)
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        draft.write_bytes(data)
