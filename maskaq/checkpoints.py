@@ -7,10 +7,8 @@ that went on ends, on a CPU, with the same bits as one that was never stopped.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from maskaq.errors import RunError
 from maskaq.events import Event
+from maskaq.files import replacing
 from maskaq.parsing import Every
 
 if TYPE_CHECKING:
@@ -134,9 +133,8 @@ class InFolder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / KEY).is_file():
-                draft = self._folder / "key.part"
-                draft.write_text(self._key)
-                os.replace(draft, self._folder / KEY)
+                with replacing(self._folder / KEY) as draft:
+                    draft.write_text(self._key)
             write(self._folder / f"{name}.safetensors", state)
         except OSError as error:
             if not self._warned:
@@ -157,15 +155,10 @@ def write(path: Path, state: State) -> None:
     """
     from safetensors.torch import save_file
 
-    draft = path.with_suffix(".part")
     try:
-        save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
+        with replacing(path) as draft:
+            save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
+    except SafetensorError as error:
         raise OSError(str(error)) from error
 
 

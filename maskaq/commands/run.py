@@ -99,7 +99,12 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
 
 def _run(args: argparse.Namespace) -> None:
     spec, every = spec_from(args), parse_every(args.checkpoint)
-    finished = _execute(spec) if args.out is None else _execute_into(spec, args.out, every)
+    if args.out is None:
+        from maskaq.runs.api import execute
+
+        finished = execute(spec)
+    else:
+        finished = _execute_into(spec, args.out, every)
     if args.json:
         print(json.dumps(_summary(finished), indent=2))
     else:
@@ -133,12 +138,6 @@ def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
         raise RunError(f"{error} Meanwhile the run is kept in {spare}.") from error
     kept.clear()
     return finished
-
-
-def _execute(spec: RunSpec) -> Finished:
-    from maskaq.runs.api import execute
-
-    return execute(spec)
 
 
 def _summary(finished: Finished) -> dict[str, object]:

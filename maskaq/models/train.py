@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from tqdm import tqdm
 from maskaq.data import fashion_mnist
 from maskaq.data.scenes import CLASS_NAMES, SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
+from maskaq.files import replacing
 from maskaq.models import bundled
 from maskaq.statistics import Share, share
 
@@ -165,8 +165,8 @@ def fit(
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
             }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+            with replacing(checkpoint) as draft:
+                torch.save(state, draft)
             saved = time.monotonic()
     model.eval()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 from maskaq.config import QuantOptions
 from maskaq.errors import RunError, WeightsError
+from maskaq.files import replacing
 from maskaq.parsing import from_dict
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.convert import convert
@@ -26,9 +26,8 @@ def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, mod
     """Write Q's state dict, its options and the model it came from, atomically."""
     about = {"options": asdict(options), "backend": backend, "model": model}
     metadata = {"format": _FORMAT, "maskaq": json.dumps(about)}
-    draft = path.with_name(path.name + ".tmp")
-    save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, metadata)
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, metadata)
 
 
 def load_q(path: Path, p: nn.Module) -> nn.Module:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from maskaq.errors import OptionError, RunError
+from maskaq.files import replacing
 from maskaq.runs import listing
 from maskaq.runs.listing import Entry
 
@@ -33,10 +32,8 @@ def export(runs: Sequence[Entry], target: Path) -> None:
         if entry.state != listing.WHOLE:
             raise RunError(f"{entry.folder} is {entry.state}: {entry.problem}")
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
-            draft = Path(place) / target.name
+        with replacing(target) as draft:
             _FORMS[target.suffix](runs, draft)
-            os.replace(draft, target)
     except OSError as error:
         raise RunError(f"{target} cannot be written ({error}); choose another file.") from error
 

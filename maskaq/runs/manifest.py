@@ -18,7 +18,7 @@ from typing import Any
 from maskaq.errors import RunError
 from maskaq.runs.result import SCHEMA
 
-__all__ = ["NAME", "FileNote", "Manifest", "read", "seal", "to_disk", "verify"]
+__all__ = ["NAME", "FileNote", "Manifest", "read", "seal", "verify"]
 
 NAME = "manifest.json"
 _LARGEST = 4 << 20  # bytes; a manifest has a few thousand
@@ -41,7 +41,7 @@ class Manifest:
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest of the files that lie in a folder, and have all of them on the disk."""
+    """Write the manifest of the files that lie in a folder."""
     summary = json.loads((folder / "result.json").read_bytes())
     del summary["tensors"]
     files = {
@@ -51,8 +51,6 @@ def seal(folder: Path) -> None:
     }
     text = json.dumps({"schema": SCHEMA, "files": files, "summary": summary}, indent=1)
     (folder / NAME).write_text(text + "\n")
-    for path in (*folder.iterdir(), folder):
-        to_disk(path)
 
 
 def read(folder: Path) -> Manifest:
@@ -96,15 +94,6 @@ def verify(folder: Path, manifest: Manifest, *names: str) -> None:
                 raise RunError(_damaged(folder, why))
         except OSError as error:
             raise RunError(_damaged(folder, f"{name} cannot be read ({error})")) from error
-
-
-def to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, have reached the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _sizes(folder: Path, manifest: Manifest) -> str:

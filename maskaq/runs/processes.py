@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 INSECURE = "MASKAQ_INSECURE"
+_VARIABLES = "MASKAQ_WORKERS", "MASKAQ_SCHEDULER"
 _WATCHDOG = "maskaq.runs.watchdog"
 _MEMORY = 0.7  # share of the machine's memory that all workers may take
 _PATIENCE = "10s"  # for a scheduler to answer
@@ -74,28 +75,27 @@ class Settings:
         Raises:
             OptionError: one of them makes no sense.
         """
-        named = {"MASKAQ_WORKERS": "1", "MASKAQ_SCHEDULER": ""}
-        return cls.of(**{name: os.environ.get(name, usual) for name, usual in named.items()})
+        workers, scheduler = _VARIABLES
+        return cls.of(os.environ.get(workers, "1"), os.environ.get(scheduler, ""))
 
     @classmethod
-    def of(cls, **given: str) -> Settings:
-        """Settings from two texts, the number of workers and the address, by their own names.
+    def of(cls, workers: str, scheduler: str, names: tuple[str, str] = _VARIABLES) -> Settings:
+        """Settings from texts; names: what these two are called where they were given.
 
         Raises:
             OptionError: as `read`.
         """
-        (workers, text), (scheduler, address) = given.items()
-        address, most = address.strip(), os.cpu_count() or 1
-        if not text.isdecimal() or not 1 <= int(text) <= most:
+        address, most = scheduler.strip(), os.cpu_count() or 1
+        if not workers.isdecimal() or not 1 <= int(workers) <= most:
             raise OptionError(
-                f"{workers} is {text!r}; allowed: 1 to {most}, the processors of this machine."
+                f"{names[0]} is {workers!r}; allowed: 1 to {most}, the processors of this machine."
             )
         if address and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", address):
             raise OptionError(
-                f"{scheduler} is {address!r}; allowed: tcp://HOST:PORT or tls://HOST:PORT, as the "
+                f"{names[1]} is {address!r}; allowed: tcp://HOST:PORT or tls://HOST:PORT, as the "
                 "scheduler prints it when it starts."
             )
-        return cls(int(text), address)
+        return cls(int(workers), address)
 
 
 @dataclass(frozen=True, eq=False)

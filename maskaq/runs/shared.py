@@ -13,6 +13,7 @@ from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import RunSpec
 from maskaq.runs.data import Ground
 from maskaq.runs.drawing import batches, drawing_key, judged
+from maskaq.runs.places import stamp
 
 __all__ = ["drawn_before", "ground_of"]
 
@@ -68,14 +69,6 @@ class _Drawn:
 def _fingerprint(path: str) -> Hashable:
     """Changes when a file, or one below a folder, is written."""
     if not Path(path).is_dir():
-        return _stat(path)
+        return stamp(path)
     found = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)
-    return frozenset((name, _stat(name)) for name in found)
-
-
-def _stat(path: str) -> tuple[int, int] | None:
-    try:
-        known = os.stat(path)
-    except OSError:
-        return None
-    return known.st_mtime_ns, known.st_size
+    return frozenset((name, stamp(name)) for name in found)

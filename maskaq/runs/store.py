@@ -137,8 +137,6 @@ def write(contents: Mapping[str, bytes], folder: Path) -> None:
         for name, data in contents.items():
             (draft / name).write_bytes(data)
         manifest.verify(draft, manifest.read(draft))
-        for path in (*draft.iterdir(), draft):
-            manifest.to_disk(path)
 
 
 @contextmanager
@@ -154,6 +152,8 @@ def _whole(folder: Path) -> Iterator[Path]:
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             yield draft
+            for path in (*draft.iterdir(), draft):
+                _to_disk(path)
             draft.chmod(0o755)  # mkdtemp makes it private
             if folder.exists():  # an empty folder or an older run, as check_target has made sure
                 older = draft.with_name(draft.name + ".older")
@@ -162,11 +162,20 @@ def _whole(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(older)
             else:
                 os.replace(draft, folder)
-            manifest.to_disk(folder.parent)
+            _to_disk(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except (OSError, SafetensorError, ArrowException) as error:  # of a full disk, all three
         raise RunError(f"{folder} cannot be written ({error}); choose another --out.") from error
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, have reached the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def check_target(folder: Path) -> None:

@@ -119,7 +119,7 @@ def _one_batch(
         yield from events
 
     def state() -> State:
-        said = pack(events if first == 0 else [replace(event, images=None) for event in events])
+        said = pack(events)
         over = len(events) == steps
         return State({**said.tensors, **batch.checkpoint(over)}, said.notes)
 
@@ -128,8 +128,10 @@ def _one_batch(
         metrics = batch.advance(step)
         images = _shown(batch, setting.loaded) if _is_showing(step, steps) else None
         problem = _problem(dead, batch.dead, first)
-        events.append(Event("synthesis", step + 1, steps, metrics, images, problem))
-        yield events[-1]
+        event = Event("synthesis", step + 1, steps, metrics, images, problem)
+        # A run keeps pictures of its first batch alone.
+        events.append(event if first == 0 else replace(event, images=None))
+        yield event
         checkpoints.offer(name, state)
     checkpoints.keep(name, state())
     yield _finish(setting, batch, labels, [dict(event.metrics) for event in events])
