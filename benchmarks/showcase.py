@@ -28,13 +28,14 @@ from maskaq.config import BITS, QuantOptions
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
+from maskaq.evaluation.region_truth import mask_quality
 from maskaq.intervals import Interval, student, wilson
 from maskaq.models.attention import record
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.storage import load_q
-from maskaq.regions.mask import patch_attention
+from maskaq.regions.mask import class_rows, patch_attention
 from maskaq.regions.plain import foreground_patches, inside_outside, mask_of
 from maskaq.regions.similarity import (
     gaussian_entropy,
@@ -173,7 +174,7 @@ def many(loaded: Loaded, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     for inputs in loaded.normalise(scenes("evaluation", range(MANY)).images).split(100):
         with torch.no_grad(), record(model) as maps:
             model(inputs)
-        rows = torch.stack([block.probs[:, :, 0, loaded.prefix :].mean(1) for block in maps], 1)
+        rows = torch.stack([class_rows(block.probs, loaded.prefix).mean(1) for block in maps], 1)
         yield rows, patch_attention(maps, loaded.prefix)
 
 
@@ -184,23 +185,13 @@ def write_overlap(loaded: Loaded, runs: Path) -> None:
     chance = np.random.default_rng(0).random(alpha.shape)
     rows = []
     for ratio in RATIOS:
-        found, drawn = shares(mask_of(alpha, ratio), truth), shares(mask_of(chance, ratio), truth)
+        found, drawn = (mask_quality(weights, truth, ratio) for weights in (alpha, chance))
         for measure, values in found.items():
             random = student(drawn[measure].tolist())
             rows.append((ratio, measure, *student(values.tolist()), *random[:3]))
     columns = ["ratio", "measure", "value", "low", "high", "n"]
     columns += ["random_value", "random_low", "random_high"]
     pd.DataFrame(rows, columns=columns).to_parquet(FOLDER / "overlap.parquet")
-
-
-def shares(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Per image [n]: the shares of `maskaq.regions.plain.overlap`, for [n,N] masks at once."""
-    hits = (mask & truth).sum(1)
-    return {
-        "precision": hits / np.maximum(1, mask.sum(1)),
-        "recall": hits / np.maximum(1, truth.sum(1)),
-        "iou": hits / np.maximum(1, (mask | truth).sum(1)),
-    }
 
 
 def write_differences(loaded: Loaded, runs: Path) -> None:

@@ -83,7 +83,7 @@ def at_once(model: nn.Module) -> int:
     return max(1, min(BATCH, int(_NEAR / widest)))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def classes(model: nn.Module, inputs: Tensor) -> Tensor:
     """The class that a model gives each normalised image [N,3,S,S]: int64 [N]."""
     return torch.cat([model(part).argmax(-1) for part in inputs.split(at_once(model))])  # [N]

@@ -17,7 +17,15 @@ from torch import Tensor
 if TYPE_CHECKING:
     from maskaq.models.attention import Maps
 
-__all__ = ["informative_mask", "patch_attention", "random_drop", "ratio_at"]
+__all__ = ["class_rows", "informative_mask", "patch_attention", "random_drop", "ratio_at"]
+
+
+def class_rows(probs: Tensor, prefix: int) -> Tensor:
+    """What the class token, token 0, pays to each patch: [B,H,T,T] to [B,H,N].
+
+    In a model without a class token (prefix 0), what all patches pay on average.
+    """
+    return probs[:, :, 0, prefix:] if prefix else probs.mean(2)  # [B,H,N]
 
 
 def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:
@@ -34,7 +42,7 @@ def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -
     total = torch.zeros(())
     for block in maps:
         full = (block.probs if reading == "paper" else block.logits).detach()
-        row = full[:, :, 0, prefix:] if prefix else full.mean(2)  # [B,H,N]
+        row = class_rows(full, prefix)  # [B,H,N]
         total = total.to(full.device) + row.float().mean(1)  # [B,N]
     return total / len(maps)
 

@@ -100,7 +100,8 @@ def foreground_patches(foreground: NDArray[np.bool_], grid: tuple[int, int]) -> 
 def inside_outside(
     p: NDArray[np.floating], q: NDArray[np.floating], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Mean |P - Q| over the patches in the mask and over the others, per image: [...,N] to [...].
+    """Mean absolute difference over the patches in the mask and over the others, per image:
+    [...,N] to [...].
 
     NaN where one of the two has no patch.
     """

@@ -1,6 +1,7 @@
 """What a model makes of one picture: where it looks, and how alike its patches look around.
 
-The answers behind `quick.attention`, `quick.similarity` and `quick.inspect`, which describe them.
+The answers behind `quick.attention`, `quick.attribution`, `quick.similarity` and `quick.inspect`,
+which describe them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 from maskaq.config import QuantOptions
 from maskaq.data.folder import labels_in, load_images, transform_of
 from maskaq.errors import OptionError
+from maskaq.evaluation.attributions import ATTRIBUTIONS, Subject
 from maskaq.models.attention import Maps, record
 from maskaq.models.loading import Loaded
-from maskaq.regions.mask import patch_attention
+from maskaq.regions.mask import class_rows, patch_attention
 from maskaq.regions.similarity import (
     gaussian_entropy,
     kernel_density,
@@ -60,6 +62,29 @@ def attention(
         "q": q,
         "alpha": patch_attention(maps, loaded.prefix)[0].numpy(),  # [N]
     }
+
+
+def attribution(
+    name: str,
+    weights: str,
+    picture: NDArray[np.uint8],
+    method: str,
+    bits: tuple[int, int],
+    samples: NDArray[np.uint8] | None,
+) -> dict[str, Any]:
+    """See `quick.attribution`."""
+    weigh = ATTRIBUTIONS[method]
+    loaded = at_hand.model(name, weights)
+    image = seen(loaded, picture)  # [3,S,S]
+    inputs = loaded.normalise(image[None])  # [1,3,S,S]
+    with torch.no_grad():
+        targets = loaded.model(inputs).argmax(-1)  # [1]
+    p = Subject(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
+    q = None
+    if samples is not None and len(samples):
+        other = at_hand.fitted(name, weights, samples, QuantOptions(*bits))
+        q = weigh(p._replace(model=other))[0].float().numpy()  # [N]
+    return {"image": image.numpy(), "p": weigh(p)[0].float().numpy(), "q": q}
 
 
 @torch.no_grad()
@@ -134,10 +159,8 @@ def _maps(model: nn.Module, inputs: Tensor) -> Sequence[Maps]:
 
 def _rows(maps: Sequence[Maps], prefix: int, query: int | None) -> NDArray[np.float32]:
     """What one query pays to the patches, of the first image: [L,H,N]."""
-    probs = torch.stack([block.probs[0] for block in maps])[..., prefix:]  # [L,H,T,N]
-    if query is not None:
-        rows = probs[:, :, prefix + query]  # [L,H,N]
-    else:
-        rows = probs[:, :, 0] if prefix else probs.mean(2)  # [L,H,N]
+    probs = torch.stack([block.probs[0] for block in maps])  # [L,H,T,T]
+    of_patch = None if query is None else probs[:, :, prefix + query, prefix:]  # [L,H,N]
+    rows = class_rows(probs, prefix) if of_patch is None else of_patch
     found: NDArray[np.float32] = rows.float().numpy()
     return found

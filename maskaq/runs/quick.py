@@ -7,7 +7,7 @@ torch is imported inside the functions only, because menus and checks need no mo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from maskaq.parsing import from_dict
 from maskaq.registry import Registry
 
-__all__ = ["QUICK", "accuracy", "attention", "cost", "inspect", "similarity"]
+__all__ = ["QUICK", "accuracy", "attention", "attribution", "cost", "inspect", "similarity"]
 
 QUICK: Registry[Callable[..., Any]] = Registry("quick answer")
 Pixels = NDArray[np.uint8]
@@ -68,6 +68,33 @@ def similarity(model: str, weights: str, picture: Pixels) -> dict[str, Any]:
     return looks.similarity(model, weights, picture)
 
 
+@QUICK.register("attribution")
+def attribution(
+    model: str,
+    weights: str,
+    picture: Pixels,
+    method: str = "attention",
+    weight_bits: int = 4,
+    activation_bits: int = 4,
+    samples: Pixels | None = None,
+) -> dict[str, Any]:
+    """How one method weighs the patches of a picture, for the class that P names.
+
+    Args:
+        method: name in `maskaq.evaluation.attributions.ATTRIBUTIONS`. The others as in `attention`.
+
+    Returns:
+        image: uint8 [3,S,S], as the model sees it. p: float32 [N]. q: the same of Q, or None.
+
+    Raises:
+        MaskaqError: as `attention`, or no such method.
+    """
+    from maskaq.runs import looks
+
+    bits = weight_bits, activation_bits
+    return looks.attribution(model, weights, picture, method, bits, samples)
+
+
 @QUICK.register("accuracy")
 def accuracy(
     model: str,
@@ -115,19 +142,20 @@ def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
 
 
 @QUICK.register("cost")
-def cost(spec: str) -> dict[str, Any]:
-    """What a run would cost on this worker, extrapolated from a short measurement.
+def cost(specs: Sequence[str]) -> dict[str, Any]:
+    """What runs would cost, one after the other on this worker, from a short measurement.
 
     Args:
-        spec: of the run, as JSON.
+        specs: of the runs, as JSON.
 
     Returns:
         seconds, and memory_mb: at least so much is needed.
 
     Raises:
-        MaskaqError: what the run itself would raise at its beginning.
+        MaskaqError: what a run itself would raise at its beginning.
     """
-    from maskaq.runs.estimate import estimate
+    from maskaq.runs.estimate import estimate, total
 
-    (found,) = estimate([from_dict(json.loads(spec))])
+    runs = [from_dict(json.loads(spec)) for spec in specs]
+    found = total(runs, estimate(runs))
     return {"seconds": found.seconds, "memory_mb": found.memory_mb}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Mixtures", "class_rows", "draw_mixtures", "mixture_maps", "prior_distance"]
+__all__ = ["Mixtures", "draw_mixtures", "mixture_maps", "prior_distance"]
 
 COMPONENTS = 5  # at most
 WIDTHS = 0.05, 0.3  # standard deviations, as shares of the side
@@ -71,11 +71,6 @@ def mixture_maps(mixtures: Mixtures, grid: tuple[int, int]) -> Tensor:
     first, second = (side[..., None] for side in mixtures.width.unbind(-1))  # [..,5,1]
     bell = (-((along / first).square() + (beside / second).square()) / 2).exp()
     return (mixtures.weight[..., None] * bell / (first * second)).sum(-2)  # [..,N]
-
-
-def class_rows(probs: Tensor, prefix: int) -> Tensor:
-    """What each patch gets, [B,H,T,T] -> [B,H,N]: from the class token, or if none from all."""
-    return probs[:, :, 0, prefix:] if prefix else probs.mean(2)  # [B,H,N]
 
 
 def prior_distance(rows: Tensor, prior: Tensor) -> Tensor:

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from maskaq.regions.mask import class_rows
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
 from maskaq.synthesis.attention_prior import (
-    class_rows,
     draw_mixtures,
     mixture_maps,
     prior_distance,

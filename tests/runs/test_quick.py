@@ -351,8 +351,8 @@ def test_models_of_timm_are_looked_at_as_well(shared: Path, picture: np.ndarray)
 def test_the_cost_of_a_run_is_measured() -> None:
     spec = replace(RunSpec(), eval_images=100)
     spec = replace(spec, synthesis=replace(spec.synthesis, source="noise", images=4))
-    found = quick.cost(to_json(spec))
+    found = quick.cost([to_json(spec), to_json(replace(spec, seed=1))])
     assert found["seconds"] > 0
     assert found["memory_mb"] > 100
     with pytest.raises(OptionError, match="did you mean 'model'"):
-        quick.cost('{"modle": 1}')
+        quick.cost(['{"modle": 1}'])

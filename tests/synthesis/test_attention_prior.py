@@ -9,9 +9,9 @@ from torch import Tensor
 
 from maskaq.models.attention import Maps, record
 from maskaq.models.loading import Loaded
+from maskaq.regions.mask import class_rows
 from maskaq.synthesis.attention_prior import (
     Mixtures,
-    class_rows,
     draw_mixtures,
     mixture_maps,
     prior_distance,

@@ -1,0 +1,50 @@
+"""MaskAQ's two claims, tested where the truth is known: tables for the app's page Claims.
+
+    python -m benchmarks.sources --bits W8A8 W4A4 W3A3 W2A4 --examples
+    python -m benchmarks.claims
+
+Reads the Q of the runs that the first command left under --runs, and writes `maskaq/showcase/`.
+Every part that has been measured is kept under --out, and not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.claims.attributions import attributed
+from benchmarks.claims.deletion import deletion
+from benchmarks.claims.information import told
+from benchmarks.claims.parts import Ground
+from benchmarks.claims.regions import regions, stand_in
+from benchmarks.showcase import models
+from maskaq.models.loading import load_model
+from maskaq.runs.claims import FOLDER, NAMES
+
+PARTS: dict[str, tuple[Callable[[Path, Ground], pd.DataFrame], ...]] = {
+    "regions": (regions, stand_in),
+    "deletion": (deletion,),
+    "information": (told,),
+    "attributions": (attributed,),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/sources"))
+    parser.add_argument("--out", type=Path, default=Path("runs/claims"))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    args = parser.parse_args()
+    loaded = load_model("scenes_vit")
+    ground = Ground(loaded, dict(models(loaded, args.runs)), args.runs)
+    for name in args.only:
+        made = [part(args.out / name, ground) for part in PARTS[name]]
+        pd.concat(made, ignore_index=True).to_parquet(FOLDER / f"claims_{name}.parquet")
+        print(f"{name}: {NAMES[name]}")
+
+
+if __name__ == "__main__":
+    main()

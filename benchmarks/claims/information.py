@@ -1,0 +1,76 @@
+"""What some patches tell about the answer, in bits."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmarks.claims.parts import AT_ONCE, Ground, Rows, attention_of, kept
+from maskaq.data.scenes import scenes
+from maskaq.evaluation.accuracy import classes
+from maskaq.evaluation.deletion import FILLS, altered, ranking
+from maskaq.evaluation.information import entropy, fit, information
+from maskaq.models.loading import Loaded
+from maskaq.quantization.freeze import freeze
+from maskaq.regions.plain import patch_count
+
+COUNTS = {"calibration": 500, "evaluation": 1000}  # scenes to fit the guess on, and for the bound
+RATIOS = (0.1, 0.3, 0.5)
+KINDS = ("informative", "as many others", "all others")
+
+
+def told(folder: Path, ground: Ground) -> pd.DataFrame:
+    """Patches that are left against the answer to the whole picture; the guess is fitted apart."""
+    fast = {name: freeze(model) for name, model in ground.models.items()}
+    made = [kept(folder, fill, partial(informed, ground, fast, fill)) for fill in FILLS]
+    return pd.concat(made, ignore_index=True)
+
+
+def informed(ground: Ground, fast: dict[str, nn.Module], fill: str) -> Rows:
+    """All models with one filling."""
+    loaded, sides = ground.loaded, {}
+    for split, count in COUNTS.items():
+        inputs = loaded.normalise(scenes(split, range(count)).images)
+        side = inputs.shape[2] // loaded.grid[0]
+        filled = torch.cat(
+            [FILLS[fill](x, side, torch.Generator().manual_seed(0)) for x in inputs.split(AT_ONCE)]
+        )
+        sides[split] = inputs, filled, attention_of(loaded, inputs)
+    for name, model in fast.items():
+        answers = {split: classes(model, inputs) for split, (inputs, *_) in sides.items()}
+        entire = entropy(answers["evaluation"])
+        for ratio in tqdm(RATIOS, desc=f"information, {fill}, {name}"):
+            for patches in KINDS:
+                logits = {
+                    split: shown(model, inputs, filled, ~chosen(alpha, ratio, patches), loaded)
+                    for split, (inputs, filled, alpha) in sides.items()
+                }
+                guess = fit(logits["calibration"], answers["calibration"])
+                found = information(guess, logits["evaluation"], answers["evaluation"])
+                about = {"fill": fill, "ratio": ratio, "patches": patches, "model": name}
+                own = {"entropy": entire, "heat": guess.heat, "blind": guess.blind}
+                yield {**about, **found._asdict(), **own}
+
+
+def chosen(alpha: Tensor, ratio: float, patches: str) -> Tensor:
+    """The patches that stay: bool [n,N]."""
+    count = patch_count(alpha.shape[1], ratio)
+    first = ranking(alpha, "informative", torch.Generator()) < count  # [n,N]
+    if patches == "informative":
+        return first
+    if patches == "all others":
+        return ~first
+    drawn = torch.rand(alpha.shape, generator=torch.Generator().manual_seed(1))
+    return drawn.masked_fill(first, 2).argsort(-1).argsort(-1) < count  # [n,N]
+
+
+@torch.no_grad()
+def shown(model: nn.Module, inputs: Tensor, filled: Tensor, away: Tensor, loaded: Loaded) -> Tensor:
+    """Logits on what is left [n,K]."""
+    parts = zip(inputs.split(AT_ONCE), filled.split(AT_ONCE), away.split(AT_ONCE), strict=True)
+    return torch.cat([model(altered(x, other, gone, loaded.grid)) for x, other, gone in parts])
