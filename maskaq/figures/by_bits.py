@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.accuracy import sources_frame
-from maskaq.figures.style import GREY, finish, mark, whiskers
+from maskaq.figures.style import GREY, finish, line
 from maskaq.runs.result import RunResult
 
 
@@ -32,13 +32,9 @@ def by_bits(table: pd.DataFrame) -> go.Figure:
     for number, (source, rows) in enumerate(q.groupby("source", sort=False)):
         figure.add_scatter(
             name=f"Q from {source}",
-            mode="lines+markers",
             x=rows["bits"],
-            y=rows["value"],
-            marker=mark(number) | {"size": 11},
-            line={"width": 2, "dash": "solid" if number == 0 else "dot"},
-            error_y=whiskers(rows),
-            customdata=rows[["low", "high", "n"]],
+            line_dash="solid" if number == 0 else "dot",
+            **line(rows, number),
             hovertemplate="%{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>%{x}</extra>",
         )

@@ -43,6 +43,33 @@ def whiskers(table: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def line(rows: pd.DataFrame, number: int, size: int = 11) -> dict[str, Any]:
+    """What `add_scatter` needs for the n-th line over the columns value, low, high and n; all but
+    its name, where its points lie, and what hovering says."""
+    return {
+        "mode": "lines+markers",
+        "y": rows["value"],
+        "marker": mark(number) | {"size": size},
+        "line": {"width": 2},
+        "error_y": whiskers(rows),
+        "customdata": rows[["low", "high", "n"]],
+    }
+
+
+def in_percent(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with value, low and high in %."""
+    return rows.assign(**{name: 100 * rows[name] for name in ("value", "low", "high")})
+
+
+def called(model: str) -> str:
+    """P, or Q with its bits.
+
+    >>> called("P"), called("W4A4")
+    ('P', 'Q W4A4')
+    """
+    return "P" if model == "P" else f"Q {model}"
+
+
 def heat(
     values: NDArray[np.float32],
     across: Sequence[object],
