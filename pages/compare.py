@@ -5,15 +5,13 @@ import streamlit as st
 from maskaq.figures import compare
 from maskaq.reports.tables import settings
 from maskaq.ui import (
-    choices,
     diagnosis,
-    library,
     measured,
     papers,
     results,
     router,
-    session,
     show,
+    sweeps,
 )
 
 choice = router.enter()
@@ -31,18 +29,8 @@ st.markdown(
     "down stand every source with every back-end as measured here, and the numbers of the papers, "
     "which were measured on other images and models."
 )
-stored = library.listed(session.owner())
-near = library.closest(choice)
-if near is None:
-    st.info("No run is stored yet. The page Quantize makes one.")
-    tables()
-    router.stop()
-bits = near.result.spec.quantization.name
-if bits != choice.bits:
-    st.info(f"No run at {choice.bits} ships with maskaq; the choice below begins with {bits}.")
-runs = choices.runs(stored, key=f"runs_{bits}", default=choices.at(bits, stored))
+runs = sweeps.wanted(choice, key="compare")
 if not runs:
-    st.info("Choose one or more runs above.")
     tables()
     router.stop()
 found = [run.result for run in runs]

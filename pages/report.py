@@ -8,7 +8,7 @@ from maskaq import __version__
 from maskaq.figures import compare
 from maskaq.reports.html import html
 from maskaq.reports.tables import csv_zip, settings_json, tables
-from maskaq.ui import choices, library, router, session, show
+from maskaq.ui import router, show, sweeps
 
 choice = router.enter()
 
@@ -18,17 +18,8 @@ st.markdown(
     "settings, the command that repeats each run, versions and limits. It opens in any browser "
     "and needs no network."
 )
-stored = library.listed(session.owner())
-near = library.closest(choice)
-if near is None:
-    st.info("No run is stored yet. The page Quantize makes one.")
-    router.stop()
-bits = near.result.spec.quantization.name
-if bits != choice.bits:
-    st.info(f"No run at {choice.bits} ships with maskaq; the choice below begins with {bits}.")
-runs = choices.runs(stored, key=f"report_{bits}", default=[near])
+runs = sweeps.wanted(choice, key="report", of_one_source=True)
 if not runs:
-    st.info("Choose one or more runs above.")
     router.stop()
 name = "maskaq-report" if len(runs) > 1 else f"maskaq-{runs[0].folder.name}"
 

@@ -46,7 +46,9 @@ def _sweep(args: argparse.Namespace) -> None:
 
     from maskaq.runs import processes, sweeping
 
-    settings = processes.Settings.of(**{"--workers": args.workers, "--scheduler": args.scheduler})
+    settings = processes.Settings.of(
+        args.workers, args.scheduler, names=("--workers", "--scheduler")
+    )
     processes.security(settings.scheduler)
     runs = sweeping.plan(read_grid(args.grid), args.out)
     left = [one.spec for one in runs if not one.finished]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -23,6 +22,7 @@ from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import convert
 from maskaq.quantization.quantizers import Quantizer, observing
 from maskaq.quantization.ranges import minmax
+from maskaq.runs.places import stamp
 
 __all__ = ["BACKEND", "Recent", "fitted", "key_of", "model"]
 
@@ -56,9 +56,7 @@ _FITTED: Recent[nn.Module] = Recent(2)
 
 def key_of(name: str, weights: str) -> tuple[Hashable, ...]:
     """What tells one P from another: its name, its file and when that was written."""
-    path = Path(weights)
-    stat = path.stat() if weights and path.is_file() else None
-    return name, weights, stat and (stat.st_mtime_ns, stat.st_size)
+    return name, weights, stamp(weights) if weights else None
 
 
 def model(name: str, weights: str = "") -> Loaded:

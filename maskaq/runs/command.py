@@ -29,24 +29,37 @@ _OPTIONS: Mapping[str, str] = {
     "--precision": "precision",
     "--device": "device",
 }
-_ALWAYS = frozenset(
-    ("model", "method", "seed", "quantization.weight_bits", "quantization.activation_bits")
-)
+_FIRST = frozenset(("method", "quantization.weight_bits", "quantization.activation_bits"))
 
 
 def command_of(spec: RunSpec) -> str:
     """`python -m maskaq run ...` for a spec: its method, and every setting that differs from it."""
-    mine, base = flat(asdict(spec)), flat(asdict(METHODS[spec.method].spec(spec.method)))
+    own = _own(spec)
     words = ["python", "-m", "maskaq", "run", "--model", spec.model]
     words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
-    changed = {name for name, value in mine.items() if value != base[name]} - _ALWAYS
     for option, name in _OPTIONS.items():
-        if name in changed:
-            words += [option, _word(mine[name])]
-    for name in mine:
-        if name in changed - set(_OPTIONS.values()):
-            words += ["--set", f"{name}={_word(mine[name])}"]
+        if name in own:
+            words += [option, _word(own[name])]
+    for name in own:
+        if name not in {*_OPTIONS.values(), "model", "seed"}:
+            words += ["--set", f"{name}={_word(own[name])}"]
     return shlex.join(words)
+
+
+def told(spec: RunSpec) -> dict[str, Any]:
+    """Method, bits, and every setting that differs from the method's own, by dotted name.
+
+    >>> told(replaced(METHODS["mimiq"].spec("mimiq"), {"fit.refresh": 3}))
+    {'method': 'mimiq', 'bits': 'W4A4', 'fit.refresh': 3}
+    """
+    return {"method": spec.method, "bits": spec.quantization.name} | _own(spec)
+
+
+def _own(spec: RunSpec) -> dict[str, Any]:
+    mine, base = flat(asdict(spec)), flat(asdict(METHODS[spec.method].spec(spec.method)))
+    return {
+        name: value for name, value in mine.items() if value != base[name] and name not in _FIRST
+    }
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

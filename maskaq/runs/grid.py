@@ -17,9 +17,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -30,9 +31,9 @@ from maskaq.errors import OptionError, unknown
 from maskaq.methods import spec_of
 from maskaq.names import BACKEND_NAMES, SOURCE_NAMES
 from maskaq.parsing import parse_bits, parse_ratio
-from maskaq.runs.command import flat, replaced
+from maskaq.runs.command import flat, replaced, told
 
-__all__ = ["LIMIT", "parse_grid", "read_grid"]
+__all__ = ["LIMIT", "parse_grid", "read_grid", "to_toml"]
 
 LIMIT = 10_000  # runs of one grid
 _LARGEST = 1 << 20  # bytes of a file
@@ -92,6 +93,40 @@ def parse_grid(text: str) -> tuple[RunSpec, ...]:
     seeds = range(repeats)
     every = (replaced(spec, {"seed": spec.seed + n}) for spec in made for n in seeds)
     return tuple(dict.fromkeys(every))
+
+
+def to_toml(specs: Iterable[RunSpec]) -> str:
+    """A grid file of these runs: what all have in common, then what each has of its own.
+
+    >>> print(to_toml(parse_grid('seed = 3\\n[grid]\\nbits = ["W8A8", "W4A4"]')))
+    method = "maskaq"
+    seed = 3
+    <BLANKLINE>
+    [[runs]]
+    bits = "W8A8"
+    <BLANKLINE>
+    [[runs]]
+    bits = "W4A4"
+    <BLANKLINE>
+    """
+    every = [told(spec) for spec in specs]
+    first, *others = every
+    common = {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }
+    tables = [_lines(common)]
+    for one in every if others else ():
+        own = {name: value for name, value in one.items() if name not in common}
+        tables.append(f"[[{_RUNS}]]\n{_lines(own)}")
+    return "\n".join(tables)
+
+
+def _lines(settings: Settings) -> str:
+    """As TOML; JSON writes numbers, lists and texts in the same way, DEL aside."""
+    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in settings.items()}
+    return "".join(f"{name} = {text}\n" for name, text in texts.items()).replace("\x7f", "\\u007f")
 
 
 def _crossed(axes: Mapping[str, list[Any]]) -> Iterator[Settings]:

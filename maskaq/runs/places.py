@@ -33,6 +33,15 @@ def name_of(spec: RunSpec) -> str:
     return hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
 
 
+def stamp(path: str | Path) -> tuple[int, int] | None:
+    """Changes whenever a file is written; None if there is none."""
+    try:
+        known = os.stat(path)
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_size
+
+
 def check_writable() -> None:
     """Make the folder for runs and try it, so that a full disk is known before the work begins.
 

@@ -13,7 +13,7 @@ from maskaq.registry import Registry
 
 __all__ = ["AXES", "LIMIT", "Axis", "Cell", "grid"]
 
-LIMIT = 25  # runs of one grid
+LIMIT = 25  # runs of a grid that are computed in one go
 Value = str | float | bool
 _REFRESHES = 3  # per run, where refreshing is on
 
@@ -46,7 +46,6 @@ def grid(
     base: RunSpec,
     a: tuple[str, Sequence[Value]],
     b: tuple[str, Sequence[Value]],
-    limit: int = LIMIT,
 ) -> list[Cell]:
     """All pairs of values of two axes, the second one faster.
 
@@ -54,8 +53,8 @@ def grid(
         base: every setting that does not vary. a, b: name in `AXES`, and the values to take.
 
     Raises:
-        OptionError: an axis twice or unknown, no value or one twice, a value that the setting does
-            not allow, or more cells than `limit`.
+        OptionError: an axis twice or unknown, no value or one twice, or a value that the setting
+            does not allow.
 
     >>> [cell.labels for cell in grid(RunSpec(), ("bits", ["W4A4"]), ("mask_ratio", [0.1, 0.3]))]
     [('W4A4', '0.1'), ('W4A4', '0.3')]
@@ -66,12 +65,6 @@ def grid(
     for name, values in (a, b):
         if not values or len(set(values)) < len(values):
             raise OptionError(f"values of {name} are {list(values)}; allowed: one or more, once.")
-    count = len(a[1]) * len(b[1])
-    if count > limit:
-        raise OptionError(
-            f"the grid has {len(a[1])} x {len(b[1])} = {count} runs; allowed: {limit}. "
-            "Take fewer values."
-        )
     return [
         Cell(axes[1].apply(axes[0].apply(base, x), y), (label(x), label(y)))
         for x in a[1]

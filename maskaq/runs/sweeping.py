@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from uuid import uuid4
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.files import replacing
 from maskaq.parsing import to_json
 from maskaq.runs import manifest, outcomes, parcels, places, portions, store
 from maskaq.runs.drawing import batches, drawing_key
@@ -191,17 +191,16 @@ class _Sweep:
         if one is None:
             self.tell("samples")
             return
-        ended = outcomes.outcome(task)
+        ended, tries = outcomes.outcome(task), self.tries[one.folder]
         task.release()
+        final = ended.get("foreseen") and ended.get("ended") != "lost"  # would say the same again
         if "files" in ended:
             store.write(ended["files"], one.folder)
             one.failure.unlink(missing_ok=True)
             self.outcome.finished += 1
             self.close(one, "finished")
-        elif (ended["foreseen"] and ended.get("ended") != "lost") or self.tries[
-            one.folder
-        ] >= _TRIES:
-            _record(one, ended, self.tries[one.folder])
+        elif final or tries >= _TRIES:
+            _record(one, ended, tries)
             self.outcome.failed[one.folder] = outcomes.say(ended)
             self.close(one, "failed")
         else:
@@ -212,6 +211,7 @@ class _Sweep:
 
     def close(self, one: Planned, how: str) -> None:
         key = drawing_key(one.spec)
+        del self.given[one.folder]  # Dask keeps samples for as long as anybody here refers to them
         self.users[key] -= 1
         if not self.users[key]:  # nobody needs these samples any more
             self.parts.pop(key, None)
@@ -232,7 +232,6 @@ def _record(one: Planned, ended: dict[str, Any], tries: int) -> None:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "spec": asdict(one.spec),
     }
-    draft = one.failure.with_suffix(".part")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_text(json.dumps(about, indent=1))
-    os.replace(draft, one.failure)
+    one.failure.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(one.failure) as draft:
+        draft.write_text(json.dumps(about, indent=1))

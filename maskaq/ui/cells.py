@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,10 +14,13 @@ from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError
 from maskaq.figures import grid
 from maskaq.names import DISTILLING, DRAWING, LEARNING, OWN_TERMS
+from maskaq.parsing import duration
 from maskaq.runs import cluster, sweep
+from maskaq.runs.grid import to_toml
+from maskaq.runs.places import app_folder
 from maskaq.runs.records import Record
 from maskaq.runs.store import Stored
-from maskaq.runs.sweep import AXES, Cell
+from maskaq.runs.sweep import AXES, LIMIT, Cell
 from maskaq.ui import address, choices, library, live, router, session, show
 
 Values = tuple[str, list[sweep.Value]]  # name of an axis, and what it takes
@@ -112,43 +116,69 @@ def results_of(wanted: Sequence[Cell]) -> list[Stored | None]:
 
 
 def panel(wanted: Sequence[Cell]) -> None:
-    """What the missing runs cost, Run and Cancel."""
+    """What the missing runs cost, Run and Cancel, and the way to larger grids."""
     found, off = results_of(wanted), library.readonly()
     pairs = zip(wanted, found, strict=True)
     missing = list({cell.spec: cell for cell, result in pairs if result is None}.values())
     active = [record for record in cluster.swept(session.owner()) if record.active]
-    st.caption(cost(wanted, missing))
+    total = len({cell.spec for cell in wanted})
+    runs = "run" if total == 1 else "runs"
+    st.caption(f"The grid has {total} {runs}, {total - len(missing)} of them finished.")
+    if missing and not off:
+        _cost([cell.spec for cell in missing])
     buttons = st.container(horizontal=True)
     pressed = buttons.button(
         f"Run {len(missing)} missing" if missing else "Run",
         type="primary",
         key="grid",
-        disabled=bool(off or active or not missing),
+        disabled=bool(off or active or not missing or len(missing) > LIMIT),
     )
     buttons.button("Cancel", key="grid_cancel", on_click=_cancel, disabled=not active)
+    if len(missing) > LIMIT:
+        st.info(
+            f"The page computes up to {LIMIT} runs in one go. Take fewer values, or run the whole "
+            "grid on the command line; its results appear here too."
+        )
+    _elsewhere([cell.spec for cell in wanted])
     if pressed and _start(missing):
         st.rerun()
 
 
-def cost(wanted: Sequence[Cell], missing: Sequence[Cell]) -> str:
-    """How many runs there are and how long the missing ones may take, in a sentence."""
-    total = len({cell.spec for cell in wanted})
-    runs = "run" if total == 1 else "runs"
-    said = f"The grid has {total} {runs}, {total - len(missing)} of them finished."
-    if not missing:
-        return said
+def _cost(missing: Sequence[RunSpec]) -> None:
+    """How long the missing runs may take, by stored runs; else by a measurement if asked for."""
     known = library.listed(session.owner())
-    seconds = [library.seconds_for(cell.spec, known) for cell in missing]
+    seconds = [library.seconds_for(spec, known) for spec in missing]
     sure = [one for one in seconds if one is not None]
-    if len(sure) < len(seconds):
-        return f"{said} No stored run of this model tells how long the others may take."
-    minutes = sum(sure) / 60
     many = len(missing)
-    others = "one takes" if many == 1 else f"{many}, one after the other, take"
-    return (
-        f"{said} The other {others} about {max(1, round(minutes))} min, judged by stored runs. "
-        "Single runs go first."
-    )
+    others = "The other one takes" if many == 1 else f"The other {many}, one after the other, take"
+    if len(sure) == len(seconds):
+        st.caption(
+            f"{others} about {duration(sum(sure))}, judged by stored runs. Single runs go first."
+        )
+        return
+    if (words := live.measured_cost(missing)) is not None:
+        st.caption(f"{others} {words}")
+
+
+def _elsewhere(wanted: Sequence[RunSpec]) -> None:
+    """The grid as a file, and the command that fills this page from it."""
+    with st.expander("This grid on the command line, or on a cluster", icon=":material/terminal:"):
+        st.markdown(
+            "Takes up to 10,000 runs, many processes or a Dask cluster (`--scheduler`), several "
+            "seeds (`repeats = 3` in the file), and goes on where it was stopped. Put into this "
+            "folder, the results fill the grid below."
+        )
+        st.download_button(
+            "Download grid.toml",
+            to_toml(dict.fromkeys(wanted)),
+            file_name="grid.toml",
+            mime="application/toml",
+            icon=":material/download:",
+            key="grid_toml",
+            on_click="ignore",
+        )
+        command = ["python", "-m", "maskaq", "sweep", "grid.toml", "--out", str(app_folder())]
+        st.code(shlex.join(command), language="bash")
 
 
 def _start(missing: Sequence[Cell]) -> bool:

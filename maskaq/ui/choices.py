@@ -65,7 +65,7 @@ def _flag(text: str) -> bool:
 
 
 def _amount(text: str) -> float:
-    value = float(text)
+    value = address.number(text)
     if not math.isfinite(value) or not 0 <= value <= _LARGEST:
         raise ValueError(text)
     return value

@@ -5,6 +5,7 @@ The work happens in processes of their own (`maskaq.runs.cluster`). Nothing here
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -104,13 +105,21 @@ def _cost(spec: RunSpec) -> None:
     if seconds is not None:
         st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
         return
-    found = ask.answer("cost", (spec,), {"spec": to_json(spec)}, label="Estimate time and memory")
-    if found is not None:
-        st.caption(
-            f"A run like this takes about {duration(found['seconds'])} and at least "
-            f"{found['memory_mb']:,.0f} MB of memory here, extrapolated from a short measurement "
-            "and often 30 % off."
-        )
+    if (words := measured_cost([spec])) is not None:
+        st.caption(f"A run like this takes {words}")
+
+
+def measured_cost(specs: Sequence[RunSpec]) -> str | None:
+    """What runs would cost one after the other, measured if asked for: `about ... off.`; None as
+    long as it is not known."""
+    question = {"specs": [to_json(spec) for spec in specs]}
+    found = ask.answer("cost", tuple(specs), question, label="Estimate time and memory")
+    if found is None:
+        return None
+    return (
+        f"about {duration(found['seconds'])} and at least {found['memory_mb']:,.0f} MB of memory "
+        "here, extrapolated from a short measurement and often 30 % off."
+    )
 
 
 def watch(owner: str) -> None:

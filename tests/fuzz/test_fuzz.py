@@ -28,8 +28,9 @@ from maskaq.errors import DataError, MaskaqError, OptionError, RunError
 from maskaq.parsing import Every, from_dict, parse_bits, parse_every, parse_ratio
 from maskaq.runs import evidence, listing, manifest, store
 from maskaq.runs.command import flat
-from maskaq.runs.grid import parse_grid
+from maskaq.runs.grid import parse_grid, to_toml
 from maskaq.runs.result import RunResult
+from maskaq.ui import address, choices
 from tests import stored
 
 fuzz = settings(
@@ -119,6 +120,7 @@ def test_grids_of_any_values_are_runs_or_refused(base, axes, alone) -> None:
         specs = parse_grid(text)
         assert specs
         assert all(isinstance(spec, RunSpec) for spec in specs)
+        assert parse_grid(to_toml(specs)) == specs
 
 
 @fuzz
@@ -209,6 +211,42 @@ def test_uploads_are_pictures_or_refused(form: str, edits, name: str) -> None:
         assert max(found.pixels.shape) <= 1024
         assert "/" not in found.name
         assert "\\" not in found.name
+
+
+FIELDS = {
+    "whole": address.whole(2, 8, 4),
+    "stepped": address.stepped(0.05, 1.0, 0.05, 0.1),
+    "one of": address.one_of(["mean", "0"], "mean"),
+    "some of": address.some_of(["a", "b"]),
+    "amount": address.Field(choices._amount, "", 0.0),
+    "flag": address.Field(choices._flag, "", True),
+}
+NUMBERS = st.integers().map(str) | st.floats().map(str) | st.text("0123456789.eE+-_ infa")
+
+
+@fuzz
+@given(st.sampled_from(sorted(FIELDS)), st.text() | NUMBERS)
+def test_values_of_an_address_are_allowed_or_refused(kind: str, text: str) -> None:
+    with suppress(ValueError):
+        value = FIELDS[kind].parse(text)
+        assert {
+            "whole": lambda: value in range(2, 9),
+            "stepped": lambda: 0.05 <= value <= 1,
+            "one of": lambda: value in ("mean", "0"),
+            "some of": lambda: value in ("a", "b"),
+            "amount": lambda: 0 <= value <= choices._LARGEST,
+            "flag": lambda: value in (True, False),
+        }[kind]()
+
+
+@fuzz
+@given(st.text())
+def test_what_a_stranger_wrote_is_shown_as_plain_words(text: str) -> None:
+    shown = address.shorten(text)
+    assert shown[0] == shown[-1] == "`"
+    assert "`" not in shown[1:-1]
+    assert "\n" not in shown
+    assert len(shown) <= 85
 
 
 @fuzz

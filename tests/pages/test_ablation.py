@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from maskaq.methods import spec_of
+from maskaq.names import SOURCE_NAMES
+from maskaq.runs import sweeping
+from maskaq.runs.places import app_folder
 from maskaq.ui import catalog
 from tests import stored
 
@@ -55,12 +60,35 @@ def test_all_shipped_runs_fill_the_first_grid(open_page, text, workplace):
     assert len(app.selectbox(key="opened").options) == 16
 
 
-def test_the_cost_is_said_first(small, text):
+def test_the_cost_is_said_first(small, text, press, cluster):
     assert "The grid has 4 runs, 1 of them finished." in text(small)
     # 40 s for W3A3 from maskaq; no run of the source noise is stored.
-    assert "No stored run of this model tells" in text(small)
+    cluster.answers["cost"] = {"seconds": 7200.0, "memory_mb": 1500.0}
+    press(small, "Estimate time and memory")
+    assert "The other 3, one after the other, take about 2.0 h and at least 1,500 MB" in text(small)
+    assert [name for name, _ in cluster.asked] == ["cost"]
+    assert len(cluster.asked[0][1]["specs"]) == 3
     few(small, axis_2_source=["maskaq"])
-    assert "The other one takes about 1 min" in text(small)
+    assert "The other one takes about 40 s, judged by stored runs" in text(small)
+
+
+def test_a_grid_too_large_for_the_page_goes_to_the_command_line(open_page, text, workplace):
+    app = few(open_page(PAGE), axis_2_source=list(SOURCE_NAMES))
+    assert not app.exception
+    assert f"The grid has {4 * len(SOURCE_NAMES)} runs, 1 of them finished." in text(app)
+    assert app.button(key="grid").disabled
+    assert "The page computes up to 25 runs in one go" in text(app)
+    (command,) = (one.value for one in app.code if "sweep" in one.value)
+    words = shlex.split(command)
+    assert words[:5] == ["python", "-m", "maskaq", "sweep", "grid.toml"]
+    assert Path(words[-1]) == workplace / "runs" / "app"
+
+
+def test_what_a_sweep_puts_into_the_folder_fills_the_grid(open_page, text):
+    before = spec_of("maskaq", (3, 3))
+    for one in sweeping.plan([before], app_folder()):
+        stored.write(one.folder, one.spec)
+    assert "The grid has 16 runs, 2 of them finished." in text(open_page(PAGE))
 
 
 def test_the_grid_fills_while_runs_end(small, press, cluster, text):

@@ -10,7 +10,7 @@ import pytest
 from maskaq import published
 from maskaq.evaluation.distance import COLUMNS
 from maskaq.methods import spec_of
-from maskaq.runs import diagnosed, measured
+from maskaq.runs import diagnosed, measured, sweeping
 from maskaq.ui import catalog, library
 from tests import stored
 
@@ -212,3 +212,31 @@ def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
     app.run()
     assert not app.exception
     assert "python -m benchmarks.accuracy" in text(app)
+
+
+def swept(workplace, count=6):
+    """A sweep of the command line, one of whose runs is damaged."""
+    specs = [replace(spec_of("maskaq"), seed=seed) for seed in range(count)]
+    for one in sweeping.plan(specs, workplace / "runs" / "seeds"):
+        stored.write(one.folder, one.spec)
+    (one.folder / "manifest.json").write_text("{")
+
+
+def test_a_sweep_of_the_command_line_is_chosen_by_its_folder(open_page, workplace):
+    swept(workplace)
+    app = open_page(PAGE)
+    app.selectbox(key="compare_folder").set_value("the sweep seeds").run()
+    assert not app.exception
+    box = app.multiselect(key="compare_of_the sweep seeds")
+    assert len(box.options) == 5
+    assert len(box.value) == 4
+    assert "All of the sweep seeds: 6 runs, 1 of them not whole" in [
+        one.label for one in app.expander
+    ]
+    assert len(app.get("plotly_chart")) == 2
+    box.set_value([]).run()
+    assert "Choose one or more runs above." in [one.value for one in app.info]
+
+
+def test_without_a_sweep_nothing_is_asked(open_page):
+    assert not [box for box in open_page(PAGE).selectbox if box.label == "Runs from"]

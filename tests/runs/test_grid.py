@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from maskaq.config import RunSpec
 from maskaq.errors import OptionError
 from maskaq.methods import spec_of
-from maskaq.runs.grid import LIMIT, parse_grid, read_grid
+from maskaq.runs.grid import LIMIT, parse_grid, read_grid, to_toml
 
 WHOLE = """
 method = "mimiq"
@@ -43,6 +44,12 @@ def test_a_grid_crosses_its_axes_and_adds_single_runs() -> None:
     assert (specs[-2].quantization.name, specs[-2].synthesis.source) == ("W8A8", "noise")
     assert (specs[-1].method, specs[-1].fit.backend) == ("maskaq", "minmax")
     assert specs[-1].synthesis.savings == spec_of("maskaq").synthesis.savings
+
+
+def test_a_written_grid_is_read_as_the_same_runs() -> None:
+    hostile = replace(RunSpec(), weights='a "b"\\\n\x00\x7f\t[[runs]]\N{GRINNING FACE}.safetensors')
+    for specs in (parse_grid(WHOLE), parse_grid(""), (hostile,), (hostile, RunSpec(seed=9))):
+        assert parse_grid(to_toml(specs)) == specs
 
 
 def test_no_axes_and_no_runs_is_one_run() -> None:

@@ -83,13 +83,6 @@ def test_refreshing_needs_a_back_end_that_does_it() -> None:
         AXES["refresh"].apply(still, True)
 
 
-def test_a_grid_that_is_too_large_is_refused_with_its_size() -> None:
-    ratios = [0.05 * number for number in range(1, 14)]
-    with pytest.raises(OptionError, match=f"2 x 13 = 26 runs; allowed: {LIMIT}"):
-        grid(BASE, ("bits", ["W8A8", "W4A4"]), ("mask_ratio", ratios))
-    assert len(grid(BASE, ("bits", ["W8A8"]), ("mask_ratio", ratios), limit=13)) == 13
-
-
 @pytest.mark.parametrize(
     "a, b, reason",
     [

@@ -285,6 +285,14 @@ def test_a_failed_draw_is_done_again_for_all_who_wait(
     assert sorted(draws) == [0, 0, 2, 2]
 
 
+def test_samples_are_let_go_once_nobody_needs_them(tmp_path: Path) -> None:
+    """Dask keeps what a sweep refers to: with all samples of a large one workers would fill up."""
+    runs = sweeping.plan([tiny(), tiny(bits=(3, 3)), tiny(steps=1)], tmp_path)
+    work = sweeping._Sweep(runs, DirectLink(), lambda *_: None)
+    assert work.work().finished == 3
+    assert (work.given, work.parts, work.tasks) == ({}, {}, {})
+
+
 def test_samples_are_shared_where_they_are_the_same() -> None:
     same = [tiny(), tiny(bits=(3, 3)), replace(tiny(), eval_images=10)]
     assert len({drawing_key(spec) for spec in same}) == 1

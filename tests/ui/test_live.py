@@ -68,7 +68,7 @@ def test_without_an_example_the_cost_is_measured_when_asked_for(fake, tmp_path, 
     assert any("about 10 min and at least 3,600 MB" in one.value for one in app.caption)
     ((name, question),) = fake.asked
     assert name == "cost"
-    assert json.loads(question["spec"])["model"] == "scenes_vit"
+    assert json.loads(question["specs"][0])["model"] == "scenes_vit"
 
 
 def test_a_stored_result_is_shown_at_once(app):
