@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 # Keys in the session.
 _NOTICES = "_notices"  # parameter -> Notice, shown until dismissed or outdated
@@ -98,13 +100,20 @@ def stepped(low: float, high: float, step: float, default: float) -> Field:
     """A number from `low` to `high` that is a whole number of steps from `low`."""
 
     def parse(text: str) -> float:
-        value = float(text)
+        value = number(text)
         steps = (value - low) / step
         if not low <= value <= high or not math.isclose(steps, round(steps), abs_tol=1e-6):
             raise ValueError(text)
         return value
 
     return Field(parse, f"{low:g} to {high:g} in steps of {step:g}", default)
+
+
+def number(text: str) -> float:
+    """A number in plain digits; Python alone takes those of every script, and `1_0`."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
 
 
 def begin() -> None:
@@ -122,10 +131,13 @@ def declare(**fields: Field) -> None:
     A page calls this before it draws the widgets that are bound to the address under these keys.
     """
     st.session_state.setdefault(_KNOWN, set()).update(fields)
+    bad = []
     for key, field in fields.items():
         texts = st.query_params.get_all(key)
         if texts and not _fits(field, texts):
             refuse(Notice(key, " and ".join(texts), field.allowed, field.default))
+            bad.append(key)
+    _take_out(bad)
     _draw()
 
 
@@ -182,6 +194,19 @@ def _fits(field: Field, texts: list[str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _take_out(keys: Iterable[str]) -> None:
+    """Take refused values out of the address before a widget reads it, and begin the run anew.
+
+    Streamlit fails on some values: on 1e999 where a whole number belongs.
+    """
+    before = len(st.query_params)
+    for key in keys:
+        with suppress(StreamlitAPIException):  # a widget has the key already: see `_correct`
+            del st.query_params[key]
+    if len(st.query_params) < before:
+        st.rerun()
 
 
 def _correct() -> None:

@@ -19,8 +19,13 @@ from maskaq.ui import library
 
 _ANSWERS = "_answers"  # in the session: question -> future and when it was asked, latest last
 _WANTED = "_wanted"  # in the session: what this visitor has had computed, by function
-_PLAIN = ("query", "weight_bits", "activation_bits")  # arguments that the subject leaves open
-_KEPT = 8  # answers
+_PLAIN = (
+    "query",
+    "method",
+    "weight_bits",
+    "activation_bits",
+)  # arguments that the subject leaves open
+_KEPT = 16  # answers
 _POLL = 0.4  # seconds
 
 

@@ -27,6 +27,13 @@ START = PageSpec(
     ":material/home:",
     "The whole story on one page, with a stored result",
 )
+LESSONS = PageSpec(
+    "pages/lessons.py",
+    UNDERSTAND,
+    "Lessons",
+    ":material/school:",
+    "Four guided lessons over these pages, ten minutes each",
+)
 SANDBOX = PageSpec(
     "pages/sandbox.py",
     UNDERSTAND,
@@ -69,6 +76,13 @@ ABLATION = PageSpec(
     ":material/tune:",
     "Change two settings at a time and see which one matters",
 )
+CLAIMS = PageSpec(
+    "pages/claims.py",
+    UNDERSTAND,
+    "Claims",
+    ":material/gavel:",
+    "What MaskAQ rests on, tested where the truth is known",
+)
 COMPARE = PageSpec(
     "pages/compare.py",
     JUDGE,
@@ -85,9 +99,11 @@ REPORT = PageSpec(
 )
 PAGES = (  # the first one is shown at the bare address
     START,
+    LESSONS,
     SANDBOX,
     ATTENTION,
     SIMILARITY,
+    CLAIMS,
     SYNTHESIS,
     QUANTIZE,
     ABLATION,

@@ -111,7 +111,7 @@ def of(choice: Choice, query: int | None) -> Maps | None:
         why = f"No attention of a Q with {choice.bits} is stored. Shown is {near.bits}."
     place = st.empty()
     place.info(why)
-    answer = ask.answer("attention", _subject(choice), _question(choice, query))
+    answer = ask.answer("attention", subject(choice), question(choice) | {"query": query})
     if answer is None:
         return near
     place.empty()
@@ -234,25 +234,25 @@ def similarity(choice: Choice) -> tuple[NDArray[np.uint8], list[Similarity]] | N
     `similarity(model, weights, picture)`, see `of`, and answers with a dict of image uint8
     [3,S,S], as the model sees it, and blocks, for each the fields of `Similarity` as a dict.
     """
-    question = _question(choice, None)
-    plain = {name: question[name] for name in ("model", "weights", "picture")}
+    whole = question(choice)
+    plain = {name: whole[name] for name in ("model", "weights", "picture")}
     place = st.empty()
     place.info(f"Stored are examples of {BUNDLED} only.")
-    answer = ask.answer("similarity", _subject(choice), plain)
+    answer = ask.answer("similarity", subject(choice), plain)
     if answer is None:
         return None
     place.empty()
     return answer["image"], [Similarity(**block) for block in answer["blocks"]]
 
 
-def _subject(choice: Choice) -> tuple[object, ...]:
+def subject(choice: Choice) -> tuple[object, ...]:
     """What is asked about; a visitor who wanted one answer about it gets the next ones unasked."""
     picture = choice.own.picture
     name = choice.image if picture is None else hash(picture.pixels.tobytes())
     return choice.model, choice.own.weights, picture is None, name
 
 
-def _question(choice: Choice, query: int | None) -> dict[str, Any]:
+def question(choice: Choice) -> dict[str, Any]:
     """What the worker is told: plain values and arrays."""
     own = choice.own.picture
     scene = showcase.scene(choice.image).image.transpose(1, 2, 0)  # [S,S,3]
@@ -260,7 +260,6 @@ def _question(choice: Choice, query: int | None) -> dict[str, Any]:
         "model": choice.model,
         "weights": choice.own.weights,
         "picture": np.ascontiguousarray(scene) if own is None else own.pixels,
-        "query": query,
         "weight_bits": choice.weight_bits,
         "activation_bits": choice.activation_bits,
         "samples": _samples(choice),

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from maskaq.ui import address, catalog, controls, library, live, own, session, show
+from maskaq.ui import address, catalog, controls, guide, library, live, own, session, show
 
 _ROUTED = "_routed"  # in the session: the router has run and is about to run the page
 
@@ -39,6 +39,7 @@ def route() -> None:
     address.begin()
     controls.check()
     with st.sidebar:
+        guide.sidebar()
         controls.sidebar()
         own.sidebar(disabled=library.readonly())
         show.sidebar()

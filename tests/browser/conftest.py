@@ -46,8 +46,11 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def serve(folder: Path, **extra: str) -> Iterator[str]:
-    """The address of a server of its own, which keeps its runs in `folder`."""
+Server = tuple[str, "subprocess.Popen[bytes]"]
+
+
+def serve(folder: Path, **extra: str) -> Iterator[Server]:
+    """The address of a server of its own, which keeps its runs in `folder`, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +67,7 @@ def serve(folder: Path, **extra: str) -> Iterator[str]:
         address = f"http://127.0.0.1:{port}"
         try:
             _wait_for(f"{address}/_stcore/health", server, log)
-            yield address
+            yield address, server
         finally:
             server.terminate()
             server.wait(20)
@@ -84,12 +87,28 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve(tmp_path_factory.mktemp("app"))
+    for address, _ in serve(tmp_path_factory.mktemp("app")):
+        yield address
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve(tmp_path_factory.mktemp("demo"), MASKAQ_READONLY="1")
+    for address, _ in serve(tmp_path_factory.mktemp("demo"), MASKAQ_READONLY="1"):
+        yield address
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Starts servers that share one folder for runs, `tmp_path / "runs"`."""
+    started: list[Iterator[Server]] = []
+
+    def start() -> Server:
+        started.append(serve(tmp_path))
+        return next(started[-1])
+
+    yield start
+    for one in started:
+        next(one, None)
 
 
 Visit = Callable[..., Page]

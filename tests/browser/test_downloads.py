@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from maskaq.ui import catalog
-from tests.browser.tools import address, settled
+from tests.browser.tools import address, downloaded, settled
 
 
 @pytest.mark.parametrize("kind, begins", [("png", b"\x89PNG"), ("svg", b"<svg")])
@@ -30,21 +30,16 @@ def test_a_chart_is_saved_as_a_picture(app, visit, kind, begins):
 def test_the_table_behind_a_chart_is_saved(app, visit):
     page = visit(address(app, catalog.SANDBOX))
     page.get_by_text("The numbers behind this figure", exact=True).first.click()
-    page.wait_for_timeout(500)  # until the table is on its way
-    settled(page)
-    with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
-    header, *rows = Path(download.value.path()).read_text().splitlines()
+    button = page.get_by_test_id("stDownloadButton").first.get_by_role("button")
+    header, *rows = Path(downloaded(page, button).path()).read_text().splitlines()
     assert "," in header
     assert rows
 
 
 def test_a_report_opens_without_a_network(app, visit, browser, tmp_path):
     page = visit(address(app, catalog.REPORT))
-    with page.expect_download() as download:
-        page.get_by_role("button", name="HTML").first.click()
     file = tmp_path / "report.html"
-    download.value.save_as(file)
+    downloaded(page, page.get_by_role("button", name="HTML").first).save_as(file)
     context = browser.new_context(offline=True)
     asked: list[str] = []
     report = context.new_page()

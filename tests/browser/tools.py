@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
 from maskaq.ui import catalog
 
@@ -23,6 +23,26 @@ def settled(page: Page) -> None:
     expect(page.locator("h1").first).to_be_visible()
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def downloaded(page: Page, button: Locator) -> Download:
+    """What a click on the button saves.
+
+    Streamlit makes a file when it is asked for, and forgets the question when the page's script
+    runs again in between; a visitor then clicks once more, and so does this.
+    """
+    for last in (False, False, True):
+        expect(button).to_be_visible()
+        settled(page)
+        try:
+            with page.expect_download(timeout=30_000 if last else 10_000) as download:
+                button.click()
+        except TimeoutError:
+            if last:
+                raise
+        else:
+            break
+    return download.value
 
 
 def shoot(page: Page, name: str) -> None:

@@ -100,7 +100,7 @@ def test_what_can_be_understood_without_computing_loads_nothing_heavy(readonly):
         f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60); "
         "app.query_params.update(block='2', head='1', mask_ratio='0.3'); app.run(); "
         "pages = [page for page in catalog.PAGES if page.section == catalog.UNDERSTAND]; "
-        "assert len(pages) == 4\n"
+        "assert len(pages) == 6\n"
         "for page in pages:\n"
         "    app.switch_page(page.file).run(); assert not app.exception, app.exception\n"
         "print([name for name in ('torch', 'timm', 'scipy', 'distributed') if name in sys.modules])"

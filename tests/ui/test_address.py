@@ -21,7 +21,7 @@ def fits(field: Field, text: str) -> bool:
         (
             stepped(0.05, 1.0, 0.05, 0.1),
             ["0.05", "1", "0.3", "0.15"],
-            ["0", "0.07", "nan", "inf", "1.05", "a", ""],
+            ["0", "0.07", "nan", "inf", "1.05", "a", "", "0.1_5", "\N{ARABIC-INDIC DIGIT ONE}"],
         ),
         (one_of(["mean", "0"], "mean"), ["mean", "0"], ["1", "", "Mean"]),
     ],

@@ -1,0 +1,51 @@
+"""Lessons: four guided tours over the real pages, and notes for a demo."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from maskaq.ui import guide, router
+from maskaq.ui.lessons import LESSONS
+
+NOTES = Path(__file__).parents[1] / "docs" / "demo.md"
+
+router.enter()
+
+st.title("Lessons")
+st.markdown(
+    "Four guided lessons, ten minutes each, in this order or any other. A lesson walks you over "
+    "the real pages: the sidebar names the next control to touch, ticks it off once you have "
+    "touched it, and says what there is to notice. At the end stands a question."
+)
+for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
+    count, total = guide.done(name), len(lesson.steps)
+    with st.container(border=True):
+        st.subheader(f"{number}. {lesson.title}")
+        st.markdown(f"{lesson.learn} About {lesson.minutes} minutes.")
+        places = st.columns([1, 3], vertical_alignment="center")
+        going = guide.under_way() == name
+        places[0].button(
+            "Start again" if count else "Start",
+            on_click=guide.begin,
+            args=(name,),
+            key=f"start_{name}",
+            type="secondary" if count == total else "primary",
+            disabled=going and count == 0,
+        )
+        ticks = "done" if count == total else f"{count} of {total} steps done"
+        places[1].caption(f"{ticks}. The sidebar leads on." if going else f"{ticks}.")
+        with st.expander("The steps", icon=":material/checklist:"):
+            for place, step in enumerate(lesson.steps):
+                box = (
+                    ":material/check_box:"
+                    if place < count
+                    else ":material/check_box_outline_blank:"
+                )
+                st.markdown(f"{box} {step.text}")
+
+st.header("To show it to others")
+with st.expander("Speaker notes for a demo of five minutes", icon=":material/co_present:"):
+    if NOTES.is_file():
+        st.markdown(NOTES.read_text().split("\n", 1)[1])
+    else:
+        st.info("The notes are in `docs/demo.md` of the source, which is not beside this app.")

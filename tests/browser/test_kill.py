@@ -1,0 +1,55 @@
+"""The app is killed in the middle of a run: finished runs stay, of the others nothing is left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import expect
+
+from maskaq.runs import listing
+from maskaq.ui import catalog
+from tests.browser.test_runs import DRAWING, LONG, SMALL, run
+from tests.browser.tools import address, settled
+
+SOON = 60  # seconds
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    until = time.monotonic() + SOON
+    while time.monotonic() < until and any(one.is_running() for one in processes):
+        time.sleep(0.2)
+    return not any(one.is_running() for one in processes)
+
+
+def test_a_killed_app_loses_nothing_that_was_finished(own_server, browser, tmp_path: Path):
+    server, process = own_server()
+    page = browser.new_page()
+    page.goto(address(server, catalog.SYNTHESIS, SMALL + "&seed=21"))
+    settled(page)
+    run(page)
+    expect(page.get_by_text("Computed on this machine").first).to_be_visible()
+    finished = page.url
+    page.goto(address(server, catalog.SYNTHESIS, LONG + "&seed=22"))
+    settled(page)
+    run(page)
+    expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children  # the workers
+    process.kill()
+    process.wait()
+    page.close()
+    assert gone(children)  # nobody computes on for a server that is gone
+    (kept,) = listing.entries(tmp_path / "runs", thorough=True)
+    assert kept.state == listing.WHOLE
+
+    again, _ = own_server()
+    page = browser.new_page()
+    page.goto(finished.replace(server, again))
+    settled(page)
+    expect(page.get_by_text("Computed on this machine").first).to_be_visible()
+    page.goto(address(again, catalog.SYNTHESIS, LONG + "&seed=22"))
+    settled(page)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
+    page.close()
