@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from maskaq.commands import lists, run, runs, sweep
+from maskaq.commands import lists, report, run, runs, sweep
 from maskaq.errors import MaskaqError
 
 _BAD_VALUE = 2  # exit code, as argparse's own
@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands.add_parser("run", help="quantize a model and say what that cost"))
     runs.add(commands.add_parser("runs", help="list, show, compare, delete and export stored runs"))
+    report.add(commands.add_parser("report", help="stored runs as one HTML file, with figures"))
     sweep.add_sweep(commands.add_parser("sweep", help="do all runs of a grid file"))
     sweep.add_estimate(commands.add_parser("estimate", help="say what runs will cost"))
     lists.add_models(commands.add_parser("models", help="list the models that can be quantized"))

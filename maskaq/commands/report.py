@@ -1,0 +1,69 @@
+"""`report`: the HTML report of stored runs, or their settings or tables alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from maskaq.errors import OptionError, RunError
+from maskaq.files import replacing
+
+if TYPE_CHECKING:
+    from maskaq.runs.store import Stored
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The options of `report`."""
+    option = parser.add_argument
+    option("folders", type=Path, nargs="+", metavar="RUN", help="folders of stored runs")
+    option(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help=".html, .json (settings) or .zip (tables as CSV); default: %(default)s",
+    )
+    parser.set_defaults(command=_report)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from maskaq.runs import store
+
+    if args.out.suffix not in _FORMS:
+        raise OptionError(f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMS)}.")
+    made = _FORMS[args.out.suffix]([store.read(folder) for folder in args.folders])
+    try:
+        with replacing(args.out) as draft:
+            draft.write_bytes(made)
+    except OSError as error:
+        raise RunError(f"{args.out} cannot be written ({error}); choose another file.") from error
+    print(f"written to {args.out}")
+
+
+def _html(runs: Sequence[Stored]) -> bytes:
+    from maskaq import __version__
+    from maskaq.reports.html import html
+
+    now = f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}"
+    return html(runs, f"Made on {now} by the command line of maskaq {__version__}.").encode()
+
+
+def _json(runs: Sequence[Stored]) -> bytes:
+    from maskaq.reports.tables import settings_json
+
+    return settings_json(runs).encode()
+
+
+def _zip(runs: Sequence[Stored]) -> bytes:
+    from maskaq.reports.tables import csv_zip
+
+    return csv_zip(runs)
+
+
+_FORMS: Mapping[str, Callable[[Sequence[Stored]], bytes]] = MappingProxyType(
+    {".html": _html, ".json": _json, ".zip": _zip}
+)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from maskaq.cli import main
+from maskaq.methods import spec_of
+from tests import stored
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[str]:
+    specs = spec_of("maskaq", (4, 4)), replace(spec_of("mimiq", (3, 3)), seed=2)
+    for name, spec in zip("ab", specs, strict=True):
+        stored.write(tmp_path / name, spec)
+    return [str(tmp_path / name) for name in "ab"]
+
+
+def test_one_html_file_with_figures(runs, tmp_path, capsys) -> None:
+    out = tmp_path / "report.html"
+    assert main(["report", *runs, "--out", str(out)]) == 0
+    assert f"written to {out}" in capsys.readouterr().out
+    text = out.read_text()
+    assert "2 runs compared" in text
+    assert "Plotly.newPlot" in text or "plotly-graph-div" in text
+    assert "by the command line of maskaq" in text
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
+
+
+def test_settings_and_tables_by_the_ending(runs, tmp_path) -> None:
+    assert main(["report", runs[0], "--out", str(tmp_path / "a.json")]) == 0
+    (told,) = json.loads((tmp_path / "a.json").read_text())
+    assert told["settings"]["method"] == "maskaq"
+    assert main(["report", *runs, "--out", str(tmp_path / "a.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert "run_2/settings.csv" in archive.namelist()
+
+
+@pytest.mark.parametrize(
+    "out, said",
+    [("report.pdf", "allowed: .html, .json, .zip"), ("none/report.html", "choose another file")],
+)
+def test_what_cannot_be_written_is_said(runs, tmp_path, capsys, out, said) -> None:
+    assert main(["report", runs[0], "--out", str(tmp_path / out)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_without_a_run_is_said(tmp_path, capsys) -> None:
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
