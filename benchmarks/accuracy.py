@@ -9,7 +9,7 @@ is there and runs nothing. Samples are drawn once per model, source and seed and
 and formats. Source `maskaq` looks at Q while it draws: its samples are drawn once per format, too,
 always against the Q of the method's own back-end. Without --source and --backend all there are.
 All cells of a seed are judged on the same images; for photographs the holdout, from which `real`
-draws, is at least as large as the number of samples.
+draws, is at least as large as the number of samples. --set changes any setting of all cells.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from maskaq.methods import spec_of
 from maskaq.parsing import parse_bits
 from maskaq.quantization.backends import BACKENDS
 from maskaq.runs import measured
+from maskaq.runs.command import changed
 from maskaq.runs.measured import Cell, over_seeds
 from maskaq.runs.result import RunResult
 from maskaq.synthesis.sources import SOURCES
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--eval-images", type=int, default=0)
     parser.add_argument("--first-last", default="8", choices=["8", "target"])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--stored", action="store_true", help="run nothing, show what is there")
     parser.add_argument("--json", action="store_true", help="rows in place of the table")
@@ -104,6 +106,7 @@ def plan(args: argparse.Namespace) -> Iterator[Planned]:
         own = spec(args, bits, source, seed)
         planned = replace(own, fit=replace(own.fit, backend=backend))
         end = "" if args.first_last == "8" else f"_{args.first_last}"
+        end += "".join(f"_{word}" for word in args.settings)
         yield Planned(f"{args.model}_{bits}_{source}_{backend}_{seed}{end}", planned, own)
 
 
@@ -112,7 +115,7 @@ def spec(args: argparse.Namespace, bits: str, source: str, seed: int) -> RunSpec
     base = spec_of(args.method, parse_bits(bits))
     images = args.images or base.synthesis.images
     steps = base.synthesis.steps if args.steps is None else args.steps
-    return replace(
+    made = replace(
         base,
         model=args.model,
         weights=args.weights,
@@ -124,6 +127,7 @@ def spec(args: argparse.Namespace, bits: str, source: str, seed: int) -> RunSpec
         synthesis=replace(base.synthesis, source=source, images=images, steps=steps),
         quantization=replace(base.quantization, first_last=args.first_last),
     )
+    return changed(made, args.settings)
 
 
 def cell_of(result: RunResult) -> Cell:
@@ -190,6 +194,7 @@ def command(args: argparse.Namespace) -> str:
         value = getattr(args, name)
         if value != getattr(usual, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--set", *args.settings] if args.settings else []
     return shlex.join([*words, "--store"])
 
 

@@ -13,6 +13,7 @@ from maskaq.methods import METHODS, spec_of
 from maskaq.runs.command import command_of
 
 SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
+SMALL += ["--set", "fit.reconstruction.steps=2", "--set", "fit.reconstruction.views=2"]
 
 
 def parsed(*words: str) -> RunSpec:

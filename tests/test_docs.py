@@ -6,11 +6,15 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import maskaq
 from maskaq.cli import parser
+from maskaq.config import Reconstruction, RunSpec
+from maskaq.methods import spec_of
 from maskaq.runs.grid import parse_grid
 
 ROOT = Path(__file__).parents[1]
@@ -34,8 +38,18 @@ def commands() -> list[str]:
     return sorted({line for line in flat if line.startswith("python -m ")})
 
 
+def small(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
+    spec = spec_of(method, bits)
+    made = replace(spec.synthesis, images=4, steps=4)
+    fit = replace(spec.fit, reconstruction=Reconstruction(steps=2, batch=4, views=2))
+    return replace(spec, synthesis=made, fit=fit, eval_images=100)
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.stem)
-def test_python_blocks_run_one_after_the_other(page: Path) -> None:
+def test_python_blocks_run_one_after_the_other(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maskaq, "spec_of", small)  # what a page runs is the same, but shorter
     names: dict[str, object] = {}
     for text in blocks(page, "python"):
         exec(compile(text, page.name, "exec"), names)

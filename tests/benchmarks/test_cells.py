@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import ablation, accuracy, cells
-from maskaq.config import RunSpec
+from maskaq.config import Reconstruction, RunSpec
 from maskaq.methods import spec_of
 from maskaq.quantization.backends import BACKENDS
 from maskaq.runs import measured
@@ -31,7 +31,8 @@ def small(small_spec: RunSpec) -> RunSpec:
 @pytest.fixture(scope="session")
 def small_spec() -> RunSpec:
     spec = spec_of("maskaq")
-    return replace(spec, eval_images=40, precision="float32")
+    fit = replace(spec.fit, reconstruction=Reconstruction(steps=2, batch=4, views=2))
+    return replace(spec, fit=fit, eval_images=40, precision="float32")
 
 
 @pytest.fixture
@@ -178,6 +179,19 @@ def test_a_command_for_photographs_names_no_paths_of_this_machine():
     }
     pairs = {(spec.synthesis.source, spec.fit.backend) for spec in specs}
     assert pairs == {(source, backend) for source in SOURCES for backend in BACKENDS}
+
+
+def test_a_setting_given_to_the_table_reaches_all_of_its_cells():
+    plain, changed = (
+        accuracy._parser().parse_args(["--bits", "W4A4", *extra])
+        for extra in ([], ["--set", "synthesis.savings.blocks=0.5", "fit.epochs=3"])
+    )
+    assert "--set synthesis.savings.blocks=0.5 fit.epochs=3 --store" in accuracy.command(changed)
+    for planned in accuracy.plan(changed):
+        assert planned.spec.synthesis.savings.blocks == 0.5
+        assert planned.spec.fit.epochs == planned.drawn_by.fit.epochs == 3
+    names = [{planned.name for planned in accuracy.plan(args)} for args in (plain, changed)]
+    assert not names[0] & names[1]
 
 
 def test_every_variant_changes_what_it_says():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskaq.config import Reconstruction, RunSpec
+from maskaq.config import RunSpec
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS
@@ -56,9 +56,7 @@ def test_another_seed_gives_other_samples(small_run: Finished, small_spec: RunSp
 def test_every_source_works_with_every_back_end(
     small_spec: RunSpec, source: str, backend: str
 ) -> None:
-    short = Reconstruction(steps=2, batch=4, views=2)
     fit = replace(small_spec.fit, backend=backend, epochs=2, refresh=1, refresh_steps=1)
-    fit = replace(fit, reconstruction=short)
     made = replace(small_spec.synthesis, source=source, steps=2)
     items = list(run(replace(small_spec, synthesis=made, fit=fit, eval_images=20)))
     finished = items.pop()
