@@ -95,7 +95,7 @@ def pictured(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int
     figure = make_subplots(
         len(maps),
         len(methods),
-        column_titles=list(methods),
+        column_titles=[name.replace(" ", "<br>") for name in methods],
         row_titles=list(maps),
         horizontal_spacing=0.015,
         vertical_spacing=0.04,

@@ -66,6 +66,7 @@ def _axis(place: st.delta_generator.DeltaGenerator, key: str, start: str, order:
         key=f"{key}_{name}",
         bind="query-params",
         help=AXES[name].description,
+        wrap=True,  # in a column they would leave it on the right
     )
     return name, [by_label[label] for label in by_label if label in chosen]
 

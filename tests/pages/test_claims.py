@@ -59,7 +59,7 @@ def test_filling_and_measure_are_chosen(look_at_once, drawn):
     app.selectbox(key="claim_curve").set_value("apart").run()
     assert not app.exception
     assert (
-        "bits" in drawn(app, "P while patches turn into blur")["layout"]["yaxis"]["title"]["text"]
+        "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
     )
 
 
