@@ -46,9 +46,7 @@ def small(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.stem)
-def test_python_blocks_run_one_after_the_other(
-    page: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_blocks_run_one_after_the_other(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maskaq, "spec_of", small)  # what a page runs is the same, but shorter
     names: dict[str, object] = {}
     for text in blocks(page, "python"):

@@ -58,9 +58,7 @@ def test_filling_and_measure_are_chosen(look_at_once, drawn):
     app.get_by_key("claim_fill").set_value("blur").run()
     app.selectbox(key="claim_curve").set_value("apart").run()
     assert not app.exception
-    assert (
-        "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
-    )
+    assert "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
 
 
 def test_methods_of_a_scene_are_stored(look_at_once, drawn, cluster):
