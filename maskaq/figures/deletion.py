@@ -46,7 +46,7 @@ def curves(table: pd.DataFrame, measure: str, fill: str, model: str) -> go.Figur
     figure.update_xaxes(title="share of the patches that are away, %")
     figure.update_yaxes(title=MEASURES[measure], rangemode="tozero")
     count = int(table["n"].max())
-    title = f"{called(model)}: patches turn to {fill}, n = {count:,}"
+    title = f"{called(model)}: patches turn to {fill}, n = {count:,} scenes"
     return finish(figure, title, 420, legend_below=True)
 
 

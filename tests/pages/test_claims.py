@@ -39,7 +39,7 @@ def test_every_test_is_drawn_with_its_formula_and_numbers(test, look_at_once, te
 
 def test_the_bits_choose_q(look_at_once, drawn):
     app = look_at_once(PAGE, test="Deletion", weight_bits="3", activation_bits="3")
-    assert drawn(app, "Q W3A3 while patches")
+    assert drawn(app, "Q W3A3: patches turn")
     assert not app.info
 
 
