@@ -28,9 +28,9 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from benchmarks.moves import served
 from maskaq.ui import catalog
 
-PATIENCE = 120_000  # milliseconds
+PATIENCE = 300_000  # milliseconds
 SAMPLED = 5.0  # seconds between two looks at the memory
-RUN = "source=noise&backend=minmax"  # of the runs in the loop
+RUN = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=500"  # of the runs in the loop
 
 FIRST, ALL = "first visit", "all but first visits"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 INSECURE = "MASKAQ_INSECURE"
 _VARIABLES = "MASKAQ_WORKERS", "MASKAQ_SCHEDULER"
-_WATCHDOG = "maskaq.runs.watchdog"
+_WATCHDOG, _COURTESY = "maskaq.runs.watchdog", "maskaq.runs.courtesy"  # Dask loads them
 _MEMORY = 0.7  # share of the machine's memory that all workers may take
 _PATIENCE = "10s"  # for a scheduler to answer
 _LARGEST = "200MB"  # that a question may bring along without a warning: 256 images and a picture
@@ -229,7 +229,7 @@ def _start(settings: Settings) -> SpecCluster:
             worker_kwargs={
                 "memory_limit": int(MEMORY_LIMIT * _MEMORY / workers),
                 "resources": {"run": 1, "quick": 1},
-                "preload_nanny": [_WATCHDOG],
+                "preload_nanny": [_WATCHDOG, _COURTESY],
                 # Dask's nanny would give torch one thread: half the speed, and other last digits.
                 "env": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             },

@@ -20,7 +20,7 @@ from maskaq.errors import RunError
 from maskaq.methods import spec_of
 from maskaq.models.loading import load_model
 from maskaq.parsing import to_json
-from maskaq.runs import listing, manifest, portions, processes, runner, store, sweeping
+from maskaq.runs import courtesy, listing, manifest, portions, processes, runner, store, sweeping
 from maskaq.runs.api import execute
 from maskaq.runs.drawing import batches, drawing_key
 from maskaq.runs.processes import Processes, Settings
@@ -83,6 +83,13 @@ def test_a_sweep_stores_to_the_bit_what_single_runs_store(
         columns = [name for name in store.read(single).curves if name != "seconds"]
         assert store.read(one.folder).curves[columns].equals(store.read(single).curves[columns])
         assert store.read(one.folder).result.seconds["synthesis"] > 0
+
+
+def test_workers_step_back_and_the_scheduler_does_not(link: Processes) -> None:
+    link.client.wait_for_workers(1)
+    here = os.nice(0)
+    assert list(link.client.run(os.nice, 0).values()) == [min(19, here + courtesy.STEPS)]
+    assert link.client.run_on_scheduler(os.nice, 0) == here
 
 
 def test_what_is_finished_is_not_done_again(link: Processes, tmp_path: Path) -> None:
