@@ -29,6 +29,7 @@ from benchmarks.moves import served
 from maskaq.ui import catalog
 
 PATIENCE = 300_000  # milliseconds
+ARRIVALS = 120.0  # seconds within which all come; opening a browser's page is work as well
 SAMPLED = 5.0  # seconds between two looks at the memory
 RUN = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=500"  # of the runs in the loop
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--reading", type=float, default=10, help="seconds on a page, on average")
+    parser.add_argument("--reading", type=float, default=45, help="seconds on a page, on average")
     args = parser.parse_args()
     with TemporaryDirectory() as folder, served(Path(folder)) as address:
         times, memory, runs = asyncio.run(_visit(address, args))
@@ -77,7 +78,8 @@ async def _session(
     """One visitor, reading pages of stored results."""
     choose = random.Random(seed)
     page = await (await browser.new_context()).new_page()
-    await asyncio.sleep(choose.uniform(0, 2 * reading))
+    page.set_default_timeout(PATIENCE)
+    await asyncio.sleep(choose.uniform(0, ARRIVALS))
     began, here = time.perf_counter(), catalog.START
     await page.goto(address)
     await _settled(page)
@@ -89,7 +91,7 @@ async def _session(
         before = await title.inner_text()
         link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
         began = time.perf_counter()
-        await link.click(timeout=PATIENCE)
+        await link.click()
         await expect(title).not_to_have_text(before, timeout=PATIENCE)
         await _settled(page)
         times.append((here.title, time.perf_counter() - began))
@@ -98,6 +100,7 @@ async def _session(
 async def _runs(browser: Browser, address: str, until: float) -> int:
     """A visitor who starts the next run as soon as one has ended."""
     page = await (await browser.new_context()).new_page()
+    page.set_default_timeout(PATIENCE)
     count = 0
     while time.monotonic() < until:
         await page.goto(f"{address}/quantize?{RUN}&seed={count}")
