@@ -1,13 +1,15 @@
 """Many visitors at once, and a soak: how fast pages answer, and whether memory settles.
 
-    python -m benchmarks.load --sessions 20 --minutes 15
+    python -m benchmarks.load --sessions 20 --browsers 1 --minutes 15
+    python -m benchmarks.load --sessions 0 --browsers 20 --minutes 15
 
-Every session is a browser of its own that opens the app, goes from page to page by the links of its
-navigation, reads for some seconds, and goes on; one of them also has runs computed all the time, by
-the one worker that is the default. All share this machine, the browsers too, whose work is part of
-what is measured: seconds are from the click to another title on a page that no longer runs. First
-visits, which also load the app's scripts into the browser, stand in a line of their own. Memory is
-that of the server and of its workers.
+Every visitor opens the app, goes from page to page, reads for a while, and goes on. A *session*
+speaks the app's own protocol over a WebSocket, as the script in a visitor's browser does, but draws
+nothing: in real use drawing happens on the visitors' machines. Its seconds are from asking for a
+page to the server's word that all of it has been sent. A *browser* is a Chromium on this machine,
+whose work is part of what is measured: from the click to another title on a page that no longer
+runs. One more browser has runs computed all the time, by the one worker that is the default. First
+visits stand in a line of their own. Memory is that of the server and of its workers.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from tempfile import TemporaryDirectory
 
 import psutil
 from playwright.async_api import Browser, Page, async_playwright, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.moves import served
 from maskaq.ui import catalog
@@ -41,20 +46,24 @@ Times = list[tuple[str, float]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--browsers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--reading", type=float, default=45, help="seconds on a page, on average")
     args = parser.parse_args()
     with TemporaryDirectory() as folder, served(Path(folder)) as address:
-        times, memory, runs = asyncio.run(_visit(address, args))
+        drawn, sent, memory, runs = asyncio.run(_visit(address, args))
         finished = len(list(Path(folder).glob("app/*/manifest.json")))
-    report(times, memory)
+    report("sessions", sent)
+    report("browsers", drawn)
+    settled(memory)
     print(f"{runs} runs started in the loop, {finished} stored")
 
 
 async def _visit(
     address: str, args: argparse.Namespace
-) -> tuple[Times, list[tuple[float, float]], int]:
-    times: Times = []
+) -> tuple[Times, Times, list[tuple[float, float]], int]:
+    drawn: Times = []
+    sent: Times = []
     memory: list[tuple[float, float]] = []
     until = time.monotonic() + 60 * args.minutes
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -63,16 +72,49 @@ async def _visit(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         jobs = [
-            _session(browser, address, until, args.reading, times, seed)
-            for seed in range(args.sessions - 1)
+            _browser(browser, address, until, args.reading, drawn, seed)
+            for seed in range(args.browsers)
+        ]
+        jobs += [
+            _session(address, until, args.reading, sent, 1000 + seed)
+            for seed in range(args.sessions)
         ]
         loop = _runs(browser, address, until)
         *_, runs, _ = await asyncio.gather(*jobs, loop, _watch(until, memory))
         await browser.close()
-    return times, memory, int(runs or 0)
+    return drawn, sent, memory, int(runs or 0)
 
 
-async def _session(
+async def _session(address: str, until: float, reading: float, times: Times, seed: int) -> None:
+    """One visitor, whose browser is elsewhere."""
+    choose = random.Random(seed)
+    await asyncio.sleep(choose.uniform(0, ARRIVALS))
+    stream = address.replace("http", "ws", 1) + "/_stcore/stream"
+    async with connect(stream, subprotocols=["streamlit"], max_size=None, origin=address) as server:
+        here = catalog.START
+        times.append((FIRST, await _sent(server, here)))
+        while time.monotonic() < until:
+            await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
+            here = choose.choice([other for other in catalog.PAGES if other is not here])
+            times.append((here.title, await _sent(server, here)))
+
+
+async def _sent(server: ClientConnection, page: catalog.PageSpec) -> float:
+    """Seconds until the server has sent a whole page; messages of earlier parts come first."""
+    question = BackMsg()
+    question.rerun_script.page_name = "" if page is catalog.START else Path(page.file).stem
+    began = time.perf_counter()
+    await server.send(question.SerializeToString())
+    started = False
+    while True:
+        message = ForwardMsg.FromString(await server.recv())
+        kind = message.WhichOneof("type")
+        started = started or kind == "new_session"
+        if started and kind == "script_finished":
+            return time.perf_counter() - began
+
+
+async def _browser(
     browser: Browser, address: str, until: float, reading: float, times: Times, seed: int
 ) -> None:
     """One visitor, reading pages of stored results."""
@@ -135,9 +177,9 @@ async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
         await asyncio.sleep(SAMPLED)
 
 
-def report(times: Times, memory: list[tuple[float, float]]) -> None:
-    """Two tables."""
-    print(f"{os.cpu_count()} processors, {len(times)} pages\n")
+def report(kind: str, times: Times) -> None:
+    """A table of seconds."""
+    print(f"\n{os.cpu_count()} processors, {len(times)} pages of {kind}\n")
     print("| page | n | median, s | 95th percentile, s |\n|---|---|---|---|")
     for title in [*(page.title for page in catalog.PAGES), ALL, FIRST]:
         found = [
@@ -146,6 +188,10 @@ def report(times: Times, memory: list[tuple[float, float]]) -> None:
         if len(found) > 1:
             late = statistics.quantiles(found, n=20)[-1]
             print(f"| {title} | {len(found)} | {statistics.median(found):.2f} | {late:.2f} |")
+
+
+def settled(memory: list[tuple[float, float]]) -> None:
+    """A table of megabytes."""
     print("\n| share of the time | server, MB | workers, MB |\n|---|---|---|")
     for first in range(0, 100, 20):
         part = memory[len(memory) * first // 100 : len(memory) * (first + 20) // 100]
