@@ -57,7 +57,7 @@ def test_every_source_works_with_every_back_end(
     small_spec: RunSpec, source: str, backend: str
 ) -> None:
     fit = replace(small_spec.fit, backend=backend, epochs=2, refresh=1, refresh_steps=1)
-    made = replace(small_spec.synthesis, source=source, steps=2)
+    made = replace(small_spec.synthesis, source=source, images=2, steps=2)
     items = list(run(replace(small_spec, synthesis=made, fit=fit, eval_images=20)))
     finished = items.pop()
     assert isinstance(finished, Finished)
