@@ -21,6 +21,7 @@ import random
 import shutil
 import statistics
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -87,16 +88,23 @@ async def _visit(
 
 async def _session(address: str, until: float, reading: float, times: Times, seed: int) -> None:
     """One visitor, whose browser is elsewhere."""
-    choose = random.Random(seed)
-    await asyncio.sleep(choose.uniform(0, ARRIVALS))
     stream = address.replace("http", "ws", 1) + "/_stcore/stream"
     async with connect(stream, subprotocols=["streamlit"], max_size=None, origin=address) as server:
-        here = catalog.START
-        times.append((FIRST, await _sent(server, here)))
-        while time.monotonic() < until:
-            await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
-            here = choose.choice([other for other in catalog.PAGES if other is not here])
-            times.append((here.title, await _sent(server, here)))
+        async for title, here in _walk(until, reading, seed):
+            times.append((title, await _sent(server, here)))
+
+
+async def _walk(
+    until: float, reading: float, seed: int
+) -> AsyncIterator[tuple[str, catalog.PageSpec]]:
+    """The pages of a visitor, each when it is due, and the line of the table where it counts."""
+    choose, here = random.Random(seed), catalog.START
+    await asyncio.sleep(choose.uniform(0, ARRIVALS))
+    yield FIRST, here
+    while time.monotonic() < until:
+        await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
+        here = choose.choice([other for other in catalog.PAGES if other is not here])
+        yield here.title, here
 
 
 async def _sent(server: ClientConnection, page: catalog.PageSpec) -> float:
@@ -118,25 +126,20 @@ async def _browser(
     browser: Browser, address: str, until: float, reading: float, times: Times, seed: int
 ) -> None:
     """One visitor, reading pages of stored results."""
-    choose = random.Random(seed)
     page = await (await browser.new_context()).new_page()
     page.set_default_timeout(PATIENCE)
-    await asyncio.sleep(choose.uniform(0, ARRIVALS))
-    began, here = time.perf_counter(), catalog.START
-    await page.goto(address)
-    await _settled(page)
-    times.append((FIRST, time.perf_counter() - began))
-    while time.monotonic() < until:
-        await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
-        here = choose.choice([other for other in catalog.PAGES if other is not here])
-        title = page.locator("h1").first
-        before = await title.inner_text()
-        link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
+    heading = page.locator("h1").first
+    async for title, here in _walk(until, reading, seed):
+        before = "" if title == FIRST else await heading.inner_text()
         began = time.perf_counter()
-        await link.click()
-        await expect(title).not_to_have_text(before, timeout=PATIENCE)
+        if title == FIRST:
+            await page.goto(address)
+        else:
+            link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
+            await link.click()
+            await expect(heading).not_to_have_text(before, timeout=PATIENCE)
         await _settled(page)
-        times.append((here.title, time.perf_counter() - began))
+        times.append((title, time.perf_counter() - began))
 
 
 async def _runs(browser: Browser, address: str, until: float) -> int:

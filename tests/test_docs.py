@@ -13,9 +13,10 @@ import pytest
 
 import maskaq
 from maskaq.cli import parser
-from maskaq.config import Reconstruction, RunSpec
+from maskaq.config import RunSpec
 from maskaq.methods import spec_of
 from maskaq.runs.grid import parse_grid
+from tests import short
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,7 +42,7 @@ def commands() -> list[str]:
 def small(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
     spec = spec_of(method, bits)
     made = replace(spec.synthesis, images=4, steps=4)
-    fit = replace(spec.fit, reconstruction=Reconstruction(steps=2, batch=4, views=2))
+    fit = replace(spec.fit, reconstruction=short.RECONSTRUCTION)
     return replace(spec, synthesis=made, fit=fit, eval_images=100)
 
 

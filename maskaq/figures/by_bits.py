@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.accuracy import sources_frame
-from maskaq.figures.style import GREY, finish, line
+from maskaq.figures.style import finish, level, line
 from maskaq.runs.result import RunResult
 
 
@@ -39,16 +39,7 @@ def by_bits(table: pd.DataFrame) -> go.Figure:
             "n = %{customdata[2]}<extra>%{x}</extra>",
         )
     for value in p["value"].unique():
-        figure.add_hline(value, line={"color": GREY, "dash": "dash"})
-        figure.add_annotation(
-            text=f"P, {value:.1f} %",
-            x=1,
-            xref="paper",
-            xanchor="right",
-            y=value,
-            yanchor="bottom",
-            showarrow=False,
-        )
+        level(figure, value, f"P, {value:.1f} %")
     figure.update_xaxes(title="number format of Q", type="category")
     figure.update_yaxes(title="top-1 accuracy, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))

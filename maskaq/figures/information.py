@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import GREY, called, finish, line
+from maskaq.figures.style import called, finish, level, line
 
 PATCHES = {
     "informative": "the informative patches",
@@ -36,16 +36,7 @@ def bounds(table: pd.DataFrame, fill: str, model: str) -> go.Figure:
             f"n = %{{customdata[2]:,}}<extra>{words}</extra>",
         )
     most = float(table["entropy"].iloc[0])
-    figure.add_hline(most, line={"color": GREY, "dash": "dash"})
-    figure.add_annotation(
-        text=f"all there is to tell: {most:.2f} bits",
-        x=1,
-        xref="paper",
-        xanchor="right",
-        y=most,
-        yanchor="bottom",
-        showarrow=False,
-    )
+    level(figure, most, f"all there is to tell: {most:.2f} bits")
     figure.update_xaxes(title="mask ratio: share of the patches that count as informative, %")
     figure.update_yaxes(title="lower bound of the mutual information, bits")
     count = int(table["n"].max())

@@ -56,6 +56,16 @@ def line(rows: pd.DataFrame, number: int, size: int = 11) -> dict[str, Any]:
     }
 
 
+def level(figure: go.Figure, value: float, text: str) -> None:
+    """A dashed line across the figure at a height, and what it stands for."""
+    figure.add_hline(
+        value,
+        line={"color": GREY, "dash": "dash"},
+        annotation_text=text,
+        annotation_position="top right",
+    )
+
+
 def in_percent(rows: pd.DataFrame) -> pd.DataFrame:
     """The same rows with value, low and high in %."""
     return rows.assign(**{name: 100 * rows[name] for name in ("value", "low", "high")})

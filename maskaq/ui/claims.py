@@ -108,10 +108,8 @@ def deleted(choice: Choice) -> None:
         "least informative patches is *insertion*: what few informative patches alone achieve."
     )
     one, two = st.columns(2)
-    fills = list(dict.fromkeys(table["fill"]))
-    fill = one.segmented_control(
-        "What takes their place", fills, default=fills[0], required=True, key="claim_fill"
-    )
+    with one:
+        fill = _filling(table, "What takes their place")
     measure = two.selectbox(
         "What is measured",
         list(deletion.MEASURES),
@@ -142,6 +140,15 @@ def deleted(choice: Choice) -> None:
     show.formula("deletion")
 
 
+def _filling(table: pd.DataFrame, label: str) -> str:
+    """One of the fillings in a table, which two of the tests ask for."""
+    fills = list(dict.fromkeys(table["fill"]))
+    chosen: str = st.segmented_control(
+        label, fills, default=fills[0], required=True, key="claim_fill", wrap=True
+    )
+    return chosen
+
+
 def informed(choice: Choice) -> None:
     """The second claim as a number."""
     table = _table("information")
@@ -151,14 +158,7 @@ def informed(choice: Choice) -> None:
         "picture, **at least**: a better reader of the altered pictures than the model itself "
         "would find more. So compare the lines with each other, not with the truth."
     )
-    fills = list(dict.fromkeys(table["fill"]))
-    fill = st.segmented_control(
-        "What takes the place of the other patches",
-        fills,
-        default=fills[0],
-        required=True,
-        key="claim_fill",
-    )
+    fill = _filling(table, "What takes the place of the other patches")
     model = model_of(choice)
     rows = information.frame(table, fill, model)
     show.figure(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import ablation, accuracy, cells
-from maskaq.config import Reconstruction, RunSpec
+from maskaq.config import RunSpec
 from maskaq.methods import spec_of
 from maskaq.quantization.backends import BACKENDS
 from maskaq.runs import measured
@@ -18,6 +18,7 @@ from maskaq.runs.data import Ground
 from maskaq.runs.drawing import LOOKS_AT_Q
 from maskaq.synthesis.setting import Setting
 from maskaq.synthesis.sources import SOURCES
+from tests import short
 
 TINY = ["--images", "2", "--steps", "1", "--eval-images", "40"]
 
@@ -31,7 +32,7 @@ def small(small_spec: RunSpec) -> RunSpec:
 @pytest.fixture(scope="session")
 def small_spec() -> RunSpec:
     spec = spec_of("maskaq")
-    fit = replace(spec.fit, reconstruction=Reconstruction(steps=2, batch=4, views=2))
+    fit = replace(spec.fit, reconstruction=short.RECONSTRUCTION)
     return replace(spec, fit=fit, eval_images=40, precision="float32")
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from maskaq.config import Reconstruction, RunSpec
+from maskaq.config import RunSpec
 from maskaq.methods import spec_of
 from maskaq.runs.api import execute
 from maskaq.runs.runner import Finished
+from tests import short
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +16,7 @@ def small_spec() -> RunSpec:
     """The default method, made small."""
     spec = spec_of("maskaq")
     made = replace(spec.synthesis, images=4, steps=3)
-    fit = replace(spec.fit, reconstruction=Reconstruction(steps=2, batch=4, views=2))
+    fit = replace(spec.fit, reconstruction=short.RECONSTRUCTION)
     return replace(spec, synthesis=made, fit=fit, eval_images=150, precision="float32")
 
 
