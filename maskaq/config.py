@@ -156,7 +156,8 @@ class Reconstruction:
     steps: of Adam for each block. batch: images in a step. views: of each image, itself and varied
     ones. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
     share of the activations left unrounded. decision: weight of the regulariser that makes the
-    rounding decide.
+    rounding decide. tune: steps through all of Q at the end, 0 for none, and tune_lr: their
+    learning rate (`quantization.tuning`).
     """
 
     steps: int = 40
@@ -166,12 +167,15 @@ class Reconstruction:
     step_lr: float = 1e-3
     drop: float = 0.5
     decision: float = 0.1
+    tune: int = 0
+    tune_lr: float = 1e-3
 
     def __post_init__(self) -> None:
         _need(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
         _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
         _need(1 <= self.views <= 100, "views", self.views, "1 to 100")
-        for name in ("rounding_lr", "step_lr"):
+        _need(0 <= self.tune <= 100_000, "tune", self.tune, "0 to 100000")
+        for name in ("rounding_lr", "step_lr", "tune_lr"):
             value = getattr(self, name)
             _need(0 <= value <= 1, name, value, "0 to 1")
         _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")

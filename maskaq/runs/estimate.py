@@ -148,7 +148,7 @@ class _Meter:
     def _fit(self, spec: RunSpec) -> _Fit:
         images = min(spec.synthesis.images, max(spec.fit.batch, spec.synthesis.batch))
         made = SynthesisOptions(source="noise", images=images)
-        learning = replace(spec.fit.reconstruction, steps=_LEARNED)
+        learning = replace(spec.fit.reconstruction, steps=_LEARNED, tune=0)
         short = replace(spec.fit, epochs=_LEARNED, refresh=0, reconstruction=learning)
         key = replace(
             spec,
@@ -204,7 +204,8 @@ def _distilled(spec: RunSpec, events: int) -> float:
 
 
 def _reconstructed(spec: RunSpec, events: int) -> float:
-    return events / _LEARNED * spec.fit.reconstruction.steps
+    options = spec.fit.reconstruction
+    return events / _LEARNED * (options.steps + options.tune)  # each of the last goes through all
 
 
 # Back-ends that learn: how many events of learning a whole run has.

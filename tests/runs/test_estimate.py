@@ -53,8 +53,12 @@ def test_longer_training_costs_more() -> None:
     assert c.fit > a.fit
     block = tiny(backend="reconstruct")
     more = replace(block.fit.reconstruction, steps=10 * block.fit.reconstruction.steps)
-    a, b = estimate([block, replace(block, fit=replace(block.fit, reconstruction=more))])
+    tuned = replace(block.fit.reconstruction, tune=10 * block.fit.reconstruction.steps)
+    a, b, c = estimate(
+        [block, *(replace(block, fit=replace(block.fit, reconstruction=r)) for r in (more, tuned))]
+    )
     assert b.fit > 5 * a.fit
+    assert c.fit > 5 * a.fit
 
 
 def test_more_machines_help_as_long_as_there_are_portions() -> None:

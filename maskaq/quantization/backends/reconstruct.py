@@ -9,7 +9,8 @@ depends on them (`sensitivity`), and informative patches count `mask_weight` tim
 (section 2.6) in a back-end without gradients through all of Q.
 
 Ranges start where the layers' products change least on those views, as in `adalog`, and the class
-token has its own (`by_token`).
+token has its own (`by_token`). At the end, if asked for, all that is no weight's level is learned
+through all of Q (`tuning`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
 from maskaq.quantization.rounding import SoftRounding
 from maskaq.quantization.sensitivity import sensitivity
+from maskaq.quantization.tuning import tune
 from maskaq.synthesis.variety import varied
 
 RECONSTRUCT = Scheme(
@@ -72,7 +74,8 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     weights = sensitivity(task.p, views[:64], task.prefix, generator)
     stream = _Stream(_embedded(task.p, views), _embedded(task.q, views))
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
-    total = len(blocks) * options.steps
+    learned = len(blocks) * options.steps
+    total = learned + options.tune
     for number, (p, q, weight) in enumerate(blocks):
         wanted = _through(p, stream.p)
         for step, loss in _learn(task, q, stream, wanted, weight, generator):
@@ -83,6 +86,25 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
                 )
             yield Event("fit", number * options.steps + step, total, {"block": loss})
         stream = _Stream(wanted, _through(q, stream.q))
+    for step, losses in enumerate(_tuned(task, views, generator), start=1):
+        yield Event("fit", learned + step, total, losses)
+
+
+def _tuned(task: FitTask, views: Tensor, generator: torch.Generator) -> Iterator[dict[str, float]]:
+    """Losses of the steps through all of Q, each on fresh views of some of the images."""
+    options = task.options.reconstruction
+    if not options.tune:
+        return
+    images = task.images.to(views.device)
+
+    def fresh() -> Tensor:
+        chosen = torch.randint(
+            len(images), (options.batch,), generator=generator, device=images.device
+        )
+        return task.inputs(varied(images[chosen], generator))
+
+    judged = views[-2 * _PART :]
+    yield from tune(task.p, task.q, fresh, options.tune, options.tune_lr, judged, task.precision)
 
 
 def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,145 @@
+"""What is left to learn once every weight has its level: gains, biases, LayerNorms and steps.
+
+Blocks that repeat P's one by one still add up to a Q that answers less surely: rounding to 3 bits
+shrinks and shifts what it passes on. Here all of Q follows P's answers and the outputs of P's
+blocks at once. The levels of the weights stay as they are; a gain for each output channel moves
+them together. That leaves so few numbers (0.9 % of ViT-Tiny's) that few images are not learned by
+heart, which is what weights do under the same loss (`benchmarks/README.md`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from maskaq.quantization.distillation import distillation_loss
+from maskaq.quantization.layers import QuantConv2d, QuantLinear
+from maskaq.quantization.quantizers import PerRow
+
+__all__ = ["Gained", "tune"]
+
+_STEP_RATE = 2.0  # of the activations' steps, in parts of that of all others
+_BLOCKS = 10.0  # what the blocks' outputs count beside the answer
+_WARM = 20  # steps before the full rate
+_LAST = 0.01  # of the rate, at the end
+
+
+class Gained(nn.Module):
+    """Takes the place of a layer's weight quantizer while its rows' gains [C_out] are learned."""
+
+    def __init__(self, layer: QuantLinear | QuantConv2d) -> None:
+        super().__init__()
+        self._layer, self._source = [layer], layer.weight_quantizer  # a list hides it from modules
+        source: PerRow = layer.weight_quantizer
+        self._rounded: Tensor = source(layer.weight).detach()
+        self.log_gain = nn.Parameter(torch.zeros_like(source.scale))
+        layer.weight_quantizer = self  # type: ignore[assignment]
+
+    def forward(self, weight: Tensor) -> Tensor:
+        gain = self.log_gain.exp().view(-1, *[1] * (weight.ndim - 1))  # [C_out,1,..]
+        return self._rounded * gain
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Give the layer its quantizer back, with steps and weights multiplied by the gains."""
+        (layer,) = self._layer
+        layer.weight.copy_(self(layer.weight))
+        self._source.scale.mul_(self.log_gain.exp())
+        layer.weight_quantizer = self._source
+
+
+def tune(
+    p: nn.Module,
+    q: nn.Module,
+    views: Callable[[], Tensor],
+    steps: int,
+    lr: float,
+    judged: Tensor,
+    precision: str,
+) -> Iterator[dict[str, float]]:
+    """Learn all that is no weight's level, in place; yields the losses of each step.
+
+    If Q's answers on `judged` have moved away from P's by the end, Q is what it was before.
+
+    Args:
+        p, q: frozen timm ViTs. views: gives the normalised images [B,3,S,S] of a step. lr: of
+            Adam, falling as a cosine. judged: normalised images [N,3,S,S]. precision: of the
+            passes that learn, `"float32"` or `"bfloat16"`.
+    """
+    before = _divergence(p, q, judged)
+    kept = {name: value.clone() for name, value in q.state_dict().items()}
+    layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
+    gains = [Gained(layer) for layer in layers]
+    optimiser = _optimiser(q, lr)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    half = precision == "bfloat16"
+    with _outputs(p) as wanted, _outputs(q) as found:
+        for step in range(steps):
+            factor = _LAST + (1 - _LAST) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor * min(1, (step + 1) / _WARM)
+            images = views()
+            wanted.clear()
+            found.clear()
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
+                with torch.no_grad():
+                    answer = p(images)
+                own = q(images)
+            losses = {
+                "distillation": distillation_loss(answer.float(), own.float(), 1.0),
+                "block": torch.stack(
+                    [_apart(a, b) for a, b in zip(found, wanted, strict=True)]
+                ).mean(),
+            }
+            optimiser.zero_grad(set_to_none=True)
+            (losses["distillation"] + _BLOCKS * losses["block"]).backward()
+            optimiser.step()
+            yield {name: loss.item() for name, loss in losses.items()}
+    for gain in gains:
+        gain.settle()
+    q.requires_grad_(False)
+    if not _divergence(p, q, judged) <= before:  # NaN is no gain either
+        q.load_state_dict(kept)
+
+
+def _optimiser(q: nn.Module, lr: float) -> torch.optim.Adam:
+    few = {name: value for name, value in q.named_parameters() if value.ndim == 1}
+    steps = [name for name in few if name.endswith(("log_scale", "zero_point"))]
+    for value in few.values():
+        value.requires_grad_(True)
+    return torch.optim.Adam(
+        [
+            {"params": [value for name, value in few.items() if name not in steps], "lr": lr},
+            {"params": [few[name] for name in steps], "lr": lr * _STEP_RATE},
+        ]
+    )
+
+
+@contextmanager
+def _outputs(model: nn.Module) -> Iterator[list[Tensor]]:
+    """While open, the outputs [B,T,C] of the blocks, one after the other."""
+    found: list[Tensor] = []
+    blocks: list[nn.Module] = list(model.blocks)  # type: ignore[arg-type]
+    hooks = [block.register_forward_hook(lambda _, __, out: found.append(out)) for block in blocks]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _apart(found: Tensor, wanted: Tensor) -> Tensor:
+    """Squared difference as a share of what there is, []."""
+    found, wanted = found.float(), wanted.float()
+    return (found - wanted).square().mean() / wanted.square().mean()
+
+
+@torch.no_grad()
+def _divergence(p: nn.Module, q: nn.Module, images: Tensor, batch: int = 32) -> float:
+    """How far Q's answers are from P's, mean over the images."""
+    sums = [distillation_loss(p(x), q(x), 1.0) * len(x) for x in images.split(batch)]
+    return float(torch.stack(sums).sum() / len(images))
