@@ -91,12 +91,12 @@ def tune(
                 own = q(images)
             losses = {
                 "distillation": distillation_loss(answer.float(), own.float(), 1.0),
-                "block": torch.stack(
+                "outputs": torch.stack(
                     [_apart(a, b) for a, b in zip(found, wanted, strict=True)]
                 ).mean(),
             }
             optimiser.zero_grad(set_to_none=True)
-            (losses["distillation"] + _BLOCKS * losses["block"]).backward()
+            (losses["distillation"] + _BLOCKS * losses["outputs"]).backward()
             optimiser.step()
             yield {name: loss.item() for name, loss in losses.items()}
     for gain in gains:

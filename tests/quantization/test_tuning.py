@@ -106,7 +106,7 @@ def test_the_losses_are_those_of_p_and_q_before_each_step(
     ]
     wanted = {
         "distillation": divergence(scenes_p.model, q, batch),
-        "block": float(sum(shares) / len(shares)),
+        "outputs": float(sum(shares) / len(shares)),
     }
     first = next(tune(scenes_p.model, q, lambda: batch, 1, 1e-3, batch, precision="float32"))
     assert first == pytest.approx(wanted, rel=1e-4)
@@ -135,7 +135,7 @@ def test_reconstruct_tunes_at_the_end_if_asked_to(scenes_p: Loaded) -> None:
     blocks = len(scenes_p.model.blocks)  # type: ignore[arg-type]
     assert [event.step for event in events] == list(range(1, blocks + 4))
     assert {event.total for event in events} == {blocks + 3}
-    assert [set(event.metrics) for event in events[blocks:]] == [{"distillation", "block"}] * 3
+    assert [set(event.metrics) for event in events[blocks:]] == [{"distillation", "outputs"}] * 3
 
 
 @pytest.mark.parametrize("change", [{"tune": -1}, {"tune": 100_001}, {"tune_lr": 2.0}])
