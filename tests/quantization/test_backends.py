@@ -14,8 +14,11 @@ from maskaq.models.loading import Loaded
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.convert import convert
 from maskaq.quantization.quantizers import quantizers
+from tests import short
 
-OPTIONS = FitOptions(backend="lsq-kd", epochs=3, batch=8, refresh=1)
+OPTIONS = FitOptions(
+    backend="lsq-kd", epochs=3, batch=8, refresh=1, reconstruction=short.RECONSTRUCTION
+)
 
 
 @pytest.fixture(scope="module")
