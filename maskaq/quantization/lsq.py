@@ -105,6 +105,12 @@ def _total(gradient: Tensor, factor: Tensor | None, like: Tensor) -> Tensor:
     return (gradient * factor).sum_to_size(like.shape)
 
 
+def learned_steps(model: nn.Module) -> list[nn.Parameter]:
+    """Steps and zero points that a model's activations learn."""
+    found = [module for module in model.modules() if isinstance(module, LearnedStep)]
+    return [parameter for module in found for parameter in module.parameters()]
+
+
 def released_start(x: Tensor, bits: int) -> tuple[Tensor, Tensor, int, int]:
     """Where MaskAQ's released code starts LSQ: scale [1], zero point [1], qmin, qmax.
 

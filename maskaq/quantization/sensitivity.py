@@ -9,10 +9,10 @@ times as high on the class token, of which few images show too little to be lear
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+
+from maskaq.quantization.learning import block_outputs
 
 __all__ = ["sensitivity"]
 
@@ -28,13 +28,8 @@ def sensitivity(
         p: timm ViT, frozen. images: normalised [N,3,S,S]. prefix: tokens before the patches.
         generator: draws the answers.
     """
-    blocks: Any = p.blocks
-    outputs: list[Tensor] = []
-    hooks = [
-        block.register_forward_hook(lambda _, __, out: outputs.append(out)) for block in blocks
-    ]
     sums: list[Tensor] = []
-    try:
+    with block_outputs(p) as outputs:
         for part in images.split(batch):
             outputs.clear()
             logits = p(part.clone().requires_grad_())
@@ -42,9 +37,6 @@ def sensitivity(
             likelihood = logits.log_softmax(-1).gather(1, answer).sum()
             squares = [g.square().sum(0) for g in torch.autograd.grad(likelihood, outputs)]  # [T,C]
             sums = [a + b for a, b in zip(sums, squares, strict=True)] if sums else squares
-    finally:
-        for hook in hooks:
-            hook.remove()
     return [_even_patches(total, prefix) for total in sums]
 
 

@@ -37,6 +37,8 @@ from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
+from maskaq.quantization.learning import Falling
+from maskaq.quantization.lsq import learned_steps
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
 LSQ = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
@@ -72,8 +74,8 @@ class _Training:
         self.device = start.device
         self.generator = torch.Generator(self.device).manual_seed(task.seed)
         self.optimiser = _optimiser(task.q, task.options)
-        self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.total = task.options.epochs * math.ceil(len(self.images) / task.options.batch)
+        self.falling = Falling(self.optimiser, self.total, last=0.01)
         self.done = self.epoch = self.place = 0
         self.order: Tensor | None = None
         self.events: list[Event] = []
@@ -101,8 +103,7 @@ class _Training:
     def step(self, chosen: Tensor) -> Event:
         """One step on the images of these indices, int64 [B]."""
         task, done, total = self.task, self.done, self.total
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done / total)))
+        self.falling.at(done)
         inputs = task.inputs(self.images[chosen])
         batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator)
         with _cast(task, inputs.device.type):
@@ -144,7 +145,7 @@ class _Training:
 
 
 def _optimiser(q: nn.Module, options: FitOptions) -> Optimizer:
-    steps = [p for name, p in q.named_parameters() if name.endswith(("log_scale", "zero_point"))]
+    steps = learned_steps(q)
     known = {id(p) for p in steps}
     weights = [p for p in q.parameters() if id(p) not in known]
     if options.optimiser == "sgd":

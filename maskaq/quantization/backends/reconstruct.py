@@ -32,7 +32,8 @@ from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.gptq import compensate, watching
 from maskaq.quantization.layers import QuantLinear
-from maskaq.quantization.lsq import LearnedStep
+from maskaq.quantization.learning import Falling
+from maskaq.quantization.lsq import learned_steps
 from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
 from maskaq.quantization.rounding import SoftRounding
@@ -167,7 +168,7 @@ def _learn(
     for layer, moments in seen.items():
         compensate(layer, moments)
     roundings = [SoftRounding(layer) for layer in block.modules() if isinstance(layer, QuantLinear)]
-    steps = [p for m in block.modules() if isinstance(m, LearnedStep) for p in m.parameters()]
+    steps = learned_steps(block)
     for parameter in steps:
         parameter.requires_grad_(True)
     optimiser = torch.optim.Adam(
@@ -176,11 +177,10 @@ def _learn(
             {"params": steps, "lr": options.step_lr},
         ]
     )
-    rates = [group["lr"] for group in optimiser.param_groups]
+    falling = Falling(optimiser, options.steps)
     marks = _informative(wanted, task.prefix, task.options)  # [M,T]
     for step in range(options.steps):
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / options.steps))
+        falling.at(step)
         chosen = torch.randint(
             len(wanted), (options.batch,), generator=generator, device=wanted.device
         )

@@ -1,0 +1,42 @@
+"""What all that learn Q share: rates that fall along a cosine, and what blocks put out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+__all__ = ["Falling", "block_outputs"]
+
+
+class Falling:
+    """Learning rates of an optimiser that fall from what they are to a share `last` of it.
+
+    total: steps until then.
+    """
+
+    def __init__(self, optimiser: Optimizer, total: int, last: float = 0.0) -> None:
+        self._groups, self._total, self._last = optimiser.param_groups, total, last
+        self._rates = [group["lr"] for group in self._groups]
+
+    def at(self, done: int, part: float = 1.0) -> None:
+        """Set the rates for the step after `done` ones, or a part of them."""
+        cosine = 0.5 * (1 + math.cos(math.pi * done / self._total))
+        for group, rate in zip(self._groups, self._rates, strict=True):
+            group["lr"] = rate * (self._last + (1 - self._last) * cosine) * part
+
+
+@contextmanager
+def block_outputs(model: nn.Module) -> Iterator[list[Tensor]]:
+    """While open, the outputs [B,T,C] of a timm ViT's blocks, one after the other."""
+    found: list[Tensor] = []
+    blocks: list[nn.Module] = list(model.blocks)  # type: ignore[arg-type]
+    hooks = [block.register_forward_hook(lambda _, __, out: found.append(out)) for block in blocks]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
