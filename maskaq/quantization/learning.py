@@ -15,17 +15,18 @@ __all__ = ["Falling", "block_outputs"]
 class Falling:
     """Learning rates of an optimiser that fall from what they are to a share `last` of it.
 
-    total: steps until then.
+    total: steps until then. The optimiser may take up a state that was kept: its groups are then
+    new, and the rates fall from where they were when this was made.
     """
 
     def __init__(self, optimiser: Optimizer, total: int, last: float = 0.0) -> None:
-        self._groups, self._total, self._last = optimiser.param_groups, total, last
-        self._rates = [group["lr"] for group in self._groups]
+        self._optimiser, self._total, self._last = optimiser, total, last
+        self._rates = [group["lr"] for group in optimiser.param_groups]
 
     def at(self, done: int, part: float = 1.0) -> None:
         """Set the rates for the step after `done` ones, or a part of them."""
         cosine = 0.5 * (1 + math.cos(math.pi * done / self._total))
-        for group, rate in zip(self._groups, self._rates, strict=True):
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * (self._last + (1 - self._last) * cosine) * part
 
 
