@@ -10,18 +10,31 @@ the weights as well (`benchmarks/README.md`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
+from maskaq.checkpoints import (
+    NOWHERE,
+    Checkpoints,
+    State,
+    named,
+    pack_optimiser,
+    part,
+    unpack_optimiser,
+)
+from maskaq.config import Reconstruction
 from maskaq.quantization.distillation import distillation_loss
 from maskaq.quantization.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.learning import Falling, block_outputs
 from maskaq.quantization.lsq import learned_steps
 from maskaq.quantization.quantizers import PerRow
 
-__all__ = ["Gained", "tune"]
+__all__ = ["Gained", "Views", "tune"]
 
+_NAME = "tuning"  # of its checkpoint
 _STEP_RATE = 2.0  # of the activations' steps, in parts of that of all others
 _BLOCKS = 10.0  # what the blocks' outputs count beside the answer
 _WARM = 20  # steps before the full rate
@@ -52,36 +65,45 @@ class Gained(nn.Module):
         layer.weight_quantizer = self._source
 
 
+class Views(NamedTuple):
+    """draw: gives the normalised images [B,3,S,S] of a step, by means of the generator. judged:
+    normalised images [N,3,S,S] that tell whether Q came closer to P."""
+
+    draw: Callable[[], Tensor]
+    generator: torch.Generator
+    judged: Tensor
+
+
 def tune(
     p: nn.Module,
     q: nn.Module,
-    views: Callable[[], Tensor],
-    steps: int,
-    lr: float,
-    judged: Tensor,
+    views: Views,
+    options: Reconstruction,
     precision: str,
+    checkpoints: Checkpoints = NOWHERE,
 ) -> Iterator[dict[str, float]]:
     """Learn all that is no weight's level, in place; yields the losses of each step.
 
-    If Q's answers on `judged` have moved away from P's by the end, Q is what it was before.
+    If Q's answers on `views.judged` have moved away from P's by the end, Q is what it was before.
 
     Args:
-        p, q: frozen timm ViTs. views: gives the normalised images [B,3,S,S] of a step. lr: of
-            Adam, falling as a cosine. judged: normalised images [N,3,S,S]. precision: of the
-            passes that learn, `"float32"` or `"bfloat16"`.
+        p, q: frozen timm ViTs. options: its `tune` steps of Adam, whose rate `tune_lr` falls as a
+            cosine. precision: of the passes that learn, `"float32"` or `"bfloat16"`.
     """
-    right = _answers(p, judged)
-    before = distillation_loss(right, _answers(q, judged), 1.0)
+    right = _answers(p, views.judged)
+    before = distillation_loss(right, _answers(q, views.judged), 1.0)
     kept = {name: value.clone() for name, value in q.state_dict().items()}
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
     gains = [Gained(layer) for layer in layers]
-    optimiser = _optimiser(q, lr)
-    falling = Falling(optimiser, steps, _LAST)
+    optimiser = _optimiser(q, options.tune_lr)
+    falling = Falling(optimiser, options.tune, _LAST)
+    done = _recalled(checkpoints, q, optimiser, views.generator)
+    yield from done
     half = precision == "bfloat16"
     with block_outputs(p) as wanted, block_outputs(q) as found:
-        for step in range(steps):
+        for step in range(len(done), options.tune):
             falling.at(step, min(1, (step + 1) / _WARM))
-            images = views()
+            images = views.draw()
             wanted.clear()
             found.clear()
             with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
@@ -97,22 +119,45 @@ def tune(
             optimiser.zero_grad(set_to_none=True)
             (losses["distillation"] + _BLOCKS * losses["outputs"]).backward()
             optimiser.step()
-            yield {name: loss.item() for name, loss in losses.items()}
+            done.append({name: loss.item() for name, loss in losses.items()})
+            yield done[-1]
+            checkpoints.offer(_NAME, lambda: _state(q, optimiser, views.generator, done))
     for gain in gains:
         gain.settle()
     q.requires_grad_(False)
-    after = distillation_loss(right, _answers(q, judged), 1.0)
+    after = distillation_loss(right, _answers(q, views.judged), 1.0)
     if not after <= before:  # NaN is no gain either
         q.load_state_dict(kept)
 
 
-def _optimiser(q: nn.Module, lr: float) -> torch.optim.Adam:
+def _optimiser(q: nn.Module, lr: float) -> Adam:
     steps = learned_steps(q)
     known = {id(value) for value in steps}
     rest = [value for value in q.parameters() if value.ndim == 1 and id(value) not in known]
     for value in (*rest, *steps):
         value.requires_grad_(True)
-    return torch.optim.Adam([{"params": rest, "lr": lr}, {"params": steps, "lr": lr * _STEP_RATE}])
+    return Adam([{"params": rest, "lr": lr}, {"params": steps, "lr": lr * _STEP_RATE}])
+
+
+def _state(
+    q: nn.Module, optimiser: Optimizer, generator: torch.Generator, done: list[dict[str, float]]
+) -> State:
+    """All that decides on the next step."""
+    tensors = named("q", q.state_dict().items()) | pack_optimiser(optimiser)
+    return State(tensors | {"generator": generator.get_state()}, {"losses": done})
+
+
+def _recalled(
+    checkpoints: Checkpoints, q: nn.Module, optimiser: Optimizer, generator: torch.Generator
+) -> list[dict[str, float]]:
+    """Go back to the state that was kept, if there is one; the losses of the steps until then."""
+    known = checkpoints.recall(_NAME)
+    if known is None:
+        return []
+    q.load_state_dict(part(known.tensors, "q"))
+    unpack_optimiser(optimiser, known.tensors)
+    generator.set_state(known.tensors["generator"])
+    return list(known.notes["losses"])
 
 
 def _apart(found: Tensor, wanted: Tensor) -> Tensor:

@@ -5,16 +5,23 @@ skies, black borders, glare and several things at once; they reach further, most
 attention of the first blocks, where 32 samples of ViT-Tiny span half the range. What is done here
 uses no data: a random crop, a part of another sample (CutMix, Yun et al. 2019), another contrast,
 and an area of one colour inside or around the rest.
+
+A few samples are soon learned by heart. `crossed` makes many of them: layouts of one with textures
+of another, which keeps spectrum and contrast, as both are `natural`.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
-__all__ = ["varied"]
+__all__ = ["crossed", "varied"]
+
+CROSSED = 0.6  # share of the images that get the fine structure of another one
+CUTS = 5  # where coarse ends: half of an image's side, a quarter, ..
 
 PASTED, FLAT = 0.4, 0.4  # share of the views with a part of another one, with an area of one colour
 CONTRAST = (-0.2, 0.55)  # logarithm of the factor
@@ -42,6 +49,33 @@ def varied(images: Tensor, generator: torch.Generator) -> Tensor:
     colour = torch.where(uniform(0, 1) < 0.5, colour[:, :1].round(), colour)  # black or white
     pixels = torch.where(area ^ around, colour, pixels)
     return (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def crossed(coarse: Tensor, fine: Tensor, generator: torch.Generator) -> Tensor:
+    """A share of the images with what is fine in others, half of those mirrored.
+
+    coarse, fine: uint8 [N,3,S,S] on the generator's device; gives the same.
+    """
+    count, size, device = len(coarse), coarse.shape[-1], coarse.device
+    chance, mirror = torch.rand((2, count), generator=generator, device=device)  # [N] each
+    cuts = torch.randint(1, CUTS + 1, (count,), generator=generator, device=device)
+    cuts = torch.where(chance < CROSSED, cuts, 0)
+    made, others = coarse.float(), fine.float()
+    others = torch.where(mirror[:, None, None, None] < 0.5, others.flip(3), others)
+    for cut in range(1, CUTS + 1):
+        own, other = made[cuts == cut], others[cuts == cut]  # [M,3,S,S]
+        side = max(1, size >> cut)
+        made[cuts == cut] = _blurred(own, side) + other - _blurred(other, side)
+    return made.clamp(0, 255).round().to(torch.uint8)
+
+
+def _blurred(images: Tensor, side: int) -> Tensor:
+    """What is left of images [N,3,S,S] at side x side pixels, in the old size."""
+    if not len(images):
+        return images
+    small = functional.interpolate(images, size=side, mode="bilinear", antialias=True)
+    return functional.interpolate(small, size=images.shape[-2:], mode="bilinear")  # [N,3,S,S]
 
 
 def _areas(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.convert import convert
 from maskaq.quantization.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.product import set_by_product
-from maskaq.quantization.tuning import Gained, tune
+from maskaq.quantization.tuning import Gained, Views, tune
 
 SCHEME = BACKENDS["reconstruct"].scheme
 
@@ -34,9 +33,13 @@ def q(scenes_p: Loaded, images: Tensor) -> nn.Module:
     return made
 
 
-def drawing(images: Tensor) -> Callable[[], Tensor]:
+def drawing(images: Tensor) -> Views:
     generator = torch.Generator().manual_seed(0)
-    return lambda: images[torch.randint(8, (6,), generator=generator)]
+
+    def draw() -> Tensor:
+        return images[torch.randint(8, (6,), generator=generator)]
+
+    return Views(draw, generator, judged=images[:8])
 
 
 def codes(q: nn.Module) -> dict[str, Tensor]:
@@ -80,7 +83,7 @@ def test_q_comes_closer_to_p_on_images_it_did_not_learn_from(
 ) -> None:
     before, levels = divergence(scenes_p.model, q, images[8:]), codes(q)
     losses = list(
-        tune(scenes_p.model, q, drawing(images), 40, 1e-3, images[:8], precision="float32")
+        tune(scenes_p.model, q, drawing(images), Reconstruction(tune=40), precision="float32")
     )
     assert len(losses) == 40
     assert divergence(scenes_p.model, q, images[8:]) < before
@@ -108,7 +111,8 @@ def test_the_losses_are_those_of_p_and_q_before_each_step(
         "distillation": divergence(scenes_p.model, q, batch),
         "outputs": float(sum(shares) / len(shares)),
     }
-    first = next(tune(scenes_p.model, q, lambda: batch, 1, 1e-3, batch, precision="float32"))
+    views = Views(lambda: batch, torch.Generator(), judged=batch)
+    first = next(tune(scenes_p.model, q, views, Reconstruction(tune=1), precision="float32"))
     assert first == pytest.approx(wanted, rel=1e-4)
 
 
@@ -116,7 +120,8 @@ def test_a_q_that_moved_away_from_p_is_put_back(
     scenes_p: Loaded, images: Tensor, q: nn.Module
 ) -> None:
     before = {name: value.clone() for name, value in q.state_dict().items()}
-    list(tune(scenes_p.model, q, drawing(images), 3, 1.0, images[:8], precision="float32"))
+    wild = Reconstruction(tune=3, tune_lr=1.0)
+    list(tune(scenes_p.model, q, drawing(images), wild, precision="float32"))
     after = q.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskaq.checkpoints import InFolder
-from maskaq.config import RunSpec
+from maskaq.config import Reconstruction, RunSpec
 from maskaq.methods import spec_of
 from maskaq.parsing import Every
 from maskaq.runs import listing, resume
@@ -106,6 +106,20 @@ def test_other_sources_go_on_too(tmp_path: Path, method: str) -> None:
     until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), 8)
     resumed = whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1)))
     same(resumed, whole(spec))
+
+
+# Events: 1 load, 10 of two batches, then 2 steps of each of 6 blocks and 4 through all of Q.
+@pytest.mark.parametrize("stops", [(16,), (15, 22, 26)])
+def test_reconstruction_goes_on_too(tmp_path: Path, stops: tuple[int, ...]) -> None:
+    spec = small(
+        backend="reconstruct", reconstruction=Reconstruction(steps=2, batch=4, views=2, tune=4)
+    )
+    for stop in stops:
+        until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
+    names = {path.stem for path in tmp_path.glob("*.safetensors")}
+    assert {"reconstruct"} <= names
+    assert ("tuning" in names) == (max(stops) > 24)
+    same(whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), whole(spec))
 
 
 def test_another_spec_begins_anew(tmp_path: Path) -> None:

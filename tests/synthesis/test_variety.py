@@ -5,7 +5,7 @@ from torch import Tensor
 
 from maskaq.models.attention import record
 from maskaq.models.loading import Loaded
-from maskaq.synthesis.variety import _areas, varied
+from maskaq.synthesis.variety import CROSSED, _areas, crossed, varied
 
 
 def pictures(n: int, size: int = 64) -> Tensor:
@@ -72,3 +72,27 @@ def test_activations_reach_further_under_them(scenes_p: Loaded) -> None:
         return float(reached[int(0.999 * len(reached))])
 
     assert reach(views(64)) > 1.2 * reach(pictures(64))
+
+
+def test_crossed_images_are_coarse_as_one_and_fine_as_another() -> None:
+    coarse = torch.randint(90, 166, (200, 3, 1, 1), generator=torch.Generator().manual_seed(1))
+    coarse = coarse.expand(-1, -1, 64, 64).to(torch.uint8)  # all that is coarse: one colour
+    checks = (torch.arange(64) // 2 % 2 * 40 + 100).expand(200, 3, 64, 64).to(torch.uint8)
+    found = crossed(coarse, checks, torch.Generator().manual_seed(0))
+    assert found.dtype == torch.uint8
+    assert torch.equal(found, crossed(coarse, checks, torch.Generator().manual_seed(0)))
+    striped = found.float().std((1, 2, 3)) != coarse.float().std((1, 2, 3))
+    assert (found[~striped] == coarse[~striped]).all()
+    assert CROSSED * 0.75 < striped.float().mean() < CROSSED * 1.15
+    mean, wanted = found.float().mean((2, 3)), coarse.float().mean((2, 3))
+    assert (mean - wanted).abs().max() < 1  # stripes as such add no colour
+    swing = found.float().std(3).mean((1, 2))[striped]
+    assert 12 < swing.max() < 21  # those of the other image: 20
+    assert len(crossed(coarse[:0], checks[:0], torch.Generator())) == 0
+
+
+def test_an_image_crossed_with_its_mirror_image_alone_is_as_it_was() -> None:
+    images = pictures(40)
+    even = ((images.float() + images.flip(3).float()) / 2).to(torch.uint8)
+    found = crossed(even, even, torch.Generator().manual_seed(0))
+    assert (found.int() - even.int()).abs().max() <= 1

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from maskaq.checkpoints import State, named, pack, part, unpack
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
@@ -38,8 +39,8 @@ from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
 from maskaq.quantization.rounding import SoftRounding
 from maskaq.quantization.sensitivity import sensitivity
-from maskaq.quantization.tuning import tune
-from maskaq.synthesis.variety import varied
+from maskaq.quantization.tuning import Views, tune
+from maskaq.synthesis.variety import crossed, varied
 
 RECONSTRUCT = Scheme(
     search="l4",
@@ -49,6 +50,7 @@ RECONSTRUCT = Scheme(
     apart=True,
     rotated=True,
 )
+_NAME = "reconstruct"  # of its checkpoint
 _PART = 32  # images in a pass without gradients
 _MOST_VIEWS = 1024  # whose inputs of a block, of P and of Q, are held in memory
 _WARM = 0.2  # share of the steps before the regulariser begins
@@ -77,35 +79,56 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
     learned = len(blocks) * options.steps
     total = learned + options.tune
+    events = _recalled(task, generator)
+    yield from events
+    known = len(events) // options.steps  # blocks
     for number, (p, q, weight) in enumerate(blocks):
         wanted = _through(p, stream.p)
-        for step, loss in _learn(task, q, stream, wanted, weight, generator):
+        steps = () if number < known else _learn(task, q, stream, wanted, weight, generator)
+        for step, loss in steps:
             if not math.isfinite(loss):
                 raise MaskaqError(
                     f"the loss of block {number} is {loss} at step {step}; use smaller learning "
                     "rates in fit.reconstruction, or the back-end tails."
                 )
-            yield Event("fit", number * options.steps + step, total, {"block": loss})
+            events.append(Event("fit", number * options.steps + step, total, {"block": loss}))
+            yield events[-1]
+        task.checkpoints.offer(_NAME, lambda: _state(task, generator, events))
         stream = _Stream(wanted, _through(q, stream.q))
     for step, losses in enumerate(_tuned(task, views, generator), start=1):
         yield Event("fit", learned + step, total, losses)
 
 
+def _state(task: FitTask, generator: torch.Generator, events: list[Event]) -> State:
+    """All that decides on the next block."""
+    q = named("q", task.q.state_dict().items())
+    return State({**q, "generator": generator.get_state()}, pack(events).notes)
+
+
+def _recalled(task: FitTask, generator: torch.Generator) -> list[Event]:
+    """Go back to the state that was kept, if there is one; the events on the way to it."""
+    known = task.checkpoints.recall(_NAME)
+    if known is None:
+        return []
+    task.q.load_state_dict(part(known.tensors, "q"))
+    generator.set_state(known.tensors["generator"])
+    return unpack(known)
+
+
 def _tuned(task: FitTask, views: Tensor, generator: torch.Generator) -> Iterator[dict[str, float]]:
     """Losses of the steps through all of Q, each on fresh views of some of the images."""
-    options = task.options.reconstruction
-    if not options.tune:
-        return
-    images = task.images.to(views.device)
+    options, images = task.options.reconstruction, task.images.to(views.device)
 
-    def fresh() -> Tensor:
-        chosen = torch.randint(
-            len(images), (options.batch,), generator=generator, device=images.device
+    def draw() -> Tensor:
+        coarse, fine = torch.randint(
+            len(images), (2, options.batch), generator=generator, device=images.device
         )
-        return task.inputs(varied(images[chosen], generator))
+        made = crossed(images[coarse], images[fine], generator)
+        return task.inputs(varied(made, generator))
 
-    judged = views[-2 * _PART :]
-    yield from tune(task.p, task.q, fresh, options.tune, options.tune_lr, judged, task.precision)
+    if options.tune:
+        found = Views(draw, generator, judged=views[-2 * _PART :])
+        yield from tune(task.p, task.q, found, options, task.precision, task.checkpoints)
 
 
 def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:
