@@ -156,8 +156,8 @@ class Reconstruction:
     steps: of Adam for each block. batch: images in a step. views: of each image, itself and varied
     ones. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
     share of the activations left unrounded. decision: weight of the regulariser that makes the
-    rounding decide. tune: steps through all of Q at the end, 0 for none, and tune_lr: their
-    learning rate (`quantization.tuning`).
+    rounding decide. tune: steps through all of Q at the end (`quantization.tuning`), tune_lr: their
+    learning rate, tune_bits: taken only where weights or activations have so many bits or fewer.
     """
 
     steps: int = 40
@@ -167,19 +167,32 @@ class Reconstruction:
     step_lr: float = 1e-3
     drop: float = 0.5
     decision: float = 0.1
-    tune: int = 0
+    tune: int = 240
     tune_lr: float = 1e-3
+    tune_bits: int = 3
 
     def __post_init__(self) -> None:
         _need(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
         _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
         _need(1 <= self.views <= 100, "views", self.views, "1 to 100")
         _need(0 <= self.tune <= 100_000, "tune", self.tune, "0 to 100000")
+        _need(0 <= self.tune_bits <= 32, "tune_bits", self.tune_bits, "0 to 32")
         for name in ("rounding_lr", "step_lr", "tune_lr"):
             value = getattr(self, name)
             _need(0 <= value <= 1, name, value, "0 to 1")
         _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
         _need(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
+
+    def tuned(self, formats: QuantOptions) -> int:
+        """Steps through all of Q at these number formats.
+
+        >>> [Reconstruction().tuned(QuantOptions(2, bits)) for bits in (3, 8)]
+        [240, 240]
+        >>> Reconstruction().tuned(QuantOptions(4, 4))
+        0
+        """
+        few = min(formats.weight_bits, formats.activation_bits) <= self.tune_bits
+        return self.tune if few else 0
 
 
 @dataclass(frozen=True)

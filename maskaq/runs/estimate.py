@@ -205,7 +205,8 @@ def _distilled(spec: RunSpec, events: int) -> float:
 
 def _reconstructed(spec: RunSpec, events: int) -> float:
     options = spec.fit.reconstruction
-    return events / _LEARNED * (options.steps + options.tune)  # each of the last goes through all
+    tuned = options.tuned(spec.quantization)
+    return events / _LEARNED * (options.steps + tuned)  # each of the last goes through all blocks
 
 
 # Back-ends that learn: how many events of learning a whole run has.

@@ -105,10 +105,13 @@ class RunResult:
                     f"the run has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
                     "update maskaq."
                 )
+            # Runs stored before there was a tuning had none.
+            fit = values["spec"].get("fit", {})
+            fit.setdefault("reconstruction", {}).setdefault("tune", 0)
             made: RunResult = from_dict(values, cls, "result")
             made._check()
             return made
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(
                 f"the run's result cannot be read ({type(error).__name__}: {error}); "
                 "repeat the run with the command in its folder, or delete the folder."

@@ -174,6 +174,7 @@ class _Run:
             self.precision,
             self.redraw,
             WithSamples(self, self.checkpoints),
+            self.spec.quantization,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)

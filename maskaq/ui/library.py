@@ -76,10 +76,11 @@ def closest(choice: Choice, source: str = "maskaq") -> Stored | None:
 def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
     """Seconds that `spec` may take, judged by a stored run of the same model and source.
 
-    Synthesis costs in proportion to images x steps, the evaluation to its images; a back-end that
-    does not learn costs next to nothing. None if there is no such run.
+    One at the same bits is preferred: at few bits some back-ends learn for longer. Synthesis costs
+    in proportion to images x steps, the evaluation to its images; a back-end that does not learn
+    costs next to nothing. None if there is no such run.
     """
-    for run in stored:
+    for run in sorted(stored, key=lambda one: one.result.spec.quantization != spec.quantization):
         known = run.result.spec
         if (known.model, known.synthesis.source) == (spec.model, spec.synthesis.source):
             then, now = known.synthesis, spec.synthesis

@@ -127,23 +127,35 @@ def test_a_q_that_moved_away_from_p_is_put_back(
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_reconstruct_tunes_at_the_end_if_asked_to(scenes_p: Loaded) -> None:
+@pytest.mark.parametrize("bits, tuned", [((3, 3), 3), ((2, 8), 3), ((4, 4), 0)])
+def test_reconstruct_tunes_at_the_end_where_bits_are_few(
+    scenes_p: Loaded, bits: tuple[int, int], tuned: int
+) -> None:
     options = FitOptions(
         backend="reconstruct", reconstruction=Reconstruction(steps=1, batch=4, views=2, tune=3)
     )
-    made = convert(scenes_p.model, QuantOptions(3, 3), SCHEME)
-    samples = scenes("calibration", range(6)).images
+    formats = QuantOptions(*bits)
     work = FitTask(
-        scenes_p.model, made, samples, scenes_p.normalise, scenes_p.prefix, options, seed=0
+        scenes_p.model,
+        convert(scenes_p.model, formats, SCHEME),
+        scenes("calibration", range(6)).images,
+        scenes_p.normalise,
+        scenes_p.prefix,
+        options,
+        seed=0,
+        formats=formats,
     )
     events = list(BACKENDS["reconstruct"].fit(work))
     blocks = len(scenes_p.model.blocks)  # type: ignore[arg-type]
-    assert [event.step for event in events] == list(range(1, blocks + 4))
-    assert {event.total for event in events} == {blocks + 3}
-    assert [set(event.metrics) for event in events[blocks:]] == [{"distillation", "outputs"}] * 3
+    assert [event.step for event in events] == list(range(1, blocks + tuned + 1))
+    assert {event.total for event in events} == {blocks + tuned}
+    found = [set(event.metrics) for event in events[blocks:]]
+    assert found == [{"distillation", "outputs"}] * tuned
 
 
-@pytest.mark.parametrize("change", [{"tune": -1}, {"tune": 100_001}, {"tune_lr": 2.0}])
+@pytest.mark.parametrize(
+    "change", [{"tune": -1}, {"tune": 100_001}, {"tune_lr": 2.0}, {"tune_bits": 33}]
+)
 def test_impossible_settings_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(OptionError, match=next(iter(change))):
         replace(Reconstruction(), **change)  # type: ignore[arg-type]

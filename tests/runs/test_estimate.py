@@ -53,7 +53,7 @@ def test_longer_training_costs_more() -> None:
     assert c.fit > a.fit
     block = tiny(backend="reconstruct")
     more = replace(block.fit.reconstruction, steps=10 * block.fit.reconstruction.steps)
-    tuned = replace(block.fit.reconstruction, tune=10 * block.fit.reconstruction.steps)
+    tuned = replace(block.fit.reconstruction, tune=10 * block.fit.reconstruction.steps, tune_bits=4)
     a, b, c = estimate(
         [block, *(replace(block, fit=replace(block.fit, reconstruction=r)) for r in (more, tuned))]
     )

@@ -90,6 +90,12 @@ def test_a_result_that_does_not_fit_is_refused(
         RunResult.from_json(damaged(small_run.result, **changes))
 
 
+def test_a_run_stored_before_there_was_a_tuning_had_none(small_run: Finished) -> None:
+    values = json.loads(small_run.result.to_json())
+    del values["spec"]["fit"]["reconstruction"]["tune"]
+    assert RunResult.from_json(json.dumps(values)).spec.fit.reconstruction.tune == 0
+
+
 def test_the_table_states_what_was_measured(small_run: Finished) -> None:
     text = table(small_run.result)
     assert f"{small_run.result.q.top1:.2%}" in text

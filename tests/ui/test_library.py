@@ -135,6 +135,18 @@ def test_the_estimate_scales_synthesis_with_images_and_steps():
     assert library.seconds_for(SPEC, []) is None
 
 
+def test_the_estimate_prefers_a_run_at_the_same_bits(tmp_path):
+    few = replace(SPEC, quantization=replace(SPEC.quantization, weight_bits=2, activation_bits=2))
+    long = stored.result(few)
+    stored.write(tmp_path / "few", few)
+    long = replace(long, seconds=long.seconds | {"total": 95.0})
+    (tmp_path / "few" / "result.json").write_text(long.to_json())
+    manifest.seal(tmp_path / "few")
+    runs = [*library.presets(), library.read(tmp_path / "few")]
+    assert library.seconds_for(few, runs) == pytest.approx(95)
+    assert library.seconds_for(SPEC, runs) == pytest.approx(40)
+
+
 @pytest.mark.parametrize("value, off", [("1", True), ("", False), ("0", False)])
 def test_read_only_is_asked_for_by_the_environment(monkeypatch, value, off):
     monkeypatch.setenv("MASKAQ_READONLY", value)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
-from maskaq.config import FitOptions
+from maskaq.config import FitOptions, QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.convert import Scheme
 from maskaq.registry import Registry
@@ -22,7 +22,8 @@ class FitTask:
     so until used. inputs: makes of them what the models take, on their device. prefix: tokens
     before the patches. precision: of passes that train. redraw: given the current Q, yields events
     while it draws refreshed samples, and last those, uint8 [N,3,S,S]; None if the source cannot.
-    checkpoints: where a back-end that takes long leaves its state, and goes on from it.
+    checkpoints: where a back-end that takes long leaves its state, and goes on from it. formats:
+    what Q was converted to.
     """
 
     p: nn.Module
@@ -35,6 +36,7 @@ class FitTask:
     precision: str = "float32"
     redraw: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
     checkpoints: Checkpoints = NOWHERE
+    formats: QuantOptions = field(default_factory=QuantOptions)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -78,7 +78,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     stream = _Stream(_embedded(task.p, views), _embedded(task.q, views))
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
     learned = len(blocks) * options.steps
-    total = learned + options.tune
+    total = learned + options.tuned(task.formats)
     events = _recalled(task, generator)
     yield from events
     known = len(events) // options.steps  # blocks
@@ -118,6 +118,7 @@ def _recalled(task: FitTask, generator: torch.Generator) -> list[Event]:
 def _tuned(task: FitTask, views: Tensor, generator: torch.Generator) -> Iterator[dict[str, float]]:
     """Losses of the steps through all of Q, each on fresh views of some of the images."""
     options, images = task.options.reconstruction, task.images.to(views.device)
+    options = replace(options, tune=options.tuned(task.formats))
 
     def draw() -> Tensor:
         coarse, fine = torch.randint(
