@@ -15,7 +15,8 @@ _NOTE = (
     "Below each accuracy: the lowest and the highest over the seeds (with one seed, its 95 % "
     "interval). In the table, *low* and *high* are 95 % intervals of the mean: Student's over "
     "seeds, all judged on the same images. Samples of a source are drawn once per seed and reused "
-    "by all back-ends."
+    "by all back-ends. `reconstruct` stands here without the tuning through all of Q that ends it "
+    "at 3 bits or fewer (`fit.reconstruction.tune=0`)."
 )
 
 
