@@ -60,7 +60,7 @@ _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 METHODS.register("maskaq")(
     Method(
         "MaskAQ's terms on `natural` images, then reconstruction block by block: made for 2 cores",
-        "measured on 2 cores: scenes_vit 42 s",
+        "measured on 2 cores: scenes_vit 42 s, twice that at 3 bits",
         # Alignment every fourth step gave as much as in each; `reconstruct` more than MaskAQ's own
         # distillation, on scenes and on photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
@@ -90,7 +90,7 @@ METHODS.register("mimiq")(
 METHODS.register("sardfq")(
     Method(
         "SARDFQ: attention priors and several meanings, then reconstruction block by block",
-        "measured on 2 cores: scenes_vit 34 s",
+        "measured on 2 cores: scenes_vit 34 s at 4 bits",
         replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
     )
