@@ -166,7 +166,8 @@ def inside_outside() -> pd.DataFrame:
 def bits() -> pd.DataFrame:
     """Accuracy on 1 000 evaluation scenes over all bit-widths, with the samples of W4A4.
 
-    Columns source, weight_bits, activation_bits, top1, low, high, agreement, n, backend.
+    Columns source, weight_bits, activation_bits, top1, low, high, agreement, n, backend, samples:
+    the last are the first digits of the SHA-256 of their file.
     """
     return _table("bits")
 
