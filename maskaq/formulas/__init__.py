@@ -23,5 +23,5 @@ __all__ = [
 
 # What a back-end does beyond setting ranges, in the order in which it does it.
 OF_BACKEND: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"lsq-kd": ("calibration",), "reconstruct": ("rotation", "gptq", "reconstruction")}
+    {"lsq-kd": ("calibration",), "reconstruct": ("rotation", "gptq", "reconstruction", "tuning")}
 )

@@ -103,6 +103,16 @@ add(
 )
 
 add(
+    "tuning",
+    r"L_T = \mathrm{KL}\left(f^p(x) \,\Vert\, f^q(x)\right) + \frac{10}{L} \sum_l "
+    r"\frac{\lVert y^q_l - y^p_l \rVert^2}{\lVert y^p_l \rVert^2}",
+    "What the steps through all of Q keep small that end the fit at 3 bits or fewer: how far Q's "
+    "answer f is from P's, and the output y of each of its L blocks. Weights keep their levels; a "
+    "gain for each row, biases, LayerNorms and the activations' steps are learned.",
+    "ours; distillation after Hinton et al. (arXiv 1503.02531)",
+)
+
+add(
     "calibration",
     r"L_Q = \frac{1}{L H} \sum_{l,h} \frac{\sum_n w_{l,n}\, D(h^p_{l,h,n}, h^q_{l,h,n})}"
     r"{\sum_n w_{l,n}}, \qquad w_l = 1 + m^c_l (w - 1)",
