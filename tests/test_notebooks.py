@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -41,25 +40,16 @@ def test_it_is_stored_as_it_was_run_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
-@pytest.fixture(scope="module")
-def ran() -> dict[str, nbformat.NotebookNode]:
-    """All notebooks as they come out of new kernels, two at a time: half of it is importing."""
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("PYTHONWARNINGS", "default")  # of the kernel; ours are errors everywhere else
-        patch.setenv("OMP_NUM_THREADS", "1")
-        return dict(zip([path.stem for path in NOTEBOOKS], pool.map(run, NOTEBOOKS), strict=True))
-
-
-def run(path: Path) -> nbformat.NotebookNode:
-    made = nbformat.read(path, as_version=4)
-    for cell in made.cells:
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_whole_and_shows_what_it_stored(path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv(
+        "PYTHONWARNINGS", "default"
+    )  # of the kernel; ours are errors everywhere else
+    stored = nbformat.read(path, as_version=4)
+    run = nbformat.read(path, as_version=4)
+    for cell in run.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    NotebookClient(made, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
-    return made
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_whole_and_shows_what_it_stored(path: Path, ran: dict) -> None:
-    assert kinds(ran[path.stem]) == kinds(nbformat.read(path, as_version=4))
+    NotebookClient(run, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
+    assert kinds(run) == kinds(stored)
