@@ -1,15 +1,18 @@
-"""What all that learn Q share: rates that fall along a cosine, and what blocks put out."""
+"""What all that learn Q share: falling rates, what they keep to go on from, outputs of blocks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-__all__ = ["Falling", "block_outputs"]
+from maskaq.checkpoints import named, pack_optimiser, part, unpack_optimiser
+
+__all__ = ["Falling", "block_outputs", "pack_q", "unpack_q"]
 
 
 class Falling:
@@ -28,6 +31,27 @@ class Falling:
         cosine = 0.5 * (1 + math.cos(math.pi * done / self._total))
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * (self._last + (1 - self._last) * cosine) * part
+
+
+def pack_q(
+    q: nn.Module, generator: torch.Generator, optimiser: Optimizer | None = None
+) -> dict[str, Tensor]:
+    """Q on its way and what decides on its next step, as tensors by name."""
+    tensors = named("q", q.state_dict().items()) | {"generator": generator.get_state()}
+    return tensors | (pack_optimiser(optimiser) if optimiser else {})
+
+
+def unpack_q(
+    tensors: Mapping[str, Tensor],
+    q: nn.Module,
+    generator: torch.Generator,
+    optimiser: Optimizer | None = None,
+) -> None:
+    """Bring Q, the generator and the optimiser back to that."""
+    q.load_state_dict(part(tensors, "q"))
+    generator.set_state(tensors["generator"])
+    if optimiser:
+        unpack_optimiser(optimiser, tensors)
 
 
 @contextmanager

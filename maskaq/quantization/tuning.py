@@ -14,21 +14,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
-from maskaq.checkpoints import (
-    NOWHERE,
-    Checkpoints,
-    State,
-    named,
-    pack_optimiser,
-    part,
-    unpack_optimiser,
-)
+from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import Reconstruction
 from maskaq.quantization.distillation import distillation_loss
 from maskaq.quantization.layers import QuantConv2d, QuantLinear
-from maskaq.quantization.learning import Falling, block_outputs
+from maskaq.quantization.learning import Falling, block_outputs, pack_q, unpack_q
 from maskaq.quantization.lsq import learned_steps
 from maskaq.quantization.quantizers import PerRow
 
@@ -97,8 +89,15 @@ def tune(
     gains = [Gained(layer) for layer in layers]
     optimiser = _optimiser(q, options.tune_lr)
     falling = Falling(optimiser, options.tune, _LAST)
-    done = _recalled(checkpoints, q, optimiser, views.generator)
+    done: list[dict[str, float]] = []
+    if known := checkpoints.recall(_NAME):
+        unpack_q(known.tensors, q, views.generator, optimiser)
+        done = list(known.notes["losses"])
     yield from done
+
+    def state() -> State:
+        return State(pack_q(q, views.generator, optimiser), {"losses": done})
+
     half = precision == "bfloat16"
     with block_outputs(p) as wanted, block_outputs(q) as found:
         for step in range(len(done), options.tune):
@@ -121,7 +120,7 @@ def tune(
             optimiser.step()
             done.append({name: loss.item() for name, loss in losses.items()})
             yield done[-1]
-            checkpoints.offer(_NAME, lambda: _state(q, optimiser, views.generator, done))
+            checkpoints.offer(_NAME, state)
     for gain in gains:
         gain.settle()
     q.requires_grad_(False)
@@ -137,27 +136,6 @@ def _optimiser(q: nn.Module, lr: float) -> Adam:
     for value in (*rest, *steps):
         value.requires_grad_(True)
     return Adam([{"params": rest, "lr": lr}, {"params": steps, "lr": lr * _STEP_RATE}])
-
-
-def _state(
-    q: nn.Module, optimiser: Optimizer, generator: torch.Generator, done: list[dict[str, float]]
-) -> State:
-    """All that decides on the next step."""
-    tensors = named("q", q.state_dict().items()) | pack_optimiser(optimiser)
-    return State(tensors | {"generator": generator.get_state()}, {"losses": done})
-
-
-def _recalled(
-    checkpoints: Checkpoints, q: nn.Module, optimiser: Optimizer, generator: torch.Generator
-) -> list[dict[str, float]]:
-    """Go back to the state that was kept, if there is one; the losses of the steps until then."""
-    known = checkpoints.recall(_NAME)
-    if known is None:
-        return []
-    q.load_state_dict(part(known.tensors, "q"))
-    unpack_optimiser(optimiser, known.tensors)
-    generator.set_state(known.tensors["generator"])
-    return list(known.notes["losses"])
 
 
 def _apart(found: Tensor, wanted: Tensor) -> Tensor:

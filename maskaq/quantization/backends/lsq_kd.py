@@ -20,15 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from maskaq.checkpoints import (
-    State,
-    named,
-    pack,
-    pack_optimiser,
-    part,
-    unpack,
-    unpack_optimiser,
-)
+from maskaq.checkpoints import State, pack, unpack
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
@@ -37,7 +29,7 @@ from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
-from maskaq.quantization.learning import Falling
+from maskaq.quantization.learning import Falling, pack_q, unpack_q
 from maskaq.quantization.lsq import learned_steps
 from maskaq.synthesis.augmentation import AUGMENTATIONS
 
@@ -125,9 +117,9 @@ class _Training:
         """All that decides on the next step."""
         assert self.order is not None, "states are asked for within an epoch"
         where = {"done": self.done, "epoch": self.epoch, "place": self.place}
-        own = {"images": self.images, "order": self.order, "generator": self.generator.get_state()}
-        q, adam = named("q", self.task.q.state_dict().items()), pack_optimiser(self.optimiser)
-        return State({**own, **q, **adam}, {**pack(self.events).notes, **where})
+        tensors = pack_q(self.task.q, self.generator, self.optimiser)
+        tensors |= {"images": self.images, "order": self.order}
+        return State(tensors, {**pack(self.events).notes, **where})
 
     def recall(self) -> Iterator[Event]:
         """Go back to the state that was kept, if there is one; the events on the way to it."""
@@ -135,9 +127,7 @@ class _Training:
         if known is None:
             return
         tensors = known.tensors
-        self.task.q.load_state_dict(part(tensors, "q"))
-        unpack_optimiser(self.optimiser, tensors)
-        self.generator.set_state(tensors["generator"])
+        unpack_q(tensors, self.task.q, self.generator, self.optimiser)
         self.images, self.order = tensors["images"], tensors["order"].to(self.device)
         self.done, self.epoch, self.place = (known.notes[n] for n in ("done", "epoch", "place"))
         self.events = unpack(known)

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from maskaq.checkpoints import State, named, pack, part, unpack
+from maskaq.checkpoints import State, pack, unpack
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
@@ -33,7 +33,7 @@ from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.convert import Scheme
 from maskaq.quantization.gptq import compensate, watching
 from maskaq.quantization.layers import QuantLinear
-from maskaq.quantization.learning import Falling
+from maskaq.quantization.learning import Falling, pack_q, unpack_q
 from maskaq.quantization.lsq import learned_steps
 from maskaq.quantization.product import set_by_product
 from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
@@ -79,9 +79,16 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
     learned = len(blocks) * options.steps
     total = learned + options.tuned(task.formats)
-    events = _recalled(task, generator)
+    events: list[Event] = []
+    if kept := task.checkpoints.recall(_NAME):
+        unpack_q(kept.tensors, task.q, generator)
+        events = unpack(kept)
     yield from events
     known = len(events) // options.steps  # blocks
+
+    def state() -> State:
+        return State(pack_q(task.q, generator), pack(events).notes)
+
     for number, (p, q, weight) in enumerate(blocks):
         wanted = _through(p, stream.p)
         steps = () if number < known else _learn(task, q, stream, wanted, weight, generator)
@@ -93,26 +100,10 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
                 )
             events.append(Event("fit", number * options.steps + step, total, {"block": loss}))
             yield events[-1]
-        task.checkpoints.offer(_NAME, lambda: _state(task, generator, events))
+        task.checkpoints.offer(_NAME, state)
         stream = _Stream(wanted, _through(q, stream.q))
     for step, losses in enumerate(_tuned(task, views, generator), start=1):
         yield Event("fit", learned + step, total, losses)
-
-
-def _state(task: FitTask, generator: torch.Generator, events: list[Event]) -> State:
-    """All that decides on the next block."""
-    q = named("q", task.q.state_dict().items())
-    return State({**q, "generator": generator.get_state()}, pack(events).notes)
-
-
-def _recalled(task: FitTask, generator: torch.Generator) -> list[Event]:
-    """Go back to the state that was kept, if there is one; the events on the way to it."""
-    known = task.checkpoints.recall(_NAME)
-    if known is None:
-        return []
-    task.q.load_state_dict(part(known.tensors, "q"))
-    generator.set_state(known.tensors["generator"])
-    return unpack(known)
 
 
 def _tuned(task: FitTask, views: Tensor, generator: torch.Generator) -> Iterator[dict[str, float]]:
