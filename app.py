@@ -1,5 +1,5 @@
-"""The app: `streamlit run app.py`. Pages are listed in `maskaq/ui/catalog.py`."""
+"""The app: `streamlit run app.py`. Pages are listed in `maskaq/ui/state/pages.py`."""
 
-from maskaq.ui import router
+from maskaq.ui.shell import router
 
 router.route()

@@ -26,11 +26,11 @@ from typing import Any
 from benchmarks.cells import Cells
 from benchmarks.sources import row
 from maskaq.config import RunSpec
+from maskaq.config.overrides import changed
+from maskaq.config.parsing import parse_bits
+from maskaq.config.presets import spec_of
 from maskaq.intervals import Interval, student
-from maskaq.methods import spec_of
-from maskaq.parsing import parse_bits
-from maskaq.runs.command import changed
-from maskaq.runs.result import RunResult
+from maskaq.results.result import RunResult
 
 WHOLE = "whole"
 VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -29,13 +29,13 @@ import pandas as pd
 from benchmarks.cells import Cells
 from benchmarks.sources import row
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
-from maskaq.parsing import parse_bits
+from maskaq.config.overrides import changed
+from maskaq.config.parsing import parse_bits
+from maskaq.config.presets import spec_of
+from maskaq.precomputed import accuracy_table
+from maskaq.precomputed.accuracy_table import Cell, over_seeds
 from maskaq.quantization.backends import BACKENDS
-from maskaq.runs import measured
-from maskaq.runs.command import changed
-from maskaq.runs.measured import Cell, over_seeds
-from maskaq.runs.result import RunResult
+from maskaq.results.result import RunResult
 from maskaq.synthesis.sources import SOURCES
 
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3")
@@ -69,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.store:
         newest = max(results, key=lambda result: result.created)
         about = {"command": command(args), "created": newest.created, "device": newest.device}
-        measured.write(args.model, made, about, measured.FILE)
+        accuracy_table.write(args.model, made, about, accuracy_table.FILE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--stored", action="store_true", help="run nothing, show what is there")
     parser.add_argument("--json", action="store_true", help="rows in place of the table")
-    parser.add_argument("--store", action="store_true", help=f"also write {measured.FILE.name}")
+    parser.add_argument(
+        "--store", action="store_true", help=f"also write {accuracy_table.FILE.name}"
+    )
     return parser
 
 

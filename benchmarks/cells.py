@@ -16,14 +16,14 @@ from tqdm import tqdm
 from maskaq import checkpoints
 from maskaq.checkpoints import State
 from maskaq.config import RunSpec
+from maskaq.config.sample_key import drawing_key, judged
 from maskaq.errors import RunError
 from maskaq.events import Event
 from maskaq.files import replacing
-from maskaq.runs.api import execute
-from maskaq.runs.data import Ground
-from maskaq.runs.drawing import drawing_key, judged
+from maskaq.results.result import RunResult
+from maskaq.runs.context import Ground
+from maskaq.runs.execute import execute
 from maskaq.runs.keeping import as_state, samples_of
-from maskaq.runs.result import RunResult
 from maskaq.runs.runner import draw
 from maskaq.synthesis.loop import Samples
 

@@ -20,14 +20,14 @@ import torch
 
 from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError, RunError
-from maskaq.evaluation.diagnosis import Statistics, distances, statistics
-from maskaq.evaluation.distance import factors
+from maskaq.evaluation.activation_shift import Statistics, distances, statistics
+from maskaq.evaluation.activation_shift_table import factors
 from maskaq.models.loading import Loaded, load_model
-from maskaq.runs import diagnosed, manifest, store
-from maskaq.runs.data import load_data
-from maskaq.runs.diagnosed import COMMAND, Diagnosis, command_for
-from maskaq.runs.store import Stored
-from maskaq.ui.library import EXAMPLES
+from maskaq.results import activation_shift, manifest, store
+from maskaq.results.activation_shift import COMMAND, Diagnosis, command_for
+from maskaq.results.store import Stored
+from maskaq.runs.context import load_data
+from maskaq.ui.state.stored_runs import EXAMPLES
 
 REAL = 256  # images
 
@@ -43,7 +43,7 @@ def main() -> None:
             found = diagnose_run(store.read(folder))
         except MaskaqError as error:
             raise SystemExit(f"error: {error}") from error
-        diagnosed.write(found, folder)
+        activation_shift.write(found, folder)
         manifest.seal(folder)
         cells = [f"x{factor:.2f}" for factor in factors(found.table).values()]
         print(f"| {folder.name} | {found.samples} | {found.real} | {' | '.join(cells)} |")

@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from maskaq.figures import by_bits, deletion
+from maskaq.figures.maps import deletion
+from maskaq.figures.results import by_bits
 from maskaq.figures.style import PALETTE
-from maskaq.regions.plain import mask_of
-from maskaq.runs import claims, evidence, showcase, store
-from maskaq.ui.library import EXAMPLES
+from maskaq.precomputed import claims, showcase
+from maskaq.regions.numpy_masks import mask_of
+from maskaq.results import artifacts, store
+from maskaq.ui.state.stored_runs import EXAMPLES
 
 OUT = Path(__file__).parents[1] / "docs" / "figures"
 RATIO = 0.3
@@ -81,7 +83,7 @@ def region() -> plt.Figure:
 def drawing() -> plt.Figure:
     """Six images at several steps."""
     folder = EXAMPLES / "scenes_vit_W4A4_maskaq_reconstruct_0"
-    frames, steps = evidence.film(folder), store.read(folder).evidence.steps
+    frames, steps = artifacts.film(folder), store.read(folder).evidence.steps
     chosen = np.linspace(0, len(frames) - 1, 5).round().astype(int)
     figure, rows = plt.subplots(1, len(chosen), figsize=(9, 2.2))
     for axes, number in zip(rows, chosen, strict=True):

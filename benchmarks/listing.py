@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from maskaq.runs.listing import list_runs, where
-from maskaq.ui.library import EXAMPLES
+from maskaq.results.listing import list_runs, where
+from maskaq.ui.state.stored_runs import EXAMPLES
 
 REPEATS = 5
 

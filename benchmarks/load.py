@@ -32,7 +32,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.moves import served
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 
 PATIENCE = 300_000  # milliseconds
 ARRIVALS = 120.0  # seconds within which all come; opening a browser's page is work as well
@@ -96,21 +96,21 @@ async def _session(address: str, until: float, reading: float, times: Times, see
 
 async def _walk(
     until: float, reading: float, seed: int
-) -> AsyncIterator[tuple[str, catalog.PageSpec]]:
+) -> AsyncIterator[tuple[str, pages.PageSpec]]:
     """The pages of a visitor, each when it is due, and the line of the table where it counts."""
-    choose, here = random.Random(seed), catalog.START
+    choose, here = random.Random(seed), pages.START
     await asyncio.sleep(choose.uniform(0, ARRIVALS))
     yield FIRST, here
     while time.monotonic() < until:
         await asyncio.sleep(choose.uniform(0.5, 1.5) * reading)
-        here = choose.choice([other for other in catalog.PAGES if other is not here])
+        here = choose.choice([other for other in pages.PAGES if other is not here])
         yield here.title, here
 
 
-async def _sent(server: ClientConnection, page: catalog.PageSpec) -> float:
+async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
     """Seconds until the server has sent a whole page; messages of earlier parts come first."""
     question = BackMsg()
-    question.rerun_script.page_name = "" if page is catalog.START else Path(page.file).stem
+    question.rerun_script.page_name = "" if page is pages.START else Path(page.file).stem
     began = time.perf_counter()
     await server.send(question.SerializeToString())
     started = False
@@ -184,7 +184,7 @@ def report(kind: str, times: Times) -> None:
     """A table of seconds."""
     print(f"\n{os.cpu_count()} processors, {len(times)} pages of {kind}\n")
     print("| page | n | median, s | 95th percentile, s |\n|---|---|---|---|")
-    for title in [*(page.title for page in catalog.PAGES), ALL, FIRST]:
+    for title in [*(page.title for page in pages.PAGES), ALL, FIRST]:
         found = [
             seconds for name, seconds in times if name == title or (title == ALL and name != FIRST)
         ]

@@ -26,11 +26,13 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from maskaq.figures import regions
-from maskaq.regions.plain import mask_of
-from maskaq.runs import cluster, showcase
-from maskaq.runs.store import Stored
-from maskaq.ui import catalog, library, maps
+from maskaq.figures.maps import regions
+from maskaq.jobs import service
+from maskaq.precomputed import showcase
+from maskaq.regions.numpy_masks import mask_of
+from maskaq.results.store import Stored
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.state import pages, stored_runs
 
 ROOT = Path(__file__).parents[1]
 BITS = ((4, 3), (3, 3), (3, 4), (2, 4), (4, 6), (6, 6), (6, 4), (5, 8), (8, 8), (2, 2))
@@ -65,32 +67,36 @@ def bits() -> Iterator[tuple[str, Times, str]]:
     """The new accuracy after each of ten moves, the worker being warm."""
     run = shipped()
     plain = {"model": "scenes_vit", "weights": "", "samples": run.samples["images"]}
-    cluster.quick("accuracy", **plain).result(PATIENCE)
+    service.quick("accuracy", **plain).result(PATIENCE)
     times: Times = []
     for weight, activation in BITS:
         with stopped(times):
             widths = {"weight_bits": weight, "activation_bits": activation}
-            cluster.quick("accuracy", **plain, **widths).result(PATIENCE)
-    cluster.close()
+            service.quick("accuracy", **plain, **widths).result(PATIENCE)
+    service.close()
     yield "accuracy on 1 000 scenes after moving the bits", times, "< 2"
 
 
 def shipped() -> Stored:
     """The stored run whose samples are used."""
-    return next(run for run in library.presets() if run.result.spec.synthesis.source == "maskaq")
+    return next(
+        run for run in stored_runs.presets() if run.result.spec.synthesis.source == "maskaq"
+    )
 
 
 def ratio() -> Iterator[tuple[str, Times, str]]:
     """The page after each of ten moves of the mask ratio."""
     from streamlit.testing.v1 import AppTest
 
-    scene, alpha = showcase.scene(0), maps.alpha(0)
+    scene, alpha = showcase.scene(0), attention_maps.alpha(0)
     times: Times = []
     for share in RATIOS:
         with stopped(times):
-            regions.overlay(scene.image, mask_of(alpha, share), maps.GRID, scene.patches).to_json()
+            regions.overlay(
+                scene.image, mask_of(alpha, share), attention_maps.GRID, scene.patches
+            ).to_json()
     yield "mask and its figure after moving the mask ratio", times, "< 0.3"
-    page = next(page for page in catalog.PAGES if "attention" in page.file)
+    page = next(page for page in pages.PAGES if "attention" in page.file)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE).run()
     app.switch_page(page.file).run()
     app.slider(key="mask_ratio").set_value(0.8).run()

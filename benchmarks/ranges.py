@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from benchmarks.sources import run_folder
 from maskaq.config import QuantOptions
+from maskaq.config.parsing import parse_bits
+from maskaq.config.presets import spec_of
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import wilson
-from maskaq.methods import spec_of
 from maskaq.models.loading import Loaded, load_model
-from maskaq.parsing import parse_bits
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
-from maskaq.quantization.convert import convert
+from maskaq.quantization.conversion.convert import convert
 
 JUDGES = range(1000, 4000)  # of the calibration split; runs of source `real` draw the first ones
 SEARCHES = [(search, gelu) for gelu in ("uniform", "adaptive-log") for search in ("mse", "l4")]

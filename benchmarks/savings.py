@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.sources import result_of
 from maskaq.config import Savings
-from maskaq.methods import spec_of
-from maskaq.parsing import parse_bits
+from maskaq.config.parsing import parse_bits
+from maskaq.config.presets import spec_of
 
 SAVINGS = {
     "none": Savings(),

@@ -20,10 +20,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
-from maskaq.runs import listing, processes, sweeping
-from maskaq.runs.drawing import batches
-from maskaq.runs.processes import Processes, Settings
+from maskaq.config.presets import spec_of
+from maskaq.config.sample_key import batches
+from maskaq.jobs import connection
+from maskaq.jobs import sweep as sweeping
+from maskaq.jobs.connection import Processes, Settings
+from maskaq.results import listing
 
 EMPTY = 5000  # tasks
 
@@ -37,7 +39,7 @@ def main() -> None:
     print("| workers | seconds | runs an hour | speed-up | of the ideal |\n" + "|---" * 5 + "|")
     first = 0.0
     for workers in args.workers:
-        link = processes.reach(Settings(workers=workers, threads=1))
+        link = connection.reach(Settings(workers=workers, threads=1))
         try:
             seconds = measure(link, workers, args.runs)
             if workers == args.workers[-1]:
@@ -79,11 +81,11 @@ def sweep(link: Processes, specs: list[RunSpec], out: Path) -> None:
 
 def wires(link: Processes) -> str:
     """What crosses them for one run."""
-    from maskaq.runs import portions
+    from maskaq.jobs import sweep_tasks
 
     text = json.dumps(asdict(spec(0)))
-    parts = {f"batch{n}": portions.draw_batch(text, n) for n in batches(spec(0))}
-    files = portions.run_cell(text, parts)["files"]
+    parts = {f"batch{n}": sweep_tasks.draw_batch(text, n) for n in batches(spec(0))}
+    files = sweep_tasks.run_cell(text, parts)["files"]
     drawn = sum(len(part["state"]) for part in parts.values())
     back = sum(map(len, files.values()))
     return (

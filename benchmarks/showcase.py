@@ -3,7 +3,8 @@
     python -m benchmarks.sources --bits W8A8 W4A4 W3A3 W2A4 --examples
     python -m benchmarks.showcase
 
-Reads the Q of the runs that the first command left under --runs and writes `maskaq/showcase/`.
+Reads the Q of the runs that the first command left under --runs and writes to
+`maskaq/precomputed/data/`.
 The table of bit-widths goes on where it was stopped.
 """
 
@@ -29,15 +30,17 @@ from maskaq.config import BITS, QuantOptions
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
-from maskaq.evaluation.region_truth import mask_quality
+from maskaq.evaluation.region_quality import mask_quality
 from maskaq.intervals import Interval, student, wilson
 from maskaq.models.attention import record
 from maskaq.models.loading import Loaded, load_model
+from maskaq.precomputed.showcase import BITS as WIDTHS
+from maskaq.precomputed.showcase import FOLDER, SCENES
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.storage import load_q
 from maskaq.regions.mask import class_rows, patch_attention
-from maskaq.regions.plain import foreground_patches, inside_outside, mask_of
+from maskaq.regions.numpy_masks import foreground_patches, inside_outside, mask_of
 from maskaq.regions.similarity import (
     gaussian_entropy,
     kernel_density,
@@ -45,8 +48,6 @@ from maskaq.regions.similarity import (
     patch_similarity,
     similarity_moments,
 )
-from maskaq.runs.showcase import BITS as WIDTHS
-from maskaq.runs.showcase import FOLDER, SCENES
 
 MANY = 1000  # evaluation scenes behind every mean
 SPREAD = 32  # images of each kind behind a mean entropy

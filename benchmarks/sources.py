@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
-from maskaq.parsing import parse_bits
-from maskaq.runs import manifest, store
-from maskaq.runs.api import execute
-from maskaq.runs.result import RunResult
-from maskaq.ui.library import EXAMPLES
+from maskaq.config.parsing import parse_bits
+from maskaq.config.presets import spec_of
+from maskaq.results import manifest, store
+from maskaq.results.result import RunResult
+from maskaq.runs.execute import execute
+from maskaq.ui.state.stored_runs import EXAMPLES
 
 # What the app draws of a run: all but Q itself.
 LIGHT = (

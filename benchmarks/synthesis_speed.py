@@ -34,16 +34,16 @@ from torch.nn import functional
 
 from benchmarks.savings import SAVINGS
 from maskaq.config import Savings, SynthesisOptions
-from maskaq.methods import spec_of
+from maskaq.config.presets import spec_of
 from maskaq.models.loading import Loaded, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
-from maskaq.quantization.steady import steady
-from maskaq.runs import machine
+from maskaq.quantization.conversion.steady import steady
+from maskaq.runs import environment
 from maskaq.synthesis.batch import Batch
+from maskaq.synthesis.context import Setting, private_copy
 from maskaq.synthesis.loop import draw_labels
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS
-from maskaq.synthesis.setting import Setting, private_copy
 
 METHOD = spec_of("maskaq")
 EXACT = replace(METHOD.synthesis, savings=Savings())
@@ -55,7 +55,7 @@ TERMS = tuple(n for n, v in asdict(METHOD.synthesis.coefficients).items() if v)
 
 def main() -> None:
     args = _arguments()
-    machine.keep_freed_memory()
+    environment.keep_freed_memory()
     if args.memory:
         print(peak_memory(*args.memory, weights=args.weights, device=args.device))
         return
@@ -140,7 +140,7 @@ def measure(loaded: Loaded, name: str, how: How, savings: Savings, repeats: int)
         "model": name,
         "batch": batch,
         "precision": precision,
-        "device": machine.describe(device, precision),
+        "device": environment.describe(device, precision),
         "options": {k: v for k, v in asdict(savings).items() if v != getattr(Savings(), k)},
         "step_ms": round(each["step"], 2),
         "floor_ms": round(floor, 2),
@@ -214,7 +214,7 @@ def peak_memory(name: str, batch: str, precision: str, weights: str, device: str
     for _ in range(2):
         step()
     if device == "cpu":
-        return machine.peak_memory_mb()
+        return environment.peak_memory_mb()
     return round(torch.cuda.max_memory_allocated() / 1e6, 1)
 
 

@@ -9,32 +9,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskaq.config import (
-    Coefficients,
-    FitOptions,
-    QuantOptions,
-    RunSpec,
-    SynthesisOptions,
-)
+from maskaq.config import Coefficients, FitOptions, QuantOptions, RunSpec, SynthesisOptions
+from maskaq.config.presets import METHODS, spec_of
 from maskaq.errors import MaskaqError
-from maskaq.methods import METHODS, spec_of
 
 if TYPE_CHECKING:
     from maskaq.models.attention import record
     from maskaq.models.loading import load_model
-    from maskaq.quantization.convert import convert
+    from maskaq.quantization.conversion.convert import convert
     from maskaq.quantization.storage import load_q
-    from maskaq.runs.api import execute
-    from maskaq.runs.listing import list_runs
+    from maskaq.results.listing import list_runs
+    from maskaq.runs.execute import execute
     from maskaq.runs.runner import run
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "convert": "maskaq.quantization.convert",
-    "execute": "maskaq.runs.api",
+    "convert": "maskaq.quantization.conversion.convert",
+    "execute": "maskaq.runs.execute",
     "load_model": "maskaq.models.loading",
-    "list_runs": "maskaq.runs.listing",
+    "list_runs": "maskaq.results.listing",
     "load_q": "maskaq.quantization.storage",
     "record": "maskaq.models.attention",
     "run": "maskaq.runs.runner",

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from safetensors import SafetensorError, safe_open
 
+from maskaq.config.parsing import Every
 from maskaq.errors import RunError
 from maskaq.events import Event
 from maskaq.files import replacing
-from maskaq.parsing import Every
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from maskaq.ui import cells, choices, results, router, show
+from maskaq.ui.sections import ablation_grid, run_results
+from maskaq.ui.shell import router
+from maskaq.ui.widgets import run_form, show
 
 choice = router.enter()
 
@@ -14,23 +16,23 @@ st.markdown(
 )
 show.demo()
 st.subheader("What varies")
-first, second = cells.axes()
+first, second = ablation_grid.axes()
 with st.expander("What stays the same", icon=":material/lock:"):
-    made = choices.drawing(choice)
-    fit = choices.fitting(choice, quick=True)
+    made = run_form.drawing(choice)
+    fit = run_form.fitting(choice, quick=True)
     st.caption("Bits, mask ratio and seed are those of the sidebar, unless they vary above.")
-base = choices.spec(choice, made, fit)
+base = run_form.spec(choice, made, fit)
 
-wanted = cells.cells(base, first, second)
-cells.panel(wanted)
+wanted = ablation_grid.cells(base, first, second)
+ablation_grid.panel(wanted)
 
 st.header("The grid")
-cells.watch(wanted, first[0], second[0])
+ablation_grid.watch(wanted, first[0], second[0])
 show.simulated()
 
-run = cells.opened(wanted)
+run = ablation_grid.opened(wanted)
 if run is not None:
     st.header("One cell")
-    results.headline(run)
-    results.course(run)
-    results.repeat(run)
+    run_results.headline(run)
+    run_results.course(run)
+    run_results.repeat(run)

@@ -3,9 +3,13 @@
 import numpy as np
 import streamlit as st
 
-from maskaq.figures import attention, pictures, regions
-from maskaq.regions.plain import mask_of, overlap
-from maskaq.ui import address, maps, router, show
+from maskaq.figures import pictures
+from maskaq.figures.maps import attention, regions
+from maskaq.regions.numpy_masks import mask_of, overlap
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.shell import router
+from maskaq.ui.state import url
+from maskaq.ui.widgets import show
 
 CLS, PATCH = "CLS", "patch"
 
@@ -22,9 +26,7 @@ extra token that ends as the answer. The patches that it attends to most are cal
 """
 )
 show.demo()
-address.declare(
-    query=address.one_of((CLS, PATCH), CLS), patch=address.whole(0, count - 1, count // 2)
-)
+url.declare(query=url.one_of((CLS, PATCH), CLS), patch=url.whole(0, count - 1, count // 2))
 if st.session_state.get("patch", 0) >= count:  # another model had more of them
     st.session_state["patch"] = count // 2
 left, right = st.columns(2, gap="large", vertical_alignment="bottom")
@@ -51,7 +53,7 @@ query = int(number) if asks == PATCH else None
 who = "CLS" if query is None else f"patch {query}"
 where = "mean over blocks" if choice.block is None else f"block {choice.block}"
 
-seen = maps.of(choice, query)
+seen = attention_maps.of(choice, query)
 if seen is None:
     router.stop()
 st.caption(seen.origin)
@@ -100,7 +102,7 @@ with true:
 
 if scene is not None:
     st.header("Does it find the object?")
-    table = maps.overlap_table(overlap(mask, scene.patches), choice.mask_ratio)
+    table = attention_maps.overlap_table(overlap(mask, scene.patches), choice.mask_ratio)
     show.figure(
         regions.overlap(table),
         table,
@@ -111,7 +113,7 @@ if scene is not None:
         "that is in the mask. Random masks show what chance alone would give.",
     )
     show.formula("overlap")
-    table = maps.overlaps()
+    table = attention_maps.overlaps()
     show.figure(
         regions.ratios(table, choice.mask_ratio),
         table,
@@ -138,7 +140,7 @@ show.figure(
     "more, orange that Q does."
     + ("" if seen.by_head else " Of what patches attend to, Q's mean over heads alone is stored."),
 )
-table = maps.distances(seen, choice, query)
+table = attention_maps.distances(seen, choice, query)
 show.figure(
     attention.inside_outside(table),
     table,

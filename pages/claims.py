@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from maskaq.ui import address, claims, router, show
+from maskaq.ui.sections import claims
+from maskaq.ui.shell import router
+from maskaq.ui.state import url
+from maskaq.ui.widgets import show
 
 choice = router.enter()
 
@@ -16,7 +19,7 @@ be tested.
 """
 )
 show.demo()
-address.declare(test=address.one_of(claims.SECTIONS, next(iter(claims.SECTIONS))))
+url.declare(test=url.one_of(claims.SECTIONS, next(iter(claims.SECTIONS))))
 test = st.segmented_control(
     "Test",
     list(claims.SECTIONS),

@@ -2,25 +2,19 @@
 
 import streamlit as st
 
-from maskaq.figures import compare
+from maskaq.figures.results import compare
 from maskaq.reports.tables import settings
-from maskaq.ui import (
-    diagnosis,
-    measured,
-    papers,
-    results,
-    router,
-    show,
-    sweeps,
-)
+from maskaq.ui.sections import accuracy_table, activation_shift, published_table, run_results
+from maskaq.ui.shell import router
+from maskaq.ui.widgets import run_picker, show
 
 choice = router.enter()
 
 
 def tables() -> None:
     """Whole tables: our own, then those of the papers."""
-    measured.section(choice.bits)
-    papers.tables()
+    accuracy_table.section(choice.bits)
+    published_table.tables()
 
 
 st.title("Compare")
@@ -29,7 +23,7 @@ st.markdown(
     "down stand every source with every back-end as measured here, and the numbers of the papers, "
     "which were measured on other images and models."
 )
-runs = sweeps.wanted(choice, key="compare")
+runs = run_picker.wanted(choice, key="compare")
 if not runs:
     tables()
     router.stop()
@@ -61,11 +55,11 @@ show.figure(
 )
 
 st.header("Images")
-results.side_by_side(runs, names)
+run_results.side_by_side(runs, names)
 
 st.header("What differs")
 told = dict(zip(names, map(settings, runs), strict=True))
-table = results.differing(told)
+table = run_results.differing(told)
 if len(runs) == 1 or table.empty:
     st.info("Choose at least two runs with different settings.")
 else:
@@ -76,5 +70,5 @@ else:
         name="compare-settings",
     )
 
-diagnosis.section(runs, names)
+activation_shift.section(runs, names)
 tables()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from maskaq.ui import guide, router
-from maskaq.ui.lessons import LESSONS
+from maskaq.ui.shell import lesson_guide, router
+from maskaq.ui.shell.lessons import LESSONS
 
 NOTES = Path(__file__).parents[1] / "docs" / "demo.md"
 
@@ -18,15 +18,15 @@ st.markdown(
     "touched it, and says what there is to notice. At the end stands a question."
 )
 for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
-    count, total = guide.done(name), len(lesson.steps)
+    count, total = lesson_guide.done(name), len(lesson.steps)
     with st.container(border=True):
         st.subheader(f"{number}. {lesson.title}")
         st.markdown(f"{lesson.learn} About {lesson.minutes} minutes.")
         places = st.columns([1, 3], vertical_alignment="center")
-        going = guide.under_way() == name
+        going = lesson_guide.under_way() == name
         places[0].button(
             "Start again" if count else "Start",
-            on_click=guide.begin,
+            on_click=lesson_guide.begin,
             args=(name,),
             key=f"start_{name}",
             type="secondary" if count == total else "primary",

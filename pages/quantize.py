@@ -3,7 +3,9 @@
 import streamlit as st
 
 from maskaq.formulas import OF_BACKEND
-from maskaq.ui import choices, gallery, live, moves, results, router, show
+from maskaq.ui.sections import bit_width_explorer, run_results, sample_gallery
+from maskaq.ui.shell import router
+from maskaq.ui.widgets import run_form, run_panel, show
 
 choice = router.enter()
 
@@ -14,15 +16,15 @@ st.markdown(
     "in the sidebar."
 )
 show.demo()
-made = choices.drawing(choice)
-fit = choices.fitting(choice)
-spec = choices.spec(choice, made, fit)
+made = run_form.drawing(choice)
+fit = run_form.fitting(choice)
+spec = run_form.spec(choice, made, fit)
 
-found = live.panel(spec, key="quantize")
-run = results.or_nearest(found, spec, choice)
+found = run_panel.panel(spec, key="quantize")
+run = run_results.or_nearest(found, spec, choice)
 
 st.header("Q against P")
-results.headline(run)
+run_results.headline(run)
 show.simulated()
 with st.expander("How Q is fitted, and how the intervals are computed", icon=":material/function:"):
     for name in ("quantization", *OF_BACKEND.get(fit.backend, ()), "wilson"):
@@ -33,17 +35,17 @@ st.markdown(
     "Move the bit-widths in the sidebar: the images stay, and only the ranges of Q are set anew. "
     "How few bits does it take until the accuracy falls?"
 )
-moves.panel(run, choice, fit.first_last)
+bit_width_explorer.panel(run, choice, fit.first_last)
 
 st.header("Does the source matter?")
-results.sources(run)
+run_results.sources(run)
 
 st.header("Where the signal is lost")
-results.tensor_report(run)
+run_results.tensor_report(run)
 
 st.header("Where P and Q disagree")
-gallery.apart(run)
+sample_gallery.apart(run)
 
 st.header("How the fit went")
-results.course(run, "fit")
-results.repeat(run)
+run_results.course(run, "fit")
+run_results.repeat(run)

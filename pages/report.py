@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from maskaq import __version__
-from maskaq.figures import compare
+from maskaq.figures.results import compare
 from maskaq.reports.html import html
 from maskaq.reports.tables import csv_zip, settings_json, tables
-from maskaq.ui import router, show, sweeps
+from maskaq.ui.shell import router
+from maskaq.ui.widgets import run_picker, show
 
 choice = router.enter()
 
@@ -18,7 +19,7 @@ st.markdown(
     "settings, the command that repeats each run, versions and limits. It opens in any browser "
     "and needs no network."
 )
-runs = sweeps.wanted(choice, key="report", of_one_source=True)
+runs = run_picker.wanted(choice, key="report", of_one_source=True)
 if not runs:
     router.stop()
 name = "maskaq-report" if len(runs) > 1 else f"maskaq-{runs[0].folder.name}"

@@ -5,8 +5,10 @@ import streamlit as st
 from maskaq.errors import OptionError
 from maskaq.figures import sandbox
 from maskaq.intervals import wilson
-from maskaq.quantization import toy
-from maskaq.ui import address, router, show
+from maskaq.quantization import numpy_reference as reference
+from maskaq.ui.shell import router
+from maskaq.ui.state import url
+from maskaq.ui.widgets import show
 
 COUNT = 4096  # numbers that are drawn
 SHAPES = ("symmetric", "asymmetric")
@@ -22,25 +24,25 @@ level is stored, its **code**: with 4 bits there are 16 codes. Fewer bits mean f
 larger errors. Where the levels lie decides how large. Try it: nothing here needs a model.
 """
 )
-address.declare(
-    values=address.one_of(toy.KINDS, "weights"),
-    rule=address.one_of(toy.RULES, "minmax"),
-    codes=address.one_of(SHAPES, "symmetric"),
+url.declare(
+    values=url.one_of(reference.KINDS, "weights"),
+    rule=url.one_of(reference.RULES, "minmax"),
+    codes=url.one_of(SHAPES, "symmetric"),
 )
 left, right = st.columns(2, gap="large")
 kind = left.radio(
     "Which numbers",
-    list(toy.KINDS),
+    list(reference.KINDS),
     key="values",
     bind="query-params",
-    captions=list(toy.KINDS.values()),
+    captions=list(reference.KINDS.values()),
 )
 rule = right.radio(
     "Where the levels lie",
-    list(toy.RULES),
+    list(reference.RULES),
     key="rule",
     bind="query-params",
-    captions=list(toy.RULES.values()),
+    captions=list(reference.RULES.values()),
 )
 even = rule not in ("log2", "adaptive-log")
 shape = left.radio(
@@ -61,13 +63,13 @@ st.info(
     f"The {COUNT:,} numbers are drawn at random; *Seed* in the sidebar draws others."
 )
 
-values = toy.draw(kind, COUNT, choice.seed)
+values = reference.draw(kind, COUNT, choice.seed)
 try:
-    grid = toy.grid(values, bits, shape == "symmetric", rule)
+    grid = reference.grid(values, bits, shape == "symmetric", rule)
 except OptionError as error:
     st.warning(f"{error} These numbers go below 0.", icon=":material/block:")
     router.stop()
-found = toy.apply(values, grid)
+found = reference.apply(values, grid)
 errors = sandbox.error_frame(found)
 share = errors["share"]
 

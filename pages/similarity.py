@@ -3,11 +3,14 @@
 import streamlit as st
 
 from maskaq.data.sheet import sheet
-from maskaq.figures import similarity
+from maskaq.figures.maps import similarity
 from maskaq.models.menu import BUNDLED, shape_of
-from maskaq.runs import showcase
-from maskaq.runs.showcase import Similarity
-from maskaq.ui import address, library, maps, router, show
+from maskaq.precomputed import showcase
+from maskaq.precomputed.showcase import Similarity
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.shell import router
+from maskaq.ui.state import stored_runs, url
+from maskaq.ui.widgets import show
 
 KINDS = {
     "noise": ("Noise", "Every pixel drawn at random"),
@@ -29,7 +32,7 @@ MaskAQ draws images whose entropy is high.
 """
 )
 show.demo()
-address.declare(kind=address.one_of(KINDS, "scene"))
+url.declare(kind=url.one_of(KINDS, "scene"))
 
 
 def draw(name: str, found: Similarity, key: str) -> None:
@@ -71,9 +74,9 @@ def entropy(name: str, found: Similarity) -> None:
     )
 
 
-if not maps.known(choice):
+if not attention_maps.known(choice):
     st.header("Yours")
-    if (answer := maps.similarity(choice)) is not None:
+    if (answer := attention_maps.similarity(choice)) is not None:
         image, blocks = answer
         number = len(blocks) - 1 if choice.block is None else choice.block
         one, two = st.columns([1, 3], gap="large", vertical_alignment="center")
@@ -125,7 +128,7 @@ show.figure(
 )
 
 st.header("While the images are drawn")
-run = library.closest(choice)
+run = stored_runs.closest(choice)
 if run is None or (table := similarity.entropy_frame(run.curves)).empty:
     st.info("No stored run has measured the entropy. The page Synthesis makes one.")
     router.stop()

@@ -3,10 +3,15 @@
 import streamlit as st
 
 from maskaq.data.sheet import sheet
-from maskaq.figures import accuracy, by_bits, pictures, regions
-from maskaq.regions.plain import mask_of, overlap
-from maskaq.runs import showcase
-from maskaq.ui import catalog, library, maps, router, show
+from maskaq.figures import pictures
+from maskaq.figures.maps import regions
+from maskaq.figures.results import accuracy, by_bits
+from maskaq.precomputed import showcase
+from maskaq.regions.numpy_masks import mask_of, overlap
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.shell import router
+from maskaq.ui.state import pages, stored_runs
+from maskaq.ui.widgets import show
 
 TILES = 16  # images of each source
 DREAMS = {
@@ -28,12 +33,12 @@ Often nobody may use them any more: they are private, or lost. **MaskAQ** does w
 how, in four steps.
 """
 )
-if not maps.known(choice):
+if not attention_maps.known(choice):
     st.info("This page is about the stored example. Your own is shown on the other pages.")
 
 st.header("1. A model looks at a picture")
 scene = showcase.scene(choice.image)
-alpha = maps.alpha(choice.image)
+alpha = attention_maps.alpha(choice.image)
 mask = mask_of(alpha, choice.mask_ratio)
 hits = overlap(mask, scene.patches)
 left, right = st.columns(2, gap="large")
@@ -48,9 +53,9 @@ with left:
         "the sidebar chooses another scene.",
     )
 with right:
-    table = regions.frame(mask, maps.GRID, scene.patches, alpha)
+    table = regions.frame(mask, attention_maps.GRID, scene.patches, alpha)
     show.figure(
-        regions.overlay(scene.image, mask, maps.GRID, title="Where P looks"),
+        regions.overlay(scene.image, mask, attention_maps.GRID, title="Where P looks"),
         table,
         alt=regions.describe(table),
         key="looks",
@@ -64,7 +69,7 @@ st.markdown(
     "Without data, let the model draw: begin with random colours, and change them step by step "
     "until P recognises a class. MaskAQ looks after the informative region above all."
 )
-runs = [library.closest(choice, source) for source in DREAMS]
+runs = [stored_runs.closest(choice, source) for source in DREAMS]
 made = {run.result.spec.synthesis.source: run for run in runs if run is not None}
 for place, (source, words) in zip(st.columns(2, gap="large"), DREAMS.items(), strict=True):
     if source not in made or not made[source].samples:
@@ -109,7 +114,9 @@ show.figure(
     note="The whiskers are 95 % intervals: other test pictures would give a slightly different "
     "number, most likely inside them.",
 )
-stories = [run.result for run in library.presets() if run.result.spec.synthesis.source in DREAMS]
+stories = [
+    run.result for run in stored_runs.presets() if run.result.spec.synthesis.source in DREAMS
+]
 table = by_bits.frame(stories)
 show.figure(
     by_bits.by_bits(table),
@@ -127,10 +134,10 @@ with st.expander("How the interval is computed"):
 
 st.header("4. Where to go next")
 for place, section in zip(
-    st.columns(3, gap="large"), (catalog.UNDERSTAND, catalog.TRY, catalog.JUDGE), strict=True
+    st.columns(3, gap="large"), (pages.UNDERSTAND, pages.TRY, pages.JUDGE), strict=True
 ):
     place.subheader(section)
-    for page in catalog.PAGES[1:]:
+    for page in pages.PAGES[1:]:
         if page.section == section:
             place.page_link(page.file, label=page.title, icon=page.icon)
             place.caption(page.help)

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from maskaq.ui import choices, gallery, live, results, router, scrub, show
+from maskaq.ui.sections import run_results, sample_gallery, synthesis_player
+from maskaq.ui.shell import router
+from maskaq.ui.widgets import run_form, run_panel, show
 
 choice = router.enter()
 
@@ -16,28 +18,28 @@ odd to us. It only has to set off the same numbers inside P as real images would
 """
 )
 show.demo()
-made = choices.drawing(choice)
-weights = choices.terms(choice, made.source)
+made = run_form.drawing(choice)
+weights = run_form.terms(choice, made.source)
 with st.expander("What follows the drawing", icon=":material/compress:"):
     st.markdown(
         "A run goes on to fit Q to the images and to test it, so that every other page can show "
         "it. The back-end `minmax` and few test images make this part short."
     )
-    fit = choices.fitting(choice, quick=True)
-spec = choices.spec(choice, made, fit, weights)
+    fit = run_form.fitting(choice, quick=True)
+spec = run_form.spec(choice, made, fit, weights)
 
-found = live.panel(spec, key="synthesis")
-run = results.or_nearest(found, spec, choice)
+found = run_panel.panel(spec, key="synthesis")
+run = run_results.or_nearest(found, spec, choice)
 st.caption(show.where_from(run))
 
 st.header("What was drawn")
-gallery.samples(run, choice.mask_ratio)
+sample_gallery.samples(run, choice.mask_ratio)
 
 st.header("How it came about")
-scrub.film(run)
+synthesis_player.film(run)
 with st.expander("What the curves show, as formulas", icon=":material/function:"):
     for name in ("synthesis", "differential entropy", "ratio schedule"):
         show.formula(name)
 
 st.header("Do it again")
-results.repeat(run)
+run_results.repeat(run)

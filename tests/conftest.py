@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from maskaq.config import RunSpec
+from maskaq.config.presets import spec_of
 from maskaq.data.scenes import CLASS_NAMES
 from maskaq.models import bundled
 from maskaq.models.loading import Loaded, load_model
+from maskaq.runs.execute import execute
+from maskaq.runs.runner import Finished
+from tests.support import short
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,3 +45,17 @@ def vit_tiny(shared: Path) -> Loaded:
     """A real ImageNet model."""
     weights = shared / "models" / "vit_tiny_patch16_224.safetensors"
     return load_model("vit_tiny_patch16_224", weights)
+
+
+@pytest.fixture(scope="session")
+def small_spec() -> RunSpec:
+    """The default method, made small."""
+    spec = spec_of("maskaq")
+    made = replace(spec.synthesis, images=4, steps=3)
+    fit = replace(spec.fit, reconstruction=short.RECONSTRUCTION)
+    return replace(spec, synthesis=made, fit=fit, eval_images=150, precision="float32")
+
+
+@pytest.fixture(scope="session")
+def small_run(small_spec: RunSpec) -> Finished:
+    return execute(small_spec, progress=False)

@@ -19,8 +19,8 @@ from maskaq.checkpoints import (
     unpack,
     unpack_optimiser,
 )
+from maskaq.config.parsing import Every
 from maskaq.events import Event
-from maskaq.parsing import Every
 
 STATE = State({"a": torch.arange(3), "b": torch.tensor([0.1])}, {"step": 7, "loss": 0.1})
 

@@ -8,9 +8,9 @@ import pytest
 from maskaq.cli import main, parser
 from maskaq.commands.run import spec_from
 from maskaq.config import RunSpec
+from maskaq.config.overrides import command_of
+from maskaq.config.presets import METHODS, spec_of
 from maskaq.errors import OptionError
-from maskaq.methods import METHODS, spec_of
-from maskaq.runs.command import command_of
 
 SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
 SMALL += ["--set", "fit.reconstruction.steps=2", "--set", "fit.reconstruction.views=2"]

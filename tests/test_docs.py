@@ -14,9 +14,9 @@ import pytest
 import maskaq
 from maskaq.cli import parser
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
-from maskaq.runs.grid import parse_grid
-from tests import short
+from maskaq.config.grid_file import parse_grid
+from maskaq.config.presets import spec_of
+from tests.support import short
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from maskaq.config import Coefficients
+from maskaq.config.components import BACKEND_NAMES, LEARNING
 from maskaq.formulas import FORMULAS, MASKAQ, OF_BACKEND
-from maskaq.names import BACKEND_NAMES, LEARNING
-from maskaq.quantization.toy import RULES
+from maskaq.quantization.numpy_reference import RULES
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -14,8 +14,8 @@ LIGHT = (
     "maskaq.errors",
     "maskaq.registry",
     "maskaq.events",
-    "maskaq.config",
-    "maskaq.parsing",
+    "maskaq.config.options",
+    "maskaq.config.parsing",
     "maskaq.data",
     "maskaq.models",
 )

@@ -3,7 +3,8 @@
     python -m benchmarks.sources --bits W8A8 W4A4 W3A3 W2A4 --examples
     python -m benchmarks.claims
 
-Reads the Q of the runs that the first command left under --runs, and writes `maskaq/showcase/`.
+Reads the Q of the runs that the first command left under --runs, and writes to
+`maskaq/precomputed/data/`.
 Every part that has been measured is kept under --out, and not measured again.
 """
 
@@ -22,7 +23,7 @@ from benchmarks.claims.parts import Ground
 from benchmarks.claims.regions import regions, stand_in
 from benchmarks.showcase import models
 from maskaq.models.loading import load_model
-from maskaq.runs.claims import FOLDER, NAMES
+from maskaq.precomputed.claims import FOLDER, NAMES
 
 PARTS: dict[str, tuple[Callable[[Path, Ground], pd.DataFrame], ...]] = {
     "regions": (regions, stand_in),

@@ -23,9 +23,9 @@ from benchmarks.showcase import shown
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.attributions import ATTRIBUTIONS, Subject, completeness, rank_correlation
-from maskaq.evaluation.region_truth import mask_quality, weight_quality
-from maskaq.regions.plain import foreground_patches, mask_of
-from maskaq.runs.claims import FOLDER, MAPS, METHODS
+from maskaq.evaluation.region_quality import mask_quality, weight_quality
+from maskaq.precomputed.claims import FOLDER, MAPS, METHODS
+from maskaq.regions.numpy_masks import foreground_patches, mask_of
 
 RATIO = 0.3  # of the masks that are compared
 FEW = 50  # scenes for completeness

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from benchmarks.claims.parts import Ground, Rows, attention_of, kept, mean
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.deletion import FILLS, ORDERS, Curves, curves, ranking
-from maskaq.quantization.freeze import freeze
+from maskaq.quantization.conversion.freeze import freeze
 
 SCENES = 500
 

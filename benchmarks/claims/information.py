@@ -16,8 +16,8 @@ from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.deletion import FILLS, altered, ranking
 from maskaq.evaluation.information import entropy, fit, information
 from maskaq.models.loading import Loaded
-from maskaq.quantization.freeze import freeze
-from maskaq.regions.plain import patch_count
+from maskaq.quantization.conversion.freeze import freeze
+from maskaq.regions.numpy_masks import patch_count
 
 COUNTS = {"calibration": 500, "evaluation": 1000}  # scenes to fit the guess on, and for the bound
 RATIOS = (0.1, 0.3, 0.5)

@@ -27,10 +27,10 @@ from benchmarks.claims.parts import (
 from benchmarks.sources import run_folder
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
-from maskaq.evaluation.region_truth import centre_prior, mask_quality, weight_quality
+from maskaq.evaluation.region_quality import centre_prior, mask_quality, weight_quality
 from maskaq.models.attention import record
 from maskaq.regions.mask import class_rows
-from maskaq.regions.plain import foreground_patches, mask_of
+from maskaq.regions.numpy_masks import foreground_patches, mask_of
 
 SCENES = 5000
 RATIOS = [round(0.05 * step, 2) for step in range(1, 21)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from maskaq.methods import METHODS
+from maskaq.config.presets import METHODS
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:

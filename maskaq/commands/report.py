@@ -13,7 +13,7 @@ from maskaq.errors import OptionError, RunError
 from maskaq.files import replacing
 
 if TYPE_CHECKING:
-    from maskaq.runs.store import Stored
+    from maskaq.results.store import Stored
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from maskaq.runs import store
+    from maskaq.results import store
 
     if args.out.suffix not in _FORMS:
         raise OptionError(f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMS)}.")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
+from maskaq.config.overrides import changed
+from maskaq.config.parsing import Every, parse_bits, parse_every, parse_ratio
+from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
-from maskaq.methods import spec_of
-from maskaq.parsing import Every, parse_bits, parse_every, parse_ratio
-from maskaq.runs.command import changed
 
 if TYPE_CHECKING:
     from maskaq.runs.runner import Finished
@@ -100,7 +100,7 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
 def _run(args: argparse.Namespace) -> None:
     spec, every = spec_from(args), parse_every(args.checkpoint)
     if args.out is None:
-        from maskaq.runs.api import execute
+        from maskaq.runs.execute import execute
 
         finished = execute(spec)
     else:
@@ -108,7 +108,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(_summary(finished), indent=2))
     else:
-        from maskaq.runs.table import table
+        from maskaq.results.text_table import table
 
         print(table(finished.result))
         if args.out is not None:
@@ -117,8 +117,9 @@ def _run(args: argparse.Namespace) -> None:
 
 def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
     """The run, stored in `out`; a run of the same settings that was stopped goes on."""
-    from maskaq.runs import resume, store
-    from maskaq.runs.api import execute
+    from maskaq.results import store
+    from maskaq.runs import resume
+    from maskaq.runs.execute import execute
 
     store.check_target(out)
     kept = resume.checkpoints(spec, out, every)

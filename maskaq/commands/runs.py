@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from maskaq.errors import OptionError, RunError
-from maskaq.runs import listing, places
+from maskaq.results import listing, paths
 
 _SHOWN = ("run", "bits", "source", "backend", "seed", "q", "p", "n", "seconds", "created")
 _SHARES = ("p", "q", "q_low", "q_high", "agreement")
@@ -52,7 +52,7 @@ _Option = Callable[..., argparse.Action]
 
 
 def _list(args: argparse.Namespace) -> None:
-    place = args.folder or places.runs_folder()
+    place = args.folder or paths.runs_folder()
     runs = listing.where(listing.list_runs(place, thorough=args.check), args.where)
     if args.sort:
         if args.sort not in runs:
@@ -93,15 +93,15 @@ def _printable(text: str) -> str:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from maskaq.runs import store
-    from maskaq.runs.table import table
+    from maskaq.results import store
+    from maskaq.results.text_table import table
 
     print(table(store.read(args.folder).result))
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from maskaq.runs import store
-    from maskaq.runs.comparison import comparison
+    from maskaq.results import store
+    from maskaq.results.comparison import comparison
 
     print(comparison([store.read(folder) for folder in args.folders]).to_string())
 
@@ -122,9 +122,9 @@ def _delete(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from maskaq.runs import exports
+    from maskaq.results import export
 
-    exports.export([_one(folder) for folder in args.folders], args.target)
+    export.export([_one(folder) for folder in args.folders], args.target)
     print(f"written to {args.target}")
 
 

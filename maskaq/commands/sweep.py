@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
+from maskaq.config.grid_file import read_grid
+from maskaq.config.parsing import duration
 from maskaq.errors import MaskaqError
-from maskaq.parsing import duration
-from maskaq.runs.grid import read_grid
 
 if TYPE_CHECKING:
     from maskaq.runs.estimate import Total
@@ -44,20 +44,20 @@ def add_estimate(parser: argparse.ArgumentParser) -> None:
 def _sweep(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from maskaq.runs import processes, sweeping
+    from maskaq.jobs import connection, sweep
 
-    settings = processes.Settings.of(
+    settings = connection.Settings.of(
         args.workers, args.scheduler, names=("--workers", "--scheduler")
     )
-    processes.security(settings.scheduler)
-    runs = sweeping.plan(read_grid(args.grid), args.out)
+    connection.security(settings.scheduler)
+    runs = sweep.plan(read_grid(args.grid), args.out)
     left = [one.spec for one in runs if not one.finished]
     print(f"{len(runs):,} runs, {len(runs) - len(left):,} of them finished before")
     if not left:
         return
     if not args.no_estimate:
         _print_total(_measured(left), settings.workers if not settings.scheduler else 0)
-    link = processes.reach(settings)
+    link = connection.reach(settings)
     try:
         with tqdm(total=None, unit="portion", smoothing=0.1) as bar:
 
@@ -66,7 +66,7 @@ def _sweep(args: argparse.Namespace) -> None:
                 bar.set_postfix_str(what, refresh=False)
                 bar.update(done - bar.n)
 
-            outcome = sweeping.sweep(runs, link, report)
+            outcome = sweep.sweep(runs, link, report)
     except KeyboardInterrupt:
         print("what is finished is stored; the same command goes on", file=sys.stderr)
         raise
@@ -87,7 +87,7 @@ def _estimate(args: argparse.Namespace) -> None:
 def _specs(path: Path) -> Sequence[RunSpec]:
     if path.suffix == ".toml":
         return read_grid(path)
-    from maskaq.runs.specs import read_spec
+    from maskaq.config.specs import read_spec
 
     return [read_spec(path)]
 

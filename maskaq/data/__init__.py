@@ -1,0 +1,1 @@
+"""Images: the bundled scenes, folders and uploads."""

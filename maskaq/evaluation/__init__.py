@@ -1,0 +1,1 @@
+"""How good Q is: accuracy, agreement, region quality, information, attributions."""

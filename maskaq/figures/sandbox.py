@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from maskaq.errors import OptionError
 from maskaq.figures.style import BLUE, GREY, VERMILLION, finish
-from maskaq.quantization.toy import RULES, Grid, Toy, apply, grid
+from maskaq.quantization.numpy_reference import RULES, Grid, Toy, apply, grid
 
 Floats = NDArray[np.float32]
 _BINS = 80

@@ -1,0 +1,1 @@
+"""Models: loading, the bundled model and its training, recording of attention."""

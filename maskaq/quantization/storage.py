@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maskaq.config import QuantOptions
+from maskaq.config.parsing import from_dict
 from maskaq.errors import RunError, WeightsError
 from maskaq.files import replacing
-from maskaq.parsing import from_dict
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.convert import convert
+from maskaq.quantization.conversion.convert import convert
 
 _FORMAT = "maskaq-q-1"
 

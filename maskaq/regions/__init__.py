@@ -1,0 +1,1 @@
+"""Informative regions: similarity, entropy, masks."""

@@ -19,17 +19,18 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from maskaq.config.overrides import command_of
+from maskaq.config.parsing import to_json
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
-from maskaq.figures import accuracy, compare, curves, disagreements, synthesis, tensors
+from maskaq.figures import synthesis
+from maskaq.figures.results import accuracy, compare, curves, disagreements, tensors
 from maskaq.formulas import FORMULAS
 from maskaq.models.menu import shapes
-from maskaq.parsing import to_json
-from maskaq.regions.plain import mask_of
+from maskaq.regions.numpy_masks import mask_of
 from maskaq.reports.tables import facts, settings
-from maskaq.runs.command import command_of
-from maskaq.runs.evidence import Evidence
-from maskaq.runs.store import Stored
+from maskaq.results.artifacts import Evidence
+from maskaq.results.store import Stored
 
 _ROWS = 1000  # of a table; more make the file slow to open
 _SHEET = 32  # images

@@ -10,9 +10,9 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from maskaq.figures import accuracy, compare, tensors
-from maskaq.runs.command import command_of, flat
-from maskaq.runs.store import Stored
+from maskaq.config.overrides import command_of, flat
+from maskaq.figures.results import accuracy, compare, tensors
+from maskaq.results.store import Stored
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: equal runs make equal archives
 

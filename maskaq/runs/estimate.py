@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 from timm.data.readers import get_img_extensions
 
 from maskaq.config import RunSpec, SynthesisOptions
+from maskaq.config.sample_key import batches, drawing_key, judged
 from maskaq.data.scenes import SPLITS
 from maskaq.events import Event
-from maskaq.runs import machine
-from maskaq.runs.data import Ground
-from maskaq.runs.drawing import batches, drawing_key, judged
+from maskaq.runs import environment
+from maskaq.runs.context import Ground
 from maskaq.runs.runner import Finished, draw, run
 from maskaq.synthesis.loop import Samples
 
@@ -86,7 +86,7 @@ def estimate(
             steps = spec.synthesis.images * spec.synthesis.steps
             drawing = meter.step_of_an_image(spec) * steps
         fit, evaluation = meter.fit_and_evaluation(spec)
-        costs.append(Cost(drawing, fit, evaluation, steps, machine.peak_memory_mb()))
+        costs.append(Cost(drawing, fit, evaluation, steps, environment.peak_memory_mb()))
     return costs
 
 

@@ -10,9 +10,9 @@ import torch
 
 from maskaq.checkpoints import InFolder
 from maskaq.config import RunSpec
-from maskaq.parsing import Every
-from maskaq.runs import machine
-from maskaq.runs.command import command_of
+from maskaq.config.overrides import command_of
+from maskaq.config.parsing import Every
+from maskaq.runs import environment
 
 __all__ = ["checkpoints", "folder_for"]
 
@@ -31,7 +31,7 @@ def checkpoints(spec: RunSpec, out: Path, every: Every) -> InFolder:
     key = {
         "command": f"{command_of(spec)} --out {shlex.quote(str(out))}",
         "spec": asdict(spec),
-        "versions": machine.versions(),
+        "versions": environment.versions(),
         "threads": torch.get_num_threads(),
     }
     return InFolder(folder_for(out.resolve()), key, every=every)

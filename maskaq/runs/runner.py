@@ -12,23 +12,23 @@ from torch import Tensor, nn
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Verdict, evaluate
-from maskaq.evaluation.sight import Sight, look
+from maskaq.evaluation.predictions import Sight, look
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
-from maskaq.quantization.convert import convert
-from maskaq.quantization.freeze import freeze
-from maskaq.quantization.report import tensor_report
-from maskaq.quantization.rows import TensorRow
-from maskaq.quantization.steady import steady
-from maskaq.runs import machine
-from maskaq.runs.data import Ground
-from maskaq.runs.evidence import APART, FRAMES, Evidence
+from maskaq.quantization.conversion.convert import convert
+from maskaq.quantization.conversion.freeze import freeze
+from maskaq.quantization.conversion.steady import steady
+from maskaq.quantization.tensor_report import tensor_report
+from maskaq.quantization.tensor_row import TensorRow
+from maskaq.results.artifacts import APART, FRAMES, Evidence
+from maskaq.results.result import Accuracy, RunResult
+from maskaq.runs import environment
+from maskaq.runs.context import Ground
 from maskaq.runs.keeping import Timed, WithSamples
-from maskaq.runs.result import Accuracy, RunResult
-from maskaq.runs.stopwatch import Stopwatch
+from maskaq.runs.timing import Stopwatch
+from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
-from maskaq.synthesis.setting import MakeQ
 from maskaq.synthesis.sources import SOURCES
 
 _REPORTED = 16  # samples that go through Q for the per-tensor report
@@ -112,13 +112,13 @@ class _Run:
     def __init__(
         self, spec: RunSpec, ground: Ground | None = None, checkpoints: Checkpoints = NOWHERE
     ) -> None:
-        machine.check_device(spec.device)
+        environment.check_device(spec.device)
         self.spec = spec
         self.checkpoints = Timed(checkpoints)
         self.frames: list[tuple[int, Tensor]] = []
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
-        self.precision = machine.working_precision(spec.precision, spec.device)
+        self.precision = environment.working_precision(spec.precision, spec.device)
         self.ground = ground or Ground.of(spec)
         self.loaded, self.data = self.ground.loaded, self.ground.data
         self.p = self.loaded.model.to(spec.device)
@@ -225,9 +225,9 @@ class _Run:
             agreement_high=agreement.high,
             evaluated=agreement.n,
             seconds=watch.seconds(),
-            peak_memory_mb=machine.peak_memory_mb(),
-            device=machine.describe(self.spec.device, self.precision),
-            versions=machine.versions(),
+            peak_memory_mb=environment.peak_memory_mb(),
+            device=environment.describe(self.spec.device, self.precision),
+            versions=environment.versions(),
             samples={"count": len(self.samples.images), "recognised": self.samples.recognised},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             tensors=tuple(self.tensors),

@@ -1,0 +1,1 @@
+"""Synthesis: calibration images made from P alone."""

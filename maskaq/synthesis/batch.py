@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from maskaq.augment.views import AUGMENTATIONS
 from maskaq.checkpoints import named, pack_optimiser, unpack_optimiser
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
-from maskaq.synthesis.augmentation import AUGMENTATIONS
-from maskaq.synthesis.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES
+from maskaq.synthesis.context import Quantized, Setting
 from maskaq.synthesis.parametrisation import Parametrisation
-from maskaq.synthesis.savings import Plan, drawn, halved, plan
-from maskaq.synthesis.semantics import View, draw_meanings, view
-from maskaq.synthesis.setting import Quantized, Setting
-from maskaq.synthesis.state import Once, StepState
+from maskaq.synthesis.shortcuts import Plan, drawn, halved, plan
+from maskaq.synthesis.terms.multi_semantic import View, draw_meanings, view
+from maskaq.synthesis.terms.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES
+from maskaq.synthesis.terms.step_state import Once, StepState
 
 __all__ = ["Batch"]
 

@@ -20,8 +20,8 @@ from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
 from maskaq.synthesis.batch import Batch
+from maskaq.synthesis.context import MakeQ, Setting
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
-from maskaq.synthesis.setting import MakeQ, Setting
 
 __all__ = ["Samples", "draw_labels", "join", "recognised", "synthesise"]
 

@@ -10,15 +10,15 @@ import torch
 
 from benchmarks import ablation, accuracy, cells
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
+from maskaq.config.presets import spec_of
+from maskaq.config.sample_key import LOOKS_AT_Q
+from maskaq.precomputed import accuracy_table
 from maskaq.quantization.backends import BACKENDS
-from maskaq.runs import measured
-from maskaq.runs.api import execute
-from maskaq.runs.data import Ground
-from maskaq.runs.drawing import LOOKS_AT_Q
-from maskaq.synthesis.setting import Setting
+from maskaq.runs.context import Ground
+from maskaq.runs.execute import execute
+from maskaq.synthesis.context import Setting
 from maskaq.synthesis.sources import SOURCES
-from tests import short
+from tests.support import short
 
 TINY = ["--images", "2", "--steps", "1", "--eval-images", "40"]
 
@@ -135,7 +135,7 @@ def test_the_sources_that_look_at_q_are_known(small, scenes_p, monkeypatch):
 
 
 def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeypatch, nothing_runs):
-    monkeypatch.setattr(measured, "FILE", tmp_path / "accuracy.json")
+    monkeypatch.setattr(accuracy_table, "FILE", tmp_path / "accuracy.json")
     words = [*TINY, "--bits", "W4A4", "--source", "noise", "--backend", "minmax", "mse"]
     words += ["--seed", "0", "1", "--out", str(tmp_path / "cells"), "--store"]
     accuracy.main(words)
@@ -151,7 +151,7 @@ def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeyp
         *(("minmax", 1), ("mse", 1)),
     ]
     assert all(row["q_low"] < row["q"] < row["q_high"] and row["n"] == 40 for row in rows)
-    stored = measured.read(measured.FILE)["scenes_vit"]
+    stored = accuracy_table.read(accuracy_table.FILE)["scenes_vit"]
     assert len(stored.table) == 4
     assert stored.command == (
         "python -m benchmarks.accuracy --model scenes_vit --bits W4A4 --source noise "
@@ -229,7 +229,7 @@ def test_the_ablation_goes_on_and_compares_seed_by_seed(tmp_path, capsys, nothin
 
 
 def test_differences_have_student_intervals_over_seeds():
-    from tests import stored
+    from tests.support import stored
 
     def result(seed, top1):
         found = stored.result(replace(spec_of("maskaq"), seed=seed))

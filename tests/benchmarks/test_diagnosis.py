@@ -10,10 +10,10 @@ from benchmarks import diagnosis
 from maskaq.config import RunSpec
 from maskaq.data.scenes import scenes
 from maskaq.errors import RunError
-from maskaq.evaluation.distance import STATISTICS, factors
-from maskaq.runs import diagnosed, store
-from maskaq.ui.library import EXAMPLES
-from tests import stored
+from maskaq.evaluation.activation_shift_table import STATISTICS, factors
+from maskaq.results import activation_shift, store
+from maskaq.ui.state.stored_runs import EXAMPLES
+from tests.support import stored
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def folders(tmp_path):
         made.append(tmp_path / source)
         stored_run = EXAMPLES / f"scenes_vit_W4A4_{source}_reconstruct_0"
         shutil.copytree(stored_run, made[-1])
-        stored.without(made[-1], diagnosed.FILE)
+        stored.without(made[-1], activation_shift.FILE)
     return made
 
 
@@ -40,7 +40,7 @@ def test_stored_runs_are_diagnosed_into_their_folders(folders, monkeypatch, caps
     monkeypatch.setattr("sys.argv", ["diagnosis", *map(str, folders)])
     diagnosis.main()
     assert "| noise | 32 | 16 | x1." in capsys.readouterr().out
-    noise, real = (diagnosed.read(folder, store.read(folder).result) for folder in folders)
+    noise, real = (activation_shift.read(folder, store.read(folder).result) for folder in folders)
     assert set(noise.table["statistic"]) == set(STATISTICS)
     for statistic in STATISTICS:
         assert factors(noise.table)[statistic] > factors(real.table)[statistic]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 from tests.browser.tools import address, downloaded, settled
 
 
 @pytest.mark.parametrize("kind, begins", [("png", b"\x89PNG"), ("svg", b"<svg")])
 def test_a_chart_is_saved_as_a_picture(app, visit, kind, begins):
-    page = visit(address(app, catalog.START))
+    page = visit(address(app, pages.START))
     page.get_by_test_id("stSidebar").get_by_text(kind, exact=True).click()
     chart = page.locator(".js-plotly-plot").first
     for _ in range(10):  # the choice reaches the charts with the next run of the page
@@ -28,7 +28,7 @@ def test_a_chart_is_saved_as_a_picture(app, visit, kind, begins):
 
 
 def test_the_table_behind_a_chart_is_saved(app, visit):
-    page = visit(address(app, catalog.SANDBOX))
+    page = visit(address(app, pages.SANDBOX))
     page.get_by_text("The numbers behind this figure", exact=True).first.click()
     button = page.get_by_test_id("stDownloadButton").first.get_by_role("button")
     header, *rows = Path(downloaded(page, button).path()).read_text().splitlines()
@@ -37,7 +37,7 @@ def test_the_table_behind_a_chart_is_saved(app, visit):
 
 
 def test_a_report_opens_without_a_network(app, visit, browser, tmp_path):
-    page = visit(address(app, catalog.REPORT))
+    page = visit(address(app, pages.REPORT))
     file = tmp_path / "report.html"
     downloaded(page, page.get_by_role("button", name="HTML").first).save_as(file)
     context = browser.new_context(offline=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import expect
 
-from maskaq.runs import listing
-from maskaq.ui import catalog
+from maskaq.results import listing
+from maskaq.ui.state import pages
 from tests.browser.test_runs import DRAWING, LONG, SMALL, run
 from tests.browser.tools import address, settled
 
@@ -26,12 +26,12 @@ def gone(processes: list[psutil.Process]) -> bool:
 def test_a_killed_app_loses_nothing_that_was_finished(own_server, browser, tmp_path: Path):
     server, process = own_server()
     page = browser.new_page()
-    page.goto(address(server, catalog.SYNTHESIS, SMALL + "&seed=21"))
+    page.goto(address(server, pages.SYNTHESIS, SMALL + "&seed=21"))
     settled(page)
     run(page)
     expect(page.get_by_text("Computed on this machine").first).to_be_visible()
     finished = page.url
-    page.goto(address(server, catalog.SYNTHESIS, LONG + "&seed=22"))
+    page.goto(address(server, pages.SYNTHESIS, LONG + "&seed=22"))
     settled(page)
     run(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
@@ -49,7 +49,7 @@ def test_a_killed_app_loses_nothing_that_was_finished(own_server, browser, tmp_p
     page.goto(finished.replace(server, again))
     settled(page)
     expect(page.get_by_text("Computed on this machine").first).to_be_visible()
-    page.goto(address(again, catalog.SYNTHESIS, LONG + "&seed=22"))
+    page.goto(address(again, pages.SYNTHESIS, LONG + "&seed=22"))
     settled(page)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
     page.close()

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from maskaq.ui import catalog
-from maskaq.ui.lessons import LESSONS
+from maskaq.ui.shell.lessons import LESSONS
+from maskaq.ui.state import pages
 from tests.browser.tools import address
 
 Act = Callable[[Page], None]
@@ -115,7 +115,7 @@ ACTS: dict[str, list[Act]] = {
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_walked_through(name: str, app, visit) -> None:
     lesson = LESSONS[name]
-    page = visit(address(app, catalog.LESSONS))
+    page = visit(address(app, pages.LESSONS))
     page.locator(f".st-key-start_{name}").get_by_role("button").click()
     box, total = page.locator(".st-key-lesson"), len(lesson.steps)
     expect(box).to_contain_text(lesson.title)

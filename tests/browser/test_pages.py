@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 from tests.browser.tools import address, settled, shoot
 
-EVERY = pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: Path(spec.file).stem)
+EVERY = pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: Path(spec.file).stem)
 NARROW = 768
 
 
@@ -36,7 +36,7 @@ def test_a_page_is_drawn_whole(spec, theme, app, visit):
 
 def click_through(page, server):
     """Every page but the first in turn, by the links of the navigation."""
-    for spec in catalog.PAGES[1:]:
+    for spec in pages.PAGES[1:]:
         page.get_by_test_id("stSidebarNav").get_by_text(spec.title, exact=True).click()
         expect(page).to_have_url(f"{server}/{Path(spec.file).stem}")
         settled(page)
@@ -45,7 +45,7 @@ def click_through(page, server):
 
 def test_a_newcomer_clicks_through_all_pages(app, visit):
     page = visit(app)
-    assert len(list(click_through(page, app))) == len(catalog.PAGES) - 1
+    assert len(list(click_through(page, app))) == len(pages.PAGES) - 1
     page.get_by_test_id("stSidebarNav").get_by_text("Start", exact=True).click()
     expect(page.locator("h1").first).to_have_text("Quantize without data")
 
@@ -62,7 +62,7 @@ def test_a_demo_draws_every_page_with_its_buttons_off(demo, visit):
 
 
 def test_bad_values_are_said_in_the_browser_too(app, visit):
-    page = visit(address(app, catalog.ATTENTION, "weight_bits=99&block=x"))
+    page = visit(address(app, pages.ATTENTION, "weight_bits=99&block=x"))
     warning = page.get_by_test_id("stAlert").first
     expect(warning).to_contain_text("weight_bits = 99")
     expect(warning).to_contain_text("block = x")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 from tests.browser.tools import address, settled
 
 SMALL = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=100"
@@ -32,7 +32,7 @@ def cancel(page: Page) -> None:
 def finished(app, browser) -> str:
     """The address of a small synthesis that a first visitor has had computed."""
     page = browser.new_page()
-    page.goto(address(app, catalog.SYNTHESIS, SMALL + "&seed=7"))
+    page.goto(address(app, pages.SYNTHESIS, SMALL + "&seed=7"))
     settled(page)
     run(page)
     expect(page.get_by_test_id("stProgress")).to_have_count(0)
@@ -52,7 +52,7 @@ def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit)
 
 
 def test_a_run_is_cancelled(app, visit):
-    page = visit(address(app, catalog.SYNTHESIS, LONG + "&seed=11"))
+    page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=11"))
     run(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
     cancel(page)
@@ -61,7 +61,7 @@ def test_a_run_is_cancelled(app, visit):
 
 
 def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
-    page = visit(address(app, catalog.SYNTHESIS, LONG + "&seed=12"))
+    page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=12"))
     run(page)
     page.reload()
     settled_or_working(page)
@@ -77,16 +77,16 @@ def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
 
 
 def test_two_sessions_see_only_their_own_runs(app, visit):
-    mine = visit(address(app, catalog.SYNTHESIS, LONG + "&seed=13"))
+    mine = visit(address(app, pages.SYNTHESIS, LONG + "&seed=13"))
     run(mine)
     expect(mine.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
-    theirs = visit(address(app, catalog.SYNTHESIS, LONG + "&seed=14"))
+    theirs = visit(address(app, pages.SYNTHESIS, LONG + "&seed=14"))
     expect(theirs.get_by_test_id("stProgress")).to_have_count(0)
     expect(theirs.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
     run(theirs)
     expect(theirs.get_by_test_id("stProgress").first).to_contain_text("Waiting")
     tab = mine.context.new_page()  # another tab of the same browser is another session
-    tab.goto(address(app, catalog.SYNTHESIS, LONG + "&seed=13"))
+    tab.goto(address(app, pages.SYNTHESIS, LONG + "&seed=13"))
     settled(tab)
     expect(tab.get_by_test_id("stProgress")).to_have_count(0)
     cancel(theirs)
@@ -101,7 +101,7 @@ def picture() -> bytes:
 
 
 def test_files_are_taken_or_refused_with_the_reason(app, visit):
-    page = visit(address(app, catalog.ATTENTION))
+    page = visit(address(app, pages.ATTENTION))
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("Your own", exact=True).click()
     chooser = sidebar.locator("input[type=file]")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
 
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artefacts" / "screenshots"
 
 
-def address(server: str, spec: catalog.PageSpec, query: str = "") -> str:
+def address(server: str, spec: pages.PageSpec, query: str = "") -> str:
     """Where a page is on a server."""
-    page = server if spec is catalog.PAGES[0] else f"{server}/{Path(spec.file).stem}"
+    page = server if spec is pages.PAGES[0] else f"{server}/{Path(spec.file).stem}"
     return f"{page}?{query}" if query else page
 
 

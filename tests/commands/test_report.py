@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from maskaq.cli import main
-from maskaq.methods import spec_of
-from tests import stored
+from maskaq.config.presets import spec_of
+from tests.support import stored
 
 
 @pytest.fixture

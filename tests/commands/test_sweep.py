@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from maskaq.cli import main
-from maskaq.methods import spec_of
-from maskaq.parsing import to_json
-from maskaq.runs import listing, sweeping
-from maskaq.runs.grid import parse_grid
-from tests import stored
+from maskaq.config.grid_file import parse_grid
+from maskaq.config.parsing import to_json
+from maskaq.config.presets import spec_of
+from maskaq.jobs import sweep
+from maskaq.results import listing
+from tests.support import stored
 
 GRID = 'method = "mimiq"\nbackend = "minmax"\n[grid]\nbits = ["W4A4", "W3A3"]\n'
 TINY = 'synthesis.images = 2\nsynthesis.steps = 1\neval_images = 40\nsource = "noise"\n' + GRID
@@ -93,6 +94,6 @@ def test_what_is_no_spec_is_said(tmp_path, capsys, name, text, said) -> None:
 
 def test_the_folder_of_a_run_is_named_by_its_settings(tmp_path: Path) -> None:
     specs = [spec_of("maskaq"), spec_of("mimiq")]
-    one, two = sweeping.plan(specs, tmp_path)
+    one, two = sweep.plan(specs, tmp_path)
     assert one.folder != two.folder
-    assert sweeping.plan(specs[:1], tmp_path)[0] == one
+    assert sweep.plan(specs[:1], tmp_path)[0] == one

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from maskaq.figures import sandbox
-from maskaq.quantization import toy
+from maskaq.quantization import numpy_reference as reference
 
 
 @pytest.fixture
 def clipping():
-    values = toy.draw("outliers", 4096, seed=0)
-    return values, toy.grid(values, 4, True, "mse")
+    values = reference.draw("outliers", 4096, seed=0)
+    return values, reference.grid(values, 4, True, "mse")
 
 
 def test_the_histogram_marks_levels_and_the_clipped_range(clipping, sound):
@@ -19,7 +19,7 @@ def test_the_histogram_marks_levels_and_the_clipped_range(clipping, sound):
     bars, clipped, levels = figure.data
     assert sum(bars.y) == 4096
     assert clipped.marker.pattern.shape == "/"
-    lost = int(toy.apply(values, grid).clipped.sum())
+    lost = int(reference.apply(values, grid).clipped.sum())
     assert clipped.name == f"clipped: {lost} of 4,096 values"
     for middle, width in zip(clipped.x, clipped.width, strict=True):
         assert not ((middle - width / 2 < grid.levels) & (grid.levels < middle + width / 2)).any()
@@ -31,15 +31,15 @@ def test_the_histogram_marks_levels_and_the_clipped_range(clipping, sound):
 
 
 def test_where_nothing_is_clipped_nothing_is_hatched():
-    values = toy.draw("gelu", 1000, seed=0)
-    figure = sandbox.histogram(values, toy.grid(values, 4, False, "minmax"))
+    values = reference.draw("gelu", 1000, seed=0)
+    figure = sandbox.histogram(values, reference.grid(values, 4, False, "minmax"))
     assert [trace.name for trace in figure.data] == ["values", "16 levels"]
 
 
-@pytest.mark.parametrize("rule", toy.RULES)
+@pytest.mark.parametrize("rule", reference.RULES)
 def test_the_staircase_lands_on_the_levels(rule, sound):
-    values = toy.draw("softmax", 1000, seed=0)
-    grid = toy.grid(values, 3, False, rule)
+    values = reference.draw("softmax", 1000, seed=0)
+    grid = reference.grid(values, 3, False, rule)
     line, steps = sound(sandbox.staircase(grid)).data
     assert (line.line.dash, steps.line.dash) == ("dot", None)
     nearest = np.abs(np.asarray(steps.y)[:, None] - grid.levels).min(1)
@@ -52,7 +52,7 @@ def test_the_staircase_lands_on_the_levels(rule, sound):
 
 
 def test_errors_are_split_and_add_up(clipping, sound):
-    found = toy.apply(*clipping)
+    found = reference.apply(*clipping)
     table = sandbox.error_frame(found)
     assert table["share"].sum() == pytest.approx(1)
     assert table["values"].sum() == 4096
@@ -68,14 +68,14 @@ def test_errors_are_split_and_add_up(clipping, sound):
 
 def test_exact_rounding_has_no_shares():
     values = np.zeros(4, np.float32)
-    found = toy.apply(values, toy.grid(values, 4, False, "minmax"))
+    found = reference.apply(values, reference.grid(values, 4, False, "minmax"))
     assert sandbox.error_frame(found)["share"].tolist() == [0, 0]
     assert "inf dB" in sandbox.errors(found).layout.title.text
 
 
 @pytest.mark.parametrize("limit, said", [(64, "showing 64 of 4,096"), (9999, "showing 4,096 of")])
 def test_the_table_of_codes_says_how_much_it_shows(clipping, limit, said):
-    found = toy.apply(*clipping)
+    found = reference.apply(*clipping)
     table, words = sandbox.codes(found, limit)
     assert words.startswith(said)
     assert len(table) == min(limit, 4096)

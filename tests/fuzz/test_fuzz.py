@@ -23,15 +23,16 @@ from PIL import Image
 
 from maskaq import checkpoints
 from maskaq.config import RunSpec
+from maskaq.config.grid_file import parse_grid, to_toml
+from maskaq.config.overrides import flat
+from maskaq.config.parsing import Every, from_dict, parse_bits, parse_every, parse_ratio
 from maskaq.data.upload import read_picture
 from maskaq.errors import DataError, MaskaqError, OptionError, RunError
-from maskaq.parsing import Every, from_dict, parse_bits, parse_every, parse_ratio
-from maskaq.runs import evidence, listing, manifest, store
-from maskaq.runs.command import flat
-from maskaq.runs.grid import parse_grid, to_toml
-from maskaq.runs.result import RunResult
-from maskaq.ui import address, choices
-from tests import stored
+from maskaq.results import artifacts, listing, manifest, store
+from maskaq.results.result import RunResult
+from maskaq.ui.state import url
+from maskaq.ui.widgets import run_form
+from tests.support import stored
 
 fuzz = settings(
     max_examples=int(os.environ.get("MASKAQ_FUZZ", "150")),
@@ -175,7 +176,7 @@ def test_damaged_run_folders_are_listed_and_never_believed(name, edits, sealed) 
             assert run.result.evaluated > 0
             assert run.sheet is None or run.sheet.size
             assert run.evidence is None or len(run.evidence.answers) == 2
-            evidence.film(folder)
+            artifacts.film(folder)
             read = True
         if read and files != run_files() and not sealed:
             assert name == manifest.NAME  # its own text may change where it says nothing
@@ -214,12 +215,12 @@ def test_uploads_are_pictures_or_refused(form: str, edits, name: str) -> None:
 
 
 FIELDS = {
-    "whole": address.whole(2, 8, 4),
-    "stepped": address.stepped(0.05, 1.0, 0.05, 0.1),
-    "one of": address.one_of(["mean", "0"], "mean"),
-    "some of": address.some_of(["a", "b"]),
-    "amount": address.Field(choices._amount, "", 0.0),
-    "flag": address.Field(choices._flag, "", True),
+    "whole": url.whole(2, 8, 4),
+    "stepped": url.stepped(0.05, 1.0, 0.05, 0.1),
+    "one of": url.one_of(["mean", "0"], "mean"),
+    "some of": url.some_of(["a", "b"]),
+    "amount": url.Field(run_form._amount, "", 0.0),
+    "flag": url.Field(run_form._flag, "", True),
 }
 NUMBERS = st.integers().map(str) | st.floats().map(str) | st.text("0123456789.eE+-_ infa")
 
@@ -234,7 +235,7 @@ def test_values_of_an_address_are_allowed_or_refused(kind: str, text: str) -> No
             "stepped": lambda: 0.05 <= value <= 1,
             "one of": lambda: value in ("mean", "0"),
             "some of": lambda: value in ("a", "b"),
-            "amount": lambda: 0 <= value <= choices._LARGEST,
+            "amount": lambda: 0 <= value <= run_form._LARGEST,
             "flag": lambda: value in (True, False),
         }[kind]()
 
@@ -242,7 +243,7 @@ def test_values_of_an_address_are_allowed_or_refused(kind: str, text: str) -> No
 @fuzz
 @given(st.text())
 def test_what_a_stranger_wrote_is_shown_as_plain_words(text: str) -> None:
-    shown = address.shorten(text)
+    shown = url.shorten(text)
     assert shown[0] == shown[-1] == "`"
     assert "`" not in shown[1:-1]
     assert "\n" not in shown

@@ -13,12 +13,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from maskaq.runs import measured
-from maskaq.ui import catalog, library
-from tests import fake_cluster, stored
+from maskaq.precomputed import accuracy_table
+from maskaq.ui.state import pages, stored_runs
+from tests.support import fake_cluster, stored
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = library.EXAMPLES
+SHIPPED = stored_runs.EXAMPLES
 SOON = 60  # seconds after which a test has failed
 
 OpenPage: TypeAlias = Callable[..., AppTest]
@@ -28,8 +28,8 @@ OpenPage: TypeAlias = Callable[..., AppTest]
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One shipped example (W4A4, default settings), an empty folder for runs, no stored table."""
     stored.write(tmp_path / "examples" / "a")
-    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "examples")
-    monkeypatch.setattr(measured, "FILE", tmp_path / "accuracy.json")
+    monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "examples")
+    monkeypatch.setattr(accuracy_table, "FILE", tmp_path / "accuracy.json")
     monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("MASKAQ_READONLY", raising=False)
     st.cache_data.clear()
@@ -40,7 +40,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The runs that really ship, in place of the made-up example."""
-    monkeypatch.setattr(library, "EXAMPLES", SHIPPED)
+    monkeypatch.setattr(stored_runs, "EXAMPLES", SHIPPED)
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,12 @@ def open_page() -> OpenPage:
     return _open
 
 
-def _open(spec: catalog.PageSpec, **params: str) -> AppTest:
+def _open(spec: pages.PageSpec, **params: str) -> AppTest:
     app = AppTest.from_file(ROOT / "app.py", default_timeout=SOON)
     for name, value in params.items():
         app.query_params[name] = value
     app.run()
-    if spec is not catalog.PAGES[0]:
+    if spec is not pages.PAGES[0]:
         app.switch_page(spec.file).run()
     return app
 
@@ -71,7 +71,7 @@ def look_at_once() -> OpenPage:
     return _look_at_once
 
 
-def _look_at_once(spec: catalog.PageSpec, **params: str) -> AppTest:
+def _look_at_once(spec: pages.PageSpec, **params: str) -> AppTest:
     app = AppTest.from_file(ROOT / "app.py", default_timeout=SOON)
     for name, value in params.items():
         app.query_params[name] = value

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from maskaq.methods import spec_of
-from maskaq.names import SOURCE_NAMES
-from maskaq.runs import sweeping
-from maskaq.runs.places import app_folder
-from maskaq.ui import catalog
-from tests import stored
+from maskaq.config.components import SOURCE_NAMES
+from maskaq.config.presets import spec_of
+from maskaq.jobs import sweep
+from maskaq.results.paths import app_folder
+from maskaq.ui.state import pages
+from tests.support import stored
 
-PAGE = catalog.ABLATION
+PAGE = pages.ABLATION
 
 
 def few(app, **values):
@@ -86,7 +86,7 @@ def test_a_grid_too_large_for_the_page_goes_to_the_command_line(open_page, text,
 
 def test_what_a_sweep_puts_into_the_folder_fills_the_grid(open_page, text):
     before = spec_of("maskaq", (3, 3))
-    for one in sweeping.plan([before], app_folder()):
+    for one in sweep.plan([before], app_folder()):
         stored.write(one.folder, one.spec)
     assert "The grid has 16 runs, 2 of them finished." in text(open_page(PAGE))
 
@@ -134,7 +134,7 @@ def test_cancel_stops_all_of_it(small, press, cluster, text):
 def test_a_grid_is_no_single_run(small, press, cluster, open_page):
     press(small, "Run 3 missing")
     assert any("0 of 3 have ended" in one.value for one in small.run().sidebar.caption)
-    small.switch_page(catalog.QUANTIZE.file)
+    small.switch_page(pages.QUANTIZE.file)
     small.session_state["seed"] = 5
     small.run()
     assert not small.exception

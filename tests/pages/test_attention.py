@@ -9,16 +9,17 @@ import pytest
 from PIL import Image
 
 from maskaq.errors import ModelError
-from maskaq.regions.plain import mask_of
-from maskaq.runs import showcase
-from maskaq.ui import catalog, maps, own
+from maskaq.precomputed import showcase
+from maskaq.regions.numpy_masks import mask_of
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.state import pages, uploads
 
 HEADS, REGION, CHANGE, APART = ", 6 heads", "attends to most", "(attention per", "Distance"
 
 
 @pytest.fixture
 def look(open_page):
-    return lambda **params: open_page(catalog.ATTENTION, **params)
+    return lambda **params: open_page(pages.ATTENTION, **params)
 
 
 def heat(figure):
@@ -35,7 +36,7 @@ def test_it_opens_at_every_stored_width(bits, look, drawn, text, shipped):
     app = look(weight_bits=bits[1], activation_bits=bits[3])
     assert not app.exception
     p, q, apart = heat(drawn(app, CHANGE))
-    np.testing.assert_allclose(q, maps.rows(0, bits, None).mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(q, attention_maps.rows(0, bits, None).mean((0, 1)), atol=1e-6)
     np.testing.assert_allclose(p - q, apart, atol=1e-6)
     assert f"Q is {bits}" in text(app)
     assert "Stored example, shipped with maskaq" in text(app)
@@ -95,7 +96,7 @@ def test_the_mask_ratio_moves_the_border_and_the_overlap(look, drawn, text):
     assert not app.exception
     assert "The 32 of 64 patches" in text(app)
     assert drawn(app, HEADS)["layout"]["shapes"][0]["path"] != before
-    hits = int((mask_of(maps.alpha(0), 0.5) & showcase.scene(0).patches).sum())
+    hits = int((mask_of(attention_maps.alpha(0), 0.5) & showcase.scene(0).patches).sum())
     here = drawn(app, "against true foreground")["data"][0]
     assert here["text"][0] == f"{hits} of 32 patches"
     assert "now 0.5" in str(drawn(app, "IoU by mask ratio")["layout"]["annotations"])
@@ -132,7 +133,7 @@ def test_a_mask_of_everything_has_no_outside(look, drawn):
 
 
 def answer(**question):
-    """As `maskaq.runs.quick.attention` of a model with 12 blocks and 3 heads of 14 x 14 patches."""
+    """As `queries.table.attention` of a model with 12 blocks and 3 heads of 14 x 14 patches."""
     p = np.random.default_rng(0).random((12, 3, 196), np.float32)
     q = None if question["samples"] is None else p * 0.9
     return {"image": np.zeros((3, 224, 224), np.uint8), "p": p, "q": q, "alpha": p.mean((0, 1))}
@@ -180,7 +181,7 @@ def test_a_picture_of_ones_own_is_computed(look, drawn, text, press, cluster, sc
     app = look()
     picture = io.BytesIO()
     Image.fromarray(np.full((64, 64, 3), 40, np.uint8)).save(picture, "PNG")
-    app.file_uploader(key=own.UPLOAD).upload("mine.png", picture.getvalue()).run()
+    app.file_uploader(key=uploads.UPLOAD).upload("mine.png", picture.getvalue()).run()
     assert not app.get("plotly_chart")
     press(app, "Compute")
     assert not app.exception
@@ -231,7 +232,7 @@ def test_a_demo_shows_what_is_stored_and_computes_nothing(look, monkeypatch, tex
 
 
 def test_bad_values_of_a_link_are_said(look_at_once):
-    app = look_at_once(catalog.ATTENTION, query="all", patch="64")
+    app = look_at_once(pages.ATTENTION, query="all", patch="64")
     assert not app.exception
     assert app.session_state["query"] == "CLS"
     assert app.number_input(key="patch").value == 32
@@ -240,6 +241,6 @@ def test_bad_values_of_a_link_are_said(look_at_once):
 
 
 def test_a_link_holds_the_query(look_at_once, drawn):
-    app = look_at_once(catalog.ATTENTION, query="patch", patch="12", block="5")
+    app = look_at_once(pages.ATTENTION, query="patch", patch="12", block="5")
     assert not app.warning
     assert "What patch 12 attends to, block 5" in title(drawn(app, HEADS))

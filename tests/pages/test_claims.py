@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskaq.runs import claims
-from maskaq.ui import catalog, own
-from maskaq.ui.claims import HEADERS, SECTIONS
-from tests import claims_tables
+from maskaq.precomputed import claims
+from maskaq.ui.sections.claims import HEADERS, SECTIONS
+from maskaq.ui.state import pages, uploads
+from tests.support import claims_tables
 
-PAGE = catalog.CLAIMS
+PAGE = pages.CLAIMS
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_a_picture_of_ones_own_is_asked_for_method_by_method(open_page, press, c
         "q": None,
     }
     app = open_page(PAGE, test="Attributions")
-    app.get_by_key(own.UPLOAD).set_value(("a.png", picture(), "image/png")).run()
+    app.get_by_key(uploads.UPLOAD).set_value(("a.png", picture(), "image/png")).run()
     press(app, "Compute")
     assert not app.exception
     assert [asked["method"] for _, asked in cluster.asked] == list(claims.METHODS)

@@ -7,14 +7,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from maskaq import published
-from maskaq.evaluation.distance import COLUMNS
-from maskaq.methods import spec_of
-from maskaq.runs import diagnosed, measured, sweeping
-from maskaq.ui import catalog, library
-from tests import stored
+from maskaq.config.presets import spec_of
+from maskaq.evaluation.activation_shift_table import COLUMNS
+from maskaq.jobs import sweep
+from maskaq.precomputed import accuracy_table, published
+from maskaq.results import activation_shift
+from maskaq.ui.state import pages, stored_runs
+from tests.support import stored
 
-PAGE = catalog.COMPARE
+PAGE = pages.COMPARE
 
 
 def add(workplace, bits=(4, 4), source="maskaq", folder="examples"):
@@ -76,7 +77,7 @@ def test_chosen_runs_are_what_is_drawn(open_page, workplace, text):
 
 
 def test_own_runs_may_be_chosen_and_others_not(open_page, press, cluster):
-    mine = press(open_page(catalog.QUANTIZE, seed="5"), "Run")
+    mine = press(open_page(pages.QUANTIZE, seed="5"), "Run")
     cluster.finish()
     mine.run()
     mine.switch_page(PAGE.file).run()
@@ -114,7 +115,7 @@ def test_published_numbers_can_be_filtered_by_bits(open_page, text):
 
 
 def test_without_any_run_the_papers_still_stand_there(open_page, text, monkeypatch, tmp_path):
-    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "nothing")
+    monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     app = open_page(PAGE)
     assert not app.exception
     assert "No run is stored yet" in text(app)
@@ -138,7 +139,9 @@ def diagnose(folder):
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     of, now = stored.result().created, "2026-11-21T12:00:00+00:00"
-    diagnosed.write(diagnosed.Diagnosis(table, 32, 256, "scenes", of, now, "make it"), folder)
+    activation_shift.write(
+        activation_shift.Diagnosis(table, 32, 256, "scenes", of, now, "make it"), folder
+    )
 
 
 def test_a_run_without_a_diagnosis_says_how_to_make_one(open_page, text, workplace):
@@ -168,7 +171,7 @@ def test_a_stored_diagnosis_is_drawn_told_and_sourced(open_page, text, workplace
 
 
 def test_a_damaged_diagnosis_takes_nothing_with_it(open_page, text, workplace):
-    (workplace / "examples" / "a" / diagnosed.FILE).write_text("{")
+    (workplace / "examples" / "a" / activation_shift.FILE).write_text("{")
     app = open_page(PAGE)
     assert not app.exception
     assert "cannot be read" in text(app)
@@ -180,18 +183,18 @@ def test_what_ships_is_diagnosed(open_page, text, shipped):
     app = open_page(PAGE)
     assert not app.exception
     if "No diagnosis" in text(app):
-        pytest.skip(f"run again: {diagnosed.COMMAND}")
+        pytest.skip(f"run again: {activation_shift.COMMAND}")
     assert "Furthest from real images" in text(app)
 
 
 def test_without_a_table_its_command_stands_there(open_page, text):
     app = open_page(PAGE)
     assert "This table is not stored yet" in text(app)
-    assert measured.COMMAND in [block.value for block in app.code]
+    assert accuracy_table.COMMAND in [block.value for block in app.code]
 
 
 def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
-    cell = measured.Cell(
+    cell = accuracy_table.Cell(
         "scenes_vit", "maskaq", "repq", "W4A4", 0, 0.9, 0.8, 0.78, 0.82, 5000, 2.0, 30.0
     )
     cells = [
@@ -200,7 +203,7 @@ def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
         for bits in ("W8A8", "W4A4")
     ]
     about = {"command": "make the table", "created": "2026-11-21T10:00:00+00:00", "device": "cpu"}
-    measured.write("scenes_vit", cells, about, measured.FILE)
+    accuracy_table.write("scenes_vit", cells, about, accuracy_table.FILE)
     app = open_page(PAGE)
     assert not app.exception
     assert "on 21 November 2026, cpu, by `make the table`" in text(app)
@@ -208,7 +211,7 @@ def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
     assert drawn(app, title)["data"][0]["text"] == [["80.5<br>80.0 to 81.0"]]
     app.get_by_key("measured_bits_scenes_vit").set_value("W8A8").run()
     assert drawn(app, "at W8A8")
-    measured.FILE.write_text("{")
+    accuracy_table.FILE.write_text("{")
     app.run()
     assert not app.exception
     assert "python -m benchmarks.accuracy" in text(app)
@@ -217,7 +220,7 @@ def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
 def swept(workplace, count=6):
     """A sweep of the command line, one of whose runs is damaged."""
     specs = [replace(spec_of("maskaq"), seed=seed) for seed in range(count)]
-    for one in sweeping.plan(specs, workplace / "runs" / "seeds"):
+    for one in sweep.plan(specs, workplace / "runs" / "seeds"):
         stored.write(one.folder, one.spec)
     (one.folder / "manifest.json").write_text("{")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskaq.ui import catalog
+from maskaq.ui.state import pages
 
 HOSTILE = (
     "",
@@ -26,7 +26,7 @@ def settings(app) -> dict[str, object]:
     return {key: app.session_state[key] for key in sorted(app.session_state["_known_parameters"])}
 
 
-@pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: spec.title)
+@pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
 def test_every_setting_of_every_page_survives_hostile_values(spec, open_page, look_at_once):
     usual = settings(open_page(spec))
     for offset in (0, 4, 7):

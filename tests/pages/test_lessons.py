@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from maskaq.ui import catalog
-from maskaq.ui.lessons import LESSONS, RUN, Step
+from maskaq.ui.shell.lessons import LESSONS, RUN, Step
+from maskaq.ui.state import pages
 
 STEPS = [(name, place) for name in LESSONS for place in range(len(LESSONS[name].steps))]
 
 
 def begin(open_page, name: str):
-    app = open_page(catalog.LESSONS)
+    app = open_page(pages.LESSONS)
     return app.button(key=f"start_{name}").click().run()
 
 
@@ -60,7 +60,7 @@ def test_a_lesson_ticks_itself_off_and_ends_with_a_question(
 ):
     lesson, app = LESSONS[name], begin(open_page, name)
     total = len(lesson.steps)
-    page = catalog.LESSONS
+    page = pages.LESSONS
     for number, step in enumerate(lesson.steps):
         assert counted(app) == f"{number} of {total} steps done"
         assert f"**Step {number + 1}.** {step.text}" in box(app)
@@ -88,7 +88,7 @@ def test_every_control_is_on_its_page_under_the_label_in_the_text(name, place, o
     step = LESSONS[name].steps[place]
     labels = set(re.findall(r"\*\*(.+?)\*\*", step.text))
     if not step.control:
-        assert labels & {page.title for page in catalog.PAGES} == {step.page.title}
+        assert labels & {page.title for page in pages.PAGES} == {step.page.title}
         return
     app = open_page(step.page)
     if step.control == RUN:
@@ -98,7 +98,7 @@ def test_every_control_is_on_its_page_under_the_label_in_the_text(name, place, o
 
 
 def test_all_pages_are_named_by_their_titles():
-    titles = {page.title for page in catalog.PAGES}
+    titles = {page.title for page in pages.PAGES}
     for lesson in LESSONS.values():
         for step in lesson.steps:
             named = set(re.findall(r"page \*\*(.+?)\*\*", step.text))
@@ -126,14 +126,14 @@ def test_a_link_leads_to_the_page_of_the_step(open_page):
 
 
 def test_without_a_lesson_the_sidebar_says_nothing(open_page):
-    app = open_page(catalog.SANDBOX)
+    app = open_page(pages.SANDBOX)
     assert "lesson_skip" not in [button.key for button in app.button]
 
 
 def test_the_page_has_notes_for_a_demo(open_page, text):
-    said = text(open_page(catalog.LESSONS))
+    said = text(open_page(pages.LESSONS))
     assert "What not to claim" in said
     assert all(
-        lesson.title in " ".join(s.value for s in open_page(catalog.LESSONS).subheader)
+        lesson.title in " ".join(s.value for s in open_page(pages.LESSONS).subheader)
         for lesson in LESSONS.values()
     )

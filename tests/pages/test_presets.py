@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from maskaq.names import SHIPPED
-from maskaq.runs import showcase
-from maskaq.ui import catalog, library
+from maskaq.config.components import SHIPPED
+from maskaq.precomputed import showcase
+from maskaq.ui.state import pages, stored_runs
 
 
 @pytest.mark.parametrize("bits", showcase.BITS)
-@pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: spec.title)
+@pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
 def test_a_page_opens_on_every_stored_preset(spec, bits, open_page, shipped, text):
     app = open_page(spec, weight_bits=bits[1], activation_bits=bits[3])
     assert not app.exception
@@ -19,7 +19,7 @@ def test_a_page_opens_on_every_stored_preset(spec, bits, open_page, shipped, tex
 
 
 @pytest.mark.parametrize("bits", showcase.BITS)
-@pytest.mark.parametrize("spec", [catalog.SYNTHESIS, catalog.QUANTIZE], ids=lambda s: s.title)
+@pytest.mark.parametrize("spec", [pages.SYNTHESIS, pages.QUANTIZE], ids=lambda s: s.title)
 def test_every_source_has_its_stored_run(spec, bits, open_page, shipped, text):
     app = open_page(spec, weight_bits=bits[1], activation_bits=bits[3])
     for source in SHIPPED:
@@ -32,10 +32,10 @@ def test_every_source_has_its_stored_run(spec, bits, open_page, shipped, text):
 def test_all_sources_at_all_widths_are_shipped(shipped):
     found = {
         (run.result.spec.synthesis.source, run.result.spec.quantization.name)
-        for run in library.presets()
+        for run in stored_runs.presets()
     }
     assert found == {(source, bits) for source in SHIPPED for bits in showcase.BITS}
-    for run in library.presets():
+    for run in stored_runs.presets():
         assert run.result.evaluated == 5_000
         assert run.samples["images"].shape == (32, 3, 64, 64)
         assert run.evidence is not None

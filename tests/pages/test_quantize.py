@@ -7,13 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from maskaq.config.presets import spec_of
 from maskaq.intervals import wilson
-from maskaq.methods import spec_of
-from maskaq.runs import manifest, showcase
-from maskaq.ui import catalog
-from tests import stored
+from maskaq.precomputed import showcase
+from maskaq.results import manifest
+from maskaq.ui.state import pages
+from tests.support import stored
 
-PAGE = catalog.QUANTIZE
+PAGE = pages.QUANTIZE
 
 
 @pytest.fixture(autouse=True)

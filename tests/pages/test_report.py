@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from maskaq.methods import spec_of
-from maskaq.ui import catalog, library
-from tests import stored
+from maskaq.config.presets import spec_of
+from maskaq.ui.state import pages, stored_runs
+from tests.support import stored
 
-PAGE = catalog.REPORT
+PAGE = pages.REPORT
 
 
 @pytest.fixture
@@ -108,14 +108,14 @@ def test_bits_that_are_not_stored_are_said(open_page, text):
 
 
 def test_without_any_run_it_says_where_to_make_one(open_page, text, monkeypatch, tmp_path):
-    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "nothing")
+    monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     app = open_page(PAGE)
     assert not app.exception
     assert "No run is stored yet. The page Quantize makes one." in text(app)
 
 
 def test_others_runs_cannot_be_reported(open_page, press, cluster):
-    mine = press(open_page(catalog.QUANTIZE, seed="5"), "Run")
+    mine = press(open_page(pages.QUANTIZE, seed="5"), "Run")
     cluster.finish()
     mine.run().switch_page(PAGE.file).run()
     assert len(mine.multiselect[0].options) == 2

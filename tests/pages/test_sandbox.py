@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from maskaq.quantization import toy
-from maskaq.ui import catalog
+from maskaq.quantization import numpy_reference as reference
+from maskaq.ui.state import pages
 
 COUNT = 4096
 
 
 def sqnr(kind="weights", bits=4, symmetric=True, rule="minmax", seed=0):
-    values = toy.draw(kind, COUNT, seed)
-    return f"{toy.apply(values, toy.grid(values, bits, symmetric, rule)).sqnr_db:.1f} dB"
+    values = reference.draw(kind, COUNT, seed)
+    return (
+        f"{reference.apply(values, reference.grid(values, bits, symmetric, rule)).sqnr_db:.1f} dB"
+    )
 
 
 @pytest.fixture
 def app(open_page):
-    return open_page(catalog.SANDBOX)
+    return open_page(pages.SANDBOX)
 
 
 def test_it_opens_with_weights_and_minmax(app, numbers, text, drawn):
@@ -29,7 +31,7 @@ def test_it_opens_with_weights_and_minmax(app, numbers, text, drawn):
     assert "The first ones, showing 64 of 4,096." in text(app)
 
 
-@pytest.mark.parametrize("kind", list(toy.KINDS)[1:])
+@pytest.mark.parametrize("kind", list(reference.KINDS)[1:])
 def test_the_distribution_changes_the_numbers(kind, app, numbers):
     app.radio(key="values").set_value(kind).run()
     assert not app.exception
@@ -103,11 +105,11 @@ def test_rounding_and_clipping_share_the_error(app, drawn, numbers):
 
 
 def test_a_link_holds_the_page_and_bad_values_are_said(look_at_once):
-    app = look_at_once(catalog.SANDBOX, values="softmax", rule="log2", codes="asymmetric")
+    app = look_at_once(pages.SANDBOX, values="softmax", rule="log2", codes="asymmetric")
     shown = [app.radio(key=key).value for key in ("values", "rule", "codes")]
     assert shown == ["softmax", "log2", "asymmetric"]
     assert not app.warning
-    app = look_at_once(catalog.SANDBOX, values="cauchy", rule="lsq2", codes="odd")
+    app = look_at_once(pages.SANDBOX, values="cauchy", rule="lsq2", codes="odd")
     assert not app.exception
     shown = [app.radio(key=key).value for key in ("values", "rule", "codes")]
     assert shown == ["weights", "minmax", "symmetric"]
@@ -119,7 +121,7 @@ def test_a_link_holds_the_page_and_bad_values_are_said(look_at_once):
 
 def test_it_needs_no_worker_and_works_in_a_demo(open_page, monkeypatch, numbers, cluster):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    app = open_page(catalog.SANDBOX)
+    app = open_page(pages.SANDBOX)
     app.radio(key="values").set_value("gelu").run()
     assert numbers(app)["SQNR"] == sqnr("gelu")
     assert cluster.warmed == 0

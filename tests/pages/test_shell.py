@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from maskaq.errors import DataError
-from maskaq.ui import catalog, library, own
+from maskaq.ui.state import pages, stored_runs, uploads
 
 ROOT = Path(__file__).parents[2]
-EVERY = pytest.mark.parametrize("spec", catalog.PAGES, ids=lambda spec: spec.title)
+EVERY = pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
 
 
 @EVERY
@@ -65,7 +65,7 @@ def test_bad_values_in_the_address_fall_back_to_the_defaults_and_are_said(spec, 
 
 
 def test_another_model_takes_its_own_blocks_and_says_what_no_longer_exists(open_page):
-    app = open_page(catalog.ATTENTION, model="deit_base_patch16_224", block="11", head="10")
+    app = open_page(pages.ATTENTION, model="deit_base_patch16_224", block="11", head="10")
     assert not app.warning
     assert app.selectbox(key="block").value == "11"
     app.selectbox(key="model").set_value("scenes_vit").run()
@@ -87,25 +87,25 @@ def picture() -> bytes:
 
 
 def test_a_good_picture_takes_the_place_of_the_scene(open_page, text):
-    app = open_page(catalog.SANDBOX)
-    app.file_uploader(key=own.UPLOAD).upload("teal.png", picture()).run()
+    app = open_page(pages.SANDBOX)
+    app.file_uploader(key=uploads.UPLOAD).upload("teal.png", picture()).run()
     assert not app.exception
     assert "teal.png, 40 x 20 pixels" in text(app)
     assert app.selectbox(key="image").disabled
 
 
 def test_a_bad_picture_is_refused_with_what_is_allowed(open_page):
-    app = open_page(catalog.SANDBOX)
-    app.file_uploader(key=own.UPLOAD).upload("bad.png", b"no picture").run()
+    app = open_page(pages.SANDBOX)
+    app.file_uploader(key=uploads.UPLOAD).upload("bad.png", b"no picture").run()
     assert not app.exception
     assert "Allowed: one still picture" in app.error[0].value
 
 
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
-    app = open_page(catalog.SANDBOX)
+    app = open_page(pages.SANDBOX)
     assert "Check whether they can be used" not in [button.label for button in app.button]
-    app.text_input(key=own.DATA).set_value("photographs").run()
+    app.text_input(key=uploads.DATA).set_value("photographs").run()
     press(app, "Check whether they can be used")
     assert cluster.asked[-1] == (
         "inspect",
@@ -120,8 +120,8 @@ def test_own_files_that_cannot_be_used_are_refused_with_the_reason(open_page, cl
         raise DataError("photographs has no folders; allowed: one folder for each class.")
 
     cluster.answers["inspect"] = refuse
-    app = open_page(catalog.SANDBOX)
-    app.text_input(key=own.DATA).set_value("photographs").run()
+    app = open_page(pages.SANDBOX)
+    app.text_input(key=uploads.DATA).set_value("photographs").run()
     press(app, "Check whether they can be used")
     assert not app.exception
     assert app.error[0].value == "photographs has no folders; allowed: one folder for each class."
@@ -129,10 +129,10 @@ def test_own_files_that_cannot_be_used_are_refused_with_the_reason(open_page, cl
 
 def test_a_demo_takes_no_files(open_page, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    app = open_page(catalog.START)
-    assert app.file_uploader(key=own.UPLOAD).disabled
-    assert app.text_input(key=own.WEIGHTS).disabled
-    assert app.text_input(key=own.DATA).disabled
+    app = open_page(pages.START)
+    assert app.file_uploader(key=uploads.UPLOAD).disabled
+    assert app.text_input(key=uploads.WEIGHTS).disabled
+    assert app.text_input(key=uploads.DATA).disabled
 
 
 @pytest.mark.parametrize("readonly", ["", "1"])
@@ -150,7 +150,7 @@ def test_no_page_loads_what_is_heavy(readonly):
         "print([name for name in ('torch', 'timm', 'scipy', 'distributed') if name in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(library.EXAMPLES)],
+        [sys.executable, "-c", code, str(stored_runs.EXAMPLES)],
         cwd=ROOT,
         env={"PATH": "", "MASKAQ_READONLY": readonly, "PYTHONPATH": str(ROOT)},
         capture_output=True,

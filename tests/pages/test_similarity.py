@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskaq.runs import showcase
-from maskaq.ui import catalog, library, own
+from maskaq.precomputed import showcase
+from maskaq.ui.state import pages, stored_runs, uploads
 
 MATRIX, SPREAD = "pairs of patches (", "the spread"
 NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
@@ -17,7 +17,7 @@ NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
 
 @pytest.fixture
 def look(look_at_once):
-    return lambda **params: look_at_once(catalog.SIMILARITY, **params)
+    return lambda **params: look_at_once(pages.SIMILARITY, **params)
 
 
 def matrix(figure):
@@ -41,7 +41,7 @@ def test_it_opens_at_every_stored_width(bits, look, text, drawn, numbers, shippe
     line = drawn(app, "Similarity entropy over")["data"][0]
     (run,) = (
         run
-        for run in library.presets()
+        for run in stored_runs.presets()
         if run.result.spec.synthesis.source == "maskaq"
         and run.result.spec.quantization.name == bits
     )
@@ -97,7 +97,7 @@ def test_block_by_block_has_means_with_intervals(look, drawn, text):
 
 
 def answer(**question):
-    """As `maskaq.runs.quick.similarity` of a model with 12 blocks, alike in all patches."""
+    """As `maskaq.queries.table.similarity` of a model with 12 blocks, alike in all patches."""
     matrix = np.ones((196, 196), np.float32)
     block = showcase.Similarity(
         matrix=matrix,
@@ -132,7 +132,7 @@ def test_a_picture_of_ones_own_is_computed(look, press, cluster, numbers):
     picture = io.BytesIO()
     Image.fromarray(np.full((64, 64, 3), 40, np.uint8)).save(picture, "PNG")
     app = look()
-    app.file_uploader(key=own.UPLOAD).upload("mine.png", picture.getvalue()).run()
+    app.file_uploader(key=uploads.UPLOAD).upload("mine.png", picture.getvalue()).run()
     press(app, "Compute")
     assert (cluster.asked[0][1]["picture"] == 40).all()
     assert "Entropy in block 11" in numbers(app)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from maskaq.runs import showcase
-from maskaq.ui import catalog, library
+from maskaq.precomputed import showcase
+from maskaq.ui.state import pages, stored_runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def run_of(source, bits):
     (found,) = (
         run.result
-        for run in library.presets()
+        for run in stored_runs.presets()
         if (run.result.spec.synthesis.source, run.result.spec.quantization.name) == (source, bits)
     )
     return found
@@ -25,7 +25,7 @@ def run_of(source, bits):
 
 @pytest.mark.parametrize("bits", showcase.BITS)
 def test_it_tells_the_story_at_every_stored_width(bits, open_page, shipped, text, numbers):
-    app = open_page(catalog.START, weight_bits=bits[1], activation_bits=bits[3])
+    app = open_page(pages.START, weight_bits=bits[1], activation_bits=bits[3])
     assert not app.exception
     said = text(app)
     assert f"(`{bits}`)" in said
@@ -42,7 +42,7 @@ def test_it_tells_the_story_at_every_stored_width(bits, open_page, shipped, text
 
 
 def test_the_image_decides_what_is_looked_at(open_page, drawn):
-    app = open_page(catalog.START)
+    app = open_page(pages.START)
     first = drawn(app, "Where P looks")
     assert f": {showcase.scene(0).name}" in drawn(app, "A scene")["layout"]["title"]["text"]
     app.selectbox(key="image").set_value("6").run()
@@ -51,7 +51,7 @@ def test_the_image_decides_what_is_looked_at(open_page, drawn):
 
 
 def test_the_mask_ratio_decides_how_much_is_informative(open_page, drawn, text):
-    app = open_page(catalog.START, mask_ratio="0.1")
+    app = open_page(pages.START, mask_ratio="0.1")
     assert "The 6 patches that P attends to most" in text(app)
     app.slider(key="mask_ratio").set_value(0.5).run()
     assert "The 32 patches that P attends to most" in text(app)
@@ -60,35 +60,35 @@ def test_the_mask_ratio_decides_how_much_is_informative(open_page, drawn, text):
 
 
 def test_bits_that_are_not_stored_are_said(open_page, shipped, text):
-    app = open_page(catalog.START, weight_bits="5", activation_bits="5")
+    app = open_page(pages.START, weight_bits="5", activation_bits="5")
     assert "No result for W5A5 ships with maskaq, so this is W4A4." in text(app)
 
 
 def test_without_a_stored_run_the_rest_still_stands(open_page, monkeypatch, tmp_path, text):
-    monkeypatch.setattr(library, "EXAMPLES", tmp_path / "nothing")
-    app = open_page(catalog.START)
+    monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
+    app = open_page(pages.START)
     assert not app.exception
     assert "ships no stored result" in text(app)
     assert len(app.get("plotly_chart")) == 2
 
 
 def test_it_leads_to_every_other_page(open_page):
-    app = open_page(catalog.START)
+    app = open_page(pages.START)
     links = [link.proto.label for link in app.main.get("page_link")]
-    assert links == [page.title for page in catalog.PAGES[1:]]
+    assert links == [page.title for page in pages.PAGES[1:]]
 
 
 def test_another_model_is_said_to_be_elsewhere(open_page, text):
-    app = open_page(catalog.START, model="deit_tiny_patch16_224")
+    app = open_page(pages.START, model="deit_tiny_patch16_224")
     assert not app.exception
     assert "about the stored example" in text(app)
-    assert "about the stored example" not in text(open_page(catalog.START))
+    assert "about the stored example" not in text(open_page(pages.START))
 
 
 def test_a_demo_tells_the_same_story(open_page, monkeypatch, shipped, numbers):
-    usual = numbers(open_page(catalog.START))
+    usual = numbers(open_page(pages.START))
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    app = open_page(catalog.START)
+    app = open_page(pages.START)
     assert not app.exception
     assert numbers(app) == usual
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from maskaq.methods import spec_of
-from maskaq.runs import evidence
-from maskaq.ui import catalog, library
-from tests import stored
+from maskaq.config.presets import spec_of
+from maskaq.results import artifacts
+from maskaq.ui.state import pages, stored_runs
+from tests.support import stored
 
-PAGE = catalog.SYNTHESIS
+PAGE = pages.SYNTHESIS
 TERMS = ("one_hot", "tv", "inter_head", "entropy", "align")
 
 
@@ -190,9 +190,11 @@ def test_what_p_sees_stands_below_each_image(open_page):
 
 def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
     drawn = []
-    from maskaq.ui import gallery
+    from maskaq.ui.sections import sample_gallery
 
-    monkeypatch.setattr(gallery, "tiles", lambda pictures, *words: drawn.append(pictures.copy()))
+    monkeypatch.setattr(
+        sample_gallery, "tiles", lambda pictures, *words: drawn.append(pictures.copy())
+    )
     app = open_page(PAGE)
     app.toggle(key="gallery_dim").set_value(True).run()
     app.slider(key="mask_ratio").set_value(0.5).run()
@@ -204,8 +206,8 @@ def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
 
 
 def test_an_old_run_without_evidence_still_opens(open_page, text, workplace):
-    stored.without(workplace / "examples" / "a", *evidence.FILES)
-    library._read.cache_clear()
+    stored.without(workplace / "examples" / "a", *artifacts.FILES)
+    stored_runs._read.cache_clear()
     app = open_page(PAGE)
     assert not app.exception
     assert "stored without its single images" in text(app)

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
+from maskaq.config.overrides import command_of
+from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
-from maskaq.methods import spec_of
 from maskaq.reports.html import html
-from maskaq.runs import store
-from maskaq.runs.command import command_of
-from tests import stored
+from maskaq.results import store
+from tests.support import stored
 
 HOSTILE = "</script><script>alert('x')</script><img src=http://evil onerror=alert(1)>&\""
 

@@ -20,8 +20,8 @@ def test_figures_and_reports_load_neither_torch_nor_scipy_nor_streamlit():
         for info in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
     ]
     assert len(names) > 12
-    names += ["maskaq.formulas", "maskaq.published", "maskaq.intervals"]
-    names += ["maskaq.quantization.toy", "maskaq.regions.plain"]
+    names += ["maskaq.formulas", "maskaq.precomputed.published", "maskaq.intervals"]
+    names += ["maskaq.quantization.numpy_reference", "maskaq.regions.numpy_masks"]
     code = f"import sys, {', '.join(names)}; print([n for n in {HEAVY!r} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -7,10 +7,10 @@ import zipfile
 import pandas as pd
 import pytest
 
-from maskaq.methods import spec_of
+from maskaq.config.presets import spec_of
 from maskaq.reports.tables import csv_zip, facts, settings, tables
-from maskaq.runs import store
-from tests import stored
+from maskaq.results import store
+from tests.support import stored
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from maskaq.config import RunSpec
-from maskaq.methods import spec_of
+from maskaq.config.presets import spec_of
 from maskaq.runs.estimate import Cost, estimate, total
 
 

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 
 from maskaq.checkpoints import InFolder
 from maskaq.config import Reconstruction, RunSpec
-from maskaq.methods import spec_of
-from maskaq.parsing import Every
-from maskaq.runs import listing, resume
+from maskaq.config.parsing import Every
+from maskaq.config.presets import spec_of
+from maskaq.results import listing
+from maskaq.runs import resume
 from maskaq.runs.runner import Finished, run
 
 PLAIN = ("seconds", "created", "peak_memory_mb")  # of a result: not decided by the settings

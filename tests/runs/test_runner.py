@@ -10,8 +10,8 @@ from maskaq.config import RunSpec
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS
-from maskaq.runs.api import execute
-from maskaq.runs.machine import working_precision
+from maskaq.runs.environment import working_precision
+from maskaq.runs.execute import execute
 from maskaq.runs.runner import Finished, run
 from maskaq.synthesis.sources import SOURCES
 
@@ -79,7 +79,7 @@ def test_real_images_are_never_judged_on(
         eval_images=10,
     )
     from maskaq.models.loading import load_model
-    from maskaq.runs.data import load_data
+    from maskaq.runs.context import load_data
 
     data = load_data(spec, load_model(spec.model, spec.weights))
     used, _ = data.calibration(6)

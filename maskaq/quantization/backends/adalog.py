@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
-from maskaq.quantization.convert import Scheme
-from maskaq.quantization.product import set_by_product
+from maskaq.quantization.conversion.convert import Scheme
+from maskaq.quantization.fitting.output_error import set_by_product
 
 ADALOG = Scheme(search="l4", softmax="log-base", gelu="adaptive-log")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import FitOptions, QuantOptions
 from maskaq.events import Event
-from maskaq.quantization.convert import Scheme
+from maskaq.quantization.conversion.convert import Scheme
 from maskaq.registry import Registry
 
 

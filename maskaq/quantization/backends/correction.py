@@ -1,8 +1,9 @@
 """`correction`: `tails`, and after each block what Q's output lacks of P's on average.
 
 Our reading of DFQ-ViT (arXiv 2507.14481), whose equations are not public; see
-`maskaq.quantization.correction`. Ranges and corrections are set in the same pass, so that each
-block is calibrated on inputs that were corrected before, and is corrected with its final ranges.
+`maskaq.quantization.conversion.bias_correction`. Ranges and corrections are set in the same pass,
+so that each block is calibrated on inputs that were corrected before, and is corrected with its
+final ranges.
 Each token has a correction of its own; `Scheme.correction="channel"`, with one for all patches, was
 worse on ViT-Tiny (54 instead of 58 % at W4A4) and is no back-end.
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, TAILS, set_ranges
-from maskaq.quantization.correction import correcting, mean_outputs
+from maskaq.quantization.conversion.bias_correction import correcting, mean_outputs
 
 CORRECTION = replace(TAILS, correction="token")
 

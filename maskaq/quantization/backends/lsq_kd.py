@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from maskaq.augment.views import AUGMENTATIONS
 from maskaq.checkpoints import State, pack, unpack
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
@@ -27,11 +28,14 @@ from maskaq.events import Event
 from maskaq.models.attention import Maps, record
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
-from maskaq.quantization.convert import Scheme
-from maskaq.quantization.distillation import distillation_loss, head_loss, informative_tokens
-from maskaq.quantization.learning import Falling, pack_q, unpack_q
-from maskaq.quantization.lsq import learned_steps
-from maskaq.synthesis.augmentation import AUGMENTATIONS
+from maskaq.quantization.conversion.convert import Scheme
+from maskaq.quantization.fitting.distillation import (
+    distillation_loss,
+    head_loss,
+    informative_tokens,
+)
+from maskaq.quantization.fitting.schedule import Falling, pack_q, unpack_q
+from maskaq.quantization.quantizers.lsq import learned_steps
 
 LSQ = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
 _NAME = "lsq-kd"  # of its checkpoint

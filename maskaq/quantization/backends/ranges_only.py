@@ -15,9 +15,9 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
-from maskaq.quantization.convert import Scheme, convert
-from maskaq.quantization.folding import folding
-from maskaq.quantization.quantizers import calibrating
+from maskaq.quantization.conversion.convert import Scheme, convert
+from maskaq.quantization.conversion.layernorm_folding import folding
+from maskaq.quantization.quantizers.base import calibrating
 
 MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
 MSE = Scheme(search="mse")

@@ -24,23 +24,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from maskaq.augment.mixing import crossed, varied
 from maskaq.checkpoints import State, pack, unpack
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
 from maskaq.quantization.backends.base import FitTask, add_backend
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
-from maskaq.quantization.convert import Scheme
-from maskaq.quantization.gptq import compensate, watching
-from maskaq.quantization.layers import QuantLinear
-from maskaq.quantization.learning import Falling, pack_q, unpack_q
-from maskaq.quantization.lsq import learned_steps
-from maskaq.quantization.product import set_by_product
-from maskaq.quantization.quantizers import PerRow, Quantizer, quantizers
-from maskaq.quantization.rounding import SoftRounding
-from maskaq.quantization.sensitivity import sensitivity
-from maskaq.quantization.tuning import Views, tune
-from maskaq.synthesis.variety import crossed, varied
+from maskaq.quantization.conversion.convert import Scheme
+from maskaq.quantization.conversion.layers import QuantLinear
+from maskaq.quantization.fitting.adaround import SoftRounding
+from maskaq.quantization.fitting.finetune import Views, tune
+from maskaq.quantization.fitting.fisher import sensitivity
+from maskaq.quantization.fitting.gptq import compensate, watching
+from maskaq.quantization.fitting.output_error import set_by_product
+from maskaq.quantization.fitting.schedule import Falling, pack_q, unpack_q
+from maskaq.quantization.quantizers.base import PerRow, Quantizer, quantizers
+from maskaq.quantization.quantizers.lsq import learned_steps
 
 RECONSTRUCT = Scheme(
     search="l4",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from maskaq.quantization.backends.base import add_backend
 from maskaq.quantization.backends.ranges_only import fit_ranges
-from maskaq.quantization.convert import Scheme
+from maskaq.quantization.conversion.convert import Scheme
 
 REPQ = Scheme(search="l4", layernorm="folded")
 

@@ -12,8 +12,8 @@ from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
 from maskaq.registry import Registry
+from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
-from maskaq.synthesis.setting import MakeQ
 
 __all__ = ["SOURCES", "Calibration", "Source"]
 

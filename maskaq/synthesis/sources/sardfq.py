@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from maskaq.config import SynthesisOptions
+from maskaq.config.components import OWN_TERMS
 from maskaq.events import Event
 from maskaq.models.loading import Loaded
-from maskaq.names import OWN_TERMS
 from maskaq.synthesis.loop import Samples, synthesise
 from maskaq.synthesis.sources.base import SOURCES, Calibration
 

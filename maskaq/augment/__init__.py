@@ -1,0 +1,1 @@
+"""Random views of images and mixing between them, shared by synthesis and fitting."""

@@ -1,0 +1,164 @@
+"""Why samples are poor: how far the activations they cause in P are from those of real images.
+
+Ranges are set and blocks are fitted on what the samples cause inside the model. A sample set under
+which a tensor is half as wide as under real images gives a quantizer that clips real images, and
+one under which it is twice as wide wastes half of the levels. MaskAQ's paper diagnoses its rivals
+by looking at attention (section 2.1 there); the statistics, and taking them over every tensor that
+Q rounds, are our own choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from maskaq.config import QuantOptions
+from maskaq.evaluation.activation_shift_table import COLUMNS, OUTSIDE
+from maskaq.quantization.conversion.convert import Scheme, convert
+from maskaq.quantization.quantizers.base import quantizers
+from maskaq.quantization.tensor_report import named
+
+__all__ = ["Moments", "diagnose", "distances", "statistics"]
+
+BATCH = 16  # images; the maps of all blocks of more would leave the processor's memory
+_TAIL = 0.001  # share of the values beyond each end of the range
+_Z = 1.959963984540054  # 97.5 % point of the normal distribution
+
+
+class Moments(NamedTuple):
+    """One statistic of one tensor: its mean over images, the standard error of that, and n."""
+
+    mean: float
+    error: float
+    n: int
+
+
+Statistics = Mapping[tuple[str, str, str], Moments]  # by tensor, role and statistic
+Measure = Callable[[Tensor], Tensor]
+
+
+def diagnose(p: nn.Module, samples: Tensor, real: Tensor) -> pd.DataFrame:
+    """How P's activations on samples differ from those on real images.
+
+    Args:
+        p: full precision; left as it is.
+        samples, real: normalised images [N,3,S,S] and [M,3,S,S], on P's device.
+
+    Returns:
+        the rows of `distances`.
+
+    Raises:
+        ModelError: P has no supported attention.
+    """
+    return distances(statistics(p, samples), statistics(p, real))
+
+
+def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
+    """One row per tensor and statistic of both, in the order of the network.
+
+    Columns tensor, role, block (`OUTSIDE` where there is none), statistic, samples and real (means
+    over images), ratio = samples / real, low and high. Those two are a 95 % interval of the ratio
+    over images, from the standard error of its logarithm (delta method).
+    """
+    rows = []
+    for (tensor, role, statistic), ours in samples.items():
+        theirs = real[tensor, role, statistic]
+        ratio, spread = math.nan, math.nan
+        if ours.mean > 0 and theirs.mean > 0:
+            ratio = ours.mean / theirs.mean
+            error = math.hypot(ours.error / ours.mean, theirs.error / theirs.mean)
+            spread = math.exp(_Z * error)
+        place = (tensor, role, _block(tensor), statistic)
+        rows.append((*place, ours.mean, theirs.mean, ratio, ratio / spread, ratio * spread))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+@torch.no_grad()
+def statistics(p: nn.Module, images: Tensor) -> Statistics:
+    """Statistics of every activation that a Q made from P would round, for [N,3,S,S].
+
+    Each is taken within one image and then averaged, so that it does not depend on how many images
+    there are; a pooled maximum would.
+
+    Raises:
+        ModelError: P has no supported attention.
+    """
+    found: dict[tuple[str, str, str], list[Tensor]] = {}
+
+    def note(tensor: str, role: str, module: nn.Module, given: Any, x: Tensor) -> None:
+        for statistic, measure in _MEASURES.get(role, _EVERYWHERE).items():
+            values = measure(x.float()).double().cpu()  # [B]
+            found.setdefault((tensor, role, statistic), []).append(values)
+
+    watched = _watched(p, note)
+    for batch in images.split(BATCH):
+        watched(batch)
+    return {key: _moments(torch.cat(values)) for key, values in found.items()}  # [N]
+
+
+def _watched(p: nn.Module, note: Callable[..., None]) -> nn.Module:
+    """A Q whose quantizers let everything pass; those of activations show it to `note`."""
+    q = convert(p, QuantOptions(), Scheme())
+    for name, _ in list(quantizers(q)):
+        tensor, role = named(name)
+        open_gate = nn.Identity()
+        if role != "weight":
+            open_gate.register_forward_hook(partial(note, tensor, role))
+        parent, _, child = name.rpartition(".")
+        setattr(q.get_submodule(parent), child, open_gate)
+    return q
+
+
+def _moments(values: Tensor) -> Moments:
+    """Of the images [N] in which the statistic is defined."""
+    values = values[values.isfinite()]
+    n = len(values)
+    error = float(values.std()) / math.sqrt(n) if n > 1 else math.nan
+    return Moments(float(values.mean()), error, n)
+
+
+def _range(x: Tensor) -> Tensor:
+    """From the k-th smallest to the k-th largest value, k = ceil(n / 1000): [B,..] to [B]."""
+    flat = x.flatten(1)  # [B,n]
+    count = math.ceil(_TAIL * flat.shape[1])
+    high = flat.topk(count).values[:, -1]  # [B]
+    low = flat.topk(count, largest=False).values[:, -1]  # [B]
+    return high - low
+
+
+def _peak(x: Tensor) -> Tensor:
+    return x.flatten(1).abs().amax(1)  # [B]
+
+
+def _kurtosis(x: Tensor) -> Tensor:
+    """mean (x - mean)^4 / (mean (x - mean)^2)^2, not a number for a constant: [B,..] to [B]."""
+    flat = x.flatten(1)  # [B,n]
+    square = (flat - flat.mean(1, keepdim=True)).square_()  # [B,n]
+    return square.square().mean(1) / square.mean(1).square()  # [B]
+
+
+def _entropy(x: Tensor) -> Tensor:
+    """Mean over heads and queries of -sum_j a_j log a_j: [B,H,T,T] to [B]."""
+    rows: Tensor = torch.special.entr(x).sum(-1)  # [B,H,T]
+    return rows.flatten(1).mean(1)  # [B]
+
+
+_EVERYWHERE: Mapping[str, Measure] = MappingProxyType(
+    {"range": _range, "peak": _peak, "kurtosis": _kurtosis}
+)
+_MEASURES: Mapping[str, Mapping[str, Measure]] = MappingProxyType(
+    {"softmax": {**_EVERYWHERE, "entropy": _entropy}}
+)
+
+
+def _block(tensor: str) -> int:
+    """The number behind `blocks`, as timm's Vision Transformers name them."""
+    parts = tensor.split(".")
+    return int(parts[parts.index("blocks") + 1]) if "blocks" in parts else OUTSIDE

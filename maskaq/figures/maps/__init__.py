@@ -1,0 +1,1 @@
+"""Figures of one image: attention, informative regions, attributions."""

@@ -1,0 +1,109 @@
+"""How well maps over the patches find the object: by map, by block and by head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from maskaq.figures.style import called, finish, in_percent, mark, whiskers
+
+WORDS = {
+    "precision": "precision: share of the mask on the object",
+    "recall": "recall: share of the object in the mask",
+    "iou": "IoU: share of both that is in both",
+    "pointing": "pointing game: the first patch is on the object",
+    "share": "share of the attention that is on the object",
+}
+_MAPS = {"random": "random map", "centre": "centre prior"}
+_SHARES = ("value", "low", "high")
+
+
+def frame(table: pd.DataFrame, images: str, truth: str, ratio: float) -> pd.DataFrame:
+    """Columns who (P, Q by bits, or a map that sees no picture), measure, value, low, high (in %)
+    and n, from `maskaq.precomputed.claims`; measures of a mask at one ratio."""
+    whole = (table["block"] == -1) & (table["head"] == -1)
+    near = np.isclose(table["ratio"], ratio) | table["ratio"].isna()
+    rows = table[whole & near & (table["images"] == images) & (table["truth"] == truth)]
+    who = [_who(kind, model) for kind, model in zip(rows["map"], rows["model"], strict=True)]
+    made = in_percent(rows).assign(who=who)
+    return made[["who", "measure", *_SHARES, "n"]].reset_index(drop=True)
+
+
+def _who(kind: str, model: str) -> str:
+    return _MAPS[kind] if kind in _MAPS else f"attention in {called(model)}"
+
+
+def quality(table: pd.DataFrame, title: str) -> go.Figure:
+    """Dots with 95 % intervals from `frame`, a row of them for each measure."""
+    figure = go.Figure()
+    for number, (who, rows) in enumerate(table.groupby("who", sort=False)):
+        figure.add_scatter(
+            name=str(who),
+            mode="markers",
+            x=rows["value"],
+            y=[WORDS[measure].split(":")[0] for measure in rows["measure"]],
+            marker=mark(number) | {"size": 11},
+            error_x=whiskers(rows),
+            customdata=rows[["low", "high", "n"]],
+            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+            f"n = %{{customdata[2]:,}}<extra>{who}</extra>",
+        )
+    figure.update_xaxes(title="%, mean over images", range=[0, 102])
+    figure.update_yaxes(autorange="reversed")
+    count = int(table["n"].max()) if len(table) else 0
+    return finish(figure, f"{title}, n = {count:,} images", 430, legend_below=True)
+
+
+def describe(table: pd.DataFrame) -> str:
+    """The dots in one sentence, from `frame`."""
+    rows = table[table["measure"] == "precision"].set_index("who")["value"]
+    parts = [f"{who} {value:.0f} %" for who, value in rows.items()]
+    return f"Share of the mask that lies on the object: {', '.join(parts)}."
+
+
+def blocks_frame(table: pd.DataFrame, model: str, measure: str, ratio: float) -> pd.DataFrame:
+    """Columns block, head (-1: mean over heads), value, low, high (in %) and n of one model."""
+    rows = table[(table["model"] == model) & (table["measure"] == measure) & (table["block"] >= 0)]
+    rows = rows[np.isclose(rows["ratio"], ratio) | rows["ratio"].isna()]
+    return in_percent(rows)[["block", "head", *_SHARES, "n"]].reset_index(drop=True)
+
+
+def blocks(table: pd.DataFrame, model: str, measure: str) -> go.Figure:
+    """From `blocks_frame`: a dot per head, and a line for the mean over the heads of each block.
+
+    Heads are not joined: those of two blocks have nothing to do with each other.
+    """
+    figure = go.Figure()
+    mean, heads = table[table["head"] == -1], table[table["head"] >= 0]
+    for number, (name, rows) in enumerate((("mean over heads", mean), ("single heads", heads))):
+        single = name == "single heads"
+        figure.add_scatter(
+            name=name,
+            mode="markers+text" if single else "lines+markers",
+            x=rows["block"],
+            y=rows["value"],
+            marker=mark(number) | {"size": 9 if single else 12},
+            line={"width": 2},
+            error_y=whiskers(rows) | {"thickness": 1 if single else 2},
+            text=rows["head"] if single else None,
+            textposition="middle right",
+            customdata=rows[["low", "high", "n", "head"]],
+            hovertemplate="block %{x}: %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+            f"n = %{{customdata[2]:,}}<extra>{name}</extra>",
+        )
+    figure.update_xaxes(title="block, 0 is the first (beside a dot: its head)", dtick=1)
+    figure.update_yaxes(title="%, mean over scenes", range=[0, 102])
+    count = int(table["n"].max())
+    title = f"{WORDS[measure]}, {called(model)}, n = {count:,} scenes"
+    return finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
+
+
+def describe_blocks(table: pd.DataFrame) -> str:
+    """The map in one sentence, from `blocks_frame`."""
+    heads = table[table["head"] >= 0].sort_values("value")
+    worst, best = (
+        f"head {row.head} of block {row.block} ({row.value:.0f} %)"
+        for row in heads.iloc[[0, -1]].itertuples()
+    )
+    return f"Highest in {best}, lowest in {worst}."

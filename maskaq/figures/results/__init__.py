@@ -1,0 +1,1 @@
+"""Figures of runs: accuracies, comparisons, per-tensor reports."""

@@ -1,0 +1,145 @@
+"""P against Q: dots for the shares, whiskers for their 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from maskaq.figures.style import BLUE, VERMILLION, finish, mark, whiskers
+
+if TYPE_CHECKING:
+    from maskaq.results.result import RunResult
+
+_MARKS = {"P": (BLUE, "circle"), "Q": (VERMILLION, "diamond")}
+
+
+def frame(result: RunResult) -> pd.DataFrame:
+    """Columns model (`P`, `Q`, `P and Q`), measure, value, low, high (all in %) and n."""
+    shares = [
+        (
+            model,
+            f"top-{k}",
+            *(100 * getattr(found, f"top{k}{end}") for end in ("", "_low", "_high")),
+        )
+        for k in (1, 5)
+        for model, found in (("P", result.fp), ("Q", result.q))
+    ]
+    agreement = (result.agreement, result.agreement_low, result.agreement_high)
+    shares.append(("P and Q", "same answer", *(100 * share for share in agreement)))
+    table = pd.DataFrame(shares, columns=["model", "measure", "value", "low", "high"])
+    return table.assign(n=result.evaluated)
+
+
+def accuracy(table: pd.DataFrame) -> go.Figure:
+    """Top-1 and top-5 of P and Q from `frame`."""
+    figure = go.Figure()
+    for model, (colour, symbol) in _MARKS.items():
+        rows = table[table["model"] == model]
+        figure.add_scatter(
+            name=model,
+            showlegend=False,
+            mode="markers",
+            x=rows["value"],
+            y=[[model] * len(rows), rows["measure"]][::-1],  # two-level axis: measure, then model
+            marker={"color": colour, "symbol": symbol, "size": 12},
+            error_x=whiskers(rows),
+            customdata=rows[["low", "high", "n"]],
+            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+            "n = %{customdata[2]}<extra>" + model + "</extra>",
+        )
+    # Dots need no zero; a range that fits them shows the whiskers.
+    lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10))
+    figure.update_xaxes(title="right answers, %", range=[lowest, 101])
+    figure.update_yaxes(autorange="reversed")
+    count = int(table["n"].iloc[0])
+    return finish(figure, f"Accuracy on {count:,} images, with 95 % intervals", 300)
+
+
+def describe(table: pd.DataFrame) -> str:
+    """The chart in one sentence, for those who cannot see it."""
+    values = table.set_index(["measure", "model"])["value"]
+    p, q = values["top-1", "P"], values["top-1", "Q"]
+    change = "the same as" if abs(p - q) < 0.05 else f"{abs(p - q):.1f} points {_side(q - p)}"
+    return f"Q is right on {q:.1f} % of the images, {change} P with {p:.1f} %."
+
+
+def _side(difference: float) -> str:
+    return "above" if difference > 0 else "below"
+
+
+def sources_frame(results: Sequence[RunResult]) -> pd.DataFrame:
+    """Columns model, source, backend, bits, value, low, high (top-1 in %) and n.
+
+    P comes first, once for each model and set of images it was measured on; then every Q.
+    """
+    rows: list[tuple[object, ...]] = []
+    for result in results:
+        fp = (result.spec.model, "none", "none", "float32", *_top1(result, "fp"))
+        if fp not in rows:
+            rows.append(fp)
+    for result in results:
+        spec = result.spec
+        options = (spec.synthesis.source, spec.fit.backend, spec.quantization.name)
+        rows.append((spec.model, *options, *_top1(result, "q")))
+    columns = ["model", "source", "backend", "bits", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _top1(result: RunResult, which: str) -> tuple[float, float, float, int]:
+    value, low, high, n = result.top1_p if which == "fp" else result.top1_q
+    return 100 * value, 100 * low, 100 * high, n
+
+
+def sources(results: Sequence[RunResult]) -> go.Figure:
+    """Top-1 of P and of every Q, named by the source of its images; one mark per format."""
+    table = sources_frame(results)
+    names = _names(table)
+    formats = list(dict.fromkeys(table["bits"]))
+    figure = go.Figure()
+    for number, bits in enumerate(formats):
+        rows = table[table["bits"] == bits]
+        figure.add_scatter(
+            name=str(bits),
+            mode="markers",
+            x=rows["value"],
+            y=names[rows.index],
+            marker=mark(number) | {"size": 12},
+            error_x=whiskers(rows),
+            customdata=rows[["low", "high", "n"]],
+            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+            "n = %{customdata[2]}<extra>%{y}</extra>",
+        )
+    lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10)) if len(table) else 0
+    figure.update_xaxes(title="top-1 accuracy, %", range=[lowest, 101])
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=list(dict.fromkeys(names)), autorange="reversed"
+    )
+    counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
+    title = f"P and Q on {counts or 'no'} images, with 95 % intervals"
+    return finish(figure, title, 170 + 34 * names.nunique(), legend_below=True)
+
+
+def _names(table: pd.DataFrame) -> pd.Series[str]:
+    """What each row is called, with no more detail than tells the rows apart."""
+    names = "Q from " + table["source"]
+    if table.loc[table["source"] != "none", "backend"].nunique() > 1:
+        names += ", " + table["backend"]
+    names[table["source"] == "none"] = "P"
+    return names + ", " + table["model"] if table["model"].nunique() > 1 else names
+
+
+def describe_sources(table: pd.DataFrame) -> str:
+    """The chart in one sentence, from `sources_frame`."""
+    p, q = table[table["source"] == "none"], table[table["source"] != "none"]
+    if q.empty:
+        return "No run to show."
+    ordered = q.sort_values("value", ascending=False)
+    parts = [
+        f"{source} at {bits} {value:.1f} %"
+        for source, bits, value in ordered[["source", "bits", "value"]].itertuples(index=False)
+    ]
+    return f"P is right on {p['value'].max():.1f} %; Q by source of its images: {', '.join(parts)}."

@@ -1,0 +1,1 @@
+"""Many runs on Dask: the queue, the worker processes, sweeps."""

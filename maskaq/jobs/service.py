@@ -1,0 +1,184 @@
+"""Runs in worker processes: started, watched and cancelled by the session that owns them.
+
+A thin layer over Dask's `distributed`. An owner is any text that tells sessions apart. Nothing here
+waits, and neither torch nor Streamlit is imported; see `dispatch` for how runs reach the workers
+and `processes` for the environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+from uuid import uuid4
+
+from maskaq.config import RunSpec
+from maskaq.config.ablation import LIMIT, Cell
+from maskaq.errors import RunError
+from maskaq.jobs import connection, worker
+from maskaq.jobs.dispatcher import Dispatcher
+from maskaq.jobs.records import Record, Records
+from maskaq.queries.table import QUICK
+from maskaq.results import paths
+
+__all__ = [
+    "Runs",
+    "available",
+    "cancel",
+    "close",
+    "get",
+    "position",
+    "quick",
+    "runs_of",
+    "start",
+    "sweep",
+    "swept",
+    "warm",
+]
+
+_MOST_WAITING = 50  # runs of all sessions
+_MOST_ASKED = 32  # quick answers under way
+_SWEEP, _SINGLE, _QUICK = -1, 0, 10  # priorities
+READONLY = (
+    "this server shows stored results only (MASKAQ_READONLY=1); install maskaq to compute your own."
+)
+
+
+def available() -> bool:
+    """Whether this server computes at all."""
+    return os.environ.get("MASKAQ_READONLY", "") != "1"
+
+
+class Runs:
+    """All runs of this process, of every session, and what a session may do with them.
+
+    items: what does a run, see `worker.work`.
+    """
+
+    def __init__(self, items: str = worker.RUN) -> None:
+        self._records = Records()
+        self._dispatcher = Dispatcher(self._records, items)
+        self._lock = threading.Lock()
+        self._sweeps: set[str] = set()  # ids of the runs that belong to a grid
+        self._asked = 0
+
+    def start(self, owner: str, spec: RunSpec, *, origin: str = "") -> str:
+        """Queue a run and return its id at once; its record keeps where it came from.
+
+        Raises:
+            RunError: the server is read-only or full, this session has a run that has not ended,
+                or the result could not be stored.
+            OptionError: MASKAQ_WORKERS or MASKAQ_SCHEDULER makes no sense.
+        """
+        return self._queue(owner, [spec], _SINGLE, origin)[0]
+
+    def sweep(self, owner: str, cells: Sequence[Cell]) -> list[str]:
+        """Queue the runs of a grid behind all single runs; ids in the order of the cells.
+
+        Raises:
+            RunError: as `start`, or the grid is too large. OptionError: as `start`.
+        """
+        if len(cells) > LIMIT:
+            raise RunError(f"the grid has {len(cells)} cells; allowed: {LIMIT}.")
+        return self._queue(owner, [cell.spec for cell in cells], _SWEEP)
+
+    def get(self, owner: str, id: str) -> Record:
+        """A run of this session as it is now.
+
+        Raises:
+            RunError: this session has no such run.
+        """
+        return self._records.get(owner, id)
+
+    def runs_of(self, owner: str) -> list[Record]:
+        """All runs of this session that are remembered, oldest first."""
+        return [record for record in self._records.all() if record.owner == owner]
+
+    def swept(self, owner: str) -> list[Record]:
+        """Those of them that belong to a grid, oldest first."""
+        return [record for record in self.runs_of(owner) if record.id in self._sweeps]
+
+    def cancel(self, owner: str, id: str) -> None:
+        """Stop a run within a second; one that has ended stays as it is.
+
+        Raises:
+            RunError: this session has no such run.
+        """
+        self._dispatcher.cancel(self.get(owner, id).id)
+
+    def position(self, id: str) -> int:
+        """Place in the queue, 1 for the next; 0 for a run that is running or has ended."""
+        waiting = self._dispatcher.waiting()
+        return waiting.index(id) + 1 if id in waiting else 0
+
+    def quick(self, name: str, **plain: Any) -> Future[Any]:
+        """`QUICK[name](**plain)` in a worker, beside the runs.
+
+        Cancelling the future takes the question back, unless it is being answered already. Its
+        exception is a `MaskaqError` that can be shown.
+
+        Raises:
+            OptionError: no function of that name, or as `start`.
+            RunError: the server is read-only or busy.
+        """
+        QUICK[name]
+        _check()
+        with self._lock:
+            if self._asked >= _MOST_ASKED:
+                raise RunError("too many questions at once; wait some seconds and try again.")
+            self._asked += 1
+        future = self._dispatcher.ask(worker.answer, name, plain, priority=_QUICK)
+        future.add_done_callback(self._answered)
+        return future
+
+    def warm(self) -> None:
+        """Start the processes and load torch there, in the background, if that is allowed."""
+        if available():
+            self._dispatcher.ask(worker.warm, priority=_QUICK)
+
+    def close(self) -> None:
+        """End the processes that are ours; what had not ended is lost. A new start begins anew."""
+        self._dispatcher.close()
+
+    def _queue(
+        self, owner: str, specs: Sequence[RunSpec], priority: int, origin: str = ""
+    ) -> list[str]:
+        _check()
+        paths.check_writable()
+        grid = priority == _SWEEP
+        with self._lock:
+            mine = [record.id for record in self.runs_of(owner) if record.active]
+            if any((name in self._sweeps) == grid for name in mine):
+                what = "a grid of runs" if grid else "a run"
+                raise RunError(f"you have {what} that has not ended; wait for it, or cancel it.")
+            waiting = len(self._dispatcher.waiting())
+            if waiting + len(specs) > _MOST_WAITING:
+                raise RunError(
+                    f"{waiting} runs are waiting and {len(specs)} more would be too many; allowed: "
+                    f"{_MOST_WAITING}. Try again later."
+                )
+            records = [Record(uuid4().hex, owner, spec, origin=origin) for spec in specs]
+            names = [record.id for record in records]
+            self._sweeps = {name for name in self._sweeps if self._records.peek(name)}
+            self._sweeps.update(names if grid else ())
+            self._dispatcher.add(records, priority)
+        return names
+
+    def _answered(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._asked -= 1
+
+
+def _check() -> None:
+    if not available():
+        raise RunError(READONLY)
+    connection.Settings.read()
+
+
+_SHARED = Runs()  # by all sessions; it owns no process before the first one is needed
+start, sweep, cancel = _SHARED.start, _SHARED.sweep, _SHARED.cancel
+get, runs_of, position = _SHARED.get, _SHARED.runs_of, _SHARED.position
+swept = _SHARED.swept
+quick, warm, close = _SHARED.quick, _SHARED.warm, _SHARED.close

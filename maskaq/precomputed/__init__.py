@@ -1,0 +1,1 @@
+"""Results that ship with the library, and the numbers that the papers published."""

@@ -1,0 +1,108 @@
+"""The table of every source with every back-end that ships with the library; read without torch.
+
+`python -m benchmarks.accuracy --store` writes it, a part for each model. What is stored has the
+back-end `reconstruct` without its tuning at few bits, which was made later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from maskaq.errors import RunError
+from maskaq.intervals import student
+from maskaq.precomputed import showcase
+
+__all__ = ["COMMAND", "FILE", "Cell", "Measured", "over_seeds", "read", "write"]
+
+FILE = showcase.FOLDER / "accuracy.json"
+COMMAND = "python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0 --store"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the table.
+
+    p, q: top-1 of P and Q on the same n images, in 0..1; q_low, q_high: Q's 95 % interval (Wilson).
+    seconds: of fit and evaluation; drawing: of the samples, which cells share.
+    """
+
+    model: str
+    source: str
+    backend: str
+    bits: str
+    seed: int
+    p: float
+    q: float
+    q_low: float
+    q_high: float
+    n: int
+    seconds: float
+    drawing: float
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The cells of one model, one row each with the fields of `Cell`, and how they were made."""
+
+    table: pd.DataFrame
+    command: str
+    created: str
+    device: str
+
+
+def write(model: str, cells: list[Cell], about: Mapping[str, str], path: Path) -> None:
+    """Put one model's cells in place of those that were stored of it.
+
+    about: `command`, `created` and `device`.
+    """
+    values: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    values[model] = dict(about) | {"cells": [asdict(cell) for cell in cells]}
+    path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def read(path: Path) -> dict[str, Measured]:
+    """What is stored, by model; empty without a file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        names = list(Cell.__dataclass_fields__)
+        return {
+            model: Measured(pd.DataFrame(part.pop("cells"))[names], **part)
+            for model, part in values.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); make it again with "
+            f"`{COMMAND}`."
+        ) from error
+
+
+def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per bits, source and back-end of cells with the columns of `Cell`.
+
+    Columns bits, source, backend, p, q (means over seeds), lowest, highest (over seeds), low, high,
+    seeds, n and seconds. low, high: a 95 % interval; with several seeds Student's, of what drawing
+    and fitting again would give on the same images, with a single one Wilson's over images.
+    """
+    rows = []
+    for key, cells in table.groupby(["bits", "source", "backend"], sort=False):
+        values = [float(value) for value in cells["q"]]
+        mean, low, high, seeds = student(values)
+        if seeds == 1:
+            low, high = float(cells["q_low"].iloc[0]), float(cells["q_high"].iloc[0])
+        ends = (min(values), max(values), max(0.0, low), min(1.0, high))
+        count, took = int(cells["n"].iloc[0]), float(cells["seconds"].mean())
+        rows.append((*key, float(cells["p"].mean()), mean, *ends, seeds, count, took))
+    columns = ["bits", "source", "backend", "p", "q", "lowest", "highest", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "n", "seconds"])

@@ -1,0 +1,1 @@
+"""Quantizers: uniform and logarithmic grids, their range search and learned step sizes."""

@@ -1,0 +1,1 @@
+"""Quick answers for the app, computed in a worker process."""

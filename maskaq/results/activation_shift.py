@@ -1,0 +1,86 @@
+"""The diagnosis of a stored run, as a file of its own in the run's folder; read without torch.
+
+`python -m benchmarks.diagnosis` writes it; `maskaq.evaluation.activation_shift` says what it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from maskaq.errors import RunError
+from maskaq.evaluation.activation_shift_table import COLUMNS
+from maskaq.results.result import RunResult
+
+__all__ = ["COMMAND", "FILE", "Diagnosis", "command_for", "read", "write"]
+
+COMMAND = "python -m benchmarks.diagnosis"
+FILE = "diagnosis.json"
+_DIGITS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """How a run's samples differ from real images.
+
+    table: columns `COLUMNS`. samples, real: how many images of each. images: which real ones, in
+    words. of: when the run was made; created: when this was. command: what makes it again.
+    """
+
+    table: pd.DataFrame
+    samples: int
+    real: int
+    images: str
+    of: str
+    created: str
+    command: str
+
+
+def command_for(folder: Path) -> str:
+    """What diagnoses one run, from where the server was started."""
+    here = Path.cwd()
+    shown = folder.resolve()
+    return f"{COMMAND} {shown.relative_to(here) if shown.is_relative_to(here) else folder}"
+
+
+def write(found: Diagnosis, folder: Path) -> None:
+    """Put the file into a run's folder; numbers keep five digits."""
+    columns = [[_plain(value) for value in found.table[name]] for name in COLUMNS]
+    about = {name: value for name, value in vars(found).items() if name != "table"}
+    rows = ",\n".join(json.dumps(row) for row in zip(*columns, strict=True))
+    head = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (about | {"columns": COLUMNS}).items()]
+    parts = ",\n".join([*head, f'"rows": [\n{rows}\n]'])
+    (folder / FILE).write_text(f"{{\n{parts}\n}}\n")
+
+
+def read(folder: Path, result: RunResult) -> Diagnosis | None:
+    """The diagnosis of the run in a folder; None without one, or with that of an older run.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        table = pd.DataFrame(values.pop("rows"), columns=values.pop("columns"))
+        numbers = {name: pd.to_numeric(table[name]) for name in COLUMNS[4:]}
+        found = Diagnosis(table.assign(**numbers)[list(COLUMNS)], **values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); make it again with "
+            f"`{command_for(folder)}`."
+        ) from error
+    return found if found.of == result.created else None
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value if isinstance(value, str) else int(value)
+    return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None

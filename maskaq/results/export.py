@@ -1,0 +1,69 @@
+"""Runs on their way out of the store: whole folders as a zip, or a table of their rows."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from maskaq.errors import OptionError, RunError
+from maskaq.files import replacing
+from maskaq.results import listing
+from maskaq.results.listing import Entry
+
+
+def export(runs: Sequence[Entry], target: Path) -> None:
+    """Write runs to `target`, which appears whole or not at all; its ending says as what.
+
+    .zip: the folders with all files. .csv, .json, .parquet: a row per run with all columns.
+
+    Raises:
+        OptionError: another ending. RunError: two runs of one name, a run that is not whole, or
+            the file cannot be written.
+    """
+    if target.suffix not in _FORMS:
+        raise OptionError(
+            f"{target} ends with {target.suffix!r}; allowed: {', '.join(sorted(_FORMS))}."
+        )
+    for entry in runs:
+        if entry.state != listing.WHOLE:
+            raise RunError(f"{entry.folder} is {entry.state}: {entry.problem}")
+    try:
+        with replacing(target) as draft:
+            _FORMS[target.suffix](runs, draft)
+    except OSError as error:
+        raise RunError(f"{target} cannot be written ({error}); choose another file.") from error
+
+
+def _zip(runs: Sequence[Entry], target: Path) -> None:
+    names = [entry.folder.resolve().name for entry in runs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise RunError(f"two runs are called {', '.join(sorted(twice))}; rename or export apart.")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, entry in zip(names, runs, strict=True):
+            for path in sorted(entry.folder.iterdir()):
+                archive.write(path, f"{name}/{path.name}")
+
+
+def _rows(runs: Sequence[Entry]) -> pd.DataFrame:
+    return pd.concat([listing.rows([entry], entry.folder.parent) for entry in runs])
+
+
+def _csv(runs: Sequence[Entry], target: Path) -> None:
+    _rows(runs).to_csv(target, index=False)
+
+
+def _json(runs: Sequence[Entry], target: Path) -> None:
+    _rows(runs).to_json(target, orient="records", indent=2)
+
+
+def _parquet(runs: Sequence[Entry], target: Path) -> None:
+    _rows(runs).to_parquet(target)
+
+
+_FORMS: Mapping[str, Callable[[Sequence[Entry], Path], None]] = MappingProxyType(
+    {".zip": _zip, ".csv": _csv, ".json": _json, ".parquet": _parquet}
+)

@@ -1,0 +1,235 @@
+"""All runs below a folder: one row each, with the damaged ones among them and the reason.
+
+Only the manifests are opened, so that thousands of runs are listed in less than a second.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from maskaq.checkpoints import KEY
+from maskaq.config.overrides import flat
+from maskaq.errors import OptionError, RunError, unknown
+from maskaq.results import manifest
+
+__all__ = [
+    "COLUMNS",
+    "DAMAGED",
+    "UNFINISHED",
+    "WHOLE",
+    "Entry",
+    "delete",
+    "entries",
+    "list_runs",
+    "no_column",
+    "rows",
+    "where",
+]
+
+WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
+_DEEPEST = 4  # folders below the one that is asked for
+# What a list shows first, by its short name; every setting of the spec follows by its dotted name.
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "spec.model",
+        "method": "spec.method",
+        "source": "spec.synthesis.source",
+        "backend": "spec.fit.backend",
+        "seed": "spec.seed",
+        "images": "samples.count",
+        "p": "fp.top1",
+        "q": "q.top1",
+        "q_low": "q.top1_low",
+        "q_high": "q.top1_high",
+        "agreement": "agreement",
+        "n": "evaluated",
+        "seconds": "seconds.total",
+        "peak_memory_mb": "peak_memory_mb",
+        "created": "created",
+        "device": "device",
+    }
+)
+_NUMBERS = ("seed", "images", "p", "q", "q_low", "q_high", "agreement", "n", "seconds")
+COLUMNS = ("run", "folder", "state", "problem", "bits", *_SHORT)
+_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
+    {
+        ">=": operator.ge,
+        "<=": operator.le,
+        "!=": operator.ne,
+        "=": operator.eq,
+        ">": operator.gt,
+        "<": operator.lt,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run as it lies in a folder.
+
+    state: `WHOLE`, `DAMAGED` or `UNFINISHED`, the rest of a program that was stopped while it
+    wrote. problem: why, if not whole. row: what `list_runs` says of it; empty if it is unreadable.
+    """
+
+    folder: Path
+    state: str
+    problem: str
+    row: Mapping[str, Any]
+
+
+def entries(folder: Path, *, thorough: bool = False) -> Iterator[Entry]:
+    """Every run in a folder and below, in order of their names.
+
+    Args:
+        thorough: also compare the contents of all files with their checksums.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RunError(
+            f"{folder} is no folder; runs are where `python -m maskaq run --out` put them."
+        )
+    yield from _below(folder, _DEEPEST, thorough)
+
+
+def _below(folder: Path, deeper: int, thorough: bool) -> Iterator[Entry]:
+    try:
+        with os.scandir(folder) as found:
+            inside = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
+    except OSError as error:
+        yield Entry(folder, DAMAGED, f"the folder cannot be read ({error.strerror})", {})
+        return
+    files = {name for name, is_folder in inside.items() if not is_folder}
+    if files & {manifest.NAME, "result.json"} or (folder.name.startswith(".") and files):
+        yield _entry(folder, thorough)
+    elif deeper:
+        for name in sorted(set(inside) - files):
+            yield from _below(folder / name, deeper - 1, thorough)
+
+
+def _entry(folder: Path, thorough: bool) -> Entry:
+    try:
+        known = manifest.read(folder)
+        if thorough:
+            manifest.verify(folder, known)
+        row = _row(known.summary)
+    except RunError as error:
+        if (folder / KEY).is_file():
+            return Entry(folder, UNFINISHED, _goes_on(folder), {})
+        state = UNFINISHED if folder.name.startswith(".") else DAMAGED
+        return Entry(folder, state, str(error), {})
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = f"the summary in its {manifest.NAME} lacks {error}; repeat the run"
+        return Entry(folder, DAMAGED, why, {})
+    if folder.name.startswith("."):
+        why = f"it is whole, but its program was stopped before it got its name; rename {folder}"
+        return Entry(folder, UNFINISHED, why, row)
+    return Entry(folder, WHOLE, "", row)
+
+
+def _goes_on(folder: Path) -> str:
+    why = "checkpoints of a run that was stopped, or that is under way"
+    try:
+        command = json.loads((folder / KEY).read_text())["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{why}, whose command cannot be read"
+    return f"{why}; it goes on with: {command}"
+
+
+def list_runs(folder: Path | str, *, thorough: bool = False) -> pd.DataFrame:
+    """One row per run: `COLUMNS`, then every setting by its dotted name; shares in 0..1.
+
+    Raises:
+        RunError: as `entries`.
+    """
+    return rows(entries(Path(folder), thorough=thorough), Path(folder))
+
+
+def rows(runs: Iterable[Entry], folder: Path) -> pd.DataFrame:
+    """The same for some runs; they are named as seen from `folder`."""
+    made = pd.DataFrame([_about(entry, folder) for entry in runs])
+    others = [name for name in made.columns if name not in COLUMNS]
+    return made.reindex(columns=[*COLUMNS, *others])
+
+
+def delete(entry: Entry) -> None:
+    """Remove a run for good; if that is interrupted, its rest never passes for a run.
+
+    Raises:
+        RunError: its folder cannot be removed.
+    """
+    folder = entry.folder
+    try:
+        rest = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        os.replace(folder, rest)
+        (rest / manifest.NAME).unlink(missing_ok=True)
+        shutil.rmtree(rest)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be removed ({error}).") from error
+
+
+def _about(entry: Entry, folder: Path) -> dict[str, Any]:
+    place = {"run": os.path.relpath(entry.folder, folder), "folder": str(entry.folder)}
+    return place | {"state": entry.state, "problem": entry.problem} | dict(entry.row)
+
+
+def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
+    values = flat(summary)
+    row = {short: values[name] for short, name in _SHORT.items()}
+    for name in _NUMBERS:
+        if isinstance(row[name], bool) or not isinstance(row[name], int | float):
+            raise TypeError(f"a number as {name}: it has {row[name]!r}")
+    formats = summary["spec"]["quantization"]
+    row["bits"] = f"W{formats['weight_bits']}A{formats['activation_bits']}"
+    settings = {n.removeprefix("spec."): v for n, v in values.items() if n.startswith("spec.")}
+    return row | {name: value for name, value in settings.items() if name not in row}
+
+
+def where(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """The runs that fulfil all conditions, each `NAME=VALUE` or with `!=`, `<`, `<=`, `>`, `>=`.
+
+    Raises:
+        OptionError: no condition, no such column, or an order asked of words.
+
+    >>> where(pd.DataFrame({"bits": ["W4A4", "W3A3"], "q": [0.8, 0.5]}), ["q>0.6"])["bits"].tolist()
+    ['W4A4']
+    """
+    for text in conditions:
+        match = re.fullmatch(r"\s*([\w.]+)\s*(>=|<=|!=|=|>|<)(.*)", text)
+        if match is None:
+            raise OptionError(f"condition is {text!r}; expected NAME=VALUE, such as bits=W4A4.")
+        name, sign, value = match[1], match[2], match[3].strip()
+        if name not in runs:
+            raise OptionError(no_column(name, runs))
+        runs = runs[_holds(runs[name], sign, value, text)]
+    return runs
+
+
+def no_column(name: str, runs: pd.DataFrame) -> str:
+    """What to say of a column that is not there."""
+    return unknown("column", name, runs.columns)
+
+
+def _holds(column: pd.Series[Any], sign: str, value: str, text: str) -> pd.Series[Any]:
+    numbers = pd.to_numeric(column, errors="coerce")
+    compared: pd.Series[Any]
+    try:
+        compared = _SIGNS[sign](numbers, float(value))
+    except ValueError:
+        if sign not in ("=", "!="):
+            raise OptionError(f"condition is {text!r}; expected a number after {sign}.") from None
+        compared = _SIGNS[sign](column.astype(str), value)
+    return compared

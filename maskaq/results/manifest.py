@@ -1,0 +1,122 @@
+"""What a run folder says of itself: its schema, size and SHA-256 of every file, and a summary.
+
+The manifest is written last, so a folder without one is not whole. Sizes are compared whenever a
+folder is opened, contents when they are read. The summary is the result without what is long, so
+that thousands of runs can be listed without opening anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maskaq.errors import RunError
+from maskaq.results.result import SCHEMA
+
+__all__ = ["NAME", "FileNote", "Manifest", "read", "seal", "verify"]
+
+NAME = "manifest.json"
+_LARGEST = 4 << 20  # bytes; a manifest has a few thousand
+
+
+@dataclass(frozen=True)
+class FileNote:
+    """A file as it was written. bytes: its size. sha256: of its contents, in hex."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """files: by name. summary: `RunResult` as plain values, without the per-tensor report."""
+
+    files: Mapping[str, FileNote]
+    summary: Mapping[str, Any]
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest of the files that lie in a folder."""
+    summary = json.loads((folder / "result.json").read_bytes())
+    del summary["tensors"]
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != NAME
+    }
+    text = json.dumps({"schema": SCHEMA, "files": files, "summary": summary}, indent=1)
+    (folder / NAME).write_text(text + "\n")
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a run all of whose files are there and have the size they had.
+
+    Raises:
+        RunError: there is none or it is damaged, it is of a newer maskaq, or a file is missing or
+            has another size.
+    """
+    try:
+        with (folder / NAME).open("rb") as file:
+            values = json.loads(file.read(_LARGEST))
+        if values["schema"] > SCHEMA:
+            raise RunError(
+                f"{folder} has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
+                "update maskaq (pip install --upgrade maskaq)."
+            )
+        notes = {str(name): FileNote(**note) for name, note in values["files"].items()}
+        found = Manifest(notes, dict(values["summary"]))
+    except FileNotFoundError as error:
+        raise RunError(_damaged(folder, f"it has no {NAME}, so it was never completed")) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = f"its {NAME} cannot be read ({type(error).__name__}: {error})"
+        raise RunError(_damaged(folder, why)) from error
+    if why := _sizes(folder, found):
+        raise RunError(_damaged(folder, why))
+    return found
+
+
+def verify(folder: Path, manifest: Manifest, *names: str) -> None:
+    """Compare the contents of files, by default all, with their checksums.
+
+    Raises:
+        RunError: they are not what was written.
+    """
+    for name in names or manifest.files:
+        note = manifest.files.get(name)
+        try:
+            if note is None or _digest(folder / name) != note.sha256:
+                why = f"{name} is not what was written (its SHA-256 differs)"
+                raise RunError(_damaged(folder, why))
+        except OSError as error:
+            raise RunError(_damaged(folder, f"{name} cannot be read ({error})")) from error
+
+
+def _sizes(folder: Path, manifest: Manifest) -> str:
+    """What is wrong with the files' names and sizes; empty if nothing is."""
+    if "result.json" not in manifest.files:
+        return f"its {NAME} names no result.json"
+    with os.scandir(folder) as entries:
+        sizes = {entry.name: entry.stat().st_size for entry in entries}
+    for name, note in manifest.files.items():
+        if name not in sizes:
+            return f"{name} is missing"
+        if sizes[name] != note.bytes:
+            return f"{name} has {sizes[name]} bytes where {note.bytes} were written"
+    return ""
+
+
+def _damaged(folder: Path, why: str) -> str:
+    return (
+        f"{folder} holds no whole run: {why}. Repeat the run, or remove the folder with "
+        f"`python -m maskaq runs delete {folder}`."
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

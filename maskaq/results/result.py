@@ -1,0 +1,118 @@
+"""What a run found, as plain data: readable without torch, JSON in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from maskaq.config import RunSpec
+from maskaq.config.parsing import from_dict
+from maskaq.errors import OptionError, RunError
+from maskaq.intervals import Interval, wilson
+from maskaq.quantization.tensor_row import TensorRow
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 and top-5 of one model, each with its 95 % interval (Wilson), all in 0..1."""
+
+    top1: float
+    top1_low: float
+    top1_high: float
+    top5: float
+    top5_low: float
+    top5_high: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One execution of a RunSpec.
+
+    fp, q: P and Q on the same `evaluated` images, the last state of Q. agreement: share of these
+    on which both name the same class, with its interval. seconds: per stage and `total`.
+    peak_memory_mb: of the whole process. samples: `count`, `recognised` (share P gives its own
+    label), `dropped`. tensors: the per-tensor report. created: UTC, ISO 8601.
+    """
+
+    spec: RunSpec
+    fp: Accuracy
+    q: Accuracy
+    agreement: float
+    agreement_low: float
+    agreement_high: float
+    evaluated: int
+    seconds: Mapping[str, float]
+    peak_memory_mb: float
+    device: str
+    versions: Mapping[str, str]
+    samples: Mapping[str, float]
+    created: str
+    tensors: tuple[TensorRow, ...] = field(default=(), repr=False)
+    schema: int = SCHEMA
+
+    @property
+    def top1_p(self) -> Interval:
+        """Top-1 of P with its interval and the number of images."""
+        return Interval(self.fp.top1, self.fp.top1_low, self.fp.top1_high, self.evaluated)
+
+    @property
+    def top1_q(self) -> Interval:
+        """Top-1 of Q, likewise."""
+        return Interval(self.q.top1, self.q.top1_low, self.q.top1_high, self.evaluated)
+
+    @property
+    def recognised(self) -> Interval:
+        """Share of the samples to which P gives their own label."""
+        count = int(self.samples["count"])
+        return wilson(round(self.samples["recognised"] * count), count)
+
+    def _check(self) -> None:
+        """Numbers that no run gives are refused: somebody would draw or print them.
+
+        Raises:
+            OptionError: such a number.
+        """
+        shares = {**vars(self.fp), **vars(self.q), "agreement": self.agreement}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} is {value}; allowed: 0 to 1.")
+        if self.evaluated < 1:
+            raise OptionError(f"evaluated is {self.evaluated}; allowed: 1 or more.")
+        if missing := {"count", "recognised"} - set(self.samples):
+            raise OptionError(f"samples lack {', '.join(sorted(missing))}.")
+        if "total" not in self.seconds:
+            raise OptionError("seconds lack the total.")
+
+    def to_json(self) -> str:
+        """The result as indented JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunResult:
+        """The inverse of `to_json`.
+
+        Raises:
+            RunError: damaged JSON, a newer schema, or contents that do not fit.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            if values["schema"] > SCHEMA:
+                raise RunError(
+                    f"the run has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
+                    "update maskaq."
+                )
+            # Runs stored before there was a tuning had none.
+            fit = values["spec"].get("fit", {})
+            fit.setdefault("reconstruction", {}).setdefault("tune", 0)
+            made: RunResult = from_dict(values, cls, "result")
+            made._check()
+            return made
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(
+                f"the run's result cannot be read ({type(error).__name__}: {error}); "
+                "repeat the run with the command in its folder, or delete the folder."
+            ) from error

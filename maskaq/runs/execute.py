@@ -1,0 +1,71 @@
+"""A run as one call with a progress bar: for the command line, scripts and notebooks."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+from maskaq.checkpoints import NOWHERE, Checkpoints
+from maskaq.config import RunSpec
+from maskaq.events import Event
+from maskaq.runs import environment
+from maskaq.runs.context import Ground
+from maskaq.runs.runner import Finished, run
+from maskaq.synthesis.loop import Samples
+
+
+def execute(
+    spec: RunSpec,
+    *,
+    progress: bool = True,
+    samples: Samples | None = None,
+    ground: Ground | None = None,
+    checkpoints: Checkpoints = NOWHERE,
+) -> Finished:
+    """Do the run and return its end; with `progress`, one bar per stage on standard error.
+
+    samples, ground, checkpoints: as `run` takes them.
+
+    Raises:
+        MaskaqError: see `run`.
+    """
+    environment.keep_freed_memory()
+    try:
+        with _Bar(progress) as bar:
+            for item in run(spec, samples=samples, ground=ground, checkpoints=checkpoints):
+                if isinstance(item, Finished):
+                    return item
+                bar.show(item)
+    finally:
+        environment.give_memory_back()
+    raise AssertionError("run ends with its result")
+
+
+class _Bar:
+    """One bar at a time: a new one whenever the stage changes."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown, self._stage, self._step = shown, "", 0
+        self._bar = tqdm(disable=True)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, event: Event) -> None:
+        if event.problem:
+            tqdm.write(f"warning: {event.problem}", file=sys.stderr)
+        if event.stage != self._stage or event.step < self._step:
+            self._bar.close()
+            self._stage, self._step = event.stage, 0
+            self._bar = tqdm(
+                total=event.total, desc=event.stage, disable=not self._shown, mininterval=0.5
+            )
+        self._bar.update(event.step - self._step)
+        self._step = event.step
+        if event.metrics:
+            metrics = {name: f"{value:.3g}" for name, value in event.metrics.items()}
+            self._bar.set_postfix(metrics, refresh=False)

@@ -1,0 +1,111 @@
+"""Walks a visitor through a lesson: the present step in the sidebar of every page, ticked off when
+its control was touched."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from maskaq.ui.shell.lessons import LESSONS, RUN, Lesson, Step
+from maskaq.ui.state import pages
+from maskaq.ui.widgets import run_panel
+
+# Keys in the session.
+_LESSON = "_lesson"  # name of the lesson under way
+_DONE = "_lesson_done"  # steps that are done, by lesson
+_BEFORE = "_lesson_before"  # value of the control when its step began
+_REVEALED = "_lesson_revealed"  # names of lessons whose answer was looked at
+
+
+def begin(name: str) -> None:
+    """Start a lesson from its first step."""
+    st.session_state[_LESSON] = name
+    _tick(name, 0)
+
+
+def end() -> None:
+    """Leave the lesson; what was done of it stays ticked."""
+    st.session_state.pop(_LESSON, None)
+    st.session_state.pop(_BEFORE, None)
+
+
+def done(name: str) -> int:
+    """How many steps of a lesson are done."""
+    known: dict[str, int] = st.session_state.setdefault(_DONE, {})
+    return known.get(name, 0)
+
+
+def _tick(name: str, count: int) -> None:
+    st.session_state.setdefault(_DONE, {})[name] = count
+    st.session_state.pop(_BEFORE, None)
+
+
+def under_way() -> str | None:
+    """Name of the present lesson."""
+    name: str | None = st.session_state.get(_LESSON)
+    return name
+
+
+def sidebar() -> None:
+    """The present step; the router calls this before the page's own controls are drawn."""
+    name = under_way()
+    if name is None:
+        return
+    lesson, count = LESSONS[name], done(name)
+    while count < len(lesson.steps) and _fulfilled(lesson.steps[count]):
+        count += 1
+        _tick(name, count)
+    with st.container(border=True, key="lesson"):
+        st.markdown(f"**Lesson: {lesson.title}**")
+        # Above all that grows: a button that moves while somebody aims at it is missed.
+        st.button("Leave the lesson", on_click=end, key="lesson_end", type="tertiary")
+        total = len(lesson.steps)
+        st.progress(count / total, f"{count} of {total} steps done")
+        if count < total:
+            _step(lesson.steps[count], name, count)
+        if count:
+            st.caption(f":material/visibility: {lesson.steps[count - 1].notice}")
+        if count == total:
+            _question(lesson, name)
+
+
+def _step(step: Step, name: str, count: int) -> None:
+    st.markdown(f"**Step {count + 1}.** {step.text}")
+    if st.session_state.get(run_panel.PAGE) != step.page.file:
+        st.page_link(step.page.file, label=f"Go to {step.page.title}", icon=step.page.icon)
+    st.button("Skip this step", on_click=_tick, args=(name, count + 1), key="lesson_skip")
+
+
+def _question(lesson: Lesson, name: str) -> None:
+    st.markdown(f"**A question.** {lesson.question}")
+    revealed: set[str] = st.session_state.setdefault(_REVEALED, set())
+    if name in revealed:
+        st.markdown(lesson.answer)
+    else:
+        st.button("Show the answer", on_click=revealed.add, args=(name,), key="lesson_answer")
+    names = list(LESSONS)
+    following = names[names.index(name) + 1 :]
+    if following:
+        title = LESSONS[following[0]].title
+        st.button(f"Next lesson: {title}", on_click=begin, args=following[:1], key="lesson_next")
+    else:
+        st.page_link(pages.LESSONS.file, label="All lessons", icon=pages.LESSONS.icon)
+
+
+def _fulfilled(step: Step) -> bool:
+    """Whether the visitor has done it. A control counts on its own page only, and once it is
+    there: its first value is nobody's choice."""
+    state = st.session_state
+    if state.get(run_panel.PAGE) != step.page.file:
+        return False
+    if not step.control:
+        return True
+    if step.control == RUN:
+        record = run_panel.latest()
+        value: object = record.id if record is not None else ""
+    elif step.control in state:
+        value = state[step.control]
+    else:
+        return False
+    if step.goal is not None:
+        return step.goal(value)
+    return bool(value != state.setdefault(_BEFORE, value))

@@ -1,0 +1,1 @@
+"""The state of the app: URL, selection, session, stored runs. Draws nothing."""

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maskaq.figures.maps import regions
+from maskaq.regions.numpy_masks import overlap
+from tests.figures.conftest import GRID
+
+SCENES = {"precision": (0.6, 0.58, 0.62), "recall": (0.4, 0.38, 0.43), "IoU": (0.3, 0.28, 0.33)}
+RANDOM = {"precision": (0.2, 0.19, 0.21), "recall": (0.2, 0.19, 0.21), "IoU": (0.1, 0.09, 0.11)}
+
+
+@pytest.fixture
+def truth():
+    found = np.zeros(16, bool)
+    found[[5, 6, 10, 11]] = True
+    return found
+
+
+def test_the_overlay_darkens_all_but_the_mask_and_draws_both_borders(image, mask, truth, sound):
+    figure = sound(regions.overlay(image, mask, GRID, truth), units=False)
+    shade = figure.data[1]
+    assert shade.z.dtype == np.float32
+    assert (np.isnan(shade.z).ravel() == mask).all()
+    assert (shade.x0, shade.dx) == (0.5, 2)  # middle of the first patch of 2 pixels
+    names = [trace.name for trace in figure.data[2:]]
+    assert names == ["informative: 3 of 16 patches", "true foreground: 4 patches"]
+    assert {shape.line.dash for shape in figure.layout.shapes} == {None, "solid", "dot"}
+    assert len(figure.layout.shapes) == 4
+
+
+def test_without_a_foreground_there_is_one_border(image, mask):
+    figure = regions.overlay(image, mask, GRID)
+    assert len(figure.layout.shapes) == 2
+    assert len(figure.data) == 3
+
+
+def test_the_table_and_the_sentence_tell_what_meets(mask, truth):
+    table = regions.frame(mask, GRID, truth, np.linspace(0, 1, 16))
+    assert table.columns.tolist() == [
+        *("patch", "row", "column", "informative", "foreground", "attention")
+    ]
+    assert table.loc[9, ["row", "column"]].tolist() == [2, 1]
+    said = regions.describe(table)
+    assert said.startswith("3 of 16 patches are informative")
+    assert "2 of them lie on the true foreground of 4" in said
+    assert "foreground" not in regions.describe(regions.frame(mask, GRID))
+
+
+def test_overlap_shows_counts_intervals_and_chance(mask, truth, sound):
+    table = regions.overlap_frame(overlap(mask, truth), SCENES, RANDOM, 1000)
+    assert len(table) == 9
+    figure = sound(regions.overlap(table))
+    assert [trace.name for trace in figure.data] == [
+        *("this scene", "mean of 1,000 scenes", "random masks, 1,000 scenes")
+    ]
+    here, mean, _ = figure.data
+    assert list(here.x) == pytest.approx([100 * 2 / 3, 50, 40])
+    assert list(here.text) == ["2 of 3 patches", "2 of 4 patches", "2 of 5 patches"]
+    assert list(mean.error_x.array) == pytest.approx([2, 3, 3])
+    assert list(mean.error_x.arrayminus) == pytest.approx([2, 2, 2])
+    assert len({trace.marker.symbol for trace in figure.data}) == 3
+    said = regions.describe_overlap(table)
+    assert (
+        "2 of 3 patches of the mask lie on the foreground (67 %), which covers 50 % of it" in said
+    )
+    assert "random masks, 1,000 scenes 20 %" in said
+
+
+def test_overlap_of_one_scene_alone_has_no_interval(mask, truth):
+    table = regions.overlap_frame(overlap(mask, truth))
+    assert table["mask"].unique().tolist() == ["this scene"]
+    assert table["low"].isna().all()
+    assert regions.describe_overlap(table).endswith("of it.")
+
+
+def test_ratios_mark_the_chosen_one_and_name_the_best(sound):
+    table = pd.DataFrame(
+        [
+            (who, ratio, "IoU", best - 50 * abs(ratio - 0.2), 0.0, 90.0, 1000)
+            for who, best in (("attention", 60), ("random", 30))
+            for ratio in (0.1, 0.2, 0.5)
+        ],
+        columns=["mask", "ratio", "measure", "value", "low", "high", "n"],
+    )
+    figure = sound(regions.ratios(table, 0.5))
+    assert figure.layout.shapes[0].x0 == 0.5
+    assert "1,000 scenes" in figure.layout.title.text
+    assert "%" in figure.layout.yaxis.title.text
+    said = regions.describe_ratios(table)
+    assert "attention masks reach 60 % at ratio 0.2" in said

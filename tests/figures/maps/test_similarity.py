@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maskaq.figures.maps import similarity
+from tests.support.stored import CURVES
+
+X = np.linspace(-0.5, 1.5, 200)
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).normal(0.5, 0.1, 4032).astype(np.float32)
+
+
+def bell(mean, std):
+    return np.exp(-0.5 * ((X - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+
+
+def test_the_matrix_is_drawn_whole_from_0_to_1(sound):
+    matrix = np.array([[1, 0.25], [0.25, 1]])
+    figure = sound(similarity.matrix(matrix))
+    (trace,) = figure.data
+    assert trace.z.dtype == np.float32
+    np.testing.assert_array_equal(trace.z, matrix)
+    assert (trace.zmin, trace.zmax) == (0, 1)
+    assert "2 patches" in figure.layout.title.text
+    assert similarity.matrix(-matrix).data[0].zmin == -1
+    said = similarity.describe(similarity.frame(matrix))
+    assert "mean similarity of 0.25, from 0.25 to 0.25" in said
+
+
+def test_the_histogram_is_a_density_beside_two_curves(values, sound):
+    kde = (X, bell(0.5, 0.1))
+    figure = sound(similarity.histogram(values, (0.5, 0.1), kde))
+    bars, gauss, kernel = figure.data
+    assert (np.asarray(bars.y) * np.asarray(bars.width)).sum() == pytest.approx(1)
+    assert max(gauss.y) == pytest.approx(3.99, abs=0.02)
+    assert gauss.y.dtype == kernel.y.dtype == np.float32
+    assert gauss.line.dash == "dash" != kernel.line.dash
+    assert "n = 4,032 pairs" in figure.layout.title.text
+
+
+def test_the_sentence_tells_how_well_a_gaussian_fits(values):
+    kde = (X, bell(0.5, 0.1))
+    good = similarity.histogram_frame(values, (0.5, 0.1), kde)
+    bad = similarity.histogram_frame(values, (0.9, 0.1), kde)
+    assert good["count"].sum() == 4032
+    misplaced = [
+        float(similarity.describe_histogram(table).split()[-1].rstrip("%."))
+        for table in (good, bad)
+    ]
+    assert misplaced[0] < 10
+    assert misplaced[1] > 60
+
+
+def test_equal_values_can_be_drawn():
+    figure = similarity.histogram(np.full(10, 0.3), (0.3, 0.0), (X, bell(0.3, 0.1)))
+    assert all(np.isfinite(np.asarray(trace.y)).all() for trace in figure.data)
+
+
+def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
+    table = pd.DataFrame(
+        [
+            (kind, block, level, level - 0.02, level + 0.03, level - 0.1, level - 0.1, level, 32, 9)
+            for kind, level in (("noise", -2.5), ("real scene", -0.9), ("synthetic image", -0.6))
+            for block in range(3)
+        ],
+        columns=[
+            *("kind", "block", "gaussian", "gaussian_low", "gaussian_high"),
+            *("kernel", "kernel_low", "kernel_high", "n", "pairs"),
+        ],
+    )
+    figure = sound(similarity.entropy_by_block(table))
+    assert len(figure.data) == 6
+    assert all(trace.marker.symbol.endswith("-open") for trace in figure.data[1::2])
+    assert len({trace.line.dash for trace in figure.data[::2]}) == 3
+    assert "nats" in figure.layout.yaxis.title.text
+    assert "mean of 32 images" in figure.layout.title.text
+    assert np.allclose(figure.data[0].error_y.array, 0.03)
+    assert np.allclose(figure.data[0].error_y.arrayminus, 0.02)
+    assert np.allclose(figure.data[1].error_y.array, 0.1)
+    said = similarity.describe_entropy(table)
+    assert said.index("synthetic image -0.60") < said.index("noise -2.50")
+
+
+def test_entropy_over_steps_turns_the_sign_of_the_objective(sound):
+    curves = CURVES.assign(entropy=[1.0, 0.8, 0.5, np.nan, np.nan])
+    figure = sound(similarity.entropy_over_steps(curves))
+    assert list(figure.data[0].y) == [-1, -0.8, -0.5]
+    table = similarity.entropy_frame(curves)
+    assert table["step"].tolist() == [1, 2, 3]
+    assert "rises from -1.00 to -0.50 nats in 3 steps" in similarity.describe_entropy_over_steps(
+        table
+    )
+
+
+def test_a_run_without_entropy_says_so():
+    assert len(similarity.entropy_over_steps(CURVES).data[0].x) == 0
+    said = similarity.describe_entropy_over_steps(similarity.entropy_frame(CURVES))
+    assert "did not measure" in said

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maskaq.figures.results import ablation_grid
+
+
+@pytest.fixture
+def cells():
+    return pd.DataFrame(
+        [
+            ("2", "0.1", "finished", 40.1, 38.0, 42.0, 1000),
+            ("4", "0.1", "running", None, None, None, None),
+            ("2", "0.5", "waiting", None, None, None, None),
+            ("4", "0.5", "finished", 85.0, 83.0, 87.0, 1000),
+        ],
+        columns=["a", "b", "state", "value", "low", "high", "n"],
+    )
+
+
+def test_finished_cells_show_number_interval_and_count_the_others_a_word(cells, sound):
+    figure = sound(ablation_grid.heatmap(cells, "weight bits", "mask ratio"))
+    heat, words = figure.data
+    assert heat.z.dtype == np.float32
+    assert heat.z[0, 0] == pytest.approx(40.1)
+    assert np.isnan(heat.z[0, 1])
+    assert heat.text[1][1] == "85.0 %<br>83.0 to 87.0<br>n = 1,000"
+    assert list(zip(words.x, words.y, words.text, strict=True)) == [
+        ("4", "0.1", "running"),
+        ("2", "0.5", "waiting"),
+    ]
+    assert figure.layout.xaxis.title.text == "weight bits"
+    assert figure.layout.yaxis.title.text == "mask ratio"
+    assert figure.layout.xaxis.type == "category"
+    assert "2 of 4 runs finished" in figure.layout.title.text
+
+
+def test_the_sentence_names_best_and_worst(cells):
+    said = ablation_grid.describe(cells)
+    assert "best is 4 with 0.5 (85.0 %), worst 2 with 0.1 (40.1 %)" in said
+    assert ablation_grid.describe(cells.iloc[1:3]) == "0 of 2 runs are finished."
+
+
+def test_a_grid_that_has_only_begun_draws():
+    begun = pd.DataFrame({"a": [2, 4], "b": [0.1, 0.1], "state": ["waiting", "queued"]})
+    figure = ablation_grid.heatmap(begun)
+    assert list(figure.data[1].text) == ["waiting", "queued"]
+    assert figure.data[0].x == ("2", "4")

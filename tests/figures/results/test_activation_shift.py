@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maskaq.evaluation.activation_shift_table import COLUMNS
+from maskaq.figures.results import activation_shift
+from maskaq.results.activation_shift import Diagnosis
+
+ROWS = [
+    ("patch_embed.proj.input", "image", -1, "range", 1.0, 1.0, 1.0, 0.9, 1.1),
+    ("blocks.0.attn.operands.softmax", "softmax", 0, "range", 1.0, 4.0, 0.25, 0.2, 0.3),
+    ("blocks.0.attn.operands.softmax", "softmax", 0, "entropy", 2.0, 1.0, 2.0, 1.9, 2.1),
+    ("blocks.1.mlp.fc2.input", "gelu", 1, "range", 2.0, 1.0, 2.0, 0.9, 4.0),
+]
+
+
+@pytest.fixture
+def found():
+    table = pd.DataFrame(ROWS, columns=list(COLUMNS))
+    return Diagnosis(table, 32, 256, "scenes", "", "", "")
+
+
+def test_the_overview_has_a_dot_per_run_and_statistic(found, sound):
+    table = activation_shift.overview_frame({"one": found, "two": found})
+    assert len(table) == 4
+    assert table.loc[0, "factor"] == pytest.approx(2)  # 1, 4 and 2 in the geometric mean
+    assert tuple(table.loc[0, ["sure", "tensors", "samples", "real"]]) == (1, 3, 32, 256)
+    figure = sound(activation_shift.overview(table))
+    assert [trace.name for trace in figure.data] == ["range", "entropy"]
+    assert list(figure.data[0].y) == ["one", "two"]
+    assert activation_shift.describe_overview(table) == (
+        "The ranges of one are off by a factor of 2.00 on average, those of two by 2.00."
+    )
+    assert activation_shift.describe_overview(table.head(0)) == "No run is diagnosed."
+
+
+def test_the_map_has_blocks_down_and_tensors_across(found, sound):
+    table = activation_shift.frame(found, "range")
+    assert table["octaves"].tolist() == [0, -2, 1]
+    assert activation_shift.span([table, table]) == 2
+    figure = sound(activation_shift.ratios(table, "one", "range", 2))
+    (heat,) = figure.data
+    assert (list(heat.y), list(heat.x)) == (["block 0", "block 1"], ["softmax", "fc2.input"])
+    assert heat.z[0, 0] == -2
+    assert heat.text[1, 1] == "2.00"
+    assert np.isnan(heat.z[0, 1])
+    assert (heat.zmin, heat.zmax) == (-2, 2)
+
+
+def test_small_differences_do_not_fill_the_scale(found):
+    table = activation_shift.frame(found, "range").assign(octaves=[0.01, np.nan, -np.inf])
+    assert activation_shift.span([table]) == 0.5
+
+
+def test_the_sentence_says_what_is_furthest_off(found):
+    assert activation_shift.describe(found, "range") == (
+        "Furthest from real images: softmax of block 0 with 0.25 times the range (0.20 to 0.30); "
+        "fc2.input of block 1 (gelu) with 2.00 times the range (0.90 to 4.00); input of "
+        "patch_embed.proj (image) with 1.00 times the range (0.90 to 1.10). On average a tensor's "
+        "range is off by a factor of 2.00; in 1 of 3 the 95 % interval leaves 1 out (32 samples, "
+        "256 real images)."
+    )
+    assert activation_shift.describe(found, "peak") == "The peak is not measured."
+    assert "3 for a normal distribution" in activation_shift.meaning("kurtosis")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from maskaq.config.presets import spec_of
+from maskaq.figures.results import compare
+from tests.support import stored
+
+
+@pytest.fixture
+def results():
+    good, poor = (stored.result(spec_of("maskaq", bits)) for bits in ((4, 4), (3, 3)))
+    poor = replace(poor, q=replace(poor.q, top1=0.5, top1_low=0.46, top1_high=0.54))
+    return [good, poor]
+
+
+def test_names_say_what_differs_and_never_repeat(results):
+    assert compare.names(results) == ["W4A4 maskaq, reconstruct", "W3A3 maskaq, reconstruct"]
+    again = replace(results[0], spec=replace(results[0].spec, seed=7))
+    assert compare.names([results[0], again]) == [
+        *("W4A4 maskaq, reconstruct, seed 0", "W4A4 maskaq, reconstruct, seed 7")
+    ]
+    twice = compare.names([results[0]] * 3)
+    assert len(set(twice)) == 3
+
+
+def test_runs_are_drawn_with_intervals_and_marks(results, sound):
+    table = compare.frame(results)
+    assert table.loc[(table["run"] == "W3A3 maskaq, reconstruct")]["value"].tolist() == [90, 50, 93]
+    figure = sound(compare.runs(table))
+    q = figure.data[1]
+    assert (q.name, list(q.x)) == ("Q top-1", pytest.approx([88, 50]))
+    assert list(q.error_x.array) == pytest.approx([3, 4])
+    assert len({trace.marker.symbol for trace in figure.data}) == 3
+    assert "500 images" in figure.layout.title.text
+
+
+def test_the_sentence_says_when_intervals_overlap(results):
+    apart = compare.describe(compare.frame(results))
+    assert apart == (
+        "Highest is W4A4 maskaq, reconstruct with 88.0 % right, "
+        "lowest W3A3 maskaq, reconstruct with 50.0 %."
+    )
+    alike = compare.describe(compare.frame([results[0], stored.result(spec_of("maskaq", (5, 5)))]))
+    assert alike.endswith("their intervals overlap.")
+    assert compare.describe(compare.frame([])) == "No run is chosen."
+
+
+def test_cost_stacks_the_stages_and_leaves_the_total_out(results, sound):
+    table = compare.cost_frame(results)
+    assert "total" not in set(table["stage"])
+    figure = sound(compare.cost(table))
+    assert figure.layout.barmode == "stack"
+    assert sum(trace.x[0] for trace in figure.data) == pytest.approx(40)
+    assert len({trace.marker.pattern.shape for trace in figure.data}) == 4
+    assert figure.layout.xaxis.title.text == "seconds"
+    said = compare.describe_cost(table)
+    assert "synthesis took the most time" in said
+    assert "900 MB" in said
+    assert compare.describe_cost(table.head(0)) == "No run is chosen."

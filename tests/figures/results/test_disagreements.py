@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maskaq.figures.results import disagreements
+from maskaq.statistics import share
+
+NAMES = ["bag", "coat", "shirt"]
+#            both right   P only  Q only  both wrong alike  both wrong apart
+LABEL = np.array([0, 0, 1, 1, 2, 2, 0])
+P = np.array([0, 0, 1, 2, 0, 0, 1])
+Q = np.array([0, 0, 2, 1, 0, 1, 2])
+
+
+@pytest.fixture
+def table():
+    return disagreements.frame(LABEL, P, Q, NAMES)
+
+
+def test_every_image_gets_its_outcome(table):
+    assert table["outcome"].tolist() == [
+        "both right",
+        "both right",
+        "only P right",
+        "only Q right",
+        "both wrong, same answer",
+        "both wrong, different",
+        "both wrong, different",
+    ]
+    assert table.loc[2, ["true", "P", "Q"]].tolist() == ["coat", "coat", "shirt"]
+
+
+def test_shown_says_how_many_of_how_many(table):
+    rows, words = disagreements.shown(table, limit=3)
+    assert words == "showing 3 of 4"
+    assert rows["image"].tolist() == [2, 3, 5]
+    rows, words = disagreements.shown(table, "bag")
+    assert (rows["image"].tolist(), words) == ([6], "showing 1 of 1")
+    assert disagreements.shown(table, "nothing")[1] == "showing 0 of 0"
+
+
+def test_outcomes_come_with_interval_and_count(table, sound):
+    counts = disagreements.counts(table)
+    assert counts["images"].tolist() == [2, 1, 1, 1, 2]
+    expected = share(2, 7)
+    assert counts.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(
+        [100 * number for number in expected[:3]]
+    )
+    figure = sound(disagreements.outcomes(counts))
+    assert len({trace.marker.symbol for trace in figure.data}) == 5
+    assert figure.data[0].y == ("both right: 2",)
+    assert "7 images" in figure.layout.title.text
+    said = disagreements.describe(counts)
+    assert said == "P and Q disagree on 4 of 7 images: 1 only P gets right, 1 only Q."
+
+
+def test_classes_are_ranked_by_disagreement(table):
+    found = disagreements.by_class(table)
+    assert found["true"].tolist() == ["coat", "shirt", "bag"]
+    assert found["value"].tolist() == pytest.approx([100, 50, 100 / 3])
+    assert found["n"].tolist() == [2, 2, 3]

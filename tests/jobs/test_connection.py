@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import maskaq
+from maskaq.errors import OptionError
+from maskaq.jobs import connection, watchdog
+from maskaq.jobs.connection import Processes, Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASKAQ_WORKERS", "MASKAQ_SCHEDULER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_one_worker_of_our_own_unless_told_otherwise() -> None:
+    assert Settings.read() == Settings(workers=1, scheduler="")
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = os.cpu_count()
+    monkeypatch.setenv("MASKAQ_WORKERS", str(most))
+    monkeypatch.setenv("MASKAQ_SCHEDULER", " tls://10.0.0.1:8786 ")
+    assert Settings.read() == Settings(most, "tls://10.0.0.1:8786")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "all", "9999", "²"])
+def test_numbers_of_workers_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MASKAQ_WORKERS", value)
+    with pytest.raises(OptionError, match=f"MASKAQ_WORKERS is {value!r}; allowed: 1 to"):
+        Settings.read()
+
+
+@pytest.mark.parametrize("value", ["here", "tcp://", "tcp://a b:1", "tcp://a:1/x", "udp://a:1"])
+def test_addresses_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MASKAQ_SCHEDULER", value)
+    with pytest.raises(OptionError, match="allowed: tcp://HOST:PORT"):
+        Settings.read()
+
+
+def test_only_our_own_workers_know_what_they_may_do_at_once() -> None:
+    ours = Processes(None, Settings(), own="cluster")  # type: ignore[arg-type]
+    foreign = Processes(None, Settings(), own=None)  # type: ignore[arg-type]
+    assert ours.limit("run") == {"resources": {"run": 1}}
+    assert foreign.limit("run") == {}
+
+
+def test_variables_of_the_children_are_not_ours() -> None:
+    os.environ["MASKAQ_TEST_OLD"] = "before"
+    try:
+        with connection._environment({"MASKAQ_TEST_OLD": "inside", "MASKAQ_TEST_NEW": "inside"}):
+            assert os.environ["MASKAQ_TEST_OLD"] == os.environ["MASKAQ_TEST_NEW"] == "inside"
+        assert os.environ["MASKAQ_TEST_OLD"] == "before"
+        assert "MASKAQ_TEST_NEW" not in os.environ
+    finally:
+        del os.environ["MASKAQ_TEST_OLD"]
+
+
+def test_children_find_this_very_maskaq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    here, other = connection._path().split(os.pathsep)
+    assert Path(here, "maskaq", "__init__.py").samefile(maskaq.__file__)
+    assert other == "/elsewhere"
+
+
+def test_the_watchdog_ends_its_process_when_the_parent_is_another() -> None:
+    """Its parent is this test, not the process that it was told to watch."""
+    code = (
+        "import time; from maskaq.runs import watchdog\n"
+        "watchdog.dask_setup(None)\n"
+        "time.sleep(20); print('still here')"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {watchdog.PARENT: "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert time.monotonic() - began < 10
+
+
+def test_the_watchdog_leaves_a_process_alone_whose_parent_lives() -> None:
+    code = (
+        "import time; from maskaq.runs import watchdog\n"
+        "watchdog.dask_setup(None)\n"
+        "time.sleep(1.5); print('still here')"
+    )
+    for parent in (str(os.getpid()), ""):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {watchdog.PARENT: parent},
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout == b"still here\n"
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", ""])
+def test_a_scheduler_on_this_machine_needs_no_encryption(address: str) -> None:
+    assert connection.security(address) is None
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:1", "tcp://localhost.evil.org:1"])
+def test_another_machine_needs_encryption_or_leave(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match=f"use tls://, or set {connection.INSECURE}=1"):
+        connection.security(address)
+    monkeypatch.setenv(connection.INSECURE, "1")
+    assert connection.security(address) is None
+
+
+def test_tls_needs_certificates() -> None:
+    import dask
+
+    with pytest.raises(OptionError, match="needs certificates"):
+        connection.security("tls://10.0.0.1:8786")
+    files = {"ca-file": "ca.pem", "client.cert": "c.pem", "client.key": "k.pem"}
+    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in files.items()}):
+        found = connection.security("tls://10.0.0.1:8786")
+    assert found is not None
+    assert found.require_encryption
+    assert found.get_tls_config_for_role("client")["ca_file"] == "ca.pem"

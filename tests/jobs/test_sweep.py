@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from maskaq.config import RunSpec
+from maskaq.config.parsing import to_json
+from maskaq.config.presets import spec_of
+from maskaq.config.sample_key import batches, drawing_key
+from maskaq.errors import RunError
+from maskaq.jobs import connection, courtesy, sweep, sweep_tasks
+from maskaq.jobs.connection import Processes, Settings
+from maskaq.models.loading import load_model
+from maskaq.results import listing, manifest, store
+from maskaq.runs import runner
+from maskaq.runs.execute import execute
+
+UNSTEADY = ("seconds", "created", "peak_memory_mb")
+
+
+def tiny(method: str = "mimiq", bits: tuple[int, int] = (4, 4), **made: object) -> RunSpec:
+    spec = spec_of(method, bits)
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | made))
+    fit = replace(spec.fit, backend="minmax")
+    return replace(spec, synthesis=synthesis, fit=fit, eval_images=40, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[Processes]:
+    made = connection.reach(Settings(workers=1))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """As many as a worker has: with another number the last digits may differ."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
+def swept(specs: list[RunSpec], out: Path, link: Processes) -> tuple[sweep.Outcome, list[str]]:
+    said: list[str] = []
+    outcome = sweep.sweep(
+        sweep.plan(specs, out), link, lambda done, total, what: said.append(f"{done}/{total}")
+    )
+    return outcome, said
+
+
+def plain(folder: Path) -> dict[str, object]:
+    values = json.loads((folder / "result.json").read_text())
+    return {name: value for name, value in values.items() if name not in UNSTEADY}
+
+
+def test_a_sweep_stores_to_the_bit_what_single_runs_store(
+    link: Processes, threads: None, tmp_path: Path
+) -> None:
+    specs = [tiny(), tiny(bits=(3, 3)), tiny("maskaq"), tiny(source="noise"), tiny(source="real")]
+    outcome, said = swept(specs, tmp_path / "sweep", link)
+    assert (outcome.finished, outcome.failed) == (5, {})
+    # Two batches for both runs of mimiq, two for maskaq, none for noise and real.
+    assert said == [f"{number}/9" for number in range(1, 10)]
+    for one in sweep.plan(specs, tmp_path / "sweep"):
+        assert one.finished
+        single = tmp_path / "single"
+        store.save(execute(one.spec, progress=False), single)
+        assert plain(one.folder) == plain(single)
+        for name in ("samples.safetensors", "q.safetensors", "evidence.safetensors"):
+            found, wanted = load_file(one.folder / name), load_file(single / name)
+            assert all(torch.equal(value, wanted[key]) for key, value in found.items())
+        columns = [name for name in store.read(single).curves if name != "seconds"]
+        assert store.read(one.folder).curves[columns].equals(store.read(single).curves[columns])
+        assert store.read(one.folder).result.seconds["synthesis"] > 0
+
+
+def test_workers_step_back_and_the_scheduler_does_not(link: Processes) -> None:
+    link.client.wait_for_workers(1)
+    here = os.nice(0)
+    assert list(link.client.run(os.nice, 0).values()) == [min(19, here + courtesy.STEPS)]
+    assert link.client.run_on_scheduler(os.nice, 0) == here
+
+
+def test_what_is_finished_is_not_done_again(link: Processes, tmp_path: Path) -> None:
+    specs = [tiny(source="noise"), tiny(source="noise", images=2)]
+    swept(specs[:1], tmp_path, link)
+    before = (sweep.plan(specs[:1], tmp_path)[0].folder / manifest.NAME).stat().st_mtime_ns
+    outcome, said = swept(specs, tmp_path, link)
+    assert (outcome.finished, said) == (1, ["1/1"])
+    first = sweep.plan(specs, tmp_path)[0]
+    assert (first.folder / manifest.NAME).stat().st_mtime_ns == before
+    damaged = first.folder / "samples.safetensors"
+    damaged.unlink()
+    assert not sweep.plan(specs, tmp_path)[0].finished
+    assert swept(specs, tmp_path, link)[0].finished == 1
+    assert damaged.is_file()
+
+
+def test_a_run_that_fails_is_recorded_and_the_others_go_on(link: Processes, tmp_path: Path) -> None:
+    bad = replace(tiny(source="noise"), weights="/nowhere/weights.safetensors")
+    outcome, _ = swept([bad, tiny(source="noise")], tmp_path, link)
+    assert outcome.finished == 1
+    (why,) = outcome.failed.values()
+    assert "/nowhere/weights.safetensors" in why
+    (record,) = tmp_path.glob("*.failed.json")
+    values = json.loads(record.read_text())
+    assert values["spec"]["weights"] == "/nowhere/weights.safetensors"
+    assert "Traceback" in values["traceback"]
+    assert values["tries"] == 1  # it says what to do; a second try would say the same
+    assert listing.list_runs(tmp_path)["state"].tolist() == [listing.WHOLE]
+
+
+def test_a_draw_that_fails_fails_the_runs_that_need_it(link: Processes, tmp_path: Path) -> None:
+    bad = [replace(tiny(bits=bits), weights="/nowhere/w.pt") for bits in ((4, 4), (3, 3))]
+    outcome, said = swept([*bad, tiny(source="noise")], tmp_path, link)
+    assert (outcome.finished, len(outcome.failed)) == (1, 2)
+    assert said[-1] == "5/5"
+
+
+def test_a_foreign_cluster_is_sent_the_files_of_a_run(link: Processes, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    save_file(load_model("scenes_vit").model.state_dict(), weights)
+    foreign = Processes(link.client, Settings(scheduler="tcp://127.0.0.1:1"), None)
+    spec = replace(tiny(), weights=str(weights))
+    outcome, _ = swept([spec], tmp_path / "out", foreign)
+    assert (outcome.finished, outcome.failed) == (1, {})
+    (one,) = sweep.plan([spec], tmp_path / "out")
+    assert one.finished
+    stored = store.read(one.folder)
+    assert stored.result.spec == spec
+    swept([tiny()], tmp_path / "plain", link)
+    (plain_one,) = sweep.plan([tiny()], tmp_path / "plain")
+    assert stored.result.q == store.read(plain_one.folder).result.q
+
+
+def workers(link: Processes) -> list[int]:
+    return list(link.client.run(os.getpid).values())
+
+
+def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
+    link = connection.reach(Settings(workers=1))
+    try:
+        pids = workers(link)
+        kill = threading.Timer(2, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids])
+        kill.start()
+        specs = [tiny(steps=150), tiny(source="noise")]
+        outcome, _ = swept(specs, tmp_path, link)
+        assert (outcome.finished, outcome.failed) == (2, {})
+        assert not kill.is_alive()
+        assert set(workers(link)).isdisjoint(pids)
+    finally:
+        link.close()
+
+
+def test_without_its_scheduler_a_sweep_says_so_and_goes_on_later(
+    link: Processes, tmp_path: Path
+) -> None:
+    other = connection.reach(Settings(workers=1))
+    try:
+        scheduler = other.client.run_on_scheduler(os.getpid)
+        threading.Timer(2, lambda: os.kill(scheduler, signal.SIGKILL)).start()
+        with pytest.raises(RunError, match="the scheduler is gone; what is finished is stored"):
+            swept([tiny(steps=2000)], tmp_path, other)
+    finally:
+        other.close()
+    assert list(tmp_path.iterdir()) == []
+    assert swept([tiny()], tmp_path, link)[0].finished == 1
+
+
+GRID = """
+method = "mimiq"
+synthesis.images = 2
+synthesis.steps = 150
+eval_images = 40
+[grid]
+backend = ["minmax", "mse"]
+[[runs]]
+source = "noise"
+backend = "minmax"
+"""
+
+
+def test_after_a_killed_client_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID)
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "maskaq", "sweep", str(tmp_path / "grid.toml")]
+    words += ["--out", str(out), "--no-estimate"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 120
+        while not list(out.glob(f"[!.]*/{manifest.NAME}")):
+            assert child.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGKILL)
+    kept = {path.parent.name for path in out.glob(f"[!.]*/{manifest.NAME}")}
+    assert 1 <= len(kept) < 3
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert f"3 runs, {len(kept)} of them finished before" in done.stdout
+    assert f"{3 - len(kept)} finished, 0 failed" in done.stdout
+    states = listing.list_runs(out)["state"]
+    assert (states == listing.WHOLE).sum() == 3
+
+
+class Direct:
+    """Stands in for Dask's client: what is submitted is done at once."""
+
+    def scheduler_info(self, n_workers: int) -> dict[str, dict[str, str]]:
+        return {"workers": {"one": ""}}
+
+    def submit(self, function, *args, key, pure, **resources):
+        given = [
+            {name: task.value for name, task in arg.items()} if isinstance(arg, dict) else arg
+            for arg in args
+        ]
+        return Done(function(*given))
+
+
+class Done:
+    status = "finished"
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def add_done_callback(self, call) -> None:
+        call(self)
+
+    def result(self, timeout: float) -> object:
+        return self.value
+
+    def release(self) -> None:
+        pass
+
+    cancel = release
+
+
+class DirectLink:
+    client, running, own = Direct(), True, "ours"
+
+    def limit(self, kind: str) -> dict[str, object]:
+        return {}
+
+
+@pytest.mark.parametrize("failures, state", [(1, "finished"), (2, "failed")])
+def test_what_nobody_foresaw_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+) -> None:
+    left = failures
+    real = runner.run
+
+    def run(*args, **how):
+        nonlocal left
+        if left:
+            left -= 1
+            raise KeyError("surprise")
+        return real(*args, **how)
+
+    monkeypatch.setattr(runner, "run", run)
+    outcome, _ = swept([tiny(source="noise")], tmp_path, DirectLink())
+    assert outcome.finished == (state == "finished")
+    assert len(outcome.failed) == (state == "failed")
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("*.failed.json")]
+    assert [record["tries"] for record in records] == ([2] if state == "failed" else [])
+    assert all("KeyError: 'surprise'" in record["traceback"] for record in records)
+
+
+def test_a_failed_draw_is_done_again_for_all_who_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = []
+    real = sweep_tasks._draw
+
+    def draw(spec: RunSpec, first: int):
+        draws.append(first)
+        if len(draws) == 1:
+            raise KeyError("surprise")
+        return real(spec, first)
+
+    monkeypatch.setattr(sweep_tasks, "_draw", draw)
+    outcome, _ = swept([tiny(), tiny(bits=(3, 3))], tmp_path, DirectLink())
+    assert (outcome.finished, outcome.failed) == (2, {})
+    assert sorted(draws) == [0, 0, 2, 2]
+
+
+def test_samples_are_let_go_once_nobody_needs_them(tmp_path: Path) -> None:
+    """Dask keeps what a sweep refers to: with all samples of a large one workers would fill up."""
+    runs = sweep.plan([tiny(), tiny(bits=(3, 3)), tiny(steps=1)], tmp_path)
+    work = sweep._Sweep(runs, DirectLink(), lambda *_: None)
+    assert work.work().finished == 3
+    assert (work.given, work.parts, work.tasks) == ({}, {}, {})
+
+
+def test_samples_are_shared_where_they_are_the_same() -> None:
+    same = [tiny(), tiny(bits=(3, 3)), replace(tiny(), eval_images=10)]
+    assert len({drawing_key(spec) for spec in same}) == 1
+    other = [tiny(), tiny(steps=3), replace(tiny(), seed=1), replace(tiny(), model="x")]
+    assert len({drawing_key(spec) for spec in other}) == 4
+    # Alignment looks at Q: at other bits MaskAQ's images are others.
+    assert drawing_key(tiny("maskaq")) != drawing_key(tiny("maskaq", bits=(3, 3)))
+    assert list(batches(tiny(images=5))) == [0, 2, 4]
+    assert list(batches(tiny(source="noise"))) == []
+
+
+def test_specs_cross_as_json(tmp_path: Path) -> None:
+    (one,) = sweep.plan([tiny()], tmp_path)
+    assert json.loads(to_json(one.spec))["synthesis"]["images"] == 4
+    ended = sweep_tasks.run_cell("{}", {"batch0": {"kind": "KeyError", "message": "x"}})
+    assert ended == {"kind": "KeyError", "message": "x", "part": "batch0"}

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from maskaq.config import FitOptions, QuantOptions
+from maskaq.data.scenes import scenes
+from maskaq.errors import ModelError, OptionError
+from maskaq.models.loading import Loaded
+from maskaq.quantization.backends import FitTask
+from maskaq.quantization.backends.correction import CORRECTION, fit_correction
+from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
+from maskaq.quantization.conversion.bias_correction import (
+    Correction,
+    correcting,
+    mean_outputs,
+    put_corrections,
+)
+from maskaq.quantization.conversion.convert import convert
+from maskaq.quantization.conversion.freeze import freeze
+from maskaq.quantization.conversion.steady import steady
+from maskaq.quantization.tensor_report import tensor_report
+from maskaq.synthesis.shortcuts import Thinning
+
+W3A3 = QuantOptions(3, 3)
+
+
+@pytest.fixture(scope="module")
+def images(scenes_p: Loaded) -> Tensor:
+    return scenes("calibration", range(32)).images
+
+
+@pytest.fixture(scope="module", params=["token", "channel"])
+def corrected(request: pytest.FixtureRequest, scenes_p: Loaded, images: Tensor) -> nn.Module:
+    q = convert(scenes_p.model, W3A3, replace(CORRECTION, correction=request.param))
+    options = FitOptions(backend="correction")
+    task = FitTask(scenes_p.model, q, images, scenes_p.normalise, 1, options, 0)
+    assert [event.step for event in fit_correction(task)] == [1]
+    return q.requires_grad_(False)
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """What each block puts out, [N,T,C] each."""
+    found: list[Tensor] = []
+    hooks = [
+        block.register_forward_hook(lambda *all: found.append(all[2])) for block in model.blocks
+    ]
+    model(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def test_every_block_is_nearer_to_p_on_scenes_that_nothing_was_fitted_to(
+    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+) -> None:
+    held_out = scenes_p.normalise(scenes("calibration", range(100, 220)).images)
+    plain = convert(scenes_p.model, W3A3, TAILS)
+    set_ranges(plain, scenes_p.normalise(images))
+    wanted = outputs(scenes_p.model, held_out)
+    errors = [
+        torch.stack(
+            [(a - b).square().mean() for a, b in zip(outputs(q, held_out), wanted, strict=True)]
+        )
+        for q in (corrected, plain)
+    ]
+    assert (errors[0] < errors[1]).all(), errors
+
+
+def test_the_mean_over_the_images_is_p_s(
+    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+) -> None:
+    """Up to a few values that change their level with the last digits of a sum."""
+    inputs = scenes_p.normalise(images)
+    pairs = zip(outputs(scenes_p.model, inputs), outputs(corrected, inputs), strict=True)
+    for p, q in pairs:
+        gap, size = (p - q).mean(0), (p - q).abs().mean()
+        if len(corrected.blocks[0].drop_path2.shift) == 2:
+            gap = torch.stack([gap[0], gap[1:].mean(0)])  # [2,C]
+        assert gap.abs().mean() < 0.02 * size
+
+
+@torch.no_grad()
+def test_corrections_equal_the_formula_block_after_block(scenes_p: Loaded, images: Tensor) -> None:
+    """Q's blocks are called by hand; each sees inputs that were corrected before."""
+    p, inputs = scenes_p.model, scenes_p.normalise(images[:5])
+    q = convert(p, W3A3, CORRECTION)
+    with correcting(q, mean_outputs(p, inputs)):
+        set_ranges(q, inputs)
+    found = [block.drop_path2.shift.clone() for block in q.blocks]
+    for block in q.blocks:
+        block.drop_path2.shift.zero_()
+    x = q.norm_pre(q._pos_embed(q.patch_embed(inputs)))
+    wanted = outputs(p, inputs)
+    for block, target, shift in zip(q.blocks, wanted, found, strict=True):
+        x = block(x)
+        for token in (0, 1, 40):
+            gap = sum(target[i, token] - x[i, token] for i in range(5)) / 5
+            torch.testing.assert_close(shift[token], gap, rtol=1e-3, atol=1e-4)
+        x = x + shift
+
+
+def test_the_class_token_is_kept_apart_from_the_patches() -> None:
+    gap = torch.arange(12.0).reshape(4, 3)
+    correction = Correction(prefix=1, patches=1, channels=3)
+    correction.set_to(gap)
+    assert correction.shift.tolist() == [[0, 1, 2], [6, 7, 8]]
+    assert correction(torch.zeros(2, 4, 3))[1].tolist() == [[0, 1, 2], *[[6, 7, 8]] * 3]
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 2])
+@pytest.mark.parametrize("patches", [1, 5])
+def test_another_number_of_tokens_gets_the_mean_over_the_patches(prefix: int, patches: int) -> None:
+    correction = Correction(prefix, patches, 3)
+    correction.shift.copy_(torch.randn(prefix + patches, 3))
+    mean = correction.shift[prefix:].mean(0)
+    for more in (0, 2, 9):
+        rows = correction(torch.zeros(4, prefix + more, 3))[2]
+        assert torch.equal(rows[:prefix], correction.shift[:prefix])
+        torch.testing.assert_close(rows[prefix:], mean.expand(more, 3))
+    whole = correction(torch.zeros(1, prefix + patches, 3))[0]
+    torch.testing.assert_close(whole, correction.shift)
+
+
+@torch.no_grad()
+def test_it_works_at_other_batch_sizes_and_with_patches_dropped(
+    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+) -> None:
+    inputs = scenes_p.normalise(images)
+    whole = corrected(inputs)
+    for size in (1, 7):
+        part = corrected(inputs[:size])
+        assert (part.argmax(1) == whole[:size].argmax(1)).float().mean() > 0.8
+    thin = steady(corrected)
+    thinning = Thinning.put_into(thin, 1)
+    with thinning.keeping(lambda: torch.arange(0, 64, 2).expand(32, -1)):
+        found = thin(inputs)
+    assert found.isfinite().all()
+    assert torch.equal(thin(inputs), steady(corrected)(inputs))
+
+
+@torch.no_grad()
+def test_a_frozen_q_is_corrected_too(
+    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+) -> None:
+    inputs = scenes_p.normalise(images)
+    wanted, found = corrected(inputs), freeze(corrected)(inputs)
+    bare = freeze(corrected)
+    bare.blocks[-1].source.drop_path2 = nn.Identity()
+    assert (found - wanted).abs().mean() < 0.3 * (bare(inputs) - wanted).abs().mean()
+
+
+def test_the_report_lists_it_as_left_in_float(
+    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+) -> None:
+    rows = {row.tensor: row for row in tensor_report(corrected, scenes_p.normalise(images[:2]))}
+    row = rows["blocks.5.drop_path2.shift"]
+    assert (row.bits, row.quantized) == (32, False)
+    assert row.why
+
+
+def test_p_is_left_as_it_was(scenes_p: Loaded, images: Tensor) -> None:
+    mean_outputs(scenes_p.model, scenes_p.normalise(images[:3]))
+    assert not any(module._forward_hooks for module in scenes_p.model.modules())
+    convert(scenes_p.model, W3A3, CORRECTION)
+    assert not any(isinstance(module, Correction) for module in scenes_p.model.modules())
+
+
+def test_means_do_not_depend_on_how_the_images_are_parted(scenes_p: Loaded) -> None:
+    inputs = scenes_p.normalise(scenes("calibration", range(40)).images)
+    for found, wanted in zip(
+        mean_outputs(scenes_p.model, inputs), outputs(scenes_p.model, inputs), strict=True
+    ):
+        torch.testing.assert_close(found, wanted.mean(0), rtol=1e-3, atol=1e-4)
+
+
+def test_what_cannot_be_corrected_is_refused(scenes_p: Loaded) -> None:
+    with pytest.raises(OptionError, match="did you mean 'token'"):
+        convert(scenes_p.model, W3A3, replace(CORRECTION, correction="tokens"))
+    with pytest.raises(ModelError, match="ResNet has no blocks whose output can be corrected"):
+        put_corrections(timm.create_model("resnet10t"), "token")

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskaq.config import RunSpec
+from maskaq.config.presets import spec_of
+from maskaq.runs import cache, runner
+from maskaq.runs.runner import Finished
+from maskaq.synthesis.batch import Batch
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_GROUNDS", {})
+    monkeypatch.setattr(cache, "_DRAWN", {})
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The synthesis steps that were done."""
+    done: list[int] = []
+    advance = Batch.advance
+    monkeypatch.setattr(Batch, "advance", lambda s, n: done.append(n) or advance(s, n))
+    return done
+
+
+def tiny(bits: tuple[int, int] = (4, 4), backend: str = "minmax", **made: object) -> RunSpec:
+    spec = spec_of("mimiq", bits)
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | made))
+    fit = replace(spec.fit, backend=backend, epochs=1)
+    return replace(spec, synthesis=synthesis, fit=fit, eval_images=40, precision="float32")
+
+
+def done(spec: RunSpec, **how: object) -> Finished:
+    *_, last = runner.run(spec, **how)
+    assert isinstance(last, Finished)
+    return last
+
+
+def sharing(spec: RunSpec) -> Finished:
+    return done(spec, ground=cache.ground_of(spec), checkpoints=cache.drawn_before(spec))
+
+
+def test_equal_samples_are_drawn_once_and_results_are_those_of_single_runs(steps) -> None:
+    specs = [tiny(), tiny((3, 3)), tiny(backend="lsq-kd"), tiny(backend="lsq-kd", steps=3)]
+    together = [sharing(spec) for spec in specs]
+    assert steps == [0, 1] * 2 + [0, 1, 2] * 2
+    for spec, found in zip(specs, together, strict=True):
+        alone = done(spec)
+        assert torch.equal(found.samples.images, alone.samples.images)
+        assert found.samples.history == alone.samples.history
+        values = [json.loads(one.result.to_json()) for one in (found, alone)]
+        assert all(values[0][name] == values[1][name] for name in ("q", "fp", "tensors", "samples"))
+        states = found.q.state_dict(), alone.q.state_dict()
+        assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+        assert found.result.seconds["synthesis"] > 0
+
+
+def test_p_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cache.ground_of(tiny())
+    sharing(tiny())
+    assert first.verdict is not None
+    assert cache.ground_of(tiny((3, 3), images=2)) is first
+    assert cache.ground_of(replace(tiny(), eval_images=30)) is not first
+    assert len(cache._GROUNDS) == 1
+
+
+def test_files_that_change_are_read_again(tmp_path: Path) -> None:
+    before = cache._fingerprint(str(tmp_path))
+    (tmp_path / "n01440764").mkdir()
+    (tmp_path / "n01440764" / "a.jpg").write_bytes(b"1")
+    after = cache._fingerprint(str(tmp_path))
+    assert before != after == cache._fingerprint(str(tmp_path))
+    assert cache._fingerprint(str(tmp_path / "nothing")) is None
+    assert cache.drawn_before(replace(tiny(), data=str(tmp_path))) is cache.NOWHERE
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
+    for number in range(1, 5):
+        sharing(tiny(steps=number))
+    assert len(cache._DRAWN) == cache._DRAWINGS
+    monkeypatch.setattr(cache, "_MOST", 1000)
+    sharing(tiny(steps=7))
+    assert len(cache._DRAWN) == cache._DRAWINGS
+    steps.clear()
+    sharing(tiny(steps=7))
+    assert len(steps) == 14

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from maskaq.data.upload import Picture
+from maskaq.errors import RunError
+from maskaq.jobs import service
+from maskaq.precomputed import showcase
+from maskaq.regions.numpy_masks import inside_outside, mask_of
+from maskaq.ui.sections import attention_maps
+from maskaq.ui.state.selection import Choice
+from maskaq.ui.state.uploads import Own
+from maskaq.ui.widgets import query as ask
+
+CHOICE = Choice(image=3)
+
+
+def test_alpha_is_the_mean_over_blocks_and_heads_without_the_class_token():
+    found = attention_maps.alpha(3)
+    assert found.shape == (64,)
+    np.testing.assert_allclose(found, showcase.cls_rows(3, "P")[:, :, 1:].mean((0, 1)))
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 1
+
+
+@pytest.mark.parametrize("query", [None, 10])
+def test_rows_of_the_stored_models_are_about_patches(query):
+    p, q = attention_maps.rows(3, "P", query), attention_maps.rows(3, "W3A3", query)
+    token = 0 if query is None else 11
+    np.testing.assert_allclose(p, showcase.attention(3)[:, :, token, 1:], atol=1e-6)
+    assert q.shape == ((6, 6, 64) if query is None else (6, 1, 64))
+    mean = showcase.mean_maps(3, "W3A3")[:, token, 1:]
+    np.testing.assert_allclose(q.mean(1), mean, atol=2e-3)
+
+
+def test_a_pair_is_averaged_over_what_is_not_chosen():
+    seen = attention_maps.stored(CHOICE, None)
+    p, q = showcase.cls_rows(3, "P")[..., 1:], showcase.cls_rows(3, "W4A4")[..., 1:]
+    np.testing.assert_allclose(seen.pair(2, 4), (p[2, 4], q[2, 4]))
+    np.testing.assert_allclose(seen.pair(2, None), (p[2].mean(0), q[2].mean(0)))
+    np.testing.assert_allclose(seen.pair(None, None), (p.mean((0, 1)), q.mean((0, 1))), rtol=1e-5)
+    assert (seen.head(4), seen.head(None)) == ("head 4", "mean over heads")
+    assert seen.by_head
+
+
+def test_where_q_has_only_the_mean_over_heads_p_is_averaged_too():
+    seen = attention_maps.stored(CHOICE, 10)
+    p, q = seen.pair(2, 4)
+    np.testing.assert_allclose(p, showcase.attention(3)[2, :, 11, 1:].mean(0))
+    np.testing.assert_allclose(q, showcase.mean_maps(3, "W4A4")[2, 11, 1:])
+    assert seen.head(4) == "mean over heads"
+    assert not seen.by_head
+
+
+def test_without_q_there_is_no_pair():
+    assert replace(attention_maps.stored(CHOICE, None), q=None).pair(None, None) is None
+
+
+@pytest.mark.parametrize(
+    "bits, name",
+    [((8, 8), "W8A8"), ((4, 4), "W4A4"), ((2, 4), "W2A4"), ((2, 2), "W3A3"), ((7, 6), "W8A8")],
+)
+def test_the_nearest_stored_width_stands_in(bits, name):
+    assert attention_maps.nearest(*bits) == name
+    chosen = replace(CHOICE, weight_bits=bits[0], activation_bits=bits[1])
+    assert attention_maps.stored(chosen, None).bits == name
+
+
+def test_only_the_bundled_model_and_the_scenes_are_known():
+    assert attention_maps.known(CHOICE)
+    assert attention_maps.known(
+        replace(CHOICE, own=Own(data="/pictures"))
+    )  # of no matter for attention
+    assert not attention_maps.known(replace(CHOICE, model="deit_tiny_patch16_224"))
+    assert not attention_maps.known(replace(CHOICE, own=Own(weights="/a.safetensors")))
+    picture = Picture("a.png", np.zeros((8, 8, 3), np.uint8))
+    assert not attention_maps.known(replace(CHOICE, own=Own(picture=picture)))
+
+
+@pytest.mark.parametrize("head, query", [(2, None), (None, 5)])
+def test_distances_over_the_eight_scenes_are_counted_one_by_one(head, query):
+    choice = replace(CHOICE, head=head, block=1, mask_ratio=0.3)
+    table = attention_maps.distances(attention_maps.stored(choice, query), choice, query)
+    means = []
+    for number in range(showcase.SCENES):
+        p, q = attention_maps.stored(replace(choice, image=number), query).pair(1, head)
+        means.append(inside_outside(p, q, mask_of(attention_maps.alpha(number), 0.3)))
+    np.testing.assert_allclose(table["value"], np.mean(means, 0))
+    assert table["n"].tolist() == [8, 8]
+    assert table["patches"].tolist() == [19, 45]
+
+
+@pytest.mark.parametrize("block", [None, 4])
+def test_distances_of_the_mean_over_heads_come_from_1000_scenes(block):
+    choice = replace(CHOICE, block=block, mask_ratio=0.3)
+    table = attention_maps.distances(attention_maps.stored(choice, None), choice, None)
+    assert table["part"].tolist() == ["inside the mask", "outside the mask"]
+    assert table["n"].tolist() == [1000, 1000]
+    assert table["patches"].tolist() == [19, 45]
+    assert (table["low"] < table["value"]).all()
+    # The eight that are shown are drawn from those 1000: their mean is of the same size.
+    pairs = [
+        attention_maps.stored(replace(choice, image=n), None).pair(block, None) for n in range(8)
+    ]
+    masks = [mask_of(attention_maps.alpha(n), 0.3) for n in range(8)]
+    few = np.mean([inside_outside(*pair, mask) for pair, mask in zip(pairs, masks, strict=True)], 0)
+    np.testing.assert_allclose(table["value"], few, rtol=0.5)
+
+
+@pytest.mark.parametrize("ratio", [round(0.05 * step, 2) for step in range(1, 21)])
+def test_every_step_of_the_slider_has_its_row(ratio):
+    choice = replace(CHOICE, mask_ratio=ratio)
+    assert len(attention_maps.distances(attention_maps.stored(choice, None), choice, None)) == 2
+    table = attention_maps.overlaps()
+    assert np.isclose(table["ratio"], ratio).sum() == 6
+
+
+def test_a_computed_picture_is_alone():
+    seen = replace(attention_maps.stored(CHOICE, None), live=True)
+    table = attention_maps.distances(seen, CHOICE, None)
+    assert table["n"].tolist() == [1, 1]
+    assert "Computed on this machine" in seen.origin
+
+
+def test_overlaps_are_percentages_of_two_kinds_of_masks():
+    table = attention_maps.overlaps()
+    raw = showcase.overlap()
+    assert set(table["mask"]) == {"informative", "random"}
+    assert set(table["measure"]) == {"precision", "recall", "IoU"}
+    mine = table[table["mask"] == "random"]["value"].to_numpy()
+    np.testing.assert_allclose(mine, 100 * raw["random_value"])
+
+
+# Questions to a worker.
+
+
+def page() -> None:
+    import streamlit as st
+
+    from maskaq.ui.widgets import query as ask
+
+    st.text(str(ask.answer("twice", ("seven",), {"query": st.session_state.get("query", 7)})))
+
+
+class Worker:
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[int]] = []
+
+    def quick(self, name: str, **plain: int) -> Future[int]:
+        assert (name, set(plain)) == ("twice", {"query"})
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
+    found = Worker()
+    monkeypatch.setattr(service, "quick", found.quick)
+    monkeypatch.delenv("MASKAQ_READONLY", raising=False)
+    return found
+
+
+@pytest.fixture
+def app(worker: Worker) -> AppTest:
+    return AppTest.from_function(page, default_timeout=30).run()
+
+
+def shown(app: AppTest) -> str:
+    assert not app.exception
+    return str(app.text[0].value)
+
+
+def test_a_question_is_asked_when_wanted_and_waited_for(app, worker):
+    assert shown(app) == "None"
+    assert not worker.futures
+    app.button[0].click().run()
+    assert shown(app) == "None"
+    assert len(app.get("progress")) == 1
+    assert not app.button
+    app.run()
+    assert len(worker.futures) == 1
+    worker.futures[0].set_result(14)
+    assert shown(app.run()) == "14"
+    assert shown(app.run()) == "14"
+    assert len(worker.futures) == 1
+
+
+def test_answers_are_kept_but_not_for_ever(app, worker):
+    app.button[0].click().run()
+    for query in range(100, 120):
+        app.session_state["query"] = query
+        app.run()
+        worker.futures[-1].set_result(2 * query)
+        assert shown(app.run()) == str(2 * query)
+    assert len(worker.futures) == 21
+    assert shown(app.run()) == "238"
+    assert len(worker.futures) == 21
+    assert len(app.session_state[ask._ANSWERS]) == ask._KEPT
+    assert worker.futures[0].cancelled()  # it was still waiting for its turn
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_question_that_failed_is_said_and_asked_again_by_hand_only(lost, app, worker):
+    app.button[0].click().run()
+    if lost:
+        worker.futures[0].cancel()
+    else:
+        worker.futures[0].set_exception(RunError("no worker is left."))
+    assert shown(app.run()) == "None"
+    assert ("was lost" if lost else "no worker is left") in app.error[0].value
+    assert len(worker.futures) == 1
+    if lost:  # a rerun does not ask by itself, and offers the button again
+        assert shown(app.run()) == "None"
+        assert len(worker.futures) == 1
+    (button,) = app.button
+    assert button.label == ("Compute" if lost else "Try again")
+    button.click().run()
+    worker.futures[1].set_result(14)
+    assert shown(app.run()) == "14"
+
+
+def test_a_demo_asks_nothing(worker, monkeypatch):
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    app = AppTest.from_function(page, default_timeout=30).run()
+    assert app.button[0].disabled
+    assert not worker.futures
+
+
+def test_what_one_visitor_asks_another_does_not_see(app, worker):
+    app.button[0].click().run()
+    worker.futures[0].set_result(14)
+    assert shown(app.run()) == "14"
+    other = AppTest.from_function(page, default_timeout=30).run()
+    assert shown(other) == "None"
+    assert other.button

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.string_util import validate_material_icon
+
+from maskaq.ui.state import pages
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_eleven_pages_in_three_sections():
+    assert [page.title for page in pages.PAGES] == [
+        "Start",
+        "Lessons",
+        "Quantizer sandbox",
+        "Attention",
+        "Similarity",
+        "Claims",
+        "Synthesis",
+        "Quantize",
+        "Ablation",
+        "Compare",
+        "Report",
+    ]
+    sections = list(dict.fromkeys(page.section for page in pages.PAGES))
+    assert sections == ["Understand", "Try it", "Judge"]
+
+
+def test_every_page_is_a_file_and_every_file_a_page():
+    listed = {page.file for page in pages.PAGES}
+    assert listed == {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
+    assert len(listed) == len(pages.PAGES)
+
+
+def test_icons_exist():
+    for page in pages.PAGES:
+        assert validate_material_icon(page.icon)
+
+
+def test_every_page_enters_through_the_router_first():
+    for page in pages.PAGES:
+        lines = (ROOT / page.file).read_text().splitlines()
+        first = ("choice", "router", "st.", "with", "for", "if")
+        calls = [line for line in lines if line.startswith(first)]
+        assert calls[0].removeprefix("choice = ") == "router.enter()"

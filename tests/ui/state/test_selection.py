@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from maskaq.config import Coefficients
+from maskaq.config.components import DRAWING
+from maskaq.config.presets import spec_of
+from maskaq.errors import OptionError
+from maskaq.ui.state.selection import DEFAULT, LIMITS, Choice, build, title
+from maskaq.ui.state.uploads import Own
+
+CHOICE = Choice(weight_bits=3, activation_bits=5, seed=7, mask_ratio=0.2)
+PAGE = {"source": "maskaq", "backend": "lsq-kd", "images": 8, "steps": 20, "mask_start": 0.6}
+
+
+def test_every_control_reaches_the_spec_and_nothing_else_changes():
+    terms = Coefficients(one_hot=1.0, tv=0.5)
+    more = {"coefficients": terms, "first_last": "target", "refresh": 3, "eval_images": 500}
+    spec = build(CHOICE, **PAGE, **more)
+    wanted = asdict(spec_of("maskaq", (3, 5)))
+    wanted |= {"seed": 7, "eval_images": 500}
+    wanted["synthesis"] |= {"images": 8, "steps": 20, "mask_ratio": (0.6, 0.2)}
+    wanted["synthesis"]["coefficients"] = asdict(terms)
+    wanted["fit"] |= {"backend": "lsq-kd", "mask_ratio": 0.2, "refresh": 3}
+    wanted["quantization"] |= {"first_last": "target"}
+    assert asdict(spec) == wanted
+
+
+@pytest.mark.parametrize("source", ["noise", "real", "mimiq", "psaq"])
+def test_controls_that_do_not_matter_do_not_make_another_run(source):
+    page = PAGE | {"source": source, "backend": "minmax"}
+    idle = {"mask_start": 0.9, "refresh": 5} | ({} if source in DRAWING else {"steps": 50})
+    other = Choice(weight_bits=3, activation_bits=5, seed=7, mask_ratio=0.7, block=2, image=3)
+    assert build(CHOICE, **page) == build(other, **(page | idle))
+
+
+def test_the_defaults_are_those_of_the_method():
+    start = spec_of("maskaq")
+    made = start.synthesis
+    same = build(
+        DEFAULT,
+        source=made.source,
+        backend=start.fit.backend,
+        images=made.images,
+        steps=made.steps,
+        mask_start=made.mask_ratio[0],
+    )
+    assert same == start
+
+
+def test_the_own_model_and_images_reach_the_spec():
+    own = Own(None, "w.safetensors", "folder")
+    spec = build(Choice(model="deit_tiny_patch16_224", own=own), **PAGE)
+    assert (spec.model, spec.weights, spec.data) == (
+        "deit_tiny_patch16_224",
+        "w.safetensors",
+        "folder",
+    )
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("end", [0, 1])
+def test_values_beyond_the_sliders_are_refused(name, end):
+    low, high = LIMITS[name]
+    assert build(CHOICE, **(PAGE | {name: LIMITS[name][end]}))
+    value = low - 1 if end == 0 else high + 1
+    with pytest.raises(OptionError, match=f"{name} is {value}; allowed here: {low} to {high}"):
+        build(CHOICE, **(PAGE | {name: value}))
+
+
+def test_a_run_is_named_by_what_was_chosen():
+    assert title(build(CHOICE, **PAGE)) == "W3A5, 8 images from maskaq, back-end lsq-kd, seed 7"
+    other = Choice(model="deit_tiny_patch16_224")
+    assert title(build(other, **PAGE)).startswith("deit_tiny_patch16_224, W4A4, ")
+    assert CHOICE.bits == "W3A5"
+
+
+def test_a_choice_knows_its_model():
+    assert DEFAULT.shape.depth == 6
+    assert DEFAULT.bundled
+    assert not Choice(own=Own(weights="w")).bundled
+    assert not Choice(model="deit_tiny_patch16_224").bundled
