@@ -75,7 +75,7 @@ def test_children_find_this_very_maskaq(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_watchdog_ends_its_process_when_the_parent_is_another() -> None:
     """Its parent is this test, not the process that it was told to watch."""
     code = (
-        "import time; from maskaq.runs import watchdog\n"
+        "import time; from maskaq.jobs import watchdog\n"
         "watchdog.dask_setup(None)\n"
         "time.sleep(20); print('still here')"
     )
@@ -93,7 +93,7 @@ def test_the_watchdog_ends_its_process_when_the_parent_is_another() -> None:
 
 def test_the_watchdog_leaves_a_process_alone_whose_parent_lives() -> None:
     code = (
-        "import time; from maskaq.runs import watchdog\n"
+        "import time; from maskaq.jobs import watchdog\n"
         "watchdog.dask_setup(None)\n"
         "time.sleep(1.5); print('still here')"
     )

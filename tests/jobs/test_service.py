@@ -383,7 +383,7 @@ def test_closing_loses_what_has_not_ended_and_a_new_run_starts_anew(log: Path) -
 
 _APP = """
     import sys, time
-    from maskaq.runs.cluster import Runs
+    from maskaq.jobs.service import Runs
     from tests.runs import steps
 
     runs = Runs("tests.support.steps:run")

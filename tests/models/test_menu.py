@@ -32,7 +32,8 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
 
 def test_the_menu_needs_neither_torch_nor_timm():
     code = (
-        "import sys; from maskaq import names; from maskaq.models import menu; menu.shapes(); "
+        "import sys; import maskaq.config.components; "
+        "from maskaq.models import menu; menu.shapes(); "
         "print([name for name in ('torch', 'timm', 'scipy') if name in sys.modules])"
     )
     root = Path(__file__).parents[2]

@@ -140,12 +140,12 @@ def test_no_page_loads_what_is_heavy(readonly):
     """Torch is loaded in workers only, and Dask not before somebody wants a run."""
     code = (
         "import sys; from streamlit.testing.v1 import AppTest; "
-        "from maskaq.runs import cluster; cluster.warm = lambda: None; "
-        "from maskaq.ui import catalog, library; from pathlib import Path; "
-        "library.EXAMPLES = Path(sys.argv[1]); "
+        "from maskaq.jobs import service; service.warm = lambda: None; "
+        "from maskaq.ui.state import pages, stored_runs; from pathlib import Path; "
+        "stored_runs.EXAMPLES = Path(sys.argv[1]); "
         f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run(); "
         "assert not app.exception and app.title; "
-        "[app.switch_page(page.file).run() for page in catalog.PAGES]; "
+        "[app.switch_page(page.file).run() for page in pages.PAGES]; "
         "assert not app.exception, app.exception; "
         "print([name for name in ('torch', 'timm', 'scipy', 'distributed') if name in sys.modules])"
     )

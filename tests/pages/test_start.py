@@ -96,12 +96,12 @@ def test_a_demo_tells_the_same_story(open_page, monkeypatch, shipped, numbers):
 @pytest.mark.parametrize("readonly", ["", "1"])
 def test_what_can_be_understood_without_computing_loads_nothing_heavy(readonly):
     code = (
-        "import sys; from streamlit.testing.v1 import AppTest; from maskaq.ui import catalog; "
+        "import sys; from streamlit.testing.v1 import AppTest; from maskaq.ui.state import pages; "
         f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60); "
         "app.query_params.update(block='2', head='1', mask_ratio='0.3'); app.run(); "
-        "pages = [page for page in catalog.PAGES if page.section == catalog.UNDERSTAND]; "
-        "assert len(pages) == 6\n"
-        "for page in pages:\n"
+        "found = [page for page in pages.PAGES if page.section == pages.UNDERSTAND]; "
+        "assert len(found) == 6\n"
+        "for page in found:\n"
         "    app.switch_page(page.file).run(); assert not app.exception, app.exception\n"
         "print([name for name in ('torch', 'timm', 'scipy', 'distributed') if name in sys.modules])"
     )

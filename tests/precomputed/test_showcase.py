@@ -140,7 +140,7 @@ def test_what_is_not_there_is_refused() -> None:
 
 def test_reading_needs_no_torch() -> None:
     code = (
-        "import sys; from maskaq.runs import showcase as s; s.scene(0); s.attention(0);"
+        "import sys; from maskaq.precomputed import showcase as s; s.scene(0); s.attention(0);"
         "s.cls_rows(0, 'W4A4'); s.similarity('noise', 0); s.overlap(); s.bits();"
         "s.inside_outside(); assert 'torch' not in sys.modules"
     )

@@ -75,8 +75,8 @@ def test_large_tiles_are_averaged_down() -> None:
 
 def test_reading_needs_no_torch(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from maskaq.runs import evidence, store;"
+        "import sys; from pathlib import Path; from maskaq.results import artifacts, store;"
         f"run = store.read(Path({str(folder)!r})); assert run.evidence and run.samples;"
-        f"assert len(evidence.film(Path({str(folder)!r}))) == 2; assert 'torch' not in sys.modules"
+        f"assert len(artifacts.film(Path({str(folder)!r}))) == 2; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -98,7 +98,7 @@ def test_links_are_not_followed(runs: Path, tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from maskaq.runs import store
+from maskaq.results import store
 
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
