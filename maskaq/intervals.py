@@ -1,6 +1,6 @@
-"""95 % intervals in closed form, for pages that load neither torch nor scipy.
+"""95 % confidence intervals in closed form, for code that loads neither torch nor scipy.
 
-`maskaq.statistics` gives the same Wilson interval through scipy; a test holds the two together.
+Every share and mean that maskaq reports comes with one; tests compare them with scipy.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 from maskaq.errors import OptionError
 
+__all__ = ["Interval", "as_percent", "paired", "student", "wilson"]
+
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
-# 97.5 % points of Student's t for 1 to 6 degrees of freedom, where the expansion below is poor.
-_FEW = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912)
+# 97.5 % points of Student's t for 1 to 6 degrees of freedom, where the expansion in `_t` is poor.
+_SMALL = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912)
 
 
 class Interval(NamedTuple):
-    """A value with its 95 % interval and the number of observations behind it."""
+    """An estimate, its 95 % confidence interval, and the number of observations behind it."""
 
     value: float
     low: float
@@ -25,11 +27,20 @@ class Interval(NamedTuple):
     n: int
 
 
+def as_percent(share: Interval) -> str:
+    """A share in 0..1 as text, with its interval and sample size.
+
+    >>> as_percent(wilson(45, 50))
+    '90.00% [78.64%, 95.65%], n = 50'
+    """
+    return f"{share.value:.2%} [{share.low:.2%}, {share.high:.2%}], n = {share.n}"
+
+
 def wilson(hits: int, n: int) -> Interval:
-    """Share of `hits` among `n` with Wilson's score interval (Wilson 1927), in 0..1.
+    """The share `hits / n` with Wilson's score interval (Wilson 1927), in 0..1.
 
     Raises:
-        OptionError: n is not positive or hits lies outside 0..n.
+        OptionError: n is not positive or hits is outside 0..n.
 
     >>> [round(number, 4) for number in wilson(45, 50)]
     [0.9, 0.7864, 0.9565, 50]
@@ -43,16 +54,17 @@ def wilson(hits: int, n: int) -> Interval:
 
 
 def paired(only_a: int, only_b: int, n: int) -> Interval:
-    """Share of B minus share of A on the same `n` trials, with its 95 % interval, in -1..1.
+    """Accuracy of B minus accuracy of A on the same `n` trials, with its interval, in -1..1.
 
-    Normal approximation after half a count in each of the four cells (Agresti and Min, Statistics
-    in Medicine 2005), which keeps its level also where few trials differ.
+    A normal approximation after adding half a count to each of the four cells (Agresti and Min,
+    Statistics in Medicine 2005), which keeps its coverage where few trials differ.
 
     Args:
-        only_a, only_b: trials that one of the two alone gets right.
+        only_a, only_b: number of trials that only A, or only B, gets right.
+        n: number of trials.
 
     Raises:
-        OptionError: counts below 0, or more of them than trials.
+        OptionError: a count is negative, or the counts exceed n.
 
     >>> [round(number, 4) for number in paired(10, 25, 500)]
     [0.03, 0.0066, 0.0532, 500]
@@ -66,7 +78,7 @@ def paired(only_a: int, only_b: int, n: int) -> Interval:
 
 
 def student(values: Sequence[float]) -> Interval:
-    """Mean of independent values with Student's interval; NaN bounds for fewer than two values."""
+    """Mean of independent values with Student's interval; the bounds are NaN below two values."""
     n = len(values)
     mean = math.fsum(values) / n if n else math.nan
     if n < 2:
@@ -78,8 +90,8 @@ def student(values: Sequence[float]) -> Interval:
 
 def _t(freedom: int) -> float:
     """97.5 % point of Student's t by its expansion in 1 / freedom (Abramowitz, Stegun 26.7.5)."""
-    if freedom <= len(_FEW):
-        return _FEW[freedom - 1]
+    if freedom <= len(_SMALL):
+        return _SMALL[freedom - 1]
     z = _Z
     terms = (
         z,
