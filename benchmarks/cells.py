@@ -19,7 +19,7 @@ from maskaq.config import RunSpec
 from maskaq.config.sample_key import drawing_key, judged
 from maskaq.errors import RunError
 from maskaq.events import Event
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 from maskaq.results.result import RunResult
 from maskaq.runs.context import Ground
 from maskaq.runs.execute import execute
@@ -125,5 +125,5 @@ def _read(path: Path) -> Drawn:
 def _put(path: Path, data: bytes) -> None:
     """A file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(data)

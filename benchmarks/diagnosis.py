@@ -22,7 +22,7 @@ from maskaq.config import RunSpec
 from maskaq.errors import MaskaqError, RunError
 from maskaq.evaluation.activation_shift import Statistics, distances, statistics
 from maskaq.evaluation.activation_shift_table import factors
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.results import activation_shift, manifest, store
 from maskaq.results.activation_shift import COMMAND, Diagnosis, command_for
 from maskaq.results.store import Stored
@@ -81,7 +81,7 @@ def place(spec: RunSpec) -> RunSpec:
 
 
 @lru_cache(maxsize=1)
-def model(name: str, weights: str) -> Loaded:
+def model(name: str, weights: str) -> LoadedModel:
     """P."""
     return load_model(name, weights or None)
 

@@ -23,7 +23,7 @@ from maskaq.config.presets import spec_of
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.intervals import wilson
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.conversion.convert import convert
@@ -61,14 +61,14 @@ def main() -> None:
 
 
 def searched(
-    loaded: Loaded, images: Tensor, options: QuantOptions, search: str, gelu: str
+    loaded: LoadedModel, images: Tensor, options: QuantOptions, search: str, gelu: str
 ) -> nn.Module:
     """Q with nothing but ranges."""
     scheme = replace(BACKENDS["tails"].scheme, search=search, gelu=gelu)
     return ranged(loaded.model, options, scheme, loaded.normalise(images))
 
 
-def distilled(loaded: Loaded, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
+def distilled(loaded: LoadedModel, images: Tensor, options: QuantOptions, rate: float) -> nn.Module:
     """Q after `lsq-kd`; at rate 0 only its start."""
     backend, fit = BACKENDS["lsq-kd"], spec_of("mimiq").fit
     q = convert(loaded.model, options, backend.scheme)

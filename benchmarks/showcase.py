@@ -33,7 +33,7 @@ from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.region_quality import mask_quality
 from maskaq.intervals import Interval, student, wilson
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.precomputed.showcase import BITS as WIDTHS
 from maskaq.precomputed.showcase import FOLDER, SCENES
 from maskaq.quantization.backends import BACKENDS
@@ -76,7 +76,7 @@ def shown() -> Scenes:
     return scenes("evaluation", [int((labels == kind).nonzero()[0, 0]) for kind in range(SCENES)])
 
 
-def write_scenes(loaded: Loaded, runs: Path) -> None:
+def write_scenes(loaded: LoadedModel, runs: Path) -> None:
     """Images, labels, foreground."""
     chosen = shown()
     foreground = chosen.foreground.numpy()
@@ -89,7 +89,7 @@ def write_scenes(loaded: Loaded, runs: Path) -> None:
     save_file(arrays, FOLDER / "scenes.safetensors", {"classes": json.dumps(CLASS_NAMES)})
 
 
-def write_attention(loaded: Loaded, runs: Path) -> None:
+def write_attention(loaded: LoadedModel, runs: Path) -> None:
     """P's whole attention; class rows and head means of P and of every Q."""
     inputs = loaded.normalise(shown().images)
     arrays = {}
@@ -102,7 +102,7 @@ def write_attention(loaded: Loaded, runs: Path) -> None:
     save_file(arrays, FOLDER / "attention.safetensors")
 
 
-def models(loaded: Loaded, runs: Path) -> Iterator[tuple[str, nn.Module]]:
+def models(loaded: LoadedModel, runs: Path) -> Iterator[tuple[str, nn.Module]]:
     """P, then the Q of every bit-width made by source maskaq."""
     yield "P", loaded.model
     for bits in WIDTHS:
@@ -117,7 +117,7 @@ def stacked(model: nn.Module, inputs: Tensor) -> Tensor:
     return torch.stack([block.probs for block in maps], 1)
 
 
-def write_similarity(loaded: Loaded, runs: Path) -> None:
+def write_similarity(loaded: LoadedModel, runs: Path) -> None:
     """Similarity of the patches in noise, scenes and images of source maskaq.
 
     Whole for eight images of each kind, and the mean entropy of 32 of each.
@@ -149,7 +149,7 @@ def kinds(runs: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def spread(loaded: Loaded, images: Tensor) -> Maps:
+def spread(loaded: LoadedModel, images: Tensor) -> Maps:
     """Of every image and block: matrix [B,L,N,N], kernel density at kde_x, kde_y [B,L,P], and as
     numbers [B,L,4] mean, standard deviation, Gaussian and kernel entropy of the similarities.
     """
@@ -171,7 +171,7 @@ def spread(loaded: Loaded, images: Tensor) -> Maps:
     }
 
 
-def many(loaded: Loaded, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+def many(loaded: LoadedModel, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     """Over 1 000 scenes in batches: class rows averaged over heads [B,L,N], and alpha [B,N]."""
     for inputs in loaded.normalise(scenes("evaluation", range(MANY)).images).split(100):
         with torch.no_grad(), record(model) as maps:
@@ -180,7 +180,7 @@ def many(loaded: Loaded, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         yield rows, patch_attention(maps, loaded.prefix)
 
 
-def write_overlap(loaded: Loaded, runs: Path) -> None:
+def write_overlap(loaded: LoadedModel, runs: Path) -> None:
     """Precision, recall and IoU of P's mask with the foreground, and of random masks."""
     alpha = torch.cat([found for _, found in many(loaded, loaded.model)]).numpy()  # [n,N]
     truth = foreground_patches(scenes("evaluation", range(MANY)).foreground.numpy(), loaded.grid)
@@ -196,7 +196,7 @@ def write_overlap(loaded: Loaded, runs: Path) -> None:
     pd.DataFrame(rows, columns=columns).to_parquet(FOLDER / "overlap.parquet")
 
 
-def write_differences(loaded: Loaded, runs: Path) -> None:
+def write_differences(loaded: LoadedModel, runs: Path) -> None:
     """Where Q's attention leaves P's: inside or outside P's mask. Block -1: mean over blocks."""
     seen = {name: list(many(loaded, model)) for name, model in models(loaded, runs)}
     alpha = torch.cat([found for _, found in seen["P"]]).numpy()  # [n,N]
@@ -214,7 +214,7 @@ def write_differences(loaded: Loaded, runs: Path) -> None:
 
 
 @torch.inference_mode()
-def write_bits(loaded: Loaded, runs: Path) -> None:
+def write_bits(loaded: LoadedModel, runs: Path) -> None:
     """Every pair of bit-widths for the samples that the four sources gave at W4A4."""
     path = FOLDER / "bits.parquet"
     sources = ("noise", "mimiq", "maskaq", "real")
@@ -249,7 +249,7 @@ def write_bits(loaded: Loaded, runs: Path) -> None:
         pd.DataFrame(rows).to_parquet(path)
 
 
-PARTS: dict[str, Callable[[Loaded, Path], None]] = {
+PARTS: dict[str, Callable[[LoadedModel, Path], None]] = {
     "scenes": write_scenes,
     "attention": write_attention,
     "similarity": write_similarity,

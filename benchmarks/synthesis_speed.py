@@ -35,7 +35,7 @@ from torch.nn import functional
 from benchmarks.savings import SAVINGS
 from maskaq.config import Savings, SynthesisOptions
 from maskaq.config.presets import spec_of
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.conversion.steady import steady
@@ -94,7 +94,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(name: str, weights: str) -> Loaded:
+def load(name: str, weights: str) -> LoadedModel:
     """P; the bundled model needs no weights, and models without any get random ones."""
     if name == "scenes_vit":
         return load_model(name)
@@ -109,7 +109,9 @@ def load(name: str, weights: str) -> Loaded:
 How = tuple[int, str, str]  # batch, precision, device
 
 
-def measure(loaded: Loaded, name: str, how: How, savings: Savings, repeats: int) -> dict[str, Any]:
+def measure(
+    loaded: LoadedModel, name: str, how: How, savings: Savings, repeats: int
+) -> dict[str, Any]:
     """One row: medians in milliseconds per image."""
     batch, precision, device = how
     usual = METHOD.synthesis.coefficients
@@ -152,7 +154,7 @@ def measure(loaded: Loaded, name: str, how: How, savings: Savings, repeats: int)
 
 
 def stepper(
-    loaded: Loaded,
+    loaded: LoadedModel,
     how: How,
     options: SynthesisOptions,
     parts: Sequence[int] = (),
@@ -176,14 +178,14 @@ def stepper(
     return step
 
 
-def quantized(loaded: Loaded, images: Tensor) -> nn.Module:
+def quantized(loaded: LoadedModel, images: Tensor) -> nn.Module:
     """Q as a run has it while it draws."""
     scheme = BACKENDS[METHOD.fit.backend].scheme
     p = loaded.model.to(images.device)
     return steady(ranged(p, METHOD.quantization, scheme, images))
 
 
-def floors(loaded: Loaded, how: How) -> dict[str, Callable[[], object]]:
+def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
     """Forward and backward to the images, through P and through Q alone."""
     batch, precision, device = how
     shape = (batch, *loaded.data_config["input_size"])

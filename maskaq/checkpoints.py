@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from maskaq.config.parsing import Every
 from maskaq.errors import RunError
 from maskaq.events import Event
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,7 +133,7 @@ class InFolder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / KEY).is_file():
-                with replacing(self._folder / KEY) as draft:
+                with atomic_write(self._folder / KEY) as draft:
                     draft.write_text(self._key)
             write(self._folder / f"{name}.safetensors", state)
         except OSError as error:
@@ -156,7 +156,7 @@ def write(path: Path, state: State) -> None:
     from safetensors.torch import save_file
 
     try:
-        with replacing(path) as draft:
+        with atomic_write(path) as draft:
             save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
     except SafetensorError as error:
         raise OSError(str(error)) from error

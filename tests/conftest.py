@@ -12,7 +12,7 @@ from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
 from maskaq.data.scenes import CLASS_NAMES
 from maskaq.models import bundled
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.runs.execute import execute
 from maskaq.runs.runner import Finished
 from tests.support import short
@@ -30,18 +30,18 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def scenes_p() -> Loaded:
+def scenes_p() -> LoadedModel:
     """The bundled model; with random weights as long as it has not been trained."""
     if bundled.CHECKPOINT.is_file():
         return load_model("scenes_vit")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = bundled.scenes_vit().eval().requires_grad_(False)
-    return Loaded("scenes_vit", model, bundled.DATA_CONFIG, CLASS_NAMES, (8, 8), 1)
+    return LoadedModel("scenes_vit", model, bundled.DATA_CONFIG, CLASS_NAMES, (8, 8), 1)
 
 
 @pytest.fixture(scope="session")
-def vit_tiny(shared: Path) -> Loaded:
+def vit_tiny(shared: Path) -> LoadedModel:
     """A real ImageNet model."""
     weights = shared / "models" / "vit_tiny_patch16_224.safetensors"
     return load_model("vit_tiny_patch16_224", weights)

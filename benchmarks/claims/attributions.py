@@ -22,7 +22,12 @@ from benchmarks.claims.parts import (
 from benchmarks.showcase import shown
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
-from maskaq.evaluation.attributions import ATTRIBUTIONS, Subject, completeness, rank_correlation
+from maskaq.evaluation.attributions import (
+    ATTRIBUTIONS,
+    AttributionTask,
+    completeness,
+    rank_correlation,
+)
 from maskaq.evaluation.region_quality import mask_quality, weight_quality
 from maskaq.precomputed.claims import FOLDER, MAPS, METHODS
 from maskaq.regions.numpy_masks import foreground_patches, mask_of
@@ -85,6 +90,6 @@ def complete(ground: Ground, inputs: Tensor, targets: Tensor) -> Rows:
     """By how much Integrated Gradients fails to sum to the difference of the outputs."""
     loaded = ground.loaded
     for name, model in ground.models.items():
-        subject = Subject(model, inputs, targets, loaded.grid, loaded.prefix)
+        task = AttributionTask(model, inputs, targets, loaded.grid, loaded.prefix)
         about = {"method": "integrated gradients", "model": name, "measure": "completeness gap"}
-        yield {**about, **mean(completeness(subject))}
+        yield {**about, **mean(completeness(task))}

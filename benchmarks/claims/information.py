@@ -13,9 +13,9 @@ from tqdm import tqdm
 from benchmarks.claims.parts import AT_ONCE, Ground, Rows, attention_of, kept
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
-from maskaq.evaluation.deletion import FILLS, altered, ranking
+from maskaq.evaluation.deletion import FILLS, ranking, replace_patches
 from maskaq.evaluation.information import entropy, fit, information
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.conversion.freeze import freeze
 from maskaq.regions.numpy_masks import patch_count
 
@@ -25,7 +25,7 @@ KINDS = ("informative", "as many others", "all others")
 
 
 def told(folder: Path, ground: Ground) -> pd.DataFrame:
-    """Patches that are left against the answer to the whole picture; the guess is fitted apart."""
+    """Patches that are left against the answer to the whole picture; the predictor is fitted apart."""
     fast = {name: freeze(model) for name, model in ground.models.items()}
     made = [kept(folder, fill, partial(informed, ground, fast, fill)) for fill in FILLS]
     return pd.concat(made, ignore_index=True)
@@ -50,10 +50,14 @@ def informed(ground: Ground, fast: dict[str, nn.Module], fill: str) -> Rows:
                     split: shown(model, inputs, filled, ~chosen(alpha, ratio, patches), loaded)
                     for split, (inputs, filled, alpha) in sides.items()
                 }
-                guess = fit(logits["calibration"], answers["calibration"])
-                found = information(guess, logits["evaluation"], answers["evaluation"])
+                predictor = fit(logits["calibration"], answers["calibration"])
+                found = information(predictor, logits["evaluation"], answers["evaluation"])
                 about = {"fill": fill, "ratio": ratio, "patches": patches, "model": name}
-                own = {"entropy": entire, "heat": guess.heat, "blind": guess.blind}
+                own = {
+                    "entropy": entire,
+                    "heat": predictor.temperature,
+                    "blind": predictor.prior_weight,
+                }
                 yield {**about, **found._asdict(), **own}
 
 
@@ -70,7 +74,11 @@ def chosen(alpha: Tensor, ratio: float, patches: str) -> Tensor:
 
 
 @torch.no_grad()
-def shown(model: nn.Module, inputs: Tensor, filled: Tensor, away: Tensor, loaded: Loaded) -> Tensor:
+def shown(
+    model: nn.Module, inputs: Tensor, filled: Tensor, away: Tensor, loaded: LoadedModel
+) -> Tensor:
     """Logits on what is left [n,K]."""
     parts = zip(inputs.split(AT_ONCE), filled.split(AT_ONCE), away.split(AT_ONCE), strict=True)
-    return torch.cat([model(altered(x, other, gone, loaded.grid)) for x, other, gone in parts])
+    return torch.cat(
+        [model(replace_patches(x, other, gone, loaded.grid)) for x, other, gone in parts]
+    )

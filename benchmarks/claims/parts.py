@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from maskaq.evaluation.attributions import ATTRIBUTIONS, Subject
-from maskaq.files import replacing
+from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
+from maskaq.files import atomic_write
 from maskaq.intervals import student
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import patch_attention
 
 AT_ONCE = 100  # images
@@ -30,7 +30,7 @@ Rows = Iterator[dict[str, object]]
 class Ground(NamedTuple):
     """P, every model by name, P first, and where the Q came from."""
 
-    loaded: Loaded
+    loaded: LoadedModel
     models: dict[str, nn.Module]
     runs: Path
 
@@ -42,7 +42,7 @@ def kept(folder: Path, name: str, make: Callable[[], Rows]) -> pd.DataFrame:
         return pd.read_parquet(path)
     table = pd.DataFrame(make())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         table.to_parquet(draft)
     return table
 
@@ -54,7 +54,7 @@ def mean(values: Floats | Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def attention_of(loaded: Loaded, inputs: Tensor) -> Tensor:
+def attention_of(loaded: LoadedModel, inputs: Tensor) -> Tensor:
     """P's alpha [n,N]."""
     found = []
     for part in inputs.split(AT_ONCE):
@@ -65,13 +65,13 @@ def attention_of(loaded: Loaded, inputs: Tensor) -> Tensor:
 
 
 def explain(
-    method: str, loaded: Loaded, model: nn.Module, inputs: Tensor, targets: Tensor
+    method: str, loaded: LoadedModel, model: nn.Module, inputs: Tensor, targets: Tensor
 ) -> Tensor:
     """Weights of the patches [n,N] for classes int64 [n]."""
     pairs = list(zip(inputs.split(16), targets.split(16), strict=True))
     return torch.cat(
         [
-            ATTRIBUTIONS[method](Subject(model, images, target, loaded.grid, loaded.prefix))
+            ATTRIBUTIONS[method](AttributionTask(model, images, target, loaded.grid, loaded.prefix))
             for images, target in tqdm(pairs, desc=method, leave=False)
         ]
     )

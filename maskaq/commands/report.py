@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from maskaq.errors import OptionError, RunError
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 
 if TYPE_CHECKING:
     from maskaq.results.store import Stored
@@ -37,7 +37,7 @@ def _report(args: argparse.Namespace) -> None:
         raise OptionError(f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMS)}.")
     made = _FORMS[args.out.suffix]([store.read(folder) for folder in args.folders])
     try:
-        with replacing(args.out) as draft:
+        with atomic_write(args.out) as draft:
             draft.write_bytes(made)
     except OSError as error:
         raise RunError(f"{args.out} cannot be written ({error}); choose another file.") from error

@@ -10,14 +10,14 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.events import Event
-from maskaq.statistics import Share, share
+from maskaq.intervals import Interval, wilson
 
 BATCH = 50  # images, at most
 _NEAR = 32e6  # bytes of the widest activation that a processor still keeps near
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluation:
     """What evaluation found, each share with its 95 % interval and the number of images.
 
     top1, top5: per model, in the order given. agreement: share of images on which both models
@@ -25,9 +25,9 @@ class Verdict:
     many classes each puts above the label, int64 [2,N].
     """
 
-    top1: tuple[Share, Share]
-    top5: tuple[Share, Share]
-    agreement: Share
+    top1: tuple[Interval, Interval]
+    top5: tuple[Interval, Interval]
+    agreement: Interval
     answers: Tensor
     ranks: Tensor
 
@@ -39,8 +39,8 @@ def evaluate(
     images: Tensor,
     labels: Tensor,
     normalise: Callable[[Tensor], Tensor],
-    known: Verdict | None = None,
-) -> Iterator[Event | Verdict]:
+    known: Evaluation | None = None,
+) -> Iterator[Event | Evaluation]:
     """Run both models over the same images, in float32; events, then the verdict.
 
     Args:
@@ -51,7 +51,7 @@ def evaluate(
     models = (p, q) if known is None else (q,)
     ranks: list[Tensor] = []
     answers: list[Tensor] = []
-    size = at_once(p)
+    size = batch_size_for(p)
     batches = list(zip(images.split(size), labels.split(size), strict=True))
     for done, (batch, wanted) in enumerate(batches, start=1):
         inputs = normalise(batch)
@@ -66,12 +66,12 @@ def evaluate(
     count = rank.shape[1]
     same = int((named[0] == named[1]).sum())
     top1, top5 = (
-        tuple(share(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
+        tuple(wilson(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
     )
-    yield Verdict((top1[0], top1[1]), (top5[0], top5[1]), share(same, count), named, rank)
+    yield Evaluation((top1[0], top1[1]), (top5[0], top5[1]), wilson(same, count), named, rank)
 
 
-def at_once(model: nn.Module) -> int:
+def batch_size_for(model: nn.Module) -> int:
     """How many images go through a model in one pass: fewer of large ones in large models.
 
     The widest activation is that of the first layer of an MLP, four times as wide as its tokens.
@@ -86,7 +86,9 @@ def at_once(model: nn.Module) -> int:
 @torch.no_grad()
 def classes(model: nn.Module, inputs: Tensor) -> Tensor:
     """The class that a model gives each normalised image [N,3,S,S]: int64 [N]."""
-    return torch.cat([model(part).argmax(-1) for part in inputs.split(at_once(model))])  # [N]
+    return torch.cat(
+        [model(part).argmax(-1) for part in inputs.split(batch_size_for(model))]
+    )  # [N]
 
 
 def rank_of(logits: Tensor, labels: Tensor) -> Tensor:

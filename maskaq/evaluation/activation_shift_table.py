@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "OUTSIDE", "STATISTICS", "certain", "factors", "furthest"]
+__all__ = ["COLUMNS", "OUTSIDE", "STATISTICS", "count_significant", "factors", "furthest"]
 
 STATISTICS: Mapping[str, str] = MappingProxyType(
     {
@@ -43,7 +43,7 @@ def furthest(table: pd.DataFrame, statistic: str, count: int = 3) -> pd.DataFram
     return rows.loc[order[:count]]
 
 
-def certain(table: pd.DataFrame, statistic: str) -> tuple[int, int]:
+def count_significant(table: pd.DataFrame, statistic: str) -> tuple[int, int]:
     """In how many tensors the interval of the ratio leaves 1 out, and of how many."""
     rows = table[table["statistic"] == statistic].dropna(subset="ratio")
     return int(((rows["low"] > 1) | (rows["high"] < 1)).sum()), len(rows)

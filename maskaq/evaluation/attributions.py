@@ -24,13 +24,13 @@ from maskaq.models.attention import record
 from maskaq.regions.mask import patch_attention
 from maskaq.registry import Registry
 
-__all__ = ["ATTRIBUTIONS", "Subject", "completeness", "rank_correlation", "rollout"]
+__all__ = ["ATTRIBUTIONS", "AttributionTask", "completeness", "rank_correlation", "rollout"]
 
 STEPS = 32  # of the path of Integrated Gradients
 _AT_ONCE = 16  # altered pictures in one pass
 
 
-class Subject(NamedTuple):
+class AttributionTask(NamedTuple):
     """What is explained. model: P or Q. images: normalised [B,3,S,S]. targets: classes, int64 [B].
     grid: rows and columns of patches. prefix: tokens before them."""
 
@@ -41,28 +41,28 @@ class Subject(NamedTuple):
     prefix: int
 
 
-Attribution = Callable[[Subject], Tensor]
+Attribution = Callable[[AttributionTask], Tensor]
 ATTRIBUTIONS: Registry[Attribution] = Registry("attribution")
 
 
 @ATTRIBUTIONS.register("attention")
 @torch.no_grad()
-def _attention(subject: Subject) -> Tensor:
+def _attention(task: AttributionTask) -> Tensor:
     """What the class token pays, mean over blocks and heads (MaskAQ Eq. 4): [B,N]."""
-    with record(subject.model) as maps:
-        subject.model(subject.images)
-    return patch_attention(maps, subject.prefix)
+    with record(task.model) as maps:
+        task.model(task.images)
+    return patch_attention(maps, task.prefix)
 
 
 @ATTRIBUTIONS.register("rollout")
 @torch.no_grad()
-def _rollout(subject: Subject) -> Tensor:
+def _rollout(task: AttributionTask) -> Tensor:
     """Attention rollout: [B,N]."""
-    with record(subject.model) as maps:
-        subject.model(subject.images)
+    with record(task.model) as maps:
+        task.model(task.images)
     whole = rollout([block.probs for block in maps])  # [B,T,T]
-    row = whole[:, 0] if subject.prefix else whole.mean(1)  # [B,T]
-    return row[:, subject.prefix :]  # [B,N]
+    row = whole[:, 0] if task.prefix else whole.mean(1)  # [B,T]
+    return row[:, task.prefix :]  # [B,N]
 
 
 def rollout(probs: list[Tensor]) -> Tensor:
@@ -81,64 +81,64 @@ def rollout(probs: list[Tensor]) -> Tensor:
 
 
 @ATTRIBUTIONS.register("saliency")
-def _saliency(subject: Subject) -> Tensor:
+def _saliency(task: AttributionTask) -> Tensor:
     """Size of the gradient of the class's logit (Simonyan et al. 2014): [B,N]."""
-    images = subject.images.clone().requires_grad_()  # captum would set it on the caller's
-    found: Tensor = Saliency(subject.model).attribute(images, target=subject.targets)
-    return _by_patch(found, subject)
+    images = task.images.clone().requires_grad_()  # captum would set it on the caller's
+    found: Tensor = Saliency(task.model).attribute(images, target=task.targets)
+    return _by_patch(found, task)
 
 
 @ATTRIBUTIONS.register("integrated gradients")
-def _integrated(subject: Subject) -> Tensor:
+def _integrated(task: AttributionTask) -> Tensor:
     """Integrated Gradients from a grey picture (Sundararajan et al. 2017): [B,N]."""
-    return _by_patch(integrated(subject), subject)
+    return _by_patch(integrated(task), task)
 
 
-def integrated(subject: Subject, steps: int = STEPS) -> Tensor:
+def integrated(task: AttributionTask, steps: int = STEPS) -> Tensor:
     """Integrated Gradients of every value [B,3,S,S], from normalised 0."""
-    made: Tensor = IntegratedGradients(subject.model).attribute(
-        subject.images,
-        target=subject.targets,
+    made: Tensor = IntegratedGradients(task.model).attribute(
+        task.images,
+        target=task.targets,
         n_steps=steps,
-        internal_batch_size=max(_AT_ONCE, len(subject.images)),
+        internal_batch_size=max(_AT_ONCE, len(task.images)),
     )
     return made
 
 
 @ATTRIBUTIONS.register("occlusion")
 @torch.no_grad()
-def _occlusion(subject: Subject) -> Tensor:
+def _occlusion(task: AttributionTask) -> Tensor:
     """How much the class's logit falls when a patch turns grey (Zeiler and Fergus 2014): [B,N]."""
-    rows, columns = subject.grid
-    height, width = (subject.images.shape[2] // rows, subject.images.shape[3] // columns)
-    found: Tensor = Occlusion(subject.model).attribute(
-        subject.images,
-        sliding_window_shapes=(subject.images.shape[1], height, width),
-        strides=(subject.images.shape[1], height, width),
-        target=subject.targets,
-        perturbations_per_eval=max(1, _AT_ONCE // len(subject.images)),
+    rows, columns = task.grid
+    height, width = (task.images.shape[2] // rows, task.images.shape[3] // columns)
+    found: Tensor = Occlusion(task.model).attribute(
+        task.images,
+        sliding_window_shapes=(task.images.shape[1], height, width),
+        strides=(task.images.shape[1], height, width),
+        target=task.targets,
+        perturbations_per_eval=max(1, _AT_ONCE // len(task.images)),
     )
     # One number for every pixel of a patch.
     return found[:, 0, ::height, ::width].flatten(1).float()  # [B,N]
 
 
 @ATTRIBUTIONS.register("first block")
-def _first_block(subject: Subject) -> Tensor:
+def _first_block(task: AttributionTask) -> Tensor:
     """Gradient times activation of the tokens that leave the first block: [B,N]."""
-    return _of_block(subject, 0)
+    return _of_block(task, 0)
 
 
 @ATTRIBUTIONS.register("middle block")
-def _middle_block(subject: Subject) -> Tensor:
+def _middle_block(task: AttributionTask) -> Tensor:
     """The same of the tokens that leave the middle block."""
-    return _of_block(subject, len(_blocks(subject.model)) // 2)
+    return _of_block(task, len(_blocks(task.model)) // 2)
 
 
-def _of_block(subject: Subject, number: int) -> Tensor:
-    layer = LayerGradientXActivation(subject.model, _blocks(subject.model)[number])
-    inputs = subject.images.clone().requires_grad_()
-    found: Tensor = layer.attribute(inputs, target=subject.targets)  # [B,T,C]
-    weights: Tensor = found[:, subject.prefix :].sum(-1)  # [B,N]
+def _of_block(task: AttributionTask, number: int) -> Tensor:
+    layer = LayerGradientXActivation(task.model, _blocks(task.model)[number])
+    inputs = task.images.clone().requires_grad_()
+    found: Tensor = layer.attribute(inputs, target=task.targets)  # [B,T,C]
+    weights: Tensor = found[:, task.prefix :].sum(-1)  # [B,N]
     return weights.detach()
 
 
@@ -146,23 +146,23 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
     return list(model.get_submodule("blocks").children())
 
 
-def _by_patch(found: Tensor, subject: Subject) -> Tensor:
+def _by_patch(found: Tensor, task: AttributionTask) -> Tensor:
     """The sum over the values of each patch: [B,3,S,S] to [B,N]."""
-    rows, columns = subject.grid
+    rows, columns = task.grid
     parts = found.detach().sum(1).unflatten(1, (rows, -1)).unflatten(3, (columns, -1))
     sums: Tensor = parts.sum((2, 4)).flatten(1)  # [B,rows,h,columns,w] to [B,N]
     return sums
 
 
-def completeness(subject: Subject, steps: int = STEPS) -> Tensor:
+def completeness(task: AttributionTask, steps: int = STEPS) -> Tensor:
     """By how much Integrated Gradients fails to sum to the difference of the outputs, [B].
 
     As a share of that difference; 0 is exact (Sundararajan et al. 2017, Axiom 3).
     """
-    sums = integrated(subject, steps).flatten(1).sum(1)  # [B]
+    sums = integrated(task, steps).flatten(1).sum(1)  # [B]
     with torch.no_grad():
-        ends = [subject.model(x) for x in (subject.images, torch.zeros_like(subject.images))]
-        target = subject.targets[:, None]
+        ends = [task.model(x) for x in (task.images, torch.zeros_like(task.images))]
+        target = task.targets[:, None]
         apart = (ends[0].gather(1, target) - ends[1].gather(1, target))[:, 0]  # [B]
     gap: Tensor = (sums - apart).abs() / apart.abs()
     return gap

@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskaq.errors import OptionError
-from maskaq.evaluation.accuracy import at_once
+from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.events import Event
 from maskaq.registry import Registry
 
-__all__ = ["FILLS", "ORDERS", "Curves", "Fill", "altered", "curves", "ranking"]
+__all__ = ["FILLS", "ORDERS", "Curves", "Fill", "replace_patches", "curves", "ranking"]
 
 Fill = Callable[[Tensor, int, torch.Generator], Tensor]
 FILLS: Registry[Fill] = Registry("filling of patches")
@@ -107,7 +107,7 @@ def ranking(alpha: Tensor, order: str, generator: torch.Generator) -> Tensor:
     return key.argsort(dim=-1, stable=True).argsort(-1)  # [n,N]
 
 
-def altered(images: Tensor, filled: Tensor, away: Tensor, grid: tuple[int, int]) -> Tensor:
+def replace_patches(images: Tensor, filled: Tensor, away: Tensor, grid: tuple[int, int]) -> Tensor:
     """Pictures [n,3,S,S] with the patches `away`, bool [n,N], taken from `filled`."""
     side = images.shape[2] // grid[0], images.shape[3] // grid[1]
     plane = away.view(-1, 1, *grid).repeat_interleave(side[0], 2)  # [n,1,S,columns]
@@ -144,7 +144,7 @@ def curves(
     make, generator = FILLS[fill], torch.Generator().manual_seed(seed)
     patches = ranks.shape[1]
     counts = [round(share * patches) for share in shares]
-    size = at_once(models[0])
+    size = batch_size_for(models[0])
     parts: list[list[Tensor]] = []
     batches = list(zip(images.split(size), labels.split(size), ranks.split(size), strict=True))
     for done, (batch, wanted, rank) in enumerate(batches, start=1):
@@ -152,7 +152,7 @@ def curves(
         whole = _answers(models, batch)
         rows = []
         for count in counts:
-            now = _answers(models, altered(batch, filled, rank < count, grid))
+            now = _answers(models, replace_patches(batch, filled, rank < count, grid))
             named = now.argmax(-1)  # [M,B]
             rows.append((named == wanted, named == named[0], _bits(now[0], now), _bits(whole, now)))
         parts.append([torch.stack(values, 1).cpu() for values in zip(*rows, strict=True)])

@@ -24,7 +24,7 @@ from torch import Tensor
 from maskaq.errors import OptionError
 from maskaq.intervals import Interval, student
 
-__all__ = ["Guess", "entropy", "fit", "information"]
+__all__ = ["Predictor", "entropy", "fit", "information"]
 
 _HEATS = tuple(2.0**power for power in (x / 4 for x in range(-4, 21)))  # t: 0.5 to 32
 _SHARES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # w
@@ -32,7 +32,7 @@ _FLOOR = 1e-9  # a guess of 0 would cost infinitely much
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class Predictor:
     """The milder answer r. heat: t. blind: w. shares: h, [K]."""
 
     heat: float
@@ -47,7 +47,7 @@ class Guess:
         return picked.clamp(min=_FLOOR).log2()
 
 
-def fit(logits: Tensor, answers: Tensor) -> Guess:
+def fit(logits: Tensor, answers: Tensor) -> Predictor:
     """The heat and the blind share under which the answers are least surprising.
 
     Args:
@@ -60,7 +60,7 @@ def fit(logits: Tensor, answers: Tensor) -> Guess:
         shapes = f"{tuple(logits.shape)} and {tuple(answers.shape)}"
         raise OptionError(f"logits and answers are {shapes}; expected [n,K] and [n], n of 1 up.")
     shares = torch.bincount(answers, minlength=logits.shape[1]).double() / len(answers)  # [K]
-    guesses = [Guess(heat, blind, shares) for heat in _HEATS for blind in _SHARES]
+    guesses = [Predictor(heat, blind, shares) for heat in _HEATS for blind in _SHARES]
     return max(guesses, key=lambda guess: float(guess.bits(logits, answers).mean()))
 
 
@@ -72,7 +72,7 @@ def entropy(answers: Tensor) -> float:
     return plain + (len(shares) - 1) / (2 * len(answers) * math.log(2))
 
 
-def information(guess: Guess, logits: Tensor, answers: Tensor) -> Interval:
+def information(guess: Predictor, logits: Tensor, answers: Tensor) -> Interval:
     """The lower bound of I(X; Y) in bits, with a 95 % interval over pictures.
 
     Args:

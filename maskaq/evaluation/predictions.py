@@ -14,7 +14,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Predictions:
     """classes: int64 [2,N], of P and of Q. certainty: their probabilities, float [2,N], in 0..1.
     alpha: attention weight of each patch in P, float [N,patches] (MaskAQ Eq. 4)."""
 
@@ -24,7 +24,7 @@ class Sight:
 
 
 @torch.no_grad()
-def look(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Sight:
+def predict(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Predictions:
     """Run both models over normalised images [N,3,S,S].
 
     Args:
@@ -39,4 +39,4 @@ def look(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Sight:
         certainty.append(most.values.cpu())
         classes.append(most.indices.cpu())
         alpha.append(patch_attention(maps, prefix).cpu())
-    return Sight(torch.cat(classes, 1), torch.cat(certainty, 1), torch.cat(alpha))
+    return Predictions(torch.cat(classes, 1), torch.cat(certainty, 1), torch.cat(alpha))

@@ -24,7 +24,7 @@ from maskaq.config import RunSpec
 from maskaq.config.parsing import to_json
 from maskaq.config.sample_key import batches, drawing_key
 from maskaq.errors import RunError
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 from maskaq.jobs import file_transfer, sweep_tasks, task_result
 from maskaq.jobs.connection import Processes
 from maskaq.results import manifest, paths, store
@@ -234,5 +234,5 @@ def _record(one: Planned, ended: dict[str, Any], tries: int) -> None:
         "spec": asdict(one.spec),
     }
     one.failure.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(one.failure) as draft:
+    with atomic_write(one.failure) as draft:
         draft.write_text(json.dumps(about, indent=1))

@@ -22,13 +22,13 @@ from maskaq.errors import DataError, ModelError, OptionError
 from maskaq.models.architectures import BUNDLED, build, check_name, model_names
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
-__all__ = ["Loaded", "load_model", "model_names"]
+__all__ = ["LoadedModel", "load_model", "model_names"]
 
 _PATIENCE = 5.0  # seconds for the model hub to answer at all
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedModel:
     """P and what belongs to it.
 
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
@@ -79,7 +79,7 @@ class Loaded:
 
 def load_model(
     name: str, weights: str | Path | None = None, class_names: Sequence[str] | None = None
-) -> Loaded:
+) -> LoadedModel:
     """Load a bundled model, or any plain ViT or DeiT of timm.
 
     Args:
@@ -104,7 +104,9 @@ def load_model(
     config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
     names, synsets = _classes(name, model.num_classes, class_names)
     rows, columns = model.patch_embed.grid_size
-    return Loaded(name, model, config, names, (rows, columns), model.num_prefix_tokens, synsets)
+    return LoadedModel(
+        name, model, config, names, (rows, columns), model.num_prefix_tokens, synsets
+    )
 
 
 def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:

@@ -30,9 +30,9 @@ from tqdm import tqdm
 from maskaq.data import fashion_mnist
 from maskaq.data.scenes import CLASS_NAMES, SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
-from maskaq.files import replacing
+from maskaq.files import atomic_write
+from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
-from maskaq.statistics import Share, share
 
 _COUNTS = ("steps", "teacher_steps", "refine_steps", "seed")  # of the recipe, set by options
 
@@ -165,20 +165,20 @@ def fit(
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
             }
-            with replacing(checkpoint) as draft:
+            with atomic_write(checkpoint) as draft:
                 torch.save(state, draft)
             saved = time.monotonic()
     model.eval()
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module) -> Share:
+def evaluate(model: nn.Module) -> Interval:
     """Top-1 in float32 on all evaluation scenes, seed 0."""
     hits, pool = 0, len(SPLITS["evaluation"])
     for start in range(0, pool, 250):
         batch = scenes("evaluation", range(start, start + 250))
         hits += int((model(normalise(batch.images)).argmax(1) == batch.labels).sum())
-    return share(hits, pool)
+    return wilson(hits, pool)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     guide = teacher().to(memory_format=torch.channels_last)
     fit(guide, recipe, recipe.teacher_steps, clothes, args.work / "teacher.pt")
     guide_top1 = evaluate(guide)
-    print(f"teacher: top-1 {guide_top1} evaluation scenes", flush=True)
+    print(f"teacher: top-1 {as_percent(guide_top1)} evaluation scenes", flush=True)
     torch.manual_seed(recipe.seed)
     student = bundled.scenes_vit()
     fit(student, recipe, recipe.steps, clothes, args.work / "student.pt", guide)
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     refined = args.work / "refined.pt"
     fit(student, gentle, recipe.refine_steps, clothes, refined, guide, seen=recipe.steps)
     top1 = evaluate(student)
-    print(f"scenes_vit: top-1 {top1} evaluation scenes", flush=True)
+    print(f"scenes_vit: top-1 {as_percent(top1)} evaluation scenes", flush=True)
 
     args.out.mkdir(parents=True, exist_ok=True)
     weights = args.out / bundled.CHECKPOINT.name

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from maskaq.errors import ModelError, WeightsError
 from maskaq.models.architectures import BUNDLED, build, timm_names
 
-__all__ = ["first_line", "head_classes", "load_weights", "looks_like", "read_weights"]
+__all__ = ["first_line", "head_classes", "load_weights", "matching_models", "read_weights"]
 
 State = dict[str, Tensor]
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")  # where training scripts put them
@@ -128,7 +128,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _advice(state: Mapping[str, Tensor]) -> str:
-    near = looks_like(state)
+    near = matching_models(state)
     if near:
         return f"The weights look like {' or '.join(near)}: pass --model {near[0]}."
     patch = state.get("patch_embed.proj.weight")
@@ -141,7 +141,7 @@ def _advice(state: Mapping[str, Tensor]) -> str:
     )
 
 
-def looks_like(state: Mapping[str, Tensor], limit: int = 3) -> list[str]:
+def matching_models(state: Mapping[str, Tensor], limit: int = 3) -> list[str]:
     """Names of the models whose keys and shapes are these, but for the number of classes."""
     patch = state.get("patch_embed.proj.weight")
     if patch is None or patch.ndim != 4:

@@ -18,7 +18,7 @@ from maskaq.errors import RunError
 from maskaq.intervals import student
 from maskaq.precomputed import showcase
 
-__all__ = ["COMMAND", "FILE", "Cell", "Measured", "over_seeds", "read", "write"]
+__all__ = ["COMMAND", "FILE", "Cell", "AccuracyTable", "over_seeds", "read", "write"]
 
 FILE = showcase.FOLDER / "accuracy.json"
 COMMAND = "python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0 --store"
@@ -47,7 +47,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class AccuracyTable:
     """The cells of one model, one row each with the fields of `Cell`, and how they were made."""
 
     table: pd.DataFrame
@@ -66,7 +66,7 @@ def write(model: str, cells: list[Cell], about: Mapping[str, str], path: Path) -
     path.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def read(path: Path) -> dict[str, Measured]:
+def read(path: Path) -> dict[str, AccuracyTable]:
     """What is stored, by model; empty without a file.
 
     Raises:
@@ -78,7 +78,7 @@ def read(path: Path) -> dict[str, Measured]:
         values: dict[str, Any] = json.loads(path.read_text())
         names = list(Cell.__dataclass_fields__)
         return {
-            model: Measured(pd.DataFrame(part.pop("cells"))[names], **part)
+            model: AccuracyTable(pd.DataFrame(part.pop("cells"))[names], **part)
             for model, part in values.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

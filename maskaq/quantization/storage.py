@@ -15,7 +15,7 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.config.parsing import from_dict
 from maskaq.errors import RunError, WeightsError
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.conversion.convert import convert
 
@@ -26,7 +26,7 @@ def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, mod
     """Write Q's state dict, its options and the model it came from, atomically."""
     about = {"options": asdict(options), "backend": backend, "model": model}
     metadata = {"format": _FORMAT, "maskaq": json.dumps(about)}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, metadata)
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from maskaq.config import QuantOptions
 from maskaq.data.folder import labels_in, load_images, transform_of
 from maskaq.errors import OptionError
-from maskaq.evaluation.attributions import ATTRIBUTIONS, Subject
+from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
 from maskaq.models.attention import Maps, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.precomputed.showcase import Similarity
 from maskaq.queries import model_cache
 from maskaq.regions.mask import class_rows, patch_attention
@@ -79,7 +79,7 @@ def attribution(
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     with torch.no_grad():
         targets = loaded.model(inputs).argmax(-1)  # [1]
-    p = Subject(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
+    p = AttributionTask(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
     q = None
     if samples is not None and len(samples):
         other = model_cache.fitted(name, weights, samples, QuantOptions(*bits))
@@ -139,13 +139,13 @@ def inspect(name: str, weights: str, folder: str) -> dict[str, Any]:
     }
 
 
-def seen(loaded: Loaded, picture: NDArray[np.uint8]) -> Tensor:
+def seen(loaded: LoadedModel, picture: NDArray[np.uint8]) -> Tensor:
     """A picture uint8 [H,W,3] as the model's preprocessing leaves it: uint8 [3,S,S]."""
     image: Tensor = transform_of(loaded.data_config)(Image.fromarray(picture))
     return image
 
 
-def _check_query(query: int | None, loaded: Loaded) -> None:
+def _check_query(query: int | None, loaded: LoadedModel) -> None:
     count = loaded.grid[0] * loaded.grid[1]
     if query is not None and not 0 <= query < count:
         raise OptionError(f"patch is {query!r}; {loaded.name} has patches 0 to {count - 1}.")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import convert
@@ -50,7 +50,7 @@ class Recent(Generic[T]):
         return found
 
 
-_MODELS: Recent[Loaded] = Recent(2)
+_MODELS: Recent[LoadedModel] = Recent(2)
 _FITTED: Recent[nn.Module] = Recent(2)
 
 
@@ -59,7 +59,7 @@ def key_of(name: str, weights: str) -> tuple[Hashable, ...]:
     return name, weights, stamp(weights) if weights else None
 
 
-def model(name: str, weights: str = "") -> Loaded:
+def model(name: str, weights: str = "") -> LoadedModel:
     """P by name.
 
     Raises:
@@ -85,7 +85,7 @@ def digest(samples: NDArray[np.uint8]) -> bytes:
 
 
 @torch.no_grad()
-def _fit(loaded: Loaded, samples: NDArray[np.uint8], options: QuantOptions) -> nn.Module:
+def _fit(loaded: LoadedModel, samples: NDArray[np.uint8], options: QuantOptions) -> nn.Module:
     images: Tensor = loaded.normalise(torch.tensor(samples))  # [n,3,S,S]
     q = convert(loaded.model, options, BACKENDS[BACKEND].scheme)
     with observing(q, _set_range):

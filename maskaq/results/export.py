@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from maskaq.errors import OptionError, RunError
-from maskaq.files import replacing
+from maskaq.files import atomic_write
 from maskaq.results import listing
 from maskaq.results.listing import Entry
 
@@ -32,7 +32,7 @@ def export(runs: Sequence[Entry], target: Path) -> None:
         if entry.state != listing.WHOLE:
             raise RunError(f"{entry.folder} is {entry.state}: {entry.problem}")
     try:
-        with replacing(target) as draft:
+        with atomic_write(target) as draft:
             _FORMS[target.suffix](runs, draft)
     except OSError as error:
         raise RunError(f"{target} cannot be written ({error}); choose another file.") from error

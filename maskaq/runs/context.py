@@ -10,9 +10,9 @@ from maskaq.config import RunSpec
 from maskaq.data.folder import load_images, split_images
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
-from maskaq.evaluation.accuracy import Verdict
+from maskaq.evaluation.accuracy import Evaluation
 from maskaq.models.architectures import BUNDLED
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.synthesis.sources import Calibration
 
 
@@ -32,12 +32,12 @@ class Ground:
 
     Handed from run to run it saves loading them, and all but the first run P's evaluation.
 
-    verdict: of the first run, for what it says about P.
+    evaluation: of the first run, for what it says about P.
     """
 
-    loaded: Loaded
+    loaded: LoadedModel
     data: Data
-    verdict: Verdict | None = None
+    evaluation: Evaluation | None = None
 
     @classmethod
     def of(cls, spec: RunSpec) -> Ground:
@@ -50,7 +50,7 @@ class Ground:
         return cls(loaded, load_data(spec, loaded))
 
 
-def load_data(spec: RunSpec, loaded: Loaded) -> Data:
+def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
     """Evaluation images of a run: scenes for a bundled model, else the folder `spec.data`.
 
     Raises:
@@ -73,7 +73,7 @@ def load_data(spec: RunSpec, loaded: Loaded) -> Data:
     return Data(batch.images, batch.labels, calibration)
 
 
-def _folder(spec: RunSpec, loaded: Loaded) -> Data:
+def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     needed = spec.synthesis.images if spec.synthesis.source == "real" else 0
     holdout = max(spec.holdout, needed)
     everything = load_images(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
-from maskaq.evaluation.accuracy import Verdict, evaluate
-from maskaq.evaluation.predictions import Sight, look
+from maskaq.evaluation.accuracy import Evaluation, evaluate
+from maskaq.evaluation.predictions import Predictions, predict
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import ranged
@@ -105,9 +105,9 @@ class _Run:
 
     samples: Samples
     only: int | None = None
-    verdict: Verdict
+    evaluation: Evaluation
     tensors: list[TensorRow]
-    sight: Sight
+    predictions: Predictions
 
     def __init__(
         self, spec: RunSpec, ground: Ground | None = None, checkpoints: Checkpoints = NOWHERE
@@ -180,15 +180,15 @@ class _Run:
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
         shown = self._inputs(self.samples.images[:_LOOKED_AT])
-        self.sight = look(self.p, self.q, shown, self.loaded.prefix)
+        self.predictions = predict(self.p, self.q, shown, self.loaded.prefix)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        known = self.ground.verdict
+        known = self.ground.evaluation
         for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, known):
-            if isinstance(item, Verdict):
-                self.verdict = self.ground.verdict = item
+            if isinstance(item, Evaluation):
+                self.evaluation = self.ground.evaluation = item
             else:
                 yield item
 
@@ -197,7 +197,7 @@ class _Run:
         return self.loaded.normalise(images).to(self.spec.device)
 
     def evidence(self) -> Evidence:
-        answers = self.verdict.answers
+        answers = self.evaluation.answers
         apart = (answers[0] != answers[1]).nonzero()[:APART, 0]  # [k]
         every = -(-len(self.frames) // FRAMES) or 1
         frames = self.frames[:-1:every] + self.frames[-1:]  # with the last one
@@ -206,20 +206,20 @@ class _Run:
             answers=answers.int().numpy(),
             apart=self.data.images[apart].numpy(),
             apart_index=apart.int().numpy(),
-            seen=self.sight.classes.int().numpy(),
-            certainty=self.sight.certainty.half().numpy(),
-            alpha=self.sight.alpha.half().numpy(),
+            seen=self.predictions.classes.int().numpy(),
+            certainty=self.predictions.certainty.half().numpy(),
+            alpha=self.predictions.alpha.half().numpy(),
             classes=self.loaded.class_names,
             frames=[images.numpy() for _, images in frames],
             steps=[step for step, _ in frames],
         )
 
     def result(self, watch: Stopwatch) -> RunResult:
-        agreement = self.verdict.agreement
+        agreement = self.evaluation.agreement
         return RunResult(
             spec=self.spec,
-            fp=_accuracy(self.verdict, 0),
-            q=_accuracy(self.verdict, 1),
+            fp=_accuracy(self.evaluation, 0),
+            q=_accuracy(self.evaluation, 1),
             agreement=agreement.value,
             agreement_low=agreement.low,
             agreement_high=agreement.high,
@@ -234,6 +234,6 @@ class _Run:
         )
 
 
-def _accuracy(verdict: Verdict, model: int) -> Accuracy:
-    top1, top5 = verdict.top1[model], verdict.top5[model]
+def _accuracy(evaluation: Evaluation, model: int) -> Accuracy:
+    top1, top5 = evaluation.top1[model], evaluation.top5[model]
     return Accuracy(top1.value, top1.low, top1.high, top5.value, top5.low, top5.high)

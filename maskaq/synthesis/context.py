@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from maskaq.config import SynthesisOptions
 from maskaq.models.attention import Maps, maps_of, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import Thinning, most_attended, smaller
 
 __all__ = ["MakeQ", "Quantized", "Setting", "private_copy"]
@@ -37,7 +37,7 @@ class Setting:
     of their own, at most; 0 for none.
     """
 
-    loaded: Loaded
+    loaded: LoadedModel
     options: SynthesisOptions
     precision: str
     device: torch.device
@@ -50,7 +50,7 @@ class Setting:
     @classmethod
     def of(
         cls,
-        loaded: Loaded,
+        loaded: LoadedModel,
         options: SynthesisOptions,
         precision: str = "float32",
         device: str = "cpu",

@@ -18,7 +18,7 @@ from maskaq.checkpoints import NOWHERE, Checkpoints, State, pack, unpack
 from maskaq.config import SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.context import MakeQ, Setting
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
@@ -47,7 +47,7 @@ class Samples:
 
 
 def synthesise(
-    loaded: Loaded,
+    loaded: LoadedModel,
     options: SynthesisOptions,
     *,
     seed: int,
@@ -144,7 +144,7 @@ def draw_labels(count: int, classes: int, seed: int) -> Tensor:
     return torch.cat(rounds)[:count]
 
 
-def recognised(loaded: Loaded, images: Tensor, labels: Tensor) -> float:
+def recognised(loaded: LoadedModel, images: Tensor, labels: Tensor) -> float:
     """Share of images, uint8 [N,3,S,S], to which P gives their label, [N]."""
     with torch.inference_mode():
         hits = [
@@ -188,7 +188,7 @@ def _is_showing(step: int, steps: int) -> bool:
 
 
 @torch.no_grad()
-def _shown(batch: Batch, loaded: Loaded) -> Tensor:
+def _shown(batch: Batch, loaded: LoadedModel) -> Tensor:
     return to_uint8(batch.images()[:SHOWN], loaded).cpu()
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskaq.errors import OptionError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.registry import Registry
 
 __all__ = ["PARAMETRISATIONS", "Natural", "Parametrisation", "Pixels", "levels", "to_uint8"]
@@ -43,11 +43,11 @@ class Parametrisation(Protocol):
     uint8 images [B,3,S,S] and the `state()` that belongs to them.
     """
 
-    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None: ...
+    def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None: ...
 
     @classmethod
     def resume(
-        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+        cls, loaded: LoadedModel, images: Tensor, state: Mapping[str, Tensor], device: torch.device
     ) -> Parametrisation:
         """The same images again."""
 
@@ -67,7 +67,7 @@ class Parametrisation(Protocol):
 PARAMETRISATIONS: Registry[type[Parametrisation]] = Registry("parametrisation")
 
 
-def to_uint8(images: Tensor, loaded: Loaded) -> Tensor:
+def to_uint8(images: Tensor, loaded: LoadedModel) -> Tensor:
     """Normalised images [B,3,S,S] -> uint8, what a file of them would hold."""
     mean, std = loaded.mean.to(images.device), loaded.std.to(images.device)
     shown = images.detach().float() * std + mean
@@ -78,13 +78,13 @@ def to_uint8(images: Tensor, loaded: Loaded) -> Tensor:
 class Pixels:
     """Free pixels, from N(0,1) in normalised space clamped to the valid range."""
 
-    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None:
+    def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None:
         shape = (count, 3, loaded.size, loaded.size)
         device = generator.device
         start = torch.randn(shape, generator=generator, device=device)
         self._place(loaded, start)
 
-    def _place(self, loaded: Loaded, start: Tensor) -> None:
+    def _place(self, loaded: LoadedModel, start: Tensor) -> None:
         mean, std = loaded.mean.to(start.device), loaded.std.to(start.device)
         self._low, self._high = -mean / std, (1 - mean) / std  # [1,3,1,1], pixels 0 and 255
         self._pixels = start.requires_grad_()
@@ -92,7 +92,7 @@ class Pixels:
 
     @classmethod
     def resume(
-        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+        cls, loaded: LoadedModel, images: Tensor, state: Mapping[str, Tensor], device: torch.device
     ) -> Pixels:
         """From the images alone."""
         made = cls.__new__(cls)
@@ -141,7 +141,7 @@ class Natural:
 
     PREFIX: ClassVar[str] = "level"
 
-    def __init__(self, loaded: Loaded, count: int, generator: torch.Generator) -> None:
+    def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None:
         self._place(
             loaded,
             [
@@ -150,7 +150,7 @@ class Natural:
             ],
         )
 
-    def _place(self, loaded: Loaded, planes: list[Tensor]) -> None:
+    def _place(self, loaded: LoadedModel, planes: list[Tensor]) -> None:
         device = planes[0].device
         std = loaded.std.to(device)  # [1,3,1,1]
         self._scale, self._offset = 1 / std, -loaded.mean.to(device) / std
@@ -163,7 +163,7 @@ class Natural:
 
     @classmethod
     def resume(
-        cls, loaded: Loaded, images: Tensor, state: Mapping[str, Tensor], device: torch.device
+        cls, loaded: LoadedModel, images: Tensor, state: Mapping[str, Tensor], device: torch.device
     ) -> Natural:
         """From the levels that were kept; images alone do not determine them.
 

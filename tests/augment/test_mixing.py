@@ -5,7 +5,7 @@ from torch import Tensor
 
 from maskaq.augment.mixing import CROSSED, _areas, crossed, varied
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 
 
 def pictures(n: int, size: int = 64) -> Tensor:
@@ -62,7 +62,7 @@ def test_rectangles_have_the_sides_and_the_share_that_are_asked_for() -> None:
         assert sides.float().std() > 4
 
 
-def test_activations_reach_further_under_them(scenes_p: Loaded) -> None:
+def test_activations_reach_further_under_them(scenes_p: LoadedModel) -> None:
     """What they are for: heads of the first block, whose range samples understate."""
 
     def reach(images: Tensor) -> float:

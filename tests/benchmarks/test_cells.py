@@ -68,11 +68,11 @@ def test_cells_share_samples_and_p_is_asked_once(small, tmp_path, monkeypatch):
     )
     noise = replace(small, synthesis=replace(small.synthesis, source="noise"))
     first = table.result("a", replace(noise, fit=replace(noise.fit, backend="minmax")))
-    verdict = seen[0]["ground"].verdict
+    verdict = seen[0]["ground"].evaluation
     second = table.result("b", replace(noise, fit=replace(noise.fit, backend="mse")))
     assert seen[0]["samples"] is seen[1]["samples"]
     assert seen[0]["ground"] is seen[1]["ground"]
-    assert seen[1]["ground"].verdict.ranks[0].equal(verdict.ranks[0])
+    assert seen[1]["ground"].evaluation.ranks[0].equal(verdict.ranks[0])
     assert first.fp == second.fp
     assert len(list((tmp_path / "samples").glob("*.safetensors"))) == 1
     again = cells.Cells(tmp_path)._samples(noise, seen[0]["ground"])  # from the file

@@ -14,7 +14,7 @@ from timm.data import create_transform
 
 from maskaq.data.folder import Images, load_images, split_images
 from maskaq.errors import DataError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 
 CONFIG = {
     "input_size": (3, 24, 24),
@@ -170,7 +170,7 @@ def test_a_split_must_leave_images_to_evaluate_on(folder: Path, count: int) -> N
         split_images(load(folder), count)
 
 
-def test_photographs_are_recognised_by_a_real_model(shared: Path, vit_tiny: Loaded) -> None:
+def test_photographs_are_recognised_by_a_real_model(shared: Path, vit_tiny: LoadedModel) -> None:
     folder = shared / "data" / "imagenet_sample"
     images = load_images(folder, vit_tiny.data_config, synsets=vit_tiny.synsets, limit=40)
     assert len(images.labels.unique()) == 40

@@ -5,9 +5,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from maskaq.evaluation.accuracy import BATCH, Verdict, at_once, evaluate, rank_of
+from maskaq.evaluation.accuracy import BATCH, Evaluation, batch_size_for, evaluate, rank_of
 from maskaq.events import Event
-from maskaq.statistics import share
+from maskaq.intervals import wilson
 
 
 class Fixed(nn.Module):
@@ -30,13 +30,13 @@ def test_verdict_on_a_case_counted_by_hand() -> None:
     labels = torch.arange(count) % classes
     items = list(evaluate(Fixed(table_p), Fixed(table_q), images, labels, lambda x: x.float()))
     verdict = items.pop()
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, Evaluation)
     assert all(isinstance(item, Event) and item.total == -(-count // BATCH) for item in items)
-    assert verdict.top1 == (share(count, count), share(0, count))
-    assert verdict.agreement == share(0, count)
+    assert verdict.top1 == (wilson(count, count), wilson(0, count))
+    assert verdict.agreement == wilson(0, count)
     # Q's own class scores highest, then the others by number: labels 4..7 are among five.
     hits = sum(1 for i in range(count) if table_q[i % classes].topk(5).indices.eq(i % 8).any())
-    assert verdict.top5[1] == share(hits, count)
+    assert verdict.top5[1] == wilson(hits, count)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_verdict_on_a_case_counted_by_hand() -> None:
 def test_large_models_see_fewer_images_at_once(size: int, width: int, images: int) -> None:
     with torch.device("meta"):
         model = VisionTransformer(img_size=size, embed_dim=width, depth=1, num_heads=4)
-    assert at_once(model) == images
+    assert batch_size_for(model) == images
 
 
 def test_rank_counts_ties_and_nan_against_the_label() -> None:

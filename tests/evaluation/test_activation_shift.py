@@ -11,21 +11,27 @@ from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.evaluation import activation_shift
 from maskaq.evaluation.activation_shift import Moments, diagnose, distances, statistics
-from maskaq.evaluation.activation_shift_table import COLUMNS, OUTSIDE, certain, factors, furthest
+from maskaq.evaluation.activation_shift_table import (
+    COLUMNS,
+    OUTSIDE,
+    count_significant,
+    factors,
+    furthest,
+)
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.tensor_report import tensor_report
 
 
 @pytest.fixture(scope="module")
-def real(scenes_p: Loaded) -> Tensor:
+def real(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("calibration", range(20)).images)  # more than one batch
 
 
 @pytest.fixture(scope="module")
-def of_real(scenes_p: Loaded, real: Tensor) -> activation_shift.Statistics:
+def of_real(scenes_p: LoadedModel, real: Tensor) -> activation_shift.Statistics:
     return statistics(scenes_p.model, real)
 
 
@@ -64,7 +70,7 @@ def test_entropy_is_that_of_loops() -> None:
 
 
 def test_the_tensors_are_those_of_the_report(
-    scenes_p: Loaded, real: Tensor, of_real: activation_shift.Statistics
+    scenes_p: LoadedModel, real: Tensor, of_real: activation_shift.Statistics
 ) -> None:
     q = ranged(scenes_p.model, QuantOptions(), BACKENDS["minmax"].scheme, real[:2])
     rows = tensor_report(q, real[:2])
@@ -73,7 +79,7 @@ def test_the_tensors_are_those_of_the_report(
 
 
 def test_what_is_measured_is_what_p_computes(
-    scenes_p: Loaded, real: Tensor, of_real: activation_shift.Statistics
+    scenes_p: LoadedModel, real: Tensor, of_real: activation_shift.Statistics
 ) -> None:
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(real)
@@ -90,25 +96,25 @@ def test_what_is_measured_is_what_p_computes(
     assert len(maps) == len([key for key in of_real if key[2] == "entropy"])
 
 
-def test_p_stays_as_it_was(scenes_p: Loaded, real: Tensor) -> None:
+def test_p_stays_as_it_was(scenes_p: LoadedModel, real: Tensor) -> None:
     with torch.no_grad():
         before = scenes_p.model(real[:2])
         statistics(scenes_p.model, real[:2])
         assert scenes_p.model(real[:2]).equal(before)
 
 
-def test_identical_sets_are_not_apart(scenes_p: Loaded, real: Tensor) -> None:
+def test_identical_sets_are_not_apart(scenes_p: LoadedModel, real: Tensor) -> None:
     found = diagnose(scenes_p.model, real[:4], real[:4])
     assert tuple(found.columns) == COLUMNS
     assert (found["ratio"] == 1).all()
     assert (found["low"] <= 1).all()
     assert (found["high"] >= 1).all()
     assert factors(found) == {"range": 1, "peak": 1, "kurtosis": 1, "entropy": 1}
-    assert certain(found, "range")[0] == 0
+    assert count_significant(found, "range")[0] == 0
 
 
 def test_noise_is_further_from_scenes_than_other_scenes_are(
-    scenes_p: Loaded, of_real: activation_shift.Statistics
+    scenes_p: LoadedModel, of_real: activation_shift.Statistics
 ) -> None:
     p, shape = scenes_p.model, (20, 3, 64, 64)
     others = scenes_p.normalise(scenes("calibration", range(20, 40)).images)
@@ -116,11 +122,11 @@ def test_noise_is_further_from_scenes_than_other_scenes_are(
     near, far = (distances(statistics(p, images), of_real) for images in (others, noise))
     for statistic in ("range", "kurtosis", "entropy"):
         assert factors(far)[statistic] > 1 + 3 * (factors(near)[statistic] - 1)
-    sure, tensors = certain(far, "range")
-    assert sure > 0.8 * tensors > certain(near, "range")[0] * 3
+    sure, tensors = count_significant(far, "range")
+    assert sure > 0.8 * tensors > count_significant(near, "range")[0] * 3
 
 
-def test_every_row_says_its_block(scenes_p: Loaded, real: Tensor) -> None:
+def test_every_row_says_its_block(scenes_p: LoadedModel, real: Tensor) -> None:
     found = diagnose(scenes_p.model, real[:2], real[2:4]).set_index("tensor")
     assert found.loc["blocks.3.mlp.fc2.input", "block"].eq(3).all()
     for outside in ("patch_embed.proj.input", "head.input"):
@@ -136,11 +142,11 @@ def test_the_interval_comes_from_the_errors_of_both_means() -> None:
     assert math.isnan(zero.ratio)
 
 
-def test_a_single_image_has_no_interval(scenes_p: Loaded, real: Tensor) -> None:
+def test_a_single_image_has_no_interval(scenes_p: LoadedModel, real: Tensor) -> None:
     found = diagnose(scenes_p.model, real[:1], real)
     assert found["ratio"].notna().all()
     assert found["low"].isna().all()
-    assert certain(found, "range")[0] == 0
+    assert count_significant(found, "range")[0] == 0
 
 
 def test_too_large_and_too_small_do_not_cancel() -> None:
@@ -148,7 +154,7 @@ def test_too_large_and_too_small_do_not_cancel() -> None:
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     assert factors(table)["range"] == pytest.approx(math.exp(2 * math.log(2) / 3))
     assert furthest(table, "range", 2)["ratio"].tolist() == [2.0, 0.5]
-    assert certain(table, "range") == (0, 3)
+    assert count_significant(table, "range") == (0, 3)
 
 
 def test_a_constant_image_has_no_kurtosis_and_is_left_out() -> None:

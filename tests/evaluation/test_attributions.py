@@ -9,14 +9,14 @@ from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.attributions import (
     ATTRIBUTIONS,
-    Subject,
+    AttributionTask,
     completeness,
     integrated,
     rank_correlation,
     rollout,
 )
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.regions.mask import patch_attention
@@ -25,27 +25,27 @@ SIDE = 8  # pixels of a patch
 
 
 @pytest.fixture(scope="module")
-def subject(scenes_p: Loaded) -> Subject:
+def task(scenes_p: LoadedModel) -> AttributionTask:
     batch = scenes("evaluation", range(4))
     images = scenes_p.normalise(batch.images)
     with torch.no_grad():
         targets = scenes_p.model(images).argmax(-1)
-    return Subject(scenes_p.model, images, targets, scenes_p.grid, scenes_p.prefix)
+    return AttributionTask(scenes_p.model, images, targets, scenes_p.grid, scenes_p.prefix)
 
 
 @pytest.fixture(scope="module")
-def quantized(subject: Subject) -> Subject:
-    q = ranged(subject.model, QuantOptions(8, 8), BACKENDS["tails"].scheme, subject.images)
-    return subject._replace(model=q)
+def quantized(task: AttributionTask) -> AttributionTask:
+    q = ranged(task.model, QuantOptions(8, 8), BACKENDS["tails"].scheme, task.images)
+    return task._replace(model=q)
 
 
-def logit(subject: Subject, images: Tensor) -> Tensor:
-    return subject.model(images).gather(1, subject.targets[:, None])[:, 0]
+def logit(task: AttributionTask, images: Tensor) -> Tensor:
+    return task.model(images).gather(1, task.targets[:, None])[:, 0]
 
 
 @pytest.mark.parametrize("name", list(ATTRIBUTIONS))
-def test_every_method_weighs_every_patch_of_p_and_q(subject, quantized, name: str) -> None:
-    for one in (subject, quantized):
+def test_every_method_weighs_every_patch_of_p_and_q(task, quantized, name: str) -> None:
+    for one in (task, quantized):
         before = one.images.clone()
         found = ATTRIBUTIONS[name](one)
         assert found.shape == (4, 64)
@@ -56,64 +56,62 @@ def test_every_method_weighs_every_patch_of_p_and_q(subject, quantized, name: st
         torch.testing.assert_close(one.images, before)
 
 
-def test_integrated_gradients_sum_to_the_difference_of_outputs(subject: Subject) -> None:
-    assert completeness(subject, 128).max() < 0.02
-    assert completeness(subject, 4).max() > completeness(subject, 128).max()
-    sums = integrated(subject, 128).flatten(1).sum(1)
+def test_integrated_gradients_sum_to_the_difference_of_outputs(task: AttributionTask) -> None:
+    assert completeness(task, 128).max() < 0.02
+    assert completeness(task, 4).max() > completeness(task, 128).max()
+    sums = integrated(task, 128).flatten(1).sum(1)
     with torch.no_grad():
-        apart = logit(subject, subject.images) - logit(subject, torch.zeros_like(subject.images))
+        apart = logit(task, task.images) - logit(task, torch.zeros_like(task.images))
     torch.testing.assert_close(sums, apart, rtol=0.02, atol=0.02)
 
 
-def test_by_patch_is_the_sum_over_its_pixels(subject: Subject) -> None:
-    whole = integrated(subject, 32)
-    found = ATTRIBUTIONS["integrated gradients"](subject)
+def test_by_patch_is_the_sum_over_its_pixels(task: AttributionTask) -> None:
+    whole = integrated(task, 32)
+    found = ATTRIBUTIONS["integrated gradients"](task)
     assert float(found[1, 10]) == pytest.approx(
         float(whole[1, :, SIDE : 2 * SIDE, 2 * SIDE : 3 * SIDE].sum()), rel=1e-4
     )
 
 
-def test_saliency_is_the_size_of_the_gradient(subject: Subject) -> None:
-    images = subject.images.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(logit(subject, images).sum(), images)
-    found = ATTRIBUTIONS["saliency"](subject)
+def test_saliency_is_the_size_of_the_gradient(task: AttributionTask) -> None:
+    images = task.images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(logit(task, images).sum(), images)
+    found = ATTRIBUTIONS["saliency"](task)
     own = gradient[2, :, :SIDE, :SIDE].abs().sum()
     assert float(found[2, 0]) == pytest.approx(float(own), rel=1e-4)
 
 
 @torch.no_grad()
-def test_occlusion_is_the_fall_of_the_logit(subject: Subject) -> None:
-    found = ATTRIBUTIONS["occlusion"](subject)
+def test_occlusion_is_the_fall_of_the_logit(task: AttributionTask) -> None:
+    found = ATTRIBUTIONS["occlusion"](task)
     for patch in (0, 13, 63):
         row, column = divmod(patch, 8)
-        hidden = subject.images.clone()
+        hidden = task.images.clone()
         hidden[:, :, row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = 0
-        fall = logit(subject, subject.images) - logit(subject, hidden)
+        fall = logit(task, task.images) - logit(task, hidden)
         torch.testing.assert_close(found[:, patch], fall, rtol=1e-3, atol=1e-4)
 
 
-def test_a_block_is_its_gradient_times_its_activation(subject: Subject) -> None:
+def test_a_block_is_its_gradient_times_its_activation(task: AttributionTask) -> None:
     kept = {}
 
     def keep(module, given, out):
         out.retain_grad()
         kept["tokens"] = out
 
-    handle = subject.model.blocks[0].register_forward_hook(keep)
-    logit(subject, subject.images.clone().requires_grad_()).sum().backward()
+    handle = task.model.blocks[0].register_forward_hook(keep)
+    logit(task, task.images.clone().requires_grad_()).sum().backward()
     handle.remove()
     tokens = kept["tokens"]
-    expected = (tokens * tokens.grad).sum(-1)[:, subject.prefix :].detach()
-    found = ATTRIBUTIONS["first block"](subject)
+    expected = (tokens * tokens.grad).sum(-1)[:, task.prefix :].detach()
+    found = ATTRIBUTIONS["first block"](task)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_attention_is_alpha(subject: Subject) -> None:
-    with torch.no_grad(), record(subject.model) as maps:
-        subject.model(subject.images)
-    torch.testing.assert_close(
-        ATTRIBUTIONS["attention"](subject), patch_attention(maps, subject.prefix)
-    )
+def test_attention_is_alpha(task: AttributionTask) -> None:
+    with torch.no_grad(), record(task.model) as maps:
+        task.model(task.images)
+    torch.testing.assert_close(ATTRIBUTIONS["attention"](task), patch_attention(maps, task.prefix))
 
 
 def test_rollout_in_plain_loops() -> None:

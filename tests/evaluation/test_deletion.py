@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from maskaq.data.scenes import scenes
 from maskaq.errors import OptionError
-from maskaq.evaluation.deletion import FILLS, ORDERS, Curves, altered, curves, ranking
+from maskaq.evaluation.deletion import FILLS, ORDERS, Curves, curves, ranking, replace_patches
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 
 GRID = (2, 2)
 SIDE = 4  # pixels of a patch
@@ -70,7 +70,7 @@ def test_divergences_are_those_of_the_formula() -> None:
     whole = [model(images[:1]).double().softmax(-1)[0] for model in (p, q)]
     grey = images[:1].mean((2, 3), keepdim=True)
     away = torch.tensor([[False, False, True, False]])
-    shown = altered(images[:1], grey.expand_as(images[:1]), away, GRID)
+    shown = replace_patches(images[:1], grey.expand_as(images[:1]), away, GRID)
     now = [model(shown).double().softmax(-1)[0] for model in (p, q)]
 
     def kl(first: Tensor, second: Tensor) -> float:
@@ -135,7 +135,7 @@ def test_orders_are_permutations() -> None:
         ranking(alpha, "best", torch.Generator())
 
 
-def test_a_real_model_keeps_its_answers_on_whole_pictures(scenes_p: Loaded) -> None:
+def test_a_real_model_keeps_its_answers_on_whole_pictures(scenes_p: LoadedModel) -> None:
     batch = scenes("evaluation", range(60))
     inputs = scenes_p.normalise(batch.images)
     alpha = torch.rand(60, 64, generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maskaq.errors import OptionError
-from maskaq.evaluation.information import Guess, entropy, fit, information
+from maskaq.evaluation.information import Predictor, entropy, fit, information
 
 K = 4  # answers
 ERROR = 0.3
@@ -76,7 +76,7 @@ def test_the_entropy_of_shares_and_its_bias() -> None:
 def test_what_is_fitted_fits_better_than_nothing() -> None:
     logits, answers = symmetric(2000, 6)
     guess = fit(8 * logits, answers)
-    raw = Guess(1.0, 0.0, guess.shares)
+    raw = Predictor(1.0, 0.0, guess.shares)
     assert guess.bits(8 * logits, answers).mean() > raw.bits(8 * logits, answers).mean() + 0.1
 
 

@@ -8,7 +8,7 @@ from maskaq.data.scenes import scenes
 from maskaq.errors import OptionError
 from maskaq.evaluation.region_quality import MASKED, centre_prior, mask_quality, weight_quality
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import class_rows, patch_attention
 from maskaq.regions.numpy_masks import foreground_patches, mask_of, overlap
 
@@ -69,7 +69,7 @@ def test_a_ratio_that_is_none_is_refused() -> None:
         mask_quality(np.ones((1, 4)), TRUTH[:1], 0.0)
 
 
-def test_rows_of_the_class_token_average_to_alpha(scenes_p: Loaded) -> None:
+def test_rows_of_the_class_token_average_to_alpha(scenes_p: LoadedModel) -> None:
     batch = scenes("evaluation", range(40))
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(scenes_p.normalise(batch.images))

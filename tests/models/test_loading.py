@@ -19,7 +19,7 @@ from timm.data import resolve_model_data_config
 from maskaq.data.scenes import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError
 from maskaq.models import bundled, loading, train
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 
 NAME = "deit_tiny_distilled_patch16_224"
 
@@ -78,7 +78,7 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         load_model("scenes_vit")
 
 
-def test_the_shipped_checkpoint_is_the_one_of_its_card(scenes_p: Loaded) -> None:
+def test_the_shipped_checkpoint_is_the_one_of_its_card(scenes_p: LoadedModel) -> None:
     if not bundled.CHECKPOINT.is_file():
         pytest.skip("scenes_vit has not been trained yet")
     card = json.loads(bundled.CARD.read_text())
@@ -88,7 +88,7 @@ def test_the_shipped_checkpoint_is_the_one_of_its_card(scenes_p: Loaded) -> None
     assert card["top1"]["value"] >= 0.85
 
 
-def test_normalise(scenes_p: Loaded) -> None:
+def test_normalise(scenes_p: LoadedModel) -> None:
     config = {**scenes_p.data_config, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.25, 2.0)}
     loaded = replace(scenes_p, data_config=config)
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
@@ -110,12 +110,12 @@ def test_normalise(scenes_p: Loaded) -> None:
         torch.zeros(2, 3, 64, 64, dtype=torch.int64),
     ],
 )
-def test_other_images_are_refused(scenes_p: Loaded, images: torch.Tensor) -> None:
+def test_other_images_are_refused(scenes_p: LoadedModel, images: torch.Tensor) -> None:
     with pytest.raises(DataError, match=r"scenes_vit needs uint8 or float in 0..1, \[B, 3, 64, 64"):
         scenes_p.normalise(images)
 
 
-def test_a_real_model_and_its_classes(vit_tiny: Loaded) -> None:
+def test_a_real_model_and_its_classes(vit_tiny: LoadedModel) -> None:
     assert (vit_tiny.grid, vit_tiny.prefix, vit_tiny.size) == ((14, 14), 1, 224)
     assert len(vit_tiny.class_names) == len(vit_tiny.synsets) == 1000
     assert (vit_tiny.synsets[0], vit_tiny.class_names[0]) == ("n01440764", "tench, Tinca tinca")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maskaq.errors import WeightsError
 from maskaq.models.architectures import build
-from maskaq.models.weights import head_classes, load_weights, looks_like, read_weights
+from maskaq.models.weights import head_classes, load_weights, matching_models, read_weights
 
 NAME = "deit_tiny_distilled_patch16_224"
 STATE = {"a": torch.arange(6.0).view(2, 3), "b.bias": torch.zeros(2)}
@@ -159,12 +159,12 @@ def test_the_number_of_classes_is_that_of_the_head() -> None:
     "name", [NAME, "vit_small_patch32_384", "vit_base_patch16_224", "scenes_vit"]
 )
 def test_weights_are_recognised(name: str) -> None:
-    assert name in looks_like(blank(name))
+    assert name in matching_models(blank(name))
 
 
 def test_recognition_ignores_the_number_of_classes() -> None:
-    assert looks_like(blank(NAME, 3)) == [NAME]
-    assert looks_like(STATE) == []
+    assert matching_models(blank(NAME, 3)) == [NAME]
+    assert matching_models(STATE) == []
 
 
 def refusal(wanted: str, state: dict[str, Tensor]) -> str:

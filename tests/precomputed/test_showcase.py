@@ -10,7 +10,7 @@ import torch
 from maskaq.data.scenes import scenes
 from maskaq.errors import OptionError
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.precomputed import showcase
 from maskaq.regions.similarity import gaussian_entropy, patch_similarity, similarity_moments
 
@@ -27,7 +27,7 @@ def test_the_scenes_are_evaluation_scenes_of_eight_classes() -> None:
     assert shown[0].name == "T-shirt"
 
 
-def test_attention_is_what_p_pays(scenes_p: Loaded) -> None:
+def test_attention_is_what_p_pays(scenes_p: LoadedModel) -> None:
     image = torch.from_numpy(showcase.scene(3).image)[None]
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(scenes_p.normalise(image))
@@ -90,7 +90,7 @@ def test_similarity_is_about_the_pictures_that_are_shown() -> None:
     assert not np.array_equal(showcase.picture("synthetic", 0), showcase.picture("noise", 0))
 
 
-def test_similarity_of_the_scene_is_computed_from_p(scenes_p: Loaded) -> None:
+def test_similarity_of_the_scene_is_computed_from_p(scenes_p: LoadedModel) -> None:
     image = torch.from_numpy(showcase.scene(0).image)[None]
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(scenes_p.normalise(image))

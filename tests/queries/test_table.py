@@ -20,9 +20,10 @@ from maskaq.config import QuantOptions, RunSpec
 from maskaq.config.parsing import to_json
 from maskaq.data.scenes import scenes
 from maskaq.errors import DataError, ModelError, OptionError, RunError, WeightsError
+from maskaq.intervals import wilson
 from maskaq.jobs.service import Runs
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded, load_model
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.precomputed.showcase import Similarity
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import set_ranges
@@ -31,7 +32,6 @@ from maskaq.queries import accuracy, model_cache, table
 from maskaq.regions.similarity import gaussian_entropy, patch_similarity, similarity_moments
 from maskaq.results import store
 from maskaq.runs.execute import execute
-from maskaq.statistics import share
 from tests.support.waiting import ended
 
 SIDE = 64
@@ -54,7 +54,7 @@ def picture() -> np.ndarray:
     return images
 
 
-def quantized(p: Loaded, samples: np.ndarray, options: QuantOptions) -> torch.nn.Module:
+def quantized(p: LoadedModel, samples: np.ndarray, options: QuantOptions) -> torch.nn.Module:
     q = convert(p.model, options, BACKENDS["tails"].scheme)
     set_ranges(q, p.normalise(torch.from_numpy(samples)))
     return q
@@ -79,7 +79,7 @@ def probabilities(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 @pytest.mark.usefixtures("thorough")
 @pytest.mark.parametrize("query", [None, 0, 63])
 def test_attention_is_that_of_p_and_of_q(
-    scenes_p: Loaded, samples: np.ndarray, picture: np.ndarray, query: int | None
+    scenes_p: LoadedModel, samples: np.ndarray, picture: np.ndarray, query: int | None
 ) -> None:
     found = table.attention("scenes_vit", "", picture, query, 4, 3, samples)
     assert np.array_equal(found["image"], picture.transpose(2, 0, 1))  # nothing to resize
@@ -122,7 +122,7 @@ def test_samples_of_another_size_are_refused(picture: np.ndarray) -> None:
         table.attention("scenes_vit", "", picture, samples=np.zeros((2, 3, 32, 32), np.uint8))
 
 
-def test_similarity_is_that_of_the_rows_of_p(scenes_p: Loaded, picture: np.ndarray) -> None:
+def test_similarity_is_that_of_the_rows_of_p(scenes_p: LoadedModel, picture: np.ndarray) -> None:
     found = table.similarity("scenes_vit", "", picture)
     blocks = [Similarity(**fields) for fields in found["blocks"]]
     inputs = scenes_p.normalise(torch.from_numpy(picture).permute(2, 0, 1)[None])
@@ -143,7 +143,7 @@ def test_similarity_is_that_of_the_rows_of_p(scenes_p: Loaded, picture: np.ndarr
 
 
 @pytest.mark.usefixtures("thorough")
-def test_accuracy_is_what_counting_gives(scenes_p: Loaded, samples: np.ndarray) -> None:
+def test_accuracy_is_what_counting_gives(scenes_p: LoadedModel, samples: np.ndarray) -> None:
     found = table.accuracy("scenes_vit", "", samples, "real", 3, 4, "target", n=300)
     batch = scenes("evaluation", range(300))
     inputs = scenes_p.normalise(batch.images)
@@ -151,7 +151,7 @@ def test_accuracy_is_what_counting_gives(scenes_p: Loaded, samples: np.ndarray) 
         p = scenes_p.model(inputs).argmax(1)
         q = quantized(scenes_p, samples, QuantOptions(3, 4, "target"))(inputs).argmax(1)
     right = int((p == batch.labels).sum())
-    assert found["p"] == pytest.approx(tuple(share(right, 300)))  # with Wilson's interval
+    assert found["p"] == pytest.approx(tuple(wilson(right, 300)))  # with Wilson's interval
     assert found["p"].value == right / 300
     assert abs(found["q"].value - float((q == batch.labels).float().mean())) <= 2 / 300
     assert abs(found["agreement"].value - float((p == q).float().mean())) <= 2 / 300
@@ -160,7 +160,7 @@ def test_accuracy_is_what_counting_gives(scenes_p: Loaded, samples: np.ndarray) 
 
 
 def test_ranges_from_few_values_are_nearly_those_from_all(
-    scenes_p: Loaded, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_cache, "SEARCHED", 2**15)
     found = table.accuracy("scenes_vit", "", samples, "real", 4, 4, n=300)
@@ -215,7 +215,7 @@ def test_there_are_so_many_scenes(samples: np.ndarray, n: int) -> None:
 
 
 def test_weights_are_read_again_once_the_file_is_another(
-    scenes_p: Loaded, picture: np.ndarray, tmp_path: Path
+    scenes_p: LoadedModel, picture: np.ndarray, tmp_path: Path
 ) -> None:
     file = tmp_path / "weights.safetensors"
     state = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
@@ -228,7 +228,7 @@ def test_weights_are_read_again_once_the_file_is_another(
     assert not np.array_equal(first, table.attention("scenes_vit", str(file), picture)["p"])
 
 
-def test_few_models_are_kept(scenes_p: Loaded, tmp_path: Path) -> None:
+def test_few_models_are_kept(scenes_p: LoadedModel, tmp_path: Path) -> None:
     for number in range(4):
         file = tmp_path / f"{number}.safetensors"
         save_file(dict(scenes_p.model.state_dict()), file)
@@ -255,7 +255,7 @@ def folder_of(place: Path, names: dict[str, int]) -> Path:
     return place
 
 
-def test_inspecting_files_that_can_be_used(scenes_p: Loaded, tmp_path: Path) -> None:
+def test_inspecting_files_that_can_be_used(scenes_p: LoadedModel, tmp_path: Path) -> None:
     save_file(dict(scenes_p.model.state_dict()), tmp_path / "weights.safetensors")
     folder = folder_of(tmp_path / "images", {"0": 2, "7": 3})
     plain = {"classes": 10, "size": 64}

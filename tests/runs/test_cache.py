@@ -64,7 +64,7 @@ def test_equal_samples_are_drawn_once_and_results_are_those_of_single_runs(steps
 def test_p_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cache.ground_of(tiny())
     sharing(tiny())
-    assert first.verdict is not None
+    assert first.evaluation is not None
     assert cache.ground_of(tiny((3, 3), images=2)) is first
     assert cache.ground_of(replace(tiny(), eval_images=30)) is not first
     assert len(cache._GROUNDS) == 1

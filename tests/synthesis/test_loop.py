@@ -14,7 +14,7 @@ from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
 from maskaq.models import attention as attention_module
 from maskaq.models.attention import Maps, attention_modules
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis import batch as batch_module
 from maskaq.synthesis.loop import Samples, draw_labels, recognised, synthesise
 
@@ -26,7 +26,7 @@ SMALL = SynthesisOptions(images=4, batch=4, steps=3, coefficients=ONE_HOT)
 class Q:
     """Makes Q by rounding P's weights, and notes each time it is asked."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self.seen: list[Tensor] = []
         self.models: list[nn.Module] = []
@@ -41,7 +41,7 @@ class Q:
 
 
 def drawn(
-    loaded: Loaded, options: SynthesisOptions, seed: int = 0, **how: object
+    loaded: LoadedModel, options: SynthesisOptions, seed: int = 0, **how: object
 ) -> tuple[list[Event], Samples]:
     if options.coefficients.align and "make_q" not in how:
         how["make_q"] = Q(loaded)
@@ -52,7 +52,7 @@ def drawn(
     return events, found[-1]
 
 
-def test_samples_and_events_have_the_promised_shape(scenes_p: Loaded) -> None:
+def test_samples_and_events_have_the_promised_shape(scenes_p: LoadedModel) -> None:
     options = replace(SMALL, images=6, batch=4, coefficients=ALL)
     events, samples = drawn(scenes_p, options)
     assert samples.images.shape == (6, 3, scenes_p.size, scenes_p.size)
@@ -71,7 +71,7 @@ def test_samples_and_events_have_the_promised_shape(scenes_p: Loaded) -> None:
     assert samples.history[0]["one_hot"] == pytest.approx(first)
 
 
-def test_loss_is_the_weighted_sum_of_the_terms(scenes_p: Loaded) -> None:
+def test_loss_is_the_weighted_sum_of_the_terms(scenes_p: LoadedModel) -> None:
     events, _ = drawn(scenes_p, replace(SMALL, coefficients=ALL))
     for event in events:
         names = ["one_hot", "tv", "inter_head", "entropy", "align"]
@@ -81,7 +81,9 @@ def test_loss_is_the_weighted_sum_of_the_terms(scenes_p: Loaded) -> None:
 
 @pytest.mark.parametrize("parametrisation", ["natural", "pixels"])
 @pytest.mark.parametrize("reading", ["paper", "released"])
-def test_optimisation_lowers_the_loss(scenes_p: Loaded, parametrisation: str, reading: str) -> None:
+def test_optimisation_lowers_the_loss(
+    scenes_p: LoadedModel, parametrisation: str, reading: str
+) -> None:
     options = replace(
         SMALL, steps=12, parametrisation=parametrisation, reading=reading, augmentation="none"
     )
@@ -93,7 +95,7 @@ def test_optimisation_lowers_the_loss(scenes_p: Loaded, parametrisation: str, re
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_same_seed_same_images(scenes_p: Loaded, precision: str) -> None:
+def test_same_seed_same_images(scenes_p: LoadedModel, precision: str) -> None:
     options = replace(SMALL, coefficients=ALL)
     one, two = (drawn(scenes_p, options, precision=precision)[1] for _ in range(2))
     assert torch.equal(one.images, two.images)
@@ -103,20 +105,20 @@ def test_same_seed_same_images(scenes_p: Loaded, precision: str) -> None:
     assert not torch.equal(one.images, other.images)
 
 
-def test_precision_changes_the_images_a_little(scenes_p: Loaded) -> None:
+def test_precision_changes_the_images_a_little(scenes_p: LoadedModel) -> None:
     full, half = (drawn(scenes_p, SMALL, precision=p)[1] for p in ("float32", "bfloat16"))
     difference = (full.images.float() - half.images.float()).abs()
     assert 0 < difference.mean() < 12
 
 
-def test_an_image_does_not_depend_on_how_many_are_made(scenes_p: Loaded) -> None:
+def test_an_image_does_not_depend_on_how_many_are_made(scenes_p: LoadedModel) -> None:
     few = drawn(scenes_p, replace(SMALL, images=2, batch=2))[1]
     many = drawn(scenes_p, replace(SMALL, images=5, batch=2))[1]
     assert torch.equal(many.images[:2], few.images)
     assert len(many.images) == 5
 
 
-def test_p_is_untouched_and_needs_no_gradient(scenes_p: Loaded) -> None:
+def test_p_is_untouched_and_needs_no_gradient(scenes_p: LoadedModel) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
     q = Q(scenes_p)
     drawn(scenes_p, replace(SMALL, coefficients=ALL), make_q=q)
@@ -128,7 +130,7 @@ def test_p_is_untouched_and_needs_no_gradient(scenes_p: Loaded) -> None:
 
 
 def test_recorder_is_gone_after_an_exception(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded: list[nn.Module] = []
     original = VisionTransformer.forward
@@ -153,7 +155,7 @@ def test_recorder_is_gone_after_an_exception(
 
 
 def test_recorder_is_only_used_where_a_term_needs_maps(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[nn.Module] = []
     original = attention_module.attention
@@ -170,7 +172,7 @@ def test_recorder_is_only_used_where_a_term_needs_maps(
         assert len(passes) == count * len(attention_modules(scenes_p.model)), name
 
 
-def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: Loaded) -> None:
+def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: LoadedModel) -> None:
     options = replace(SMALL, images=6, batch=4, steps=4, coefficients=ALL, align_from=0.5)
     q = Q(scenes_p)
     events, _ = drawn(scenes_p, options, make_q=q)
@@ -189,7 +191,7 @@ def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: Loaded) -> Non
     assert not without.seen
 
 
-def test_alignment_alone_waits_for_its_turn(scenes_p: Loaded) -> None:
+def test_alignment_alone_waits_for_its_turn(scenes_p: LoadedModel) -> None:
     alone = Coefficients(one_hot=0.0, align=1.0)
     options = replace(SMALL, steps=4, coefficients=alone, align_from=0.5, augmentation="none")
     q = Q(scenes_p)
@@ -200,7 +202,7 @@ def test_alignment_alone_waits_for_its_turn(scenes_p: Loaded) -> None:
     assert events[0].metrics == {"loss": 0.0}
 
 
-def test_align_moves_the_images_of_both_models(scenes_p: Loaded) -> None:
+def test_align_moves_the_images_of_both_models(scenes_p: LoadedModel) -> None:
     plain = drawn(scenes_p, SMALL)[1]
     changes = (Coefficients(align=1.0), Coefficients(entropy=1.0), Coefficients(inter_head=1.0))
     for changed in changes:
@@ -211,7 +213,7 @@ def test_align_moves_the_images_of_both_models(scenes_p: Loaded) -> None:
 @pytest.mark.parametrize("name", ["natural", "pixels"])
 @pytest.mark.parametrize("reading", ["paper", "released"])
 def test_nan_image_is_dropped_and_the_others_go_on(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch, name: str, reading: str
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch, name: str, reading: str
 ) -> None:
     options = replace(SMALL, images=7, steps=4, parametrisation=name, reading=reading)
     whole = drawn(scenes_p, options)[1]
@@ -238,7 +240,7 @@ def test_nan_image_is_dropped_and_the_others_go_on(
 
 
 def test_failure_in_the_last_step_is_reported_too(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = batch_module.Batch._move
 
@@ -255,7 +257,7 @@ def test_failure_in_the_last_step_is_reported_too(
     assert len(samples.images) == 2
 
 
-def test_all_images_lost_is_an_error(scenes_p: Loaded) -> None:
+def test_all_images_lost_is_an_error(scenes_p: LoadedModel) -> None:
     first = drawn(scenes_p, SMALL)[1]
     broken = {name: torch.full_like(value, torch.nan) for name, value in first.state.items()}
     start = replace(first, state=broken)
@@ -268,7 +270,7 @@ def test_all_images_lost_is_an_error(scenes_p: Loaded) -> None:
 
 
 @pytest.mark.parametrize("name", ["natural", "pixels"])
-def test_refresh_goes_on_from_the_samples(scenes_p: Loaded, name: str) -> None:
+def test_refresh_goes_on_from_the_samples(scenes_p: LoadedModel, name: str) -> None:
     options = replace(SMALL, images=5, batch=2, parametrisation=name)
     first = drawn(scenes_p, options)[1]
     same = drawn(scenes_p, replace(options, steps=0), start=first)[1]
@@ -289,7 +291,7 @@ def test_labels_cover_the_classes_before_any_comes_again() -> None:
     assert not torch.equal(draw_labels(25, 10, seed=4), labels)
 
 
-def test_recognised_is_the_share_of_right_labels(scenes_p: Loaded) -> None:
+def test_recognised_is_the_share_of_right_labels(scenes_p: LoadedModel) -> None:
     images = torch.randint(0, 256, (70, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     images = images.to(torch.uint8)
     with torch.no_grad():
@@ -306,7 +308,7 @@ def test_recognised_is_the_share_of_right_labels(scenes_p: Loaded) -> None:
     [(Coefficients(one_hot=0), "all coefficients are 0"), (Coefficients(align=2), "align is 2")],
 )
 def test_settings_that_cannot_work(
-    scenes_p: Loaded, coefficients: Coefficients, message: str
+    scenes_p: LoadedModel, coefficients: Coefficients, message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
         next(synthesise(scenes_p, replace(SMALL, coefficients=coefficients), seed=0))

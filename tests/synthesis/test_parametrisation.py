@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskaq.errors import OptionError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, Natural, levels, to_uint8
 
 
-def made(loaded: Loaded, name: str = "natural", count: int = 4, seed: int = 0) -> Natural:
+def made(loaded: LoadedModel, name: str = "natural", count: int = 4, seed: int = 0) -> Natural:
     generator = torch.Generator().manual_seed(seed)
     found = PARAMETRISATIONS[name](loaded, count, generator)
     return found  # type: ignore[return-value]
 
 
-def sized(loaded: Loaded, size: int) -> Loaded:
+def sized(loaded: LoadedModel, size: int) -> LoadedModel:
     return replace(loaded, data_config={**loaded.data_config, "input_size": (3, size, size)})
 
 
@@ -45,7 +45,7 @@ def loop_natural(planes: list[Tensor], size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [64, 224])
-def test_natural_is_its_formula(scenes_p: Loaded, size: int) -> None:
+def test_natural_is_its_formula(scenes_p: LoadedModel, size: int) -> None:
     loaded = sized(scenes_p, size)
     natural = made(loaded, count=2)
     expected = loop_natural([p.detach() for p in natural.parameters()], size)
@@ -54,7 +54,7 @@ def test_natural_is_its_formula(scenes_p: Loaded, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [32, 64, 96, 224, 225, 384])
-def test_natural_pixels_have_the_contrast_of_photographs(scenes_p: Loaded, size: int) -> None:
+def test_natural_pixels_have_the_contrast_of_photographs(scenes_p: LoadedModel, size: int) -> None:
     loaded = sized(scenes_p, size)
     shown = made(loaded, count=8).images() * loaded.std + loaded.mean
     assert shown.shape == (8, 3, size, size)
@@ -70,7 +70,7 @@ def test_levels_double_up_to_the_image() -> None:
         assert all(abs(2 * a - b) <= 1 for a, b in pairwise(sides))
 
 
-def test_contrast_cannot_grow_with_the_parameters(scenes_p: Loaded) -> None:
+def test_contrast_cannot_grow_with_the_parameters(scenes_p: LoadedModel) -> None:
     natural = made(scenes_p)
     before = natural.images().detach()
     with torch.no_grad():
@@ -79,7 +79,7 @@ def test_contrast_cannot_grow_with_the_parameters(scenes_p: Loaded) -> None:
     torch.testing.assert_close(natural.images().detach(), before, atol=1e-4, rtol=0)
 
 
-def test_pixels_stay_in_the_valid_range(scenes_p: Loaded) -> None:
+def test_pixels_stay_in_the_valid_range(scenes_p: LoadedModel) -> None:
     pixels = made(scenes_p, "pixels")
     shown = pixels.images() * scenes_p.std + scenes_p.mean
     assert shown.min() == 0
@@ -93,7 +93,7 @@ def test_pixels_stay_in_the_valid_range(scenes_p: Loaded) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETRISATIONS))
-def test_resumed_images_are_the_same(scenes_p: Loaded, name: str) -> None:
+def test_resumed_images_are_the_same(scenes_p: LoadedModel, name: str) -> None:
     first = made(scenes_p, name)
     images = to_uint8(first.images(), scenes_p)
     place = torch.device("cpu")
@@ -106,13 +106,13 @@ def test_resumed_images_are_the_same(scenes_p: Loaded, name: str) -> None:
     assert first.parameters()[-1].abs().sum() > 0
 
 
-def test_natural_cannot_go_on_from_images_alone(scenes_p: Loaded) -> None:
+def test_natural_cannot_go_on_from_images_alone(scenes_p: LoadedModel) -> None:
     images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
     with pytest.raises(OptionError, match=r"no level0, .*level4.*'pixels'"):
         Natural.resume(scenes_p, images, {}, torch.device("cpu"))
 
 
-def test_to_uint8_inverts_the_models_normalisation(scenes_p: Loaded) -> None:
+def test_to_uint8_inverts_the_models_normalisation(scenes_p: LoadedModel) -> None:
     images = torch.arange(256, dtype=torch.uint8).repeat(48).view(1, 3, 64, 64)
     assert torch.equal(to_uint8(scenes_p.normalise(images), scenes_p), images)
     wild = torch.tensor([-9.0, 9.0]).repeat(3 * 64 * 32).view(1, 3, 64, 64)

@@ -11,7 +11,7 @@ from maskaq.config import Coefficients, Savings, SynthesisOptions
 from maskaq.errors import OptionError
 from maskaq.events import Event
 from maskaq.models.attention import attention_modules, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.context import Setting, private_copy
 from maskaq.synthesis.loop import Samples, synthesise
 from maskaq.synthesis.shortcuts import Plan, Thinning, drawn, most_attended, plan, smaller
@@ -22,7 +22,7 @@ ALL = Coefficients(one_hot=1.0, tv=1e-5, inter_head=1.0, entropy=1.0, align=0.1)
 OPTIONS = SynthesisOptions(images=3, batch=3, steps=4, coefficients=ALL)
 
 
-def run(loaded: Loaded, savings: Savings) -> tuple[list[Event], Samples]:
+def run(loaded: LoadedModel, savings: Savings) -> tuple[list[Event], Samples]:
     items = list(
         synthesise(loaded, replace(OPTIONS, savings=savings), seed=0, make_q=lambda _: loaded.model)
     )
@@ -56,7 +56,7 @@ def test_alignment_between_coarse_steps_and_align_from_begins_at_the_later() -> 
         Savings(2, 0.5, 0.5, 0.25, 0.5, 0.5),
     ],
 )
-def test_every_saving_makes_images_of_its_own(scenes_p: Loaded, savings: Savings) -> None:
+def test_every_saving_makes_images_of_its_own(scenes_p: LoadedModel, savings: Savings) -> None:
     events, samples = run(scenes_p, savings)
     assert samples.images.shape == (3, 3, scenes_p.size, scenes_p.size)
     assert not torch.equal(samples.images, run(scenes_p, Savings())[1].images)
@@ -87,7 +87,7 @@ def test_rows_of_some_queries_have_the_gradient_of_the_cut() -> None:
     assert torch.autograd.gradcheck(lambda x: patch_maps(x, 1, queries), (full,))
 
 
-def test_a_random_part_of_the_queries_has_the_expected_value_of_all(scenes_p: Loaded) -> None:
+def test_a_random_part_of_the_queries_has_the_expected_value_of_all(scenes_p: LoadedModel) -> None:
     generator = torch.Generator().manual_seed(1)
     maps = torch.rand(1, 3, 64, 64, generator=generator).pow(4)
     whole = inter_head([maps]).item()
@@ -95,7 +95,7 @@ def test_a_random_part_of_the_queries_has_the_expected_value_of_all(scenes_p: Lo
     assert sum(parts) / 200 == pytest.approx(whole, abs=3 * pstdev(parts) / 200**0.5)
 
 
-def test_p_drops_the_patches_it_attends_to_least_and_q_the_same_ones(scenes_p: Loaded) -> None:
+def test_p_drops_the_patches_it_attends_to_least_and_q_the_same_ones(scenes_p: LoadedModel) -> None:
     options = replace(OPTIONS, savings=Savings(patches=0.25))
     setting = Setting.of(scenes_p, options, make_q=lambda _: scenes_p.model)
     images = torch.randn(2, 3, scenes_p.size, scenes_p.size)
@@ -115,7 +115,7 @@ def test_p_drops_the_patches_it_attends_to_least_and_q_the_same_ones(scenes_p: L
         torch.testing.assert_close(one.probs, other.probs)
 
 
-def test_without_a_choice_every_patch_stays(scenes_p: Loaded) -> None:
+def test_without_a_choice_every_patch_stays(scenes_p: LoadedModel) -> None:
     model = private_copy(scenes_p.model, torch.device("cpu"))
     Thinning.put_into(model, scenes_p.prefix)
     images = torch.randn(2, 3, scenes_p.size, scenes_p.size)
@@ -123,7 +123,7 @@ def test_without_a_choice_every_patch_stays(scenes_p: Loaded) -> None:
         torch.testing.assert_close(model(images), scenes_p.model(images))
 
 
-def test_coarse_steps_show_p_a_quarter_of_the_patches(scenes_p: Loaded) -> None:
+def test_coarse_steps_show_p_a_quarter_of_the_patches(scenes_p: LoadedModel) -> None:
     half = smaller(private_copy(scenes_p.model, torch.device("cpu")), scenes_p.size)
     with torch.no_grad(), record(half) as maps:
         half(torch.zeros(1, 3, scenes_p.size // 2, scenes_p.size // 2))
@@ -138,7 +138,7 @@ def test_coarse_steps_need_a_side_of_an_even_number_of_patches() -> None:
 
 
 def test_q_is_not_run_beyond_the_last_block_that_counts(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
     original = Setting.maps

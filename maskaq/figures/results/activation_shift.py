@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.evaluation.activation_shift_table import STATISTICS, certain, factors, furthest
+from maskaq.evaluation.activation_shift_table import (
+    STATISTICS,
+    count_significant,
+    factors,
+    furthest,
+)
 from maskaq.figures.results.tensors import place
 from maskaq.figures.style import DIVERGING, finish, heat, mark
 
@@ -26,7 +31,7 @@ def overview_frame(found: Mapping[str, Diagnosis]) -> pd.DataFrame:
     the tensors have a ratio whose 95 % interval leaves 1 out. samples, real: images.
     """
     rows = [
-        (run, statistic, factor, *certain(one.table, statistic), one.samples, one.real)
+        (run, statistic, factor, *count_significant(one.table, statistic), one.samples, one.real)
         for run, one in found.items()
         for statistic, factor in factors(one.table).items()
     ]
@@ -122,7 +127,10 @@ def describe(found: Diagnosis, statistic: str) -> str:
     rows = furthest(found.table, statistic)
     if rows.empty:
         return f"The {statistic} is not measured."
-    off, (sure, tensors) = factors(found.table)[statistic], certain(found.table, statistic)
+    off, (sure, tensors) = (
+        factors(found.table)[statistic],
+        count_significant(found.table, statistic),
+    )
     shown = rows[["tensor", "role", "ratio", "low", "high"]].itertuples(index=False, name=None)
     worst = "; ".join(
         f"{_where(tensor, role)} with {ratio:.2f} times the {statistic} ({low:.2f} to {high:.2f})"

@@ -10,7 +10,7 @@ from torch import Tensor
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.registry import Registry
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
@@ -30,7 +30,7 @@ class Source(Protocol):
 
     def __call__(
         self,
-        loaded: Loaded,
+        loaded: LoadedModel,
         options: SynthesisOptions,
         *,
         seed: int,

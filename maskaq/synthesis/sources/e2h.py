@@ -17,14 +17,14 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.config.components import OWN_TERMS
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import Samples, synthesise
 from maskaq.synthesis.sources.base import SOURCES, Calibration
 
 
 @SOURCES.register("e2h")
 def _e2h(
-    loaded: Loaded,
+    loaded: LoadedModel,
     options: SynthesisOptions,
     *,
     calibration: Calibration | None = None,

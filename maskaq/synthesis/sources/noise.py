@@ -8,14 +8,14 @@ from typing import Any
 
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import SHOWN, Samples, synthesise
 from maskaq.synthesis.sources.base import SOURCES, Calibration
 
 
 @SOURCES.register("noise")
 def _noise(
-    loaded: Loaded,
+    loaded: LoadedModel,
     options: SynthesisOptions,
     *,
     calibration: Calibration | None = None,

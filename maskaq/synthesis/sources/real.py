@@ -8,14 +8,14 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.errors import DataError
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import SHOWN, Samples, recognised
 from maskaq.synthesis.sources.base import SOURCES, Calibration
 
 
 @SOURCES.register("real")
 def _real(
-    loaded: Loaded,
+    loaded: LoadedModel,
     options: SynthesisOptions,
     *,
     calibration: Calibration | None = None,

@@ -18,7 +18,7 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.config.components import OWN_TERMS
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import Samples, synthesise
 from maskaq.synthesis.sources.base import SOURCES, Calibration
 
@@ -27,7 +27,7 @@ MEANINGS = 4  # crops of an image, at most
 
 @SOURCES.register("sardfq")
 def _sardfq(
-    loaded: Loaded,
+    loaded: LoadedModel,
     options: SynthesisOptions,
     *,
     calibration: Calibration | None = None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskaq.figures.results import disagreements
-from maskaq.statistics import share
+from maskaq.intervals import wilson
 
 NAMES = ["bag", "coat", "shirt"]
 #            both right   P only  Q only  both wrong alike  both wrong apart
@@ -43,7 +43,7 @@ def test_shown_says_how_many_of_how_many(table):
 def test_outcomes_come_with_interval_and_count(table, sound):
     counts = disagreements.counts(table)
     assert counts["images"].tolist() == [2, 1, 1, 1, 2]
-    expected = share(2, 7)
+    expected = wilson(2, 7)
     assert counts.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(
         [100 * number for number in expected[:3]]
     )

@@ -10,7 +10,7 @@ from maskaq.config import FitOptions, QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.quantizers.base import quantizers
@@ -22,12 +22,12 @@ OPTIONS = FitOptions(
 
 
 @pytest.fixture(scope="module")
-def images(scenes_p: Loaded) -> Tensor:
+def images(scenes_p: LoadedModel) -> Tensor:
     return scenes("calibration", range(12)).images
 
 
 def task(
-    p: Loaded,
+    p: LoadedModel,
     images: Tensor,
     backend: str,
     options: FitOptions = OPTIONS,
@@ -41,7 +41,7 @@ def task(
 
 @pytest.mark.parametrize("backend", list(BACKENDS))
 def test_every_back_end_leaves_a_calibrated_frozen_q(
-    scenes_p: Loaded, images: Tensor, backend: str
+    scenes_p: LoadedModel, images: Tensor, backend: str
 ) -> None:
     work = task(scenes_p, images, backend)
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
@@ -54,7 +54,7 @@ def test_every_back_end_leaves_a_calibrated_frozen_q(
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-def test_lsq_kd_brings_q_closer_to_p(scenes_p: Loaded, images: Tensor) -> None:
+def test_lsq_kd_brings_q_closer_to_p(scenes_p: LoadedModel, images: Tensor) -> None:
     options = FitOptions(backend="lsq-kd", epochs=8, batch=6, lr=2e-4)
     few = QuantOptions(3, 3)  # at 4 bits the searched ranges leave little to learn
     work = task(scenes_p, images, "lsq-kd", options, few)
@@ -64,13 +64,13 @@ def test_lsq_kd_brings_q_closer_to_p(scenes_p: Loaded, images: Tensor) -> None:
     assert set(events[0].metrics) == {"distillation", "heads"}
 
 
-def test_the_head_term_can_be_left_out(scenes_p: Loaded, images: Tensor) -> None:
+def test_the_head_term_can_be_left_out(scenes_p: LoadedModel, images: Tensor) -> None:
     options = FitOptions(backend="lsq-kd", epochs=1, batch=12, head_weight=0)
     events = list(BACKENDS["lsq-kd"].fit(task(scenes_p, images, "lsq-kd", options)))
     assert set(events[0].metrics) == {"distillation"}
 
 
-def test_refreshed_samples_are_asked_for_and_used(scenes_p: Loaded, images: Tensor) -> None:
+def test_refreshed_samples_are_asked_for_and_used(scenes_p: LoadedModel, images: Tensor) -> None:
     asked: list[nn.Module] = []
 
     def redraw(q: nn.Module) -> Iterator[Event | Tensor]:
@@ -86,7 +86,7 @@ def test_refreshed_samples_are_asked_for_and_used(scenes_p: Loaded, images: Tens
     assert stages == ["fit", "fit", "synthesis", "fit", "synthesis", "fit"]
 
 
-def test_the_same_seed_gives_the_same_q(scenes_p: Loaded, images: Tensor) -> None:
+def test_the_same_seed_gives_the_same_q(scenes_p: LoadedModel, images: Tensor) -> None:
     logits = []
     for _ in range(2):
         work = task(scenes_p, images, "lsq-kd")
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_q(scenes_p: Loaded, images: Tensor) -> Non
 
 
 def test_a_loss_that_is_no_number_ends_the_fit_and_says_so(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     options = FitOptions(backend="lsq-kd", epochs=4, batch=12, lr=1.0, optimiser="adam")
     work = task(scenes_p, images, "lsq-kd", options, inputs=lambda x: x / torch.zeros(()))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskaq.config import FitOptions, QuantOptions, Reconstruction
 from maskaq.data.scenes import scenes
 from maskaq.errors import OptionError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask, reconstruct
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantLinear
@@ -27,7 +27,7 @@ def images() -> Tensor:
     return scenes("calibration", range(8)).images
 
 
-def task(p: Loaded, images: Tensor, bits: int = 3, **changes: object) -> FitTask:
+def task(p: LoadedModel, images: Tensor, bits: int = 3, **changes: object) -> FitTask:
     options = FitOptions(backend="reconstruct", reconstruction=replace(SMALL, **changes))  # type: ignore[arg-type]
     q = convert(p.model, QuantOptions(bits, bits), BACKEND.scheme)
     return FitTask(p.model, q, images, p.normalise, p.prefix, options, seed=0)
@@ -77,7 +77,7 @@ def test_rounding_is_learned_through_h_and_decided_by_the_regulariser() -> None:
 
 
 def test_sensitivity_is_the_root_of_the_mean_squared_gradient(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     inputs = scenes_p.normalise(images[:3])
     found = sensitivity(scenes_p.model, inputs, 1, torch.Generator().manual_seed(0), batch=3)
@@ -115,7 +115,7 @@ def errors_of(monkeypatch: pytest.MonkeyPatch, work: FitTask) -> list[tuple[floa
 
 
 def test_no_block_gets_worse_and_most_get_better(
-    scenes_p: Loaded, images: Tensor, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = errors_of(monkeypatch, task(scenes_p, images, rounding_lr=0.05))
     assert len(pairs) == len(scenes_p.model.blocks)  # type: ignore[arg-type]
@@ -124,14 +124,14 @@ def test_no_block_gets_worse_and_most_get_better(
 
 
 def test_a_block_that_learned_nothing_good_stays_as_it_was(
-    scenes_p: Loaded, images: Tensor, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = errors_of(monkeypatch, task(scenes_p, images, rounding_lr=1.0, step_lr=1.0, steps=2))
     assert all(after <= before for before, after in pairs)
 
 
 def test_weights_end_on_the_levels_and_quantizers_are_themselves(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     work = task(scenes_p, images, steps=2)
     list(BACKEND.fit(work))
@@ -145,7 +145,7 @@ def test_weights_end_on_the_levels_and_quantizers_are_themselves(
 
 
 def test_dropped_rows_pass_unrounded_and_the_others_rounded(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     work = task(scenes_p, images)
     reconstruct.set_by_product(work.q, scenes_p.normalise(images))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskaq.config import FitOptions, QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import ModelError, OptionError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import FitTask
 from maskaq.quantization.backends.correction import CORRECTION, fit_correction
 from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
@@ -30,12 +30,12 @@ W3A3 = QuantOptions(3, 3)
 
 
 @pytest.fixture(scope="module")
-def images(scenes_p: Loaded) -> Tensor:
+def images(scenes_p: LoadedModel) -> Tensor:
     return scenes("calibration", range(32)).images
 
 
 @pytest.fixture(scope="module", params=["token", "channel"])
-def corrected(request: pytest.FixtureRequest, scenes_p: Loaded, images: Tensor) -> nn.Module:
+def corrected(request: pytest.FixtureRequest, scenes_p: LoadedModel, images: Tensor) -> nn.Module:
     q = convert(scenes_p.model, W3A3, replace(CORRECTION, correction=request.param))
     options = FitOptions(backend="correction")
     task = FitTask(scenes_p.model, q, images, scenes_p.normalise, 1, options, 0)
@@ -57,7 +57,7 @@ def outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
 
 
 def test_every_block_is_nearer_to_p_on_scenes_that_nothing_was_fitted_to(
-    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+    scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     held_out = scenes_p.normalise(scenes("calibration", range(100, 220)).images)
     plain = convert(scenes_p.model, W3A3, TAILS)
@@ -73,7 +73,7 @@ def test_every_block_is_nearer_to_p_on_scenes_that_nothing_was_fitted_to(
 
 
 def test_the_mean_over_the_images_is_p_s(
-    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+    scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     """Up to a few values that change their level with the last digits of a sum."""
     inputs = scenes_p.normalise(images)
@@ -86,7 +86,9 @@ def test_the_mean_over_the_images_is_p_s(
 
 
 @torch.no_grad()
-def test_corrections_equal_the_formula_block_after_block(scenes_p: Loaded, images: Tensor) -> None:
+def test_corrections_equal_the_formula_block_after_block(
+    scenes_p: LoadedModel, images: Tensor
+) -> None:
     """Q's blocks are called by hand; each sees inputs that were corrected before."""
     p, inputs = scenes_p.model, scenes_p.normalise(images[:5])
     q = convert(p, W3A3, CORRECTION)
@@ -129,7 +131,7 @@ def test_another_number_of_tokens_gets_the_mean_over_the_patches(prefix: int, pa
 
 @torch.no_grad()
 def test_it_works_at_other_batch_sizes_and_with_patches_dropped(
-    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+    scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     inputs = scenes_p.normalise(images)
     whole = corrected(inputs)
@@ -146,7 +148,7 @@ def test_it_works_at_other_batch_sizes_and_with_patches_dropped(
 
 @torch.no_grad()
 def test_a_frozen_q_is_corrected_too(
-    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+    scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     inputs = scenes_p.normalise(images)
     wanted, found = corrected(inputs), freeze(corrected)(inputs)
@@ -156,7 +158,7 @@ def test_a_frozen_q_is_corrected_too(
 
 
 def test_the_report_lists_it_as_left_in_float(
-    scenes_p: Loaded, images: Tensor, corrected: nn.Module
+    scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     rows = {row.tensor: row for row in tensor_report(corrected, scenes_p.normalise(images[:2]))}
     row = rows["blocks.5.drop_path2.shift"]
@@ -164,14 +166,14 @@ def test_the_report_lists_it_as_left_in_float(
     assert row.why
 
 
-def test_p_is_left_as_it_was(scenes_p: Loaded, images: Tensor) -> None:
+def test_p_is_left_as_it_was(scenes_p: LoadedModel, images: Tensor) -> None:
     mean_outputs(scenes_p.model, scenes_p.normalise(images[:3]))
     assert not any(module._forward_hooks for module in scenes_p.model.modules())
     convert(scenes_p.model, W3A3, CORRECTION)
     assert not any(isinstance(module, Correction) for module in scenes_p.model.modules())
 
 
-def test_means_do_not_depend_on_how_the_images_are_parted(scenes_p: Loaded) -> None:
+def test_means_do_not_depend_on_how_the_images_are_parted(scenes_p: LoadedModel) -> None:
     inputs = scenes_p.normalise(scenes("calibration", range(40)).images)
     for found, wanted in zip(
         mean_outputs(scenes_p.model, inputs), outputs(scenes_p.model, inputs), strict=True
@@ -179,7 +181,7 @@ def test_means_do_not_depend_on_how_the_images_are_parted(scenes_p: Loaded) -> N
         torch.testing.assert_close(found, wanted.mean(0), rtol=1e-3, atol=1e-4)
 
 
-def test_what_cannot_be_corrected_is_refused(scenes_p: Loaded) -> None:
+def test_what_cannot_be_corrected_is_refused(scenes_p: LoadedModel) -> None:
     with pytest.raises(OptionError, match="did you mean 'token'"):
         convert(scenes_p.model, W3A3, replace(CORRECTION, correction="tokens"))
     with pytest.raises(ModelError, match="ResNet has no blocks whose output can be corrected"):

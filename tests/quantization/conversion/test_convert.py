@@ -11,7 +11,7 @@ from maskaq.config import FitOptions, QuantOptions, Reconstruction
 from maskaq.data.scenes import scenes
 from maskaq.errors import ModelError, NotCalibratedError, RunError, WeightsError
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import MINMAX, MSE, set_ranges
 from maskaq.quantization.conversion.convert import Scheme, convert
@@ -23,17 +23,17 @@ W4A4 = QuantOptions(4, 4)
 
 
 @pytest.fixture(scope="module")
-def images(scenes_p: Loaded) -> Tensor:
+def images(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("evaluation", range(4)).images)
 
 
-def quantized(p: Loaded, images: Tensor, options: QuantOptions = W4A4, scheme: Scheme = MSE):
+def quantized(p: LoadedModel, images: Tensor, options: QuantOptions = W4A4, scheme: Scheme = MSE):
     q = convert(p.model, options, scheme)
     set_ranges(q, images)
     return q
 
 
-def test_p_stays_as_it_was(scenes_p: Loaded, images: Tensor) -> None:
+def test_p_stays_as_it_was(scenes_p: LoadedModel, images: Tensor) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
     kinds = [type(module) for module in scenes_p.model.modules()]
     quantized(scenes_p, images)
@@ -43,7 +43,7 @@ def test_p_stays_as_it_was(scenes_p: Loaded, images: Tensor) -> None:
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-def test_every_matrix_product_has_both_operands_quantized(scenes_p: Loaded) -> None:
+def test_every_matrix_product_has_both_operands_quantized(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, W4A4, MSE)
     names = [name for name, _ in quantizers(q)]
     blocks = len(scenes_p.model.blocks)
@@ -54,7 +54,7 @@ def test_every_matrix_product_has_both_operands_quantized(scenes_p: Loaded) -> N
 
 @pytest.mark.parametrize("first_last, ends", [("8", 8), ("target", 3)])
 def test_first_and_last_layers_have_the_bits_asked_for(
-    scenes_p: Loaded, first_last: str, ends: int
+    scenes_p: LoadedModel, first_last: str, ends: int
 ) -> None:
     q = convert(scenes_p.model, QuantOptions(3, 5, first_last=first_last), MSE)
     bits = {name: quantizer.form.bits for name, quantizer in quantizers(q)}
@@ -65,7 +65,7 @@ def test_first_and_last_layers_have_the_bits_asked_for(
     assert bits["blocks.2.attn.operands.softmax"] == 5
 
 
-def test_explicit_formats_overrule_the_scheme(scenes_p: Loaded) -> None:
+def test_explicit_formats_overrule_the_scheme(scenes_p: LoadedModel) -> None:
     options = QuantOptions(4, 4, softmax="uniform", layernorm="tensor")
     found = dict(quantizers(convert(scenes_p.model, options, MSE)))
     assert type(found["blocks.0.attn.operands.softmax"]) is Uniform
@@ -78,14 +78,14 @@ def test_explicit_formats_overrule_the_scheme(scenes_p: Loaded) -> None:
 
 @pytest.mark.parametrize("bits, logarithmic", [(3, True), (5, True), (6, False), (8, False)])
 def test_softmax_levels_are_logarithmic_only_with_few_bits(
-    scenes_p: Loaded, bits: int, logarithmic: bool
+    scenes_p: LoadedModel, bits: int, logarithmic: bool
 ) -> None:
     found = dict(quantizers(convert(scenes_p.model, QuantOptions(8, bits), MSE)))
     assert isinstance(found["blocks.0.attn.operands.softmax"], LogSqrt2) == logarithmic
 
 
 def test_with_eight_bits_q_is_close_to_p_and_with_fewer_it_is_not(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     wanted = scenes_p.model(images)
     errors = []
@@ -96,7 +96,7 @@ def test_with_eight_bits_q_is_close_to_p_and_with_fewer_it_is_not(
     assert errors[0] < errors[1] < errors[2]
 
 
-def test_q_without_quantizing_is_p(scenes_p: Loaded, images: Tensor) -> None:
+def test_q_without_quantizing_is_p(scenes_p: LoadedModel, images: Tensor) -> None:
     """The explicit attention and the rebuilt layers compute what P computes."""
     q = quantized(scenes_p, images)
     for name, _ in list(quantizers(q)):
@@ -105,12 +105,12 @@ def test_q_without_quantizing_is_p(scenes_p: Loaded, images: Tensor) -> None:
     torch.testing.assert_close(q(images), scenes_p.model(images), rtol=1e-4, atol=1e-4)
 
 
-def test_q_must_be_calibrated_first(scenes_p: Loaded, images: Tensor) -> None:
+def test_q_must_be_calibrated_first(scenes_p: LoadedModel, images: Tensor) -> None:
     with pytest.raises(NotCalibratedError):
         convert(scenes_p.model, W4A4, MSE)(images)
 
 
-def test_observers_come_off_after_an_exception(scenes_p: Loaded, images: Tensor) -> None:
+def test_observers_come_off_after_an_exception(scenes_p: LoadedModel, images: Tensor) -> None:
     q = quantized(scenes_p, images)
 
     def fail(*_: object) -> None:
@@ -129,7 +129,7 @@ def test_a_model_without_plain_attention_is_refused() -> None:
 
 @pytest.mark.parametrize("backend", list(BACKENDS))
 def test_saved_and_reloaded_q_gives_the_same_logits_bit_for_bit(
-    scenes_p: Loaded, images: Tensor, tmp_path: Path, backend: str
+    scenes_p: LoadedModel, images: Tensor, tmp_path: Path, backend: str
 ) -> None:
     """After a fit to noise, which leaves no part of a Q as it was converted."""
     noise = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -147,7 +147,9 @@ def test_saved_and_reloaded_q_gives_the_same_logits_bit_for_bit(
     assert [path.name for path in tmp_path.iterdir()] == ["q.safetensors"]
 
 
-def test_a_file_that_is_no_q_is_refused(scenes_p: Loaded, images: Tensor, tmp_path: Path) -> None:
+def test_a_file_that_is_no_q_is_refused(
+    scenes_p: LoadedModel, images: Tensor, tmp_path: Path
+) -> None:
     path = tmp_path / "q.safetensors"
     path.write_bytes(b"\x07\0\0\0\0\0\0\0rubbish")
     with pytest.raises(RunError, match="cannot be read"):
@@ -159,7 +161,9 @@ def test_a_file_that_is_no_q_is_refused(scenes_p: Loaded, images: Tensor, tmp_pa
         load_q(path, scenes_p.model)
 
 
-def test_q_of_another_model_is_refused(scenes_p: Loaded, images: Tensor, tmp_path: Path) -> None:
+def test_q_of_another_model_is_refused(
+    scenes_p: LoadedModel, images: Tensor, tmp_path: Path
+) -> None:
     path = tmp_path / "q.safetensors"
     save_q(quantized(scenes_p, images), path, options=W4A4, backend="mse", model="scenes_vit")
     other = timm.create_model("vit_tiny_patch16_224", depth=1, num_classes=3, img_size=32)
@@ -167,7 +171,7 @@ def test_q_of_another_model_is_refused(scenes_p: Loaded, images: Tensor, tmp_pat
         load_q(path, other)
 
 
-def test_recording_q_shows_its_own_attention(scenes_p: Loaded, images: Tensor) -> None:
+def test_recording_q_shows_its_own_attention(scenes_p: LoadedModel, images: Tensor) -> None:
     q = quantized(scenes_p, images, QuantOptions(2, 2))
     plain = q(images)
     with record(q) as maps_q:
@@ -179,7 +183,7 @@ def test_recording_q_shows_its_own_attention(scenes_p: Loaded, images: Tensor) -
     assert (maps_q[3].probs - maps_p[3].probs).abs().max() > 0.01
 
 
-def test_report_measures_every_quantized_tensor(scenes_p: Loaded, images: Tensor) -> None:
+def test_report_measures_every_quantized_tensor(scenes_p: LoadedModel, images: Tensor) -> None:
     q = quantized(scenes_p, images)
     rows = tensor_report(q, images)
     quantized_rows = [row for row in rows if row.quantized]
@@ -198,7 +202,9 @@ def test_report_measures_every_quantized_tensor(scenes_p: Loaded, images: Tensor
     assert kept <= {row.tensor for row in left}
 
 
-def test_report_of_one_weight_equals_plain_arithmetic(scenes_p: Loaded, images: Tensor) -> None:
+def test_report_of_one_weight_equals_plain_arithmetic(
+    scenes_p: LoadedModel, images: Tensor
+) -> None:
     q = quantized(scenes_p, images, QuantOptions(3, 3))
     row = next(r for r in tensor_report(q, images) if r.tensor == "blocks.1.mlp.fc2.weight")
     layer = q.blocks[1].mlp.fc2

@@ -10,7 +10,7 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import NotCalibratedError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import set_ranges
 from maskaq.quantization.conversion.convert import convert
@@ -31,7 +31,7 @@ FROZEN = [
 
 
 @pytest.fixture(scope="module")
-def inputs(scenes_p: Loaded) -> torch.Tensor:
+def inputs(scenes_p: LoadedModel) -> torch.Tensor:
     """Normalised scenes [20,3,64,64]."""
     return scenes_p.normalise(scenes("calibration", range(20)).images)
 
@@ -40,7 +40,7 @@ Fitted = Callable[[str, int], nn.Module]
 
 
 @pytest.fixture(scope="module")
-def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
+def fitted(scenes_p: LoadedModel, inputs: torch.Tensor) -> Fitted:
     """A Q of its own, by back-end and bits; the search for ranges is done once."""
     known: dict[tuple[str, int], nn.Module] = {}
 
@@ -58,7 +58,12 @@ def fitted(scenes_p: Loaded, inputs: torch.Tensor) -> Fitted:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("backend, bits", FROZEN)
 def test_a_frozen_q_answers_as_before(
-    fitted: Fitted, scenes_p: Loaded, inputs: torch.Tensor, backend: str, bits: int, threads: int
+    fitted: Fitted,
+    scenes_p: LoadedModel,
+    inputs: torch.Tensor,
+    backend: str,
+    bits: int,
+    threads: int,
 ) -> None:
     q = fitted(backend, bits)
     frozen = freeze(q)
@@ -121,20 +126,20 @@ def test_the_parts_of_a_quantizer_make_the_whole(kind: str) -> None:
         torch.testing.assert_close(gain * code(x) + shift, quantizer(x), atol=1e-6, rtol=1e-5)
 
 
-def test_p_keeps_its_weights(fitted: Fitted, scenes_p: Loaded) -> None:
+def test_p_keeps_its_weights(fitted: Fitted, scenes_p: LoadedModel) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
     freeze(fitted("tails", 3))
     after = scenes_p.model.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-def test_p_can_be_frozen_too(scenes_p: Loaded, inputs: torch.Tensor) -> None:
+def test_p_can_be_frozen_too(scenes_p: LoadedModel, inputs: torch.Tensor) -> None:
     with torch.no_grad():
         torch.testing.assert_close(
             freeze(scenes_p.model)(inputs), scenes_p.model(inputs), atol=1e-4, rtol=1e-4
         )
 
 
-def test_a_q_without_ranges_cannot_be_frozen(scenes_p: Loaded) -> None:
+def test_a_q_without_ranges_cannot_be_frozen(scenes_p: LoadedModel) -> None:
     with pytest.raises(NotCalibratedError):
         freeze(convert(scenes_p.model, QuantOptions(4, 4), BACKENDS["mse"].scheme))

@@ -9,7 +9,7 @@ import torch
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.reconstruct import RECONSTRUCT
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.head_rotation import rotate_heads, rotation
@@ -26,7 +26,7 @@ def test_every_channel_is_mixed_evenly_where_there_is_a_hadamard_matrix() -> Non
     torch.testing.assert_close(rotation(32).abs(), torch.full((32, 32), 32**-0.5))
 
 
-def test_p_computes_the_same_with_its_heads_turned(scenes_p: Loaded) -> None:
+def test_p_computes_the_same_with_its_heads_turned(scenes_p: LoadedModel) -> None:
     turned = copy.deepcopy(scenes_p.model)
     rotate_heads(turned)
     inputs = scenes_p.normalise(scenes("calibration", range(8)).images)
@@ -60,7 +60,7 @@ def test_models_of_other_shapes_compute_the_same_as_well(changes: dict[str, obje
     torch.testing.assert_close(model(images), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_p_itself_is_left_alone(scenes_p: Loaded) -> None:
+def test_p_itself_is_left_alone(scenes_p: LoadedModel) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
     q = convert(scenes_p.model, QuantOptions(4, 4), RECONSTRUCT)
     for name, value in scenes_p.model.state_dict().items():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import set_ranges
 from maskaq.quantization.backends.repq import REPQ
 from maskaq.quantization.conversion.convert import convert
@@ -23,7 +23,7 @@ FORM = IntegerFormat(4, signed=False)
 
 
 @pytest.fixture(scope="module")
-def images(scenes_p: Loaded) -> Tensor:
+def images(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("calibration", range(6)).images)
 
 
@@ -77,7 +77,7 @@ def test_one_range_gives_every_value_the_code_that_its_channel_gave_it() -> None
     torch.testing.assert_close(layer(norm(x)), out, rtol=1e-5, atol=1e-5)
 
 
-def test_p_computes_the_same_after_folding(scenes_p: Loaded, images: Tensor) -> None:
+def test_p_computes_the_same_after_folding(scenes_p: LoadedModel, images: Tensor) -> None:
     p = copy.deepcopy(scenes_p.model)
     wanted = p(images)
     with torch.no_grad():
@@ -91,7 +91,7 @@ def test_p_computes_the_same_after_folding(scenes_p: Loaded, images: Tensor) -> 
     torch.testing.assert_close(p(images), wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_both_layers_of_each_block_are_folded_and_no_other(scenes_p: Loaded) -> None:
+def test_both_layers_of_each_block_are_folded_and_no_other(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     folded = {n for n, m in q.named_modules() if isinstance(m, QuantLinear) and m.folded}
     layers = ("attn.qkv", "mlp.fc1")
@@ -102,7 +102,7 @@ def test_both_layers_of_each_block_are_folded_and_no_other(scenes_p: Loaded) -> 
 
 
 @torch.no_grad()
-def test_a_folded_q_without_its_quantizers_is_p(scenes_p: Loaded, images: Tensor) -> None:
+def test_a_folded_q_without_its_quantizers_is_p(scenes_p: LoadedModel, images: Tensor) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     set_ranges(q, images)
     before = q(images)
@@ -118,7 +118,9 @@ def test_a_folded_q_without_its_quantizers_is_p(scenes_p: Loaded, images: Tensor
 
 
 @torch.no_grad()
-def test_ranges_are_those_of_the_channels_of_q_itself(scenes_p: Loaded, images: Tensor) -> None:
+def test_ranges_are_those_of_the_channels_of_q_itself(
+    scenes_p: LoadedModel, images: Tensor
+) -> None:
     """The first block sees the same inputs folded or not, so its codes must be the same."""
     made = [
         convert(scenes_p.model, QuantOptions(4, 4, layernorm=kind), REPQ)
@@ -139,7 +141,7 @@ def test_ranges_are_those_of_the_channels_of_q_itself(scenes_p: Loaded, images: 
 
 @torch.no_grad()
 def test_a_channel_that_is_always_zero_does_not_blow_up_its_weights(
-    scenes_p: Loaded, images: Tensor
+    scenes_p: LoadedModel, images: Tensor
 ) -> None:
     p = copy.deepcopy(scenes_p.model)
     p.blocks[0].norm1.weight[5] = p.blocks[0].norm1.bias[5] = 0
@@ -180,7 +182,7 @@ class Bare(nn.LayerNorm):
         super().__init__(dim, elementwise_affine=False)
 
 
-def test_hooks_come_off_when_a_pass_fails(scenes_p: Loaded) -> None:
+def test_hooks_come_off_when_a_pass_fails(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     with pytest.raises(AssertionError):
         set_ranges(q, torch.zeros(1, 3, 32, 32))

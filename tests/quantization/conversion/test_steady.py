@@ -7,7 +7,7 @@ from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import NotCalibratedError
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.conversion.convert import convert
@@ -15,7 +15,9 @@ from maskaq.quantization.conversion.steady import steady
 
 
 @pytest.mark.parametrize("backend", ["tails", "lsq-kd", "repq"])
-def test_a_steady_q_has_the_answers_maps_and_gradients_of_q(scenes_p: Loaded, backend: str) -> None:
+def test_a_steady_q_has_the_answers_maps_and_gradients_of_q(
+    scenes_p: LoadedModel, backend: str
+) -> None:
     images = scenes_p.normalise(scenes("calibration", range(4)).images)
     q = ranged(scenes_p.model, QuantOptions(4, 4), BACKENDS[backend].scheme, images)
     outcomes = []
@@ -30,7 +32,7 @@ def test_a_steady_q_has_the_answers_maps_and_gradients_of_q(scenes_p: Loaded, ba
     assert not any(parameter.requires_grad for parameter in steady(q).parameters())
 
 
-def test_q_itself_keeps_its_weights(scenes_p: Loaded) -> None:
+def test_q_itself_keeps_its_weights(scenes_p: LoadedModel) -> None:
     images = scenes_p.normalise(scenes("calibration", range(2)).images)
     q = ranged(scenes_p.model, QuantOptions(3, 3), BACKENDS["tails"].scheme, images)
     before = {name: value.clone() for name, value in q.state_dict().items()}
@@ -39,7 +41,7 @@ def test_q_itself_keeps_its_weights(scenes_p: Loaded) -> None:
     assert len(made.blocks[0].mlp.fc1.weight[0].unique()) <= 8  # type: ignore[index, union-attr]
 
 
-def test_q_without_ranges_is_refused(scenes_p: Loaded) -> None:
+def test_q_without_ranges_is_refused(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), BACKENDS["tails"].scheme)
     with pytest.raises(NotCalibratedError, match="no range yet"):
         steady(q)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from maskaq.config import FitOptions, QuantOptions, Reconstruction
 from maskaq.data.scenes import scenes
 from maskaq.errors import OptionError
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
@@ -22,12 +22,12 @@ SCHEME = BACKENDS["reconstruct"].scheme
 
 
 @pytest.fixture(scope="module")
-def images(scenes_p: Loaded) -> Tensor:
+def images(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("calibration", range(24)).images)
 
 
 @pytest.fixture
-def q(scenes_p: Loaded, images: Tensor) -> nn.Module:
+def q(scenes_p: LoadedModel, images: Tensor) -> nn.Module:
     made = convert(scenes_p.model, QuantOptions(3, 3), SCHEME).requires_grad_(False)
     set_by_product(made, images[:8])
     return made
@@ -79,7 +79,7 @@ def test_gains_move_whole_rows_and_settle_into_the_steps(q: nn.Module, name: str
 
 
 def test_q_comes_closer_to_p_on_images_it_did_not_learn_from(
-    scenes_p: Loaded, images: Tensor, q: nn.Module
+    scenes_p: LoadedModel, images: Tensor, q: nn.Module
 ) -> None:
     before, levels = divergence(scenes_p.model, q, images[8:]), codes(q)
     losses = list(
@@ -94,7 +94,7 @@ def test_q_comes_closer_to_p_on_images_it_did_not_learn_from(
 
 
 def test_the_losses_are_those_of_p_and_q_before_each_step(
-    scenes_p: Loaded, images: Tensor, q: nn.Module
+    scenes_p: LoadedModel, images: Tensor, q: nn.Module
 ) -> None:
     batch = images[:6]
     outputs: dict[str, list[Tensor]] = {"p": [], "q": []}
@@ -117,7 +117,7 @@ def test_the_losses_are_those_of_p_and_q_before_each_step(
 
 
 def test_a_q_that_moved_away_from_p_is_put_back(
-    scenes_p: Loaded, images: Tensor, q: nn.Module
+    scenes_p: LoadedModel, images: Tensor, q: nn.Module
 ) -> None:
     before = {name: value.clone() for name, value in q.state_dict().items()}
     wild = Reconstruction(tune=3, tune_lr=1.0)
@@ -129,7 +129,7 @@ def test_a_q_that_moved_away_from_p_is_put_back(
 
 @pytest.mark.parametrize("bits, tuned", [((3, 3), 3), ((2, 8), 3), ((4, 4), 0)])
 def test_reconstruct_tunes_at_the_end_where_bits_are_few(
-    scenes_p: Loaded, bits: tuple[int, int], tuned: int
+    scenes_p: LoadedModel, bits: tuple[int, int], tuned: int
 ) -> None:
     options = FitOptions(
         backend="reconstruct", reconstruction=Reconstruction(steps=1, batch=4, views=2, tune=3)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.adalog import ADALOG
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.fitting.output_error import _linear, _mixture, least_change, set_by_product
@@ -96,7 +96,7 @@ def test_no_more_than_2000_tokens_are_looked_at() -> None:
 
 
 @torch.no_grad()
-def test_every_layer_of_q_gains_and_the_others_keep_their_search(scenes_p: Loaded) -> None:
+def test_every_layer_of_q_gains_and_the_others_keep_their_search(scenes_p: LoadedModel) -> None:
     images = scenes_p.normalise(scenes("calibration", range(3)).images)
     q = convert(scenes_p.model, QuantOptions(3, 3), ADALOG)
     set_by_product(q, images)

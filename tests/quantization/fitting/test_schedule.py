@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.fitting.schedule import Falling, block_outputs
 
 
@@ -43,7 +43,7 @@ def test_rates_go_on_falling_in_an_optimiser_that_took_up_a_kept_state() -> None
     assert rates(resumed) == rates(unbroken)
 
 
-def test_block_outputs_are_recorded_only_while_open(scenes_p: Loaded) -> None:
+def test_block_outputs_are_recorded_only_while_open(scenes_p: LoadedModel) -> None:
     model = scenes_p.model
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

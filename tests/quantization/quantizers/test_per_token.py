@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
 from maskaq.quantization.backends.repq import REPQ
 from maskaq.quantization.conversion.convert import Scheme, convert
@@ -23,7 +23,7 @@ APART = replace(TAILS, apart=True)
 
 
 @pytest.fixture(scope="module")
-def inputs(scenes_p: Loaded) -> Tensor:
+def inputs(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("calibration", range(4)).images)
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_such_pair_is_its_own_part() -> None:
 
 @pytest.mark.parametrize("setting", [set_ranges, set_by_product])
 def test_inputs_of_the_blocks_layers_have_two_ranges(
-    scenes_p: Loaded, inputs: Tensor, setting: Callable[[nn.Module, Tensor], None]
+    scenes_p: LoadedModel, inputs: Tensor, setting: Callable[[nn.Module, Tensor], None]
 ) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), APART)
     setting(q, inputs)
@@ -68,7 +68,7 @@ def test_inputs_of_the_blocks_layers_have_two_ranges(
     assert not torch.equal(*ends)
 
 
-def test_the_class_token_loses_less(scenes_p: Loaded, inputs: Tensor) -> None:
+def test_the_class_token_loses_less(scenes_p: LoadedModel, inputs: Tensor) -> None:
     """Its error, in parts of its power, with a range of its own and with one for all tokens."""
 
     def error(scheme: Scheme) -> float:
@@ -97,13 +97,13 @@ def test_the_class_token_loses_less(scenes_p: Loaded, inputs: Tensor) -> None:
     assert apart < 0.8 * alike
 
 
-def test_a_folded_layer_keeps_one_range(scenes_p: Loaded) -> None:
+def test_a_folded_layer_keeps_one_range(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), replace(REPQ, apart=True))
     assert not isinstance(q.get_submodule("blocks.0.attn.qkv.input_quantizer"), ByToken)
     assert isinstance(q.get_submodule("blocks.0.attn.proj.input_quantizer"), ByToken)
 
 
-def test_the_report_names_both(scenes_p: Loaded, inputs: Tensor) -> None:
+def test_the_report_names_both(scenes_p: LoadedModel, inputs: Tensor) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), APART)
     set_ranges(q, inputs)
     rows = {row.tensor: row for row in tensor_report(q, inputs)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from maskaq.config import Coefficients, Savings, SynthesisOptions
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
 from maskaq.synthesis.terms.objectives import OBJECTIVES, StepState
@@ -26,7 +26,7 @@ def calibration(count: int) -> tuple[Tensor, Tensor]:
 
 
 def drawn(
-    name: str, loaded: Loaded, start: Samples | None = None, seed: int = 0
+    name: str, loaded: LoadedModel, start: Samples | None = None, seed: int = 0
 ) -> tuple[list[Event], Samples]:
     def make_q(images: Tensor) -> nn.Module:
         return copy.deepcopy(loaded.model)
@@ -41,7 +41,7 @@ def drawn(
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_every_source_draws(name: str, scenes_p: Loaded) -> None:
+def test_every_source_draws(name: str, scenes_p: LoadedModel) -> None:
     events, samples = drawn(name, scenes_p)
     assert samples.images.shape == (3, 3, 64, 64)
     assert samples.images.dtype == torch.uint8
@@ -56,7 +56,7 @@ def test_every_source_draws(name: str, scenes_p: Loaded) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_every_source_takes_its_own_samples_back(name: str, scenes_p: Loaded) -> None:
+def test_every_source_takes_its_own_samples_back(name: str, scenes_p: LoadedModel) -> None:
     first = drawn(name, scenes_p)[1]
     again = drawn(name, scenes_p, start=first, seed=1)[1]
     assert torch.equal(again.labels, first.labels)
@@ -69,7 +69,7 @@ def test_the_issues_sources_are_there() -> None:
         SOURCES["maskq"]
 
 
-def test_mimiq_is_maskaq_without_entropy_and_alignment(scenes_p: Loaded) -> None:
+def test_mimiq_is_maskaq_without_entropy_and_alignment(scenes_p: LoadedModel) -> None:
     mimiq = list(SOURCES["mimiq"](scenes_p, OPTIONS, seed=0))  # needs no Q
     fewer = replace(OPTIONS, coefficients=replace(COEFFICIENTS, entropy=0.0, align=0.0))
     maskaq = list(SOURCES["maskaq"](scenes_p, fewer, seed=0))
@@ -88,7 +88,7 @@ def test_mimiq_is_maskaq_without_entropy_and_alignment(scenes_p: Loaded) -> None
         ("e2h", {"one_hot", "tv"}),
     ],
 )
-def test_a_source_forces_its_own_terms(name: str, terms: set[str], scenes_p: Loaded) -> None:
+def test_a_source_forces_its_own_terms(name: str, terms: set[str], scenes_p: LoadedModel) -> None:
     made = []
     for coefficients in (COEFFICIENTS, Coefficients(one_hot=0.0)):  # needs no Q
         options = replace(OPTIONS, coefficients=coefficients, parametrisation="pixels")
@@ -101,7 +101,7 @@ def test_a_source_forces_its_own_terms(name: str, terms: set[str], scenes_p: Loa
 
 
 @pytest.mark.parametrize("name", ["psaq", "sardfq", "e2h"])
-def test_a_source_takes_the_rest_from_the_options(name: str, scenes_p: Loaded) -> None:
+def test_a_source_takes_the_rest_from_the_options(name: str, scenes_p: LoadedModel) -> None:
     def images(**changes: object) -> Tensor:
         options = replace(OPTIONS, **changes)  # type: ignore[arg-type]
         samples = list(SOURCES[name](scenes_p, options, seed=0))[-1]
@@ -117,7 +117,7 @@ def test_a_source_takes_the_rest_from_the_options(name: str, scenes_p: Loaded) -
         assert not torch.equal(images(**change), usual)
 
 
-def test_sources_that_draw_go_with_every_saving(scenes_p: Loaded) -> None:
+def test_sources_that_draw_go_with_every_saving(scenes_p: LoadedModel) -> None:
     savings = Savings(blocks=0.5, queries=0.5, coarse=0.25, patches=0.5, patches_from=0.5)
     for name in ("psaq", "sardfq", "e2h"):
         options = replace(OPTIONS, steps=4, savings=savings)
@@ -127,7 +127,7 @@ def test_sources_that_draw_go_with_every_saving(scenes_p: Loaded) -> None:
 
 
 def test_sardfq_shows_crops_with_their_labels(
-    scenes_p: Loaded, monkeypatch: pytest.MonkeyPatch
+    scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over ten steps about half of the images are whole and have the label of the samples."""
     seen: list[StepState] = []
@@ -151,7 +151,7 @@ def test_sardfq_shows_crops_with_their_labels(
     assert True in others
 
 
-def test_noise_is_clamped_normal_noise(scenes_p: Loaded) -> None:
+def test_noise_is_clamped_normal_noise(scenes_p: LoadedModel) -> None:
     events, samples = drawn("noise", scenes_p)
     assert len(events) == 1
     values = scenes_p.normalise(samples.images)
@@ -162,7 +162,7 @@ def test_noise_is_clamped_normal_noise(scenes_p: Loaded) -> None:
     assert not torch.equal(samples.images, other.images)
 
 
-def test_real_takes_what_calibration_gives(scenes_p: Loaded) -> None:
+def test_real_takes_what_calibration_gives(scenes_p: LoadedModel) -> None:
     samples = drawn("real", scenes_p)[1]
     images, labels = calibration(3)
     assert torch.equal(samples.images, images)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from maskaq.models.attention import Maps, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import class_rows
 from maskaq.synthesis.terms.attention_prior import (
     Mixtures,
@@ -163,7 +163,7 @@ def test_only_whole_images_have_a_prior() -> None:
     assert half.tolist() == [0, found[1].item()]
 
 
-def test_the_term_reaches_the_images(scenes_p: Loaded) -> None:
+def test_the_term_reaches_the_images(scenes_p: LoadedModel) -> None:
     images = torch.randn(2, 3, 64, 64, generator=generator()).requires_grad_()
     with record(scenes_p.model) as maps:
         scenes_p.model(images)

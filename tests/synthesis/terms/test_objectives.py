@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskaq.config import Coefficients
 from maskaq.models.attention import Maps, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import informative_mask, patch_attention
 from maskaq.synthesis.terms.head_similarity import head_similarity
 from maskaq.synthesis.terms.objectives import (
@@ -217,7 +217,7 @@ def test_every_term_takes_any_number_of_prefix_tokens(name: str, reading: str, p
 @pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_the_readings_differ_and_gradients_reach_the_images(
-    name: str, reading: str, scenes_p: Loaded
+    name: str, reading: str, scenes_p: LoadedModel
 ) -> None:
     images = drawn(2, 3, scenes_p.size, scenes_p.size).requires_grad_()
     with record(scenes_p.model) as maps_p:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from maskaq.models.attention import Maps, record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.terms.objectives import OBJECTIVES, StepState
 from maskaq.synthesis.terms.patch_entropy import (
     density,
@@ -104,7 +104,7 @@ def test_the_term_sums_over_blocks_and_leaves_out_the_class_token() -> None:
     torch.testing.assert_close(OBJECTIVES["patch_entropy"](state), 3 * found)
 
 
-def test_the_term_reaches_the_images(scenes_p: Loaded) -> None:
+def test_the_term_reaches_the_images(scenes_p: LoadedModel) -> None:
     images = drawn(2, 3, 64, 64).requires_grad_()
     with record(scenes_p.model) as maps:
         scenes_p.model(images)

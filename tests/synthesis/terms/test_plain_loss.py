@@ -13,7 +13,7 @@ from maskaq.config import QuantOptions
 from maskaq.config.presets import spec_of
 from maskaq.data.scenes import scenes
 from maskaq.models.attention import record
-from maskaq.models.loading import Loaded
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import ranged
 from maskaq.quantization.conversion.steady import steady
@@ -59,7 +59,9 @@ def plain_terms(images: Tensor, labels: Tensor, p: list[Tensor], q: list[Tensor]
 
 
 @pytest.mark.parametrize("name", ["tv", "inter_head", "entropy", "align"])
-def test_terms_and_gradients_are_those_of_the_plain_formulas(scenes_p: Loaded, name: str) -> None:
+def test_terms_and_gradients_are_those_of_the_plain_formulas(
+    scenes_p: LoadedModel, name: str
+) -> None:
     start = scenes_p.normalise(scenes("calibration", range(3)).images)
     q = ranged(scenes_p.model, QuantOptions(4, 4), BACKENDS["tails"].scheme, start)
     setting = Setting.of(scenes_p, OPTIONS, make_q=lambda _: steady(q))
