@@ -1,4 +1,4 @@
-"""What every test of a page needs: one shipped example, no runs, a fake cluster, empty caches."""
+"""Every test of a page gets one shipped example, no runs, a fake cluster and empty caches."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from maskaq.precomputed import accuracy_table
 from maskaq.ui.state import pages, stored_runs
 from tests.support import fake_cluster, stored
+from tests.support.app_test import one_scan_for_components  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = stored_runs.EXAMPLES
@@ -51,7 +52,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> fake_cluster.FakeCluster:
 
 @pytest.fixture
 def open_page() -> OpenPage:
-    """Opens a page as a visitor with a link would: `open_page(catalog.QUANTIZE, seed="5")`."""
+    """Open a page by its address, with settings: `open_page(pages.QUANTIZE, seed="5")`."""
     return _open
 
 
@@ -59,23 +60,9 @@ def _open(spec: pages.PageSpec, **params: str) -> AppTest:
     app = AppTest.from_file(ROOT / "app.py", default_timeout=SOON)
     for name, value in params.items():
         app.query_params[name] = value
-    app.run()
     if spec is not pages.PAGES[0]:
-        app.switch_page(spec.file).run()
-    return app
-
-
-@pytest.fixture
-def look_at_once() -> OpenPage:
-    """Opens a page itself, as a link with settings of that page does."""
-    return _look_at_once
-
-
-def _look_at_once(spec: pages.PageSpec, **params: str) -> AppTest:
-    app = AppTest.from_file(ROOT / "app.py", default_timeout=SOON)
-    for name, value in params.items():
-        app.query_params[name] = value
-    return app.switch_page(spec.file).run()
+        app.switch_page(spec.file)
+    return app.run()
 
 
 @pytest.fixture

@@ -231,8 +231,8 @@ def test_a_demo_shows_what_is_stored_and_computes_nothing(look, monkeypatch, tex
     assert not cluster.asked
 
 
-def test_bad_values_of_a_link_are_said(look_at_once):
-    app = look_at_once(pages.ATTENTION, query="all", patch="64")
+def test_bad_values_of_a_link_are_said(open_page):
+    app = open_page(pages.ATTENTION, query="all", patch="64")
     assert not app.exception
     assert app.session_state["query"] == "CLS"
     assert app.number_input(key="patch").value == 32
@@ -240,7 +240,7 @@ def test_bad_values_of_a_link_are_said(look_at_once):
     assert "patch = `64`. Allowed: 0 to 63" in app.warning[0].value
 
 
-def test_a_link_holds_the_query(look_at_once, drawn):
-    app = look_at_once(pages.ATTENTION, query="patch", patch="12", block="5")
+def test_a_link_holds_the_query(open_page, drawn):
+    app = open_page(pages.ATTENTION, query="patch", patch="12", block="5")
     assert not app.warning
     assert "What patch 12 attends to, block 5" in title(drawn(app, HEADS))

@@ -26,8 +26,8 @@ def tables(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("test", SECTIONS)
-def test_every_test_is_drawn_with_its_formula_and_numbers(test, look_at_once, text):
-    app = look_at_once(PAGE, test=test)
+def test_every_test_is_drawn_with_its_formula_and_numbers(test, open_page, text):
+    app = open_page(PAGE, test=test)
     assert not app.exception
     assert not app.warning
     assert not app.error
@@ -37,32 +37,32 @@ def test_every_test_is_drawn_with_its_formula_and_numbers(test, look_at_once, te
     assert app.get("latex") or app.latex
 
 
-def test_the_bits_choose_q(look_at_once, drawn):
-    app = look_at_once(PAGE, test="Deletion", weight_bits="3", activation_bits="3")
+def test_the_bits_choose_q(open_page, drawn):
+    app = open_page(PAGE, test="Deletion", weight_bits="3", activation_bits="3")
     assert drawn(app, "Q W3A3: patches turn")
     assert not app.info
 
 
-def test_bits_that_are_not_stored_are_said(look_at_once, text):
-    app = look_at_once(PAGE, test="Information", weight_bits="6")
+def test_bits_that_are_not_stored_are_said(open_page, text):
+    app = open_page(PAGE, test="Information", weight_bits="6")
     assert "No Q at W6A4 is stored here. Shown is W4A4." in text(app)
 
 
-def test_the_mask_ratio_chooses_the_nearest_stored_one(look_at_once, drawn):
-    figure = drawn(look_at_once(PAGE, mask_ratio="0.35"), "Informative patches and the object")
+def test_the_mask_ratio_chooses_the_nearest_stored_one(open_page, drawn):
+    figure = drawn(open_page(PAGE, mask_ratio="0.35"), "Informative patches and the object")
     assert "mask ratio 30%" in figure["layout"]["title"]["text"]
 
 
-def test_filling_and_measure_are_chosen(look_at_once, drawn):
-    app = look_at_once(PAGE, test="Deletion")
+def test_filling_and_measure_are_chosen(open_page, drawn):
+    app = open_page(PAGE, test="Deletion")
     app.get_by_key("claim_fill").set_value("blur").run()
     app.selectbox(key="claim_curve").set_value("apart").run()
     assert not app.exception
     assert "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
 
 
-def test_methods_of_a_scene_are_stored(look_at_once, drawn, cluster):
-    figure = drawn(look_at_once(PAGE, test="Attributions", image="3"), "Which patches speak")
+def test_methods_of_a_scene_are_stored(open_page, drawn, cluster):
+    figure = drawn(open_page(PAGE, test="Attributions", image="3"), "Which patches speak")
     assert len(figure["data"]) == 2 * len(claims.METHODS)
     expected = claims.maps(3, "P")[1].reshape(8, 8)
     np.testing.assert_allclose(figure["data"][1]["z"], expected)
@@ -91,10 +91,10 @@ def test_a_picture_of_ones_own_is_asked_for_method_by_method(open_page, press, c
     assert figure["data"][0]["z"][0][0] == len("attention")
 
 
-def test_missing_tables_are_said_with_the_command(look_at_once, tables):
+def test_missing_tables_are_said_with_the_command(open_page, tables):
     for path in tables.iterdir():
         path.unlink()
     for test in SECTIONS:
-        app = look_at_once(PAGE, test=test)
+        app = open_page(PAGE, test=test)
         assert not app.exception
         assert claims.COMMAND in app.error[0].value

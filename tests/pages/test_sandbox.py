@@ -104,12 +104,12 @@ def test_rounding_and_clipping_share_the_error(app, drawn, numbers):
     assert numbers(app)["Error due to clipping"] == f"{shares[1]:.1f} %"
 
 
-def test_a_link_holds_the_page_and_bad_values_are_said(look_at_once):
-    app = look_at_once(pages.SANDBOX, values="softmax", rule="log2", codes="asymmetric")
+def test_a_link_holds_the_page_and_bad_values_are_said(open_page):
+    app = open_page(pages.SANDBOX, values="softmax", rule="log2", codes="asymmetric")
     shown = [app.radio(key=key).value for key in ("values", "rule", "codes")]
     assert shown == ["softmax", "log2", "asymmetric"]
     assert not app.warning
-    app = look_at_once(pages.SANDBOX, values="cauchy", rule="lsq2", codes="odd")
+    app = open_page(pages.SANDBOX, values="cauchy", rule="lsq2", codes="odd")
     assert not app.exception
     shown = [app.radio(key=key).value for key in ("values", "rule", "codes")]
     assert shown == ["weights", "minmax", "symmetric"]

@@ -16,8 +16,8 @@ NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
 
 
 @pytest.fixture
-def look(look_at_once):
-    return lambda **params: look_at_once(pages.SIMILARITY, **params)
+def look(open_page):
+    return lambda **params: open_page(pages.SIMILARITY, **params)
 
 
 def matrix(figure):
