@@ -54,7 +54,7 @@ def followed(
     measures = {
         "accuracy": found.hits.double(),
         "agreement": found.same.double(),
-        "apart": found.apart,
+        "apart": found.divergence,
         "moved": found.moved,
     }
     for measure, values in measures.items():  # [M,K,n]
