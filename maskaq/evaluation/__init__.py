@@ -1,1 +1,1 @@
-"""How good Q is: accuracy, agreement, region quality, information, attributions."""
+"""Measures of Q: accuracy, agreement, region quality, information, attributions."""

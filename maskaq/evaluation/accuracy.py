@@ -1,4 +1,4 @@
-"""How well P and Q do on the same labelled images, and how often they agree."""
+"""Accuracy of P and Q on the same labelled images, and how often they agree."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from maskaq.events import Event
 from maskaq.intervals import Interval, wilson
 
-BATCH = 50  # images, at most
-_NEAR = 32e6  # bytes of the widest activation that a processor still keeps near
+BATCH = 50  # images per batch, at most
+_CACHE_BYTES = 32e6  # size of the widest activation that still fits a processor's cache
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What evaluation found, each share with its 95 % interval and the number of images.
+    """Accuracy of P and Q, each share with its 95 % interval and the number of images.
 
-    top1, top5: per model, in the order given. agreement: share of images on which both models
-    name the same class; it needs no labels. answers: the class each names, int64 [2,N]. ranks: how
-    many classes each puts above the label, int64 [2,N].
+    top1, top5: of P and of Q. agreement: share of images on which both predict the same class; it
+    needs no labels. answers: predicted classes, int64 [2,N]. ranks: number of classes that score
+    at least as high as the label, other than the label itself, int64 [2,N].
     """
 
     top1: tuple[Interval, Interval]
@@ -39,62 +39,61 @@ def evaluate(
     images: Tensor,
     labels: Tensor,
     normalise: Callable[[Tensor], Tensor],
-    known: Evaluation | None = None,
+    previous: Evaluation | None = None,
 ) -> Iterator[Event | Evaluation]:
-    """Run both models over the same images, in float32; events, then the verdict.
+    """Run both models on the same images; yields events, then the `Evaluation`.
 
     Args:
-        images: uint8 [N,3,S,S], kept so until their batch is due. labels: int64 [N].
-        normalise: uint8 [B,3,S,S] to what the models take, on their device.
-        known: a verdict on the same P and images; P's answers are taken from it.
+        images: uint8 [N,3,S,S], converted batch by batch. labels: int64 [N].
+        normalise: maps uint8 [B,3,S,S] to the models' input, on their device.
+        previous: an evaluation of the same P on the same images, from which P's answers are taken.
     """
-    models = (p, q) if known is None else (q,)
+    models = (p, q) if previous is None else (q,)
     ranks: list[Tensor] = []
     answers: list[Tensor] = []
     size = batch_size_for(p)
     batches = list(zip(images.split(size), labels.split(size), strict=True))
-    for done, (batch, wanted) in enumerate(batches, start=1):
+    for done, (batch, target) in enumerate(batches, start=1):
         inputs = normalise(batch)
         logits = torch.stack([model(inputs) for model in models]).cpu()  # [M,B,K]
-        ranks.append(rank_of(logits, wanted))  # [M,B]
+        ranks.append(rank_of(logits, target))  # [M,B]
         answers.append(logits.argmax(2))  # [M,B]
         yield Event("evaluation", done, len(batches))
-    rank, named = torch.cat(ranks, 1), torch.cat(answers, 1)  # [M,N] each
-    if known is not None:
-        rank = torch.cat([known.ranks[:1], rank])  # [2,N]
-        named = torch.cat([known.answers[:1], named])  # [2,N]
+    rank, answer = torch.cat(ranks, 1), torch.cat(answers, 1)  # [M,N] each
+    if previous is not None:
+        rank = torch.cat([previous.ranks[:1], rank])  # [2,N]
+        answer = torch.cat([previous.answers[:1], answer])  # [2,N]
     count = rank.shape[1]
-    same = int((named[0] == named[1]).sum())
+    same = int((answer[0] == answer[1]).sum())
     top1, top5 = (
         tuple(wilson(int(hits), count) for hits in (rank < most).sum(1)) for most in (1, 5)
     )
-    yield Evaluation((top1[0], top1[1]), (top5[0], top5[1]), wilson(same, count), named, rank)
+    yield Evaluation((top1[0], top1[1]), (top5[0], top5[1]), wilson(same, count), answer, rank)
 
 
 def batch_size_for(model: nn.Module) -> int:
-    """How many images go through a model in one pass: fewer of large ones in large models.
+    """Number of images per forward pass: fewer for large images and large models.
 
     The widest activation is that of the first layer of an MLP, four times as wide as its tokens.
     """
     if not isinstance(model, VisionTransformer):
         return BATCH
     tokens = model.patch_embed.num_patches + model.num_prefix_tokens
-    widest = tokens * 4 * model.embed_dim * 4  # bytes of an image, float32
-    return max(1, min(BATCH, int(_NEAR / widest)))
+    widest = tokens * 4 * model.embed_dim * 4  # bytes per image, float32
+    return max(1, min(BATCH, int(_CACHE_BYTES / widest)))
 
 
 @torch.no_grad()
 def classes(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The class that a model gives each normalised image [N,3,S,S]: int64 [N]."""
-    return torch.cat(
-        [model(part).argmax(-1) for part in inputs.split(batch_size_for(model))]
-    )  # [N]
+    """Predicted class of each normalised image [N,3,S,S]: int64 [N]."""
+    parts = inputs.split(batch_size_for(model))
+    return torch.cat([model(part).argmax(-1) for part in parts])  # [N]
 
 
 def rank_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many classes score above the label: 0 is top-1. [...,B,K], [B] to [...,B].
+    """Rank of the label among the classes, 0 for top-1: [...,B,K] and [B] to [...,B].
 
-    A tie counts against the label, and so does a score that is not a number.
+    Ties and NaN scores count against the label.
     """
     index = labels.expand(logits.shape[:-1])[..., None]  # [...,B,1]
     own = logits.gather(-1, index)  # [...,B,1]

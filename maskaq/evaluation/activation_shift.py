@@ -1,10 +1,9 @@
-"""Why samples are poor: how far the activations they cause in P are from those of real images.
+"""Activation shift: how the activations of P on calibration images differ from those on real ones.
 
-Ranges are set and blocks are fitted on what the samples cause inside the model. A sample set under
-which a tensor is half as wide as under real images gives a quantizer that clips real images, and
-one under which it is twice as wide wastes half of the levels. MaskAQ's paper diagnoses its rivals
-by looking at attention (section 2.1 there); the statistics, and taking them over every tensor that
-Q rounds, are our own choice.
+Activation ranges are set, and blocks are fitted, on the calibration images. If a tensor is half as
+wide on them as on real images, its quantizer clips real images; if it is twice as wide, half of the
+levels are wasted. MaskAQ's paper examines attention for this purpose (section 2.1 there); the
+statistics, and computing them for every tensor that Q rounds, are our own choice.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from maskaq.quantization.tensor_report import named
 
 __all__ = ["Moments", "diagnose", "distances", "statistics"]
 
-BATCH = 16  # images; the maps of all blocks of more would leave the processor's memory
-_TAIL = 0.001  # share of the values beyond each end of the range
+BATCH = 16  # images; with more, the attention maps of all blocks no longer fit the cache
+_TAIL = 0.001  # share of the values outside the range at each end
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 
 
 class Moments(NamedTuple):
-    """One statistic of one tensor: its mean over images, the standard error of that, and n."""
+    """One statistic of one tensor: its mean over n images and the standard error of the mean."""
 
     mean: float
     error: float
@@ -45,14 +44,14 @@ Measure = Callable[[Tensor], Tensor]
 
 
 def diagnose(p: nn.Module, samples: Tensor, real: Tensor) -> pd.DataFrame:
-    """How P's activations on samples differ from those on real images.
+    """Compare P's activations on samples with those on real images.
 
     Args:
-        p: full precision; left as it is.
+        p: the full-precision model; not changed.
         samples, real: normalised images [N,3,S,S] and [M,3,S,S], on P's device.
 
     Returns:
-        the rows of `distances`.
+        The table of `distances`.
 
     Raises:
         ModelError: P has no supported attention.
@@ -61,11 +60,11 @@ def diagnose(p: nn.Module, samples: Tensor, real: Tensor) -> pd.DataFrame:
 
 
 def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
-    """One row per tensor and statistic of both, in the order of the network.
+    """One row per tensor and statistic, in network order.
 
-    Columns tensor, role, block (`OUTSIDE` where there is none), statistic, samples and real (means
-    over images), ratio = samples / real, low and high. Those two are a 95 % interval of the ratio
-    over images, from the standard error of its logarithm (delta method).
+    Columns tensor, role, block (`OUTSIDE` for tensors outside the blocks), statistic, samples and
+    real (means over images), ratio = samples / real, low and high. The last two are a 95 % interval
+    of the ratio over images, from the standard error of its logarithm (delta method).
     """
     rows = []
     for (tensor, role, statistic), ours in samples.items():
@@ -75,49 +74,49 @@ def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
             ratio = ours.mean / theirs.mean
             error = math.hypot(ours.error / ours.mean, theirs.error / theirs.mean)
             spread = math.exp(_Z * error)
-        place = (tensor, role, _block(tensor), statistic)
-        rows.append((*place, ours.mean, theirs.mean, ratio, ratio / spread, ratio * spread))
+        key = (tensor, role, _block(tensor), statistic)
+        rows.append((*key, ours.mean, theirs.mean, ratio, ratio / spread, ratio * spread))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 @torch.no_grad()
 def statistics(p: nn.Module, images: Tensor) -> Statistics:
-    """Statistics of every activation that a Q made from P would round, for [N,3,S,S].
+    """Statistics of every activation that a Q made from P would round, for images [N,3,S,S].
 
-    Each is taken within one image and then averaged, so that it does not depend on how many images
-    there are; a pooled maximum would.
+    Each is computed per image and then averaged, so that it does not depend on the number of
+    images, as a maximum over all of them would.
 
     Raises:
         ModelError: P has no supported attention.
     """
     found: dict[tuple[str, str, str], list[Tensor]] = {}
 
-    def note(tensor: str, role: str, module: nn.Module, given: Any, x: Tensor) -> None:
-        for statistic, measure in _MEASURES.get(role, _EVERYWHERE).items():
+    def collect(tensor: str, role: str, module: nn.Module, args: Any, x: Tensor) -> None:
+        for statistic, measure in _MEASURES.get(role, _COMMON).items():
             values = measure(x.float()).double().cpu()  # [B]
             found.setdefault((tensor, role, statistic), []).append(values)
 
-    watched = _watched(p, note)
+    observed = _observed(p, collect)
     for batch in images.split(BATCH):
-        watched(batch)
+        observed(batch)
     return {key: _moments(torch.cat(values)) for key, values in found.items()}  # [N]
 
 
-def _watched(p: nn.Module, note: Callable[..., None]) -> nn.Module:
-    """A Q whose quantizers let everything pass; those of activations show it to `note`."""
+def _observed(p: nn.Module, collect: Callable[..., None]) -> nn.Module:
+    """A converted P whose activation quantizers are replaced by identities that call `collect`."""
     q = convert(p, QuantOptions(), Scheme())
     for name, _ in list(quantizers(q)):
         tensor, role = named(name)
-        open_gate = nn.Identity()
+        identity = nn.Identity()
         if role != "weight":
-            open_gate.register_forward_hook(partial(note, tensor, role))
+            identity.register_forward_hook(partial(collect, tensor, role))
         parent, _, child = name.rpartition(".")
-        setattr(q.get_submodule(parent), child, open_gate)
+        setattr(q.get_submodule(parent), child, identity)
     return q
 
 
 def _moments(values: Tensor) -> Moments:
-    """Of the images [N] in which the statistic is defined."""
+    """Moments of a statistic [N] over the images where it is finite."""
     values = values[values.isfinite()]
     n = len(values)
     error = float(values.std()) / math.sqrt(n) if n > 1 else math.nan
@@ -138,7 +137,7 @@ def _peak(x: Tensor) -> Tensor:
 
 
 def _kurtosis(x: Tensor) -> Tensor:
-    """mean (x - mean)^4 / (mean (x - mean)^2)^2, not a number for a constant: [B,..] to [B]."""
+    """mean (x - mean)^4 / (mean (x - mean)^2)^2, NaN for a constant: [B,..] to [B]."""
     flat = x.flatten(1)  # [B,n]
     square = (flat - flat.mean(1, keepdim=True)).square_()  # [B,n]
     return square.square().mean(1) / square.mean(1).square()  # [B]
@@ -150,15 +149,15 @@ def _entropy(x: Tensor) -> Tensor:
     return rows.flatten(1).mean(1)  # [B]
 
 
-_EVERYWHERE: Mapping[str, Measure] = MappingProxyType(
+_COMMON: Mapping[str, Measure] = MappingProxyType(
     {"range": _range, "peak": _peak, "kurtosis": _kurtosis}
 )
-_MEASURES: Mapping[str, Mapping[str, Measure]] = MappingProxyType(
-    {"softmax": {**_EVERYWHERE, "entropy": _entropy}}
+_MEASURES: Mapping[str, Mapping[str, Measure]] = MappingProxyType(  # by role
+    {"softmax": {**_COMMON, "entropy": _entropy}}
 )
 
 
 def _block(tensor: str) -> int:
-    """The number behind `blocks`, as timm's Vision Transformers name them."""
+    """The block number in a timm module name such as `blocks.3.attn.qkv`."""
     parts = tensor.split(".")
     return int(parts[parts.index("blocks") + 1]) if "blocks" in parts else OUTSIDE

@@ -1,4 +1,4 @@
-"""How far two sets of activation statistics are apart, as plain data, readable without torch."""
+"""Summaries of a table of activation shifts; needs no torch."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ STATISTICS: Mapping[str, str] = MappingProxyType(
         "peak": "largest absolute value in an image",
         "kurtosis": "fourth central moment over the squared variance: 3 for a normal distribution, "
         "more with long tails",
-        "entropy": "mean entropy of the softmax rows, in nats: 0 where a token looks at one other, "
-        "the logarithm of the number of tokens where it looks at all alike",
+        "entropy": "mean entropy of the softmax rows, in nats: 0 where a token attends to a single "
+        "token, the logarithm of the number of tokens where it attends to all equally",
     }
 )
-OUTSIDE = -1  # in place of a block's number, before the first and behind the last block
+OUTSIDE = -1  # block number of tensors before the first and after the last block
 COLUMNS = ("tensor", "role", "block", "statistic", "samples", "real", "ratio", "low", "high")
 
 
 def factors(table: pd.DataFrame) -> dict[str, float]:
-    """One number per statistic of a table with `COLUMNS`: the factor by which a tensor is off.
+    """One factor per statistic of a table with `COLUMNS`: by how much tensors differ on average.
 
     The geometric mean over tensors of the ratio or its inverse, whichever is above 1, so that too
     large and too small do not cancel. 1 for identical sets; infinite if one set has a value of 0.
     """
     return {
-        str(statistic): math.exp(_away(rows["ratio"]).mean())
+        str(statistic): math.exp(_log_factor(rows["ratio"]).mean())
         for statistic, rows in table.dropna(subset="ratio").groupby("statistic", sort=False)
     }
 
 
 def furthest(table: pd.DataFrame, statistic: str, count: int = 3) -> pd.DataFrame:
-    """The rows of a statistic whose ratio is furthest from 1, furthest first."""
+    """The `count` rows of a statistic whose ratio is furthest from 1, furthest first."""
     rows = table[table["statistic"] == statistic].dropna(subset="ratio")
-    order = _away(rows["ratio"]).sort_values(ascending=False, kind="stable").index
+    order = _log_factor(rows["ratio"]).sort_values(ascending=False, kind="stable").index
     return rows.loc[order[:count]]
 
 
 def count_significant(table: pd.DataFrame, statistic: str) -> tuple[int, int]:
-    """In how many tensors the interval of the ratio leaves 1 out, and of how many."""
+    """Number of tensors whose interval of the ratio excludes 1, and the number of tensors."""
     rows = table[table["statistic"] == statistic].dropna(subset="ratio")
     return int(((rows["low"] > 1) | (rows["high"] < 1)).sum()), len(rows)
 
 
-def _away(ratios: pd.Series[float]) -> pd.Series[float]:
+def _log_factor(ratios: pd.Series[float]) -> pd.Series[float]:
     """|log ratio|."""
     return ratios.map(lambda ratio: abs(math.log(ratio)) if ratio > 0 else math.inf)

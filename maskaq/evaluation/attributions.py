@@ -1,9 +1,10 @@
-"""Which patches decide an answer, by seven methods: attention and gradients (captum) side by side.
+"""Attribution: which patches decide an answer, by seven methods based on attention or gradients.
 
-Each method gives a weight to every patch; larger ones speak for the class. Attention knows no
-class. Gradients go straight through the rounding of Q (its quantizers are straight-through
-estimators), so for Q they are those of a smoothed model, and Integrated Gradients does not sum to
-the difference of Q's outputs exactly: `completeness` says by how much it fails.
+Each method gives every patch a weight; larger weights are evidence for the class. Attention does
+not depend on the class. The gradient-based methods are captum's. Gradients pass unchanged through
+the rounding in Q (its quantizers are straight-through estimators), so for Q they are those of a
+smoothed model, and Integrated Gradients does not sum exactly to the difference of Q's outputs:
+`completeness` measures the error.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from maskaq.registry import Registry
 
 __all__ = ["ATTRIBUTIONS", "AttributionTask", "completeness", "rank_correlation", "rollout"]
 
-STEPS = 32  # of the path of Integrated Gradients
-_AT_ONCE = 16  # altered pictures in one pass
+STEPS = 32  # on the path of Integrated Gradients
+_BATCH = 16  # perturbed images per forward pass
 
 
 class AttributionTask(NamedTuple):
-    """What is explained. model: P or Q. images: normalised [B,3,S,S]. targets: classes, int64 [B].
-    grid: rows and columns of patches. prefix: tokens before them."""
+    """The model, images and classes to explain.
+
+    model: P or Q. images: normalised [B,3,S,S]. targets: classes, int64 [B]. grid: rows and columns
+    of patches. prefix: number of tokens before the patches.
+    """
 
     model: nn.Module
     images: Tensor
@@ -48,7 +52,7 @@ ATTRIBUTIONS: Registry[Attribution] = Registry("attribution")
 @ATTRIBUTIONS.register("attention")
 @torch.no_grad()
 def _attention(task: AttributionTask) -> Tensor:
-    """What the class token pays, mean over blocks and heads (MaskAQ Eq. 4): [B,N]."""
+    """Attention of the class token, mean over blocks and heads (MaskAQ Eq. 4): [B,N]."""
     with record(task.model) as maps:
         task.model(task.images)
     return patch_attention(maps, task.prefix)
@@ -60,77 +64,78 @@ def _rollout(task: AttributionTask) -> Tensor:
     """Attention rollout: [B,N]."""
     with record(task.model) as maps:
         task.model(task.images)
-    whole = rollout([block.probs for block in maps])  # [B,T,T]
-    row = whole[:, 0] if task.prefix else whole.mean(1)  # [B,T]
+    total = rollout([block.probs for block in maps])  # [B,T,T]
+    row = total[:, 0] if task.prefix else total.mean(1)  # [B,T]
     return row[:, task.prefix :]  # [B,N]
 
 
 def rollout(probs: list[Tensor]) -> Tensor:
-    """How much of each token arrives at each other one through all blocks: [B,T,T].
+    """How much each token contributes to each other token after all blocks: [B,T,T].
 
     The product over blocks of (A + 1) / 2, A the mean over heads (Abnar and Zuidema 2020).
 
     Args:
         probs: attention of each block [B,H,T,T], first block first.
     """
-    together = torch.eye(probs[0].shape[-1], device=probs[0].device).expand_as(probs[0][:, 0])
-    unit = together
+    size, device = probs[0].shape[-1], probs[0].device
+    identity = torch.eye(size, device=device).expand_as(probs[0][:, 0])  # [B,T,T]
+    product = identity
     for block in probs:
-        together = (block.mean(1) + unit) / 2 @ together  # [B,T,T]
-    return together
+        product = (block.mean(1) + identity) / 2 @ product  # [B,T,T]
+    return product
 
 
 @ATTRIBUTIONS.register("saliency")
 def _saliency(task: AttributionTask) -> Tensor:
-    """Size of the gradient of the class's logit (Simonyan et al. 2014): [B,N]."""
-    images = task.images.clone().requires_grad_()  # captum would set it on the caller's
+    """Absolute gradient of the class's logit (Simonyan et al. 2014): [B,N]."""
+    images = task.images.clone().requires_grad_()  # else captum sets it on the caller's tensor
     found: Tensor = Saliency(task.model).attribute(images, target=task.targets)
     return _by_patch(found, task)
 
 
 @ATTRIBUTIONS.register("integrated gradients")
 def _integrated(task: AttributionTask) -> Tensor:
-    """Integrated Gradients from a grey picture (Sundararajan et al. 2017): [B,N]."""
+    """Integrated Gradients from a grey image (Sundararajan et al. 2017): [B,N]."""
     return _by_patch(integrated(task), task)
 
 
 def integrated(task: AttributionTask, steps: int = STEPS) -> Tensor:
-    """Integrated Gradients of every value [B,3,S,S], from normalised 0."""
-    made: Tensor = IntegratedGradients(task.model).attribute(
+    """Integrated Gradients of every input value, [B,3,S,S], from an input of zeros."""
+    found: Tensor = IntegratedGradients(task.model).attribute(
         task.images,
         target=task.targets,
         n_steps=steps,
-        internal_batch_size=max(_AT_ONCE, len(task.images)),
+        internal_batch_size=max(_BATCH, len(task.images)),
     )
-    return made
+    return found
 
 
 @ATTRIBUTIONS.register("occlusion")
 @torch.no_grad()
 def _occlusion(task: AttributionTask) -> Tensor:
-    """How much the class's logit falls when a patch turns grey (Zeiler and Fergus 2014): [B,N]."""
+    """Drop of the class's logit when a patch turns grey (Zeiler and Fergus 2014): [B,N]."""
     rows, columns = task.grid
-    height, width = (task.images.shape[2] // rows, task.images.shape[3] // columns)
+    height, width = task.images.shape[2] // rows, task.images.shape[3] // columns
     found: Tensor = Occlusion(task.model).attribute(
         task.images,
         sliding_window_shapes=(task.images.shape[1], height, width),
         strides=(task.images.shape[1], height, width),
         target=task.targets,
-        perturbations_per_eval=max(1, _AT_ONCE // len(task.images)),
+        perturbations_per_eval=max(1, _BATCH // len(task.images)),
     )
-    # One number for every pixel of a patch.
+    # All pixels of a patch hold the same number.
     return found[:, 0, ::height, ::width].flatten(1).float()  # [B,N]
 
 
 @ATTRIBUTIONS.register("first block")
 def _first_block(task: AttributionTask) -> Tensor:
-    """Gradient times activation of the tokens that leave the first block: [B,N]."""
+    """Gradient times activation of the output tokens of the first block: [B,N]."""
     return _of_block(task, 0)
 
 
 @ATTRIBUTIONS.register("middle block")
 def _middle_block(task: AttributionTask) -> Tensor:
-    """The same of the tokens that leave the middle block."""
+    """Gradient times activation of the output tokens of the middle block: [B,N]."""
     return _of_block(task, len(_blocks(task.model)) // 2)
 
 
@@ -147,31 +152,32 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
 
 
 def _by_patch(found: Tensor, task: AttributionTask) -> Tensor:
-    """The sum over the values of each patch: [B,3,S,S] to [B,N]."""
+    """Sum over the values of each patch: [B,3,S,S] to [B,N]."""
     rows, columns = task.grid
-    parts = found.detach().sum(1).unflatten(1, (rows, -1)).unflatten(3, (columns, -1))
-    sums: Tensor = parts.sum((2, 4)).flatten(1)  # [B,rows,h,columns,w] to [B,N]
+    tiles = found.detach().sum(1).unflatten(1, (rows, -1)).unflatten(3, (columns, -1))
+    sums: Tensor = tiles.sum((2, 4)).flatten(1)  # [B,rows,h,columns,w] to [B,N]
     return sums
 
 
 def completeness(task: AttributionTask, steps: int = STEPS) -> Tensor:
-    """By how much Integrated Gradients fails to sum to the difference of the outputs, [B].
+    """Relative error of the completeness axiom of Integrated Gradients, [B].
 
-    As a share of that difference; 0 is exact (Sundararajan et al. 2017, Axiom 3).
+    The attributions should sum to the difference of the logits of the image and of the baseline
+    (Sundararajan et al. 2017, Axiom 3). The error is a share of that difference; 0 is exact.
     """
     sums = integrated(task, steps).flatten(1).sum(1)  # [B]
     with torch.no_grad():
         ends = [task.model(x) for x in (task.images, torch.zeros_like(task.images))]
         target = task.targets[:, None]
-        apart = (ends[0].gather(1, target) - ends[1].gather(1, target))[:, 0]  # [B]
-    gap: Tensor = (sums - apart).abs() / apart.abs()
-    return gap
+        difference = (ends[0].gather(1, target) - ends[1].gather(1, target))[:, 0]  # [B]
+    error: Tensor = (sums - difference).abs() / difference.abs()
+    return error
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's rank correlation over the patches, ties getting their mean rank: [B,N] to [B].
+    """Spearman's rank correlation over the patches, ties at their mean rank: [B,N] to [B].
 
-    Not a number where one of the two maps is constant.
+    NaN where one of the two maps is constant.
     """
     from scipy.stats import rankdata
 

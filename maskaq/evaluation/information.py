@@ -1,16 +1,16 @@
-"""How much some patches of a picture tell about Q's answer: mutual information in bits, from below.
+"""Lower bound of the mutual information between some patches of an image and Q's answer, in bits.
 
-For Q's answer Y to whole pictures and what is left of the pictures, X,
+For Q's answer Y to whole images and the remaining part X of the images,
 
     I(X; Y) = H(Y) - H(Y | X) >= H(Y) + E log2 r(Y | X)       (Barber and Agakov, NIPS 2003)
 
-for every guess r of the answer from what is left. The guess here is Q's own on the altered picture,
-made milder: r = (1 - w) softmax(z / t) + w h, with h the share of each answer. t and w are fitted
-on pictures apart from those that the bound is taken over. How far the bound lies below the truth is
-unknown: Q never saw altered pictures, and a reader trained on them would find more. So bounds of
-the same kind are compared with each other (informative against other patches), and each with H(Y).
-Estimating H(Y) from shares adds a bias of about -(K - 1) / (2 n ln 2) bits for K answers (Miller
-1955), which is added back.
+for any predictor r of the answer. Here r is Q itself on the altered image, softened:
+r = (1 - w) softmax(z / t) + w h, with h the frequency of each answer. t and w are fitted on other
+images than those of the bound. How far the bound is below the true value is unknown: Q never saw
+altered images, and a model trained on them would extract more. So bounds of the same kind are
+compared with each other (informative against other patches), and each with H(Y). The plug-in
+estimate of H(Y) has a bias of about -(K - 1) / (2 n ln 2) bits for K answers (Miller 1955), which
+is corrected.
 """
 
 from __future__ import annotations
@@ -26,61 +26,63 @@ from maskaq.intervals import Interval, student
 
 __all__ = ["Predictor", "entropy", "fit", "information"]
 
-_HEATS = tuple(2.0**power for power in (x / 4 for x in range(-4, 21)))  # t: 0.5 to 32
-_SHARES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # w
-_FLOOR = 1e-9  # a guess of 0 would cost infinitely much
+_TEMPERATURES = tuple(2.0**power for power in (x / 4 for x in range(-4, 21)))  # t: 0.5 to 32
+_PRIOR_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # w
+_FLOOR = 1e-9  # lower bound of r, whose logarithm would be infinite at 0
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """The milder answer r. heat: t. blind: w. shares: h, [K]."""
+    """The predictor r. temperature: t. prior_weight: w. shares: h, [K]."""
 
-    heat: float
-    blind: float
+    temperature: float
+    prior_weight: float
     shares: Tensor
 
     def bits(self, logits: Tensor, answers: Tensor) -> Tensor:
-        """log2 r(answer | logits): [n,K], [n] to [n]."""
-        own = (logits.double() / self.heat).softmax(-1)  # [n,K]
-        mixed = (1 - self.blind) * own + self.blind * self.shares  # [n,K]
+        """log2 r(answer | logits): [n,K] and [n] to [n]."""
+        own = (logits.double() / self.temperature).softmax(-1)  # [n,K]
+        mixed = (1 - self.prior_weight) * own + self.prior_weight * self.shares  # [n,K]
         picked = mixed.gather(-1, answers[:, None])[:, 0]  # [n]
         return picked.clamp(min=_FLOOR).log2()
 
 
 def fit(logits: Tensor, answers: Tensor) -> Predictor:
-    """The heat and the blind share under which the answers are least surprising.
+    """The predictor whose temperature and prior weight give the largest mean log-likelihood.
 
     Args:
-        logits: Q's on altered pictures [n,K]. answers: its classes on whole ones, int64 [n].
+        logits: of Q on altered images [n,K].
+        answers: Q's classes on the whole images, int64 [n].
 
     Raises:
-        OptionError: no picture, or shapes that do not belong together.
+        OptionError: no images, or shapes that do not match.
     """
     if logits.ndim != 2 or len(logits) != len(answers) or not len(answers):
         shapes = f"{tuple(logits.shape)} and {tuple(answers.shape)}"
         raise OptionError(f"logits and answers are {shapes}; expected [n,K] and [n], n of 1 up.")
     shares = torch.bincount(answers, minlength=logits.shape[1]).double() / len(answers)  # [K]
-    guesses = [Predictor(heat, blind, shares) for heat in _HEATS for blind in _SHARES]
-    return max(guesses, key=lambda guess: float(guess.bits(logits, answers).mean()))
+    candidates = [Predictor(t, w, shares) for t in _TEMPERATURES for w in _PRIOR_WEIGHTS]
+    return max(candidates, key=lambda candidate: float(candidate.bits(logits, answers).mean()))
 
 
 def entropy(answers: Tensor) -> float:
     """H(Y) in bits from the answers int64 [n], with Miller's correction."""
     counts = torch.bincount(answers).double()
     shares = counts[counts > 0] / len(answers)
-    plain = -float((shares * shares.log2()).sum())
-    return plain + (len(shares) - 1) / (2 * len(answers) * math.log(2))
+    plugin = -float((shares * shares.log2()).sum())
+    return plugin + (len(shares) - 1) / (2 * len(answers) * math.log(2))
 
 
-def information(guess: Predictor, logits: Tensor, answers: Tensor) -> Interval:
-    """The lower bound of I(X; Y) in bits, with a 95 % interval over pictures.
+def information(predictor: Predictor, logits: Tensor, answers: Tensor) -> Interval:
+    """The lower bound of I(X; Y) in bits, with a 95 % interval over images.
+
+    The interval is that of E log2 r; the entropy of the answers is taken as exact, because its
+    error over thousands of images is an order of magnitude smaller.
 
     Args:
-        guess: fitted on other pictures. logits: Q's on altered pictures [n,K]. answers: its
-            classes on the whole ones, int64 [n].
-
-    The interval is that of E log2 r; the entropy of the answers is taken as known, as its error
-    over thousands of pictures is an order smaller.
+        predictor: fitted on other images.
+        logits: of Q on altered images [n,K].
+        answers: Q's classes on the whole images, int64 [n].
     """
-    gained = guess.bits(logits, answers) + entropy(answers)  # [n]
+    gained = predictor.bits(logits, answers) + entropy(answers)  # [n]
     return student(gained.tolist())

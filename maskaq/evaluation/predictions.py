@@ -1,4 +1,4 @@
-"""What P and Q see in the samples: classes, how sure they are, and where P looks."""
+"""Predictions of P and Q on the synthetic images, and P's attention to each patch of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """classes: int64 [2,N], of P and of Q. certainty: their probabilities, float [2,N], in 0..1.
-    alpha: attention weight of each patch in P, float [N,patches] (MaskAQ Eq. 4)."""
+    """Predicted classes, their probabilities, and P's attention weights.
+
+    classes: int64 [2,N], of P and of Q. certainty: probabilities of these classes, float [2,N].
+    alpha: P's attention weight of each patch, float [N,patches] (MaskAQ Eq. 4).
+    """
 
     classes: Tensor
     certainty: Tensor
@@ -25,18 +28,18 @@ class Predictions:
 
 @torch.no_grad()
 def predict(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Predictions:
-    """Run both models over normalised images [N,3,S,S].
+    """Run both models on normalised images [N,3,S,S].
 
     Args:
-        prefix: tokens before the patches.
+        prefix: number of tokens before the patches.
     """
     classes, certainty, alpha = [], [], []
     for batch in images.split(BATCH):
         with record(p) as maps:
-            first = p(batch)
-        probabilities = torch.stack([first, q(batch)]).softmax(-1)  # [2,B,K]
-        most = probabilities.max(-1)  # [2,B] each
-        certainty.append(most.values.cpu())
-        classes.append(most.indices.cpu())
+            logits = p(batch)
+        probabilities = torch.stack([logits, q(batch)]).softmax(-1)  # [2,B,K]
+        best = probabilities.max(-1)  # [2,B] each
+        certainty.append(best.values.cpu())
+        classes.append(best.indices.cpu())
         alpha.append(patch_attention(maps, prefix).cpu())
     return Predictions(torch.cat(classes, 1), torch.cat(certainty, 1), torch.cat(alpha))

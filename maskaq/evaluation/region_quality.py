@@ -1,8 +1,8 @@
-"""Does a map over the patches find the object? Its mask and its weights against the foreground.
+"""How well a map over the patches finds the object: its mask and its weights against the truth.
 
-MaskAQ claims that semantics sit in the patches to which the class token attends most. Where the
-true foreground is known that can be tested: for attention in every block and head, for random maps,
-and for a prior that knows no more than that objects stand near the middle of a picture.
+MaskAQ claims that the semantics are in the patches to which the class token attends most. Where the
+true foreground is known this can be tested: for the attention of every block and head, for random
+maps, and for a prior that only assumes that objects are near the middle of the image.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from maskaq.regions.numpy_masks import mask_of
 __all__ = ["MASKED", "MEASURES", "centre_prior", "mask_quality", "weight_quality"]
 
 Floats = NDArray[np.floating]
-MASKED = ("precision", "recall", "iou")  # of a mask, which needs a ratio
+MASKED = ("precision", "recall", "iou")  # measures of a mask, which need a ratio
 MEASURES = (*MASKED, "pointing", "share")
-_SPREAD = 0.25  # of the centre prior, as a share of the picture's side
+_STD = 0.25  # of the centre prior, as a share of the side of the image
 
 
 def mask_quality(maps: Floats, truth: NDArray[np.bool_], ratio: float) -> dict[str, Floats]:
     """Precision, recall and IoU of the patches with the largest weights, per image.
 
     Args:
-        maps: weights [...,n,N]. truth: foreground patches [n,N]. ratio: share of patches in a mask.
+        maps: weights [...,n,N].
+        truth: foreground patches [n,N].
+        ratio: share of patches in the mask.
 
     Returns:
         [...,n] each, in 0..1, NaN for images without a foreground patch.
 
     Raises:
-        OptionError: a ratio outside 0..1.
+        OptionError: the ratio is not above 0 and at most 1.
 
     >>> found = mask_quality(np.array([[0.5, 0.3, 0.2]]), np.array([[True, False, True]]), 0.67)
     >>> {name: value.tolist() for name, value in found.items()}
@@ -49,30 +51,37 @@ def mask_quality(maps: Floats, truth: NDArray[np.bool_], ratio: float) -> dict[s
 
 
 def weight_quality(maps: Floats, truth: NDArray[np.bool_]) -> dict[str, Floats]:
-    """Of maps [...,n,N] with truth [n,N], per image [...,n], NaN without a foreground patch.
+    """Pointing game and share of weight on the foreground, per image.
 
-    pointing: 1 where the patch of largest weight is foreground (pointing game, Zhang et al. 2016,
-    without their tolerance); of equal ones the first counts. share: of the positive weight that
-    lies on the foreground; weights below 0 count as 0.
+    pointing: 1 if the patch with the largest weight is foreground (pointing game, Zhang et al.
+    2016, without their tolerance); the first one counts if there are several. share: share of the
+    positive weight that is on the foreground.
+
+    Args:
+        maps: weights [...,n,N].
+        truth: foreground patches [n,N].
+
+    Returns:
+        [...,n] each, NaN for images without a foreground patch.
 
     >>> found = weight_quality(np.array([[0.5, 0.3, 0.2]]), np.array([[True, False, True]]))
     >>> {name: value.tolist() for name, value in found.items()}
     {'pointing': [1.0], 'share': [0.7]}
     """
-    there = np.where(truth.any(-1), 1.0, np.nan)  # [n]
+    valid = np.where(truth.any(-1), 1.0, np.nan)  # [n]
     largest = maps.argmax(-1)  # [...,n]
     images = np.arange(truth.shape[0])
     weights = np.clip(np.asarray(maps, np.float64), 0, None)  # [...,n,N]
     total = weights.sum(-1)  # [...,n]
-    inside = np.where(truth, weights, 0).sum(-1)
+    inside = np.where(truth, weights, 0).sum(-1)  # [...,n]
     share = np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
-    return {"pointing": truth[images, largest] * there, "share": share * there}
+    return {"pointing": truth[images, largest] * valid, "share": share * valid}
 
 
 def centre_prior(grid: tuple[int, int]) -> NDArray[np.float64]:
-    """A normal distribution around the middle, a quarter of the side wide: [N], sums to 1."""
+    """A Gaussian at the centre, its standard deviation a quarter of the side: [N], sums to 1."""
     rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in grid)
     squares = rows[:, None] ** 2 + columns[None, :] ** 2  # [rows,columns]
-    weights = np.exp(-squares / (2 * _SPREAD**2)).reshape(-1)  # [N]
-    total: NDArray[np.float64] = weights / weights.sum()
-    return total
+    weights = np.exp(-squares / (2 * _STD**2)).reshape(-1)  # [N]
+    prior: NDArray[np.float64] = weights / weights.sum()
+    return prior

@@ -21,7 +21,7 @@ class Fixed(nn.Module):
         return self.table[x[:, 0, 0, 0].long()]
 
 
-def test_verdict_on_a_case_counted_by_hand() -> None:
+def test_evaluation_of_a_case_counted_by_hand() -> None:
     count, classes = 230, 8
     table_p = torch.eye(classes) * 10 + torch.arange(classes) / 10
     table_q = table_p.roll(1, 0)  # always the neighbouring class
@@ -29,20 +29,20 @@ def test_verdict_on_a_case_counted_by_hand() -> None:
     images[:, 0, 0, 0] = torch.arange(count) % classes
     labels = torch.arange(count) % classes
     items = list(evaluate(Fixed(table_p), Fixed(table_q), images, labels, lambda x: x.float()))
-    verdict = items.pop()
-    assert isinstance(verdict, Evaluation)
+    found = items.pop()
+    assert isinstance(found, Evaluation)
     assert all(isinstance(item, Event) and item.total == -(-count // BATCH) for item in items)
-    assert verdict.top1 == (wilson(count, count), wilson(0, count))
-    assert verdict.agreement == wilson(0, count)
-    # Q's own class scores highest, then the others by number: labels 4..7 are among five.
+    assert found.top1 == (wilson(count, count), wilson(0, count))
+    assert found.agreement == wilson(0, count)
+    # Q's top class scores highest, then the others by number: labels 4..7 are among five.
     hits = sum(1 for i in range(count) if table_q[i % classes].topk(5).indices.eq(i % 8).any())
-    assert verdict.top5[1] == wilson(hits, count)
+    assert found.top5[1] == wilson(hits, count)
 
 
 @pytest.mark.parametrize(
     "size, width, images", [(32, 24, BATCH), (224, 192, BATCH), (224, 768, 13), (384, 1024, 3)]
 )
-def test_large_models_see_fewer_images_at_once(size: int, width: int, images: int) -> None:
+def test_large_models_get_smaller_batches(size: int, width: int, images: int) -> None:
     with torch.device("meta"):
         model = VisionTransformer(img_size=size, embed_dim=width, depth=1, num_heads=4)
     assert batch_size_for(model) == images
@@ -62,14 +62,14 @@ def test_ranks_equal_torch_topk(most: int) -> None:
     assert torch.equal(rank_of(logits, labels) < most, expected)
 
 
-class Silent(nn.Module):
-    """Must not be asked."""
+class NeverCalled(nn.Module):
+    """Fails if it is run."""
 
     def forward(self, x: Tensor) -> Tensor:
-        raise AssertionError("P was asked again")
+        raise AssertionError("P was run again")
 
 
-def test_a_known_verdict_saves_asking_p_again() -> None:
+def test_a_previous_evaluation_saves_running_p_again() -> None:
     count, classes = 120, 8
     generator = torch.Generator().manual_seed(0)
     tables = torch.randn(3, classes, classes, generator=generator)
@@ -78,8 +78,8 @@ def test_a_known_verdict_saves_asking_p_again() -> None:
     images[:, 0, 0, 0] = torch.arange(count) % classes
     labels = torch.randint(0, classes, (count,), generator=generator)
     case = (images, labels, lambda x: x.float())
-    *_, known = evaluate(p, first, *case)
-    *_, again = evaluate(Silent(), second, *case, known=known)
+    *_, previous = evaluate(p, first, *case)
+    *_, again = evaluate(NeverCalled(), second, *case, previous=previous)
     *_, whole = evaluate(p, second, *case)
     assert (again.top1, again.top5, again.agreement) == (whole.top1, whole.top5, whole.agreement)
     assert again.answers.equal(whole.answers)

@@ -31,11 +31,11 @@ def real(scenes_p: LoadedModel) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def of_real(scenes_p: LoadedModel, real: Tensor) -> activation_shift.Statistics:
+def real_statistics(scenes_p: LoadedModel, real: Tensor) -> activation_shift.Statistics:
     return statistics(scenes_p.model, real)
 
 
-def looped(image: list[float]) -> tuple[float, float, float]:
+def by_loops(image: list[float]) -> tuple[float, float, float]:
     """Range, peak and kurtosis of one image's values, value by value."""
     n, order = len(image), sorted(image)
     count = math.ceil(n / 1000)
@@ -46,18 +46,18 @@ def looped(image: list[float]) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize("values", [7, 3000])
-def test_statistics_are_those_of_loops(values: int) -> None:
+def test_statistics_match_plain_loops(values: int) -> None:
     x = torch.randn(3, values, generator=torch.Generator().manual_seed(0)).double() ** 3
     found = [
         measure(x)
         for measure in (activation_shift._range, activation_shift._peak, activation_shift._kurtosis)
     ]
     for number, image in enumerate(x.tolist()):
-        for measured, wanted in zip(found, looped(image), strict=True):
-            assert measured[number].item() == pytest.approx(wanted)
+        for measured, expected in zip(found, by_loops(image), strict=True):
+            assert measured[number].item() == pytest.approx(expected)
 
 
-def test_entropy_is_that_of_loops() -> None:
+def test_entropy_matches_plain_loops() -> None:
     logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1)).double()
     probs = (3 * logits).softmax(-1)
     for image, measured in zip(
@@ -65,45 +65,45 @@ def test_entropy_is_that_of_loops() -> None:
     ):
         rows = [-sum(a * math.log(a) for a in row) for head in image for row in head]
         assert measured == pytest.approx(sum(rows) / len(rows))
-    sure = torch.eye(4).expand(1, 1, 4, 4)
-    assert activation_shift._entropy(sure).item() == 0
+    one_hot = torch.eye(4).expand(1, 1, 4, 4)
+    assert activation_shift._entropy(one_hot).item() == 0
 
 
-def test_the_tensors_are_those_of_the_report(
-    scenes_p: LoadedModel, real: Tensor, of_real: activation_shift.Statistics
+def test_the_tensors_are_those_of_the_tensor_report(
+    scenes_p: LoadedModel, real: Tensor, real_statistics: activation_shift.Statistics
 ) -> None:
     q = ranged(scenes_p.model, QuantOptions(), BACKENDS["minmax"].scheme, real[:2])
     rows = tensor_report(q, real[:2])
-    wanted = [(row.tensor, row.role) for row in rows if row.quantized and row.role != "weight"]
-    assert list(dict.fromkeys((tensor, role) for tensor, role, _ in of_real)) == wanted
+    expected = [(row.tensor, row.role) for row in rows if row.quantized and row.role != "weight"]
+    assert list(dict.fromkeys((tensor, role) for tensor, role, _ in real_statistics)) == expected
 
 
-def test_what_is_measured_is_what_p_computes(
-    scenes_p: LoadedModel, real: Tensor, of_real: activation_shift.Statistics
+def test_the_measured_activations_are_those_of_p(
+    scenes_p: LoadedModel, real: Tensor, real_statistics: activation_shift.Statistics
 ) -> None:
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(real)
     for block, one in enumerate(maps):
         name = f"blocks.{block}.attn.operands.softmax"
         peaks = one.probs.flatten(1).amax(1)  # [B]
-        found = of_real[name, "softmax", "peak"]
+        found = real_statistics[name, "softmax", "peak"]
         assert found.mean == pytest.approx(peaks.mean().item(), rel=1e-4)
         assert found.error == pytest.approx(peaks.std().item() / math.sqrt(20), rel=1e-3)
         assert found.n == 20
-    assert of_real["patch_embed.proj.input", "image", "peak"].mean == pytest.approx(
+    assert real_statistics["patch_embed.proj.input", "image", "peak"].mean == pytest.approx(
         real.flatten(1).abs().amax(1).mean().item()
     )
-    assert len(maps) == len([key for key in of_real if key[2] == "entropy"])
+    assert len(maps) == len([key for key in real_statistics if key[2] == "entropy"])
 
 
-def test_p_stays_as_it_was(scenes_p: LoadedModel, real: Tensor) -> None:
+def test_p_is_not_changed(scenes_p: LoadedModel, real: Tensor) -> None:
     with torch.no_grad():
         before = scenes_p.model(real[:2])
         statistics(scenes_p.model, real[:2])
         assert scenes_p.model(real[:2]).equal(before)
 
 
-def test_identical_sets_are_not_apart(scenes_p: LoadedModel, real: Tensor) -> None:
+def test_identical_sets_have_no_shift(scenes_p: LoadedModel, real: Tensor) -> None:
     found = diagnose(scenes_p.model, real[:4], real[:4])
     assert tuple(found.columns) == COLUMNS
     assert (found["ratio"] == 1).all()
@@ -113,20 +113,20 @@ def test_identical_sets_are_not_apart(scenes_p: LoadedModel, real: Tensor) -> No
     assert count_significant(found, "range")[0] == 0
 
 
-def test_noise_is_further_from_scenes_than_other_scenes_are(
-    scenes_p: LoadedModel, of_real: activation_shift.Statistics
+def test_noise_shifts_more_than_other_scenes(
+    scenes_p: LoadedModel, real_statistics: activation_shift.Statistics
 ) -> None:
     p, shape = scenes_p.model, (20, 3, 64, 64)
     others = scenes_p.normalise(scenes("calibration", range(20, 40)).images)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
-    near, far = (distances(statistics(p, images), of_real) for images in (others, noise))
+    near, far = (distances(statistics(p, images), real_statistics) for images in (others, noise))
     for statistic in ("range", "kurtosis", "entropy"):
         assert factors(far)[statistic] > 1 + 3 * (factors(near)[statistic] - 1)
-    sure, tensors = count_significant(far, "range")
-    assert sure > 0.8 * tensors > count_significant(near, "range")[0] * 3
+    significant, tensors = count_significant(far, "range")
+    assert significant > 0.8 * tensors > count_significant(near, "range")[0] * 3
 
 
-def test_every_row_says_its_block(scenes_p: LoadedModel, real: Tensor) -> None:
+def test_every_row_names_its_block(scenes_p: LoadedModel, real: Tensor) -> None:
     found = diagnose(scenes_p.model, real[:2], real[2:4]).set_index("tensor")
     assert found.loc["blocks.3.mlp.fc2.input", "block"].eq(3).all()
     for outside in ("patch_embed.proj.input", "head.input"):
@@ -157,8 +157,8 @@ def test_too_large_and_too_small_do_not_cancel() -> None:
     assert count_significant(table, "range") == (0, 3)
 
 
-def test_a_constant_image_has_no_kurtosis_and_is_left_out() -> None:
+def test_a_constant_image_has_no_kurtosis_and_is_skipped() -> None:
     x = torch.stack([torch.ones(8), torch.arange(8.0)])
     found = activation_shift._moments(activation_shift._kurtosis(x))
     assert found.n == 1
-    assert found.mean == pytest.approx(looped(list(map(float, range(8))))[2])
+    assert found.mean == pytest.approx(by_loops(list(map(float, range(8))))[2])

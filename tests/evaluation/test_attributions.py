@@ -44,7 +44,7 @@ def logit(task: AttributionTask, images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", list(ATTRIBUTIONS))
-def test_every_method_weighs_every_patch_of_p_and_q(task, quantized, name: str) -> None:
+def test_every_method_gives_every_patch_a_weight(task, quantized, name: str) -> None:
     for one in (task, quantized):
         before = one.images.clone()
         found = ATTRIBUTIONS[name](one)
@@ -61,11 +61,11 @@ def test_integrated_gradients_sum_to_the_difference_of_outputs(task: Attribution
     assert completeness(task, 4).max() > completeness(task, 128).max()
     sums = integrated(task, 128).flatten(1).sum(1)
     with torch.no_grad():
-        apart = logit(task, task.images) - logit(task, torch.zeros_like(task.images))
-    torch.testing.assert_close(sums, apart, rtol=0.02, atol=0.02)
+        difference = logit(task, task.images) - logit(task, torch.zeros_like(task.images))
+    torch.testing.assert_close(sums, difference, rtol=0.02, atol=0.02)
 
 
-def test_by_patch_is_the_sum_over_its_pixels(task: AttributionTask) -> None:
+def test_the_weight_of_a_patch_is_the_sum_over_its_pixels(task: AttributionTask) -> None:
     whole = integrated(task, 32)
     found = ATTRIBUTIONS["integrated gradients"](task)
     assert float(found[1, 10]) == pytest.approx(
@@ -73,7 +73,7 @@ def test_by_patch_is_the_sum_over_its_pixels(task: AttributionTask) -> None:
     )
 
 
-def test_saliency_is_the_size_of_the_gradient(task: AttributionTask) -> None:
+def test_saliency_is_the_absolute_gradient(task: AttributionTask) -> None:
     images = task.images.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(logit(task, images).sum(), images)
     found = ATTRIBUTIONS["saliency"](task)
@@ -82,27 +82,27 @@ def test_saliency_is_the_size_of_the_gradient(task: AttributionTask) -> None:
 
 
 @torch.no_grad()
-def test_occlusion_is_the_fall_of_the_logit(task: AttributionTask) -> None:
+def test_occlusion_is_the_drop_of_the_logit(task: AttributionTask) -> None:
     found = ATTRIBUTIONS["occlusion"](task)
     for patch in (0, 13, 63):
         row, column = divmod(patch, 8)
         hidden = task.images.clone()
         hidden[:, :, row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = 0
-        fall = logit(task, task.images) - logit(task, hidden)
-        torch.testing.assert_close(found[:, patch], fall, rtol=1e-3, atol=1e-4)
+        drop = logit(task, task.images) - logit(task, hidden)
+        torch.testing.assert_close(found[:, patch], drop, rtol=1e-3, atol=1e-4)
 
 
-def test_a_block_is_its_gradient_times_its_activation(task: AttributionTask) -> None:
-    kept = {}
+def test_block_attribution_is_gradient_times_activation(task: AttributionTask) -> None:
+    saved = {}
 
-    def keep(module, given, out):
+    def save(module, args, out):
         out.retain_grad()
-        kept["tokens"] = out
+        saved["tokens"] = out
 
-    handle = task.model.blocks[0].register_forward_hook(keep)
+    handle = task.model.blocks[0].register_forward_hook(save)
     logit(task, task.images.clone().requires_grad_()).sum().backward()
     handle.remove()
-    tokens = kept["tokens"]
+    tokens = saved["tokens"]
     expected = (tokens * tokens.grad).sum(-1)[:, task.prefix :].detach()
     found = ATTRIBUTIONS["first block"](task)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
@@ -114,7 +114,7 @@ def test_attention_is_alpha(task: AttributionTask) -> None:
     torch.testing.assert_close(ATTRIBUTIONS["attention"](task), patch_attention(maps, task.prefix))
 
 
-def test_rollout_in_plain_loops() -> None:
+def test_rollout_matches_plain_loops() -> None:
     generator = torch.Generator().manual_seed(0)
     probs = [torch.rand(2, 3, 5, 5, generator=generator).softmax(-1) for _ in range(3)]
     found = rollout(probs)

@@ -26,7 +26,7 @@ def test_masks_of_known_overlap() -> None:
     np.testing.assert_allclose(found["share"], [0.5, 0.4, np.nan])
 
 
-def test_a_perfect_and_an_opposite_map() -> None:
+def test_a_perfect_map_and_its_opposite() -> None:
     truth = np.random.default_rng(0).random((50, 20)) < 0.3
     truth[:, 0] = True
     best = {name: [] for name in MASKED}
@@ -40,31 +40,31 @@ def test_a_perfect_and_an_opposite_map() -> None:
     assert (worst["share"] == 0).all()
 
 
-def test_any_leading_axes_and_the_same_as_one_by_one() -> None:
+def test_leading_axes_give_the_same_as_single_maps() -> None:
     random = np.random.default_rng(1)
     maps, truth = random.random((2, 3, 5, 16)), random.random((5, 16)) < 0.4
     masked, weighed = mask_quality(maps, truth, 0.3), weight_quality(maps, truth)
-    for place in np.ndindex(2, 3, 5):
-        row, own = maps[place], truth[place[-1]]
+    for index in np.ndindex(2, 3, 5):
+        row, own = maps[index], truth[index[-1]]
         alone = overlap(mask_of(row, 0.3), own)
-        assert [masked[name][place] for name in MASKED] == pytest.approx(alone[:3])
-        assert weighed["pointing"][place] == own[row.argmax()]
-        assert weighed["share"][place] == pytest.approx(row[own].sum() / row.sum())
+        assert [masked[name][index] for name in MASKED] == pytest.approx(alone[:3])
+        assert weighed["pointing"][index] == own[row.argmax()]
+        assert weighed["share"][index] == pytest.approx(row[own].sum() / row.sum())
 
 
-def test_negative_weights_count_as_none_and_no_weight_has_no_share() -> None:
+def test_negative_weights_count_as_zero() -> None:
     found = weight_quality(np.array([[-5.0, 1.0, 1.0, 0.0], [-1.0] * 4]), TRUTH[:2])
     np.testing.assert_allclose(found["share"], [0.5, 0.0])
 
 
-def test_the_centre_prior_is_highest_in_the_middle_and_even() -> None:
+def test_the_centre_prior_is_symmetric_and_highest_in_the_middle() -> None:
     prior = centre_prior((4, 6)).reshape(4, 6)
     assert prior.sum() == pytest.approx(1)
     assert np.unravel_index(prior.argmax(), (4, 6)) == (1, 2)
     np.testing.assert_allclose(prior, prior[::-1, ::-1])
 
 
-def test_a_ratio_that_is_none_is_refused() -> None:
+def test_an_invalid_ratio_is_refused() -> None:
     with pytest.raises(OptionError, match="above 0 up to 1"):
         mask_quality(np.ones((1, 4)), TRUTH[:1], 0.0)
 
@@ -78,5 +78,5 @@ def test_rows_of_the_class_token_average_to_alpha(scenes_p: LoadedModel) -> None
     torch.testing.assert_close(rows.mean((1, 2)), alpha)
     truth = foreground_patches(batch.foreground.numpy(), scenes_p.grid)
     found = weight_quality(alpha.numpy(), truth)
-    # The trained model looks at the object more than chance does.
+    # The trained model attends to the object more than chance would.
     assert np.nanmean(found["share"]) > truth.mean() + 0.1
