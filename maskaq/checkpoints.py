@@ -1,68 +1,45 @@
-"""States of a run on its way, kept so that a run that was stopped goes on from there.
+"""Checkpoints: states of an unfinished run, from which a stopped run resumes.
 
-A stage that takes long offers its state after every step; what keeps states decides when it is
-time. A state holds all that decides on what comes next, random generators included, so that a run
-that went on ends, on a CPU, with the same bits as one that was never stopped.
+A long stage offers its state after every step; the store decides when to keep one. A state holds
+everything that decides the following steps, random generators included, so that a resumed run
+ends, on a CPU, with the same bits as an uninterrupted one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from safetensors import SafetensorError, safe_open
+from typing import Any, Protocol
 
 from maskaq.config.parsing import Every
 from maskaq.errors import RunError
-from maskaq.events import Event
 from maskaq.files import atomic_write
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.optim import Optimizer
-
-__all__ = [
-    "KEY",
-    "NOWHERE",
-    "Checkpoints",
-    "InFolder",
-    "InMemory",
-    "State",
-    "named",
-    "pack",
-    "pack_optimiser",
-    "part",
-    "read",
-    "unpack",
-    "unpack_optimiser",
-    "write",
-]
+__all__ = ["KEY", "NOWHERE", "Checkpoints", "InFolder", "InMemory", "State", "read", "write"]
 
 KEY = "key.json"
+_FORMAT = 2  # of the files: the header, a SHA-256 of the rest, and what `torch.save` wrote
+_HEADER = f"maskaq checkpoint {_FORMAT}\n".encode()
 _LOG = logging.getLogger(__name__)
-_IMAGES, _NOTES = "event.images", "notes"
 
-
-class State(NamedTuple):
-    """tensors: by name. notes: plain values that JSON holds."""
-
-    tensors: Mapping[str, Tensor]
-    notes: Mapping[str, Any]
+# Nested dicts and lists of tensors and plain values: what `torch.load(weights_only=True)` reads.
+State = dict[str, Any]
 
 
 class Checkpoints(Protocol):
-    """Where stages leave their states, each under a name of its own."""
+    """A store of states, each under its own name."""
 
     def recall(self, name: str) -> State | None:
-        """The state that was kept last; None if there is none."""
+        """The last state kept under this name, its tensors on the CPU; None if there is none."""
 
     def offer(self, name: str, make: Callable[[], State]) -> None:
-        """Keep a state if it is time for one; `make` is called only then."""
+        """Keep a state if one is due; `make` is called only then."""
 
     def keep(self, name: str, state: State) -> None:
         """Keep a state now."""
@@ -85,11 +62,11 @@ NOWHERE: Checkpoints = _Nowhere()
 
 
 class InFolder:
-    """Keeps states as safetensors files in a folder, each of which appears whole or not at all.
+    """Keeps each state as a file in a folder.
 
     Args:
-        key: whatever decides on the result. States of another key are thrown away.
-        every: seconds or offers between two states that are offered.
+        key: everything that decides the result, plain values. States of another key are deleted.
+        every: seconds or offers between two states that are kept.
         clock: for tests.
     """
 
@@ -101,27 +78,36 @@ class InFolder:
         every: Every,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._key = folder, json.dumps(key, indent=1, sort_keys=True)
+        self._folder = folder
+        self._key = json.dumps({"format": _FORMAT, **key}, indent=1, sort_keys=True)
         self._every, self._clock = every, clock
         self._last, self._offers = clock(), 0
         self._warned = False
         if folder.exists() and _text(folder / KEY) != self._key:
+            _LOG.warning(
+                "the checkpoints in %s are of other settings or versions; the run starts over",
+                folder,
+            )
             shutil.rmtree(folder)
 
     @property
     def found(self) -> bool:
-        """Whether there are states to go on from."""
-        return any(self._folder.glob("*.safetensors"))
+        """Whether there are states to resume from."""
+        return any(self._folder.glob("*.pt"))
 
     def recall(self, name: str) -> State | None:
-        """The state that was kept last; None also for a file that is damaged."""
+        """The last state kept under this name; None, with a warning, if its file is damaged."""
+        path = self._path(name)
+        if not path.is_file():
+            return None
         try:
-            return read(self._folder / f"{name}.safetensors")
-        except RunError:
+            return read(path)
+        except RunError as error:
+            _LOG.warning("checkpoint ignored, its stage starts over: %s", error)
             return None
 
     def offer(self, name: str, make: Callable[[], State]) -> None:
-        """Keep a state if it is time for one."""
+        """Keep a state if one is due."""
         self._offers += 1
         seconds, steps = self._every
         late = seconds is not None and self._clock() - self._last >= seconds
@@ -129,13 +115,13 @@ class InFolder:
             self.keep(name, make())
 
     def keep(self, name: str, state: State) -> None:
-        """Keep a state now; a disk that is full costs the state, not the run."""
+        """Keep a state now; on a full disk the state is lost and the run continues."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / KEY).is_file():
                 with atomic_write(self._folder / KEY) as draft:
                     draft.write_text(self._key)
-            write(self._folder / f"{name}.safetensors", state)
+            write(self._path(name), state)
         except OSError as error:
             if not self._warned:
                 _LOG.warning("no checkpoint could be kept in %s (%s)", self._folder, error)
@@ -143,41 +129,15 @@ class InFolder:
         self._last, self._offers = self._clock(), 0
 
     def clear(self) -> None:
-        """Forget everything: the run is done."""
+        """Delete everything: the run is finished."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-
-def write(path: Path, state: State) -> None:
-    """Put a state into a safetensors file, which appears whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    from safetensors.torch import save_file
-
-    try:
-        with atomic_write(path) as draft:
-            save_file(_copied(state.tensors), draft, {_NOTES: json.dumps(state.notes)})
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-
-
-def read(path: Path) -> State:
-    """The inverse of `write`.
-
-    Raises:
-        RunError: there is no such file, or it is damaged.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            notes = json.loads((file.metadata() or {})[_NOTES])
-            return State({name: file.get_tensor(name) for name in file.keys()}, notes)  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} holds no whole state ({type(error).__name__}: {error}).") from error
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.pt"
 
 
 class InMemory:
-    """Keeps states as bytes of safetensors files, to be sent to another process.
+    """Keeps states as bytes, to be sent to another process or shared by runs.
 
     files: by the names of the states.
     """
@@ -191,78 +151,64 @@ class InMemory:
         Raises:
             RunError: it is damaged.
         """
-        from safetensors.torch import load
-
         data = self.files.get(name)
-        if data is None:
-            return None
-        try:
-            tensors = load(data)
-            notes = json.loads(tensors.pop(_NOTES).numpy().tobytes())
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise RunError(f"the state {name!r} was damaged on its way ({error}).") from error
-        return State(tensors, notes)
+        return None if data is None else _decode(data, f"the state {name!r}")
 
     def offer(self, name: str, make: Callable[[], State]) -> None:
-        """Nothing: only what is finished is sent."""
+        """Nothing: only the states of finished work are kept."""
 
     def keep(self, name: str, state: State) -> None:
         """Keep a state."""
-        import torch
-        from safetensors.torch import save
-
-        text = bytearray(json.dumps(state.notes).encode())
-        notes = torch.frombuffer(text, dtype=torch.uint8)
-        self.files[name] = save(_copied(state.tensors) | {_NOTES: notes})
+        self.files[name] = _encode(state)
 
 
-def pack(events: Sequence[Event]) -> State:
-    """Events as a state."""
-    shown = {i: event.images for i, event in enumerate(events) if event.images is not None}
-    notes = [[e.stage, e.step, e.total, dict(e.metrics), e.problem] for e in events]
-    return State({f"{_IMAGES}.{i}": images for i, images in shown.items()}, {"events": notes})
+def write(path: Path, state: State) -> None:
+    """Write a state to a file, which is replaced as a whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_write(path) as draft:
+        draft.write_bytes(_encode(state))
 
 
-def unpack(state: State) -> list[Event]:
-    """The inverse of `pack`; other tensors and notes of the state are left aside."""
-    return [
-        Event(stage, step, total, metrics, state.tensors.get(f"{_IMAGES}.{i}"), problem)
-        for i, (stage, step, total, metrics, problem) in enumerate(state.notes["events"])
-    ]
+def read(path: Path) -> State:
+    """Read what `write` wrote; its tensors are on the CPU.
+
+    Raises:
+        RunError: there is no such file, it is damaged, or it was not written by `write`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error}).") from error
+    return _decode(data, str(path))
 
 
-def pack_optimiser(optimiser: Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers of each parameter, as tensors by name."""
-    known: Mapping[int, Mapping[str, Tensor]] = optimiser.state_dict()["state"]
-    return {f"optimiser.{i}.{name}": v for i, of in known.items() for name, v in of.items()}
+def _encode(state: State) -> bytes:
+    import torch
+
+    file = io.BytesIO()
+    torch.save(state, file)
+    body = file.getvalue()
+    return _HEADER + _digest(body) + body
 
 
-def unpack_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Have an optimiser remember it again; rates and such are left as they are."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        first, _, rest = key.partition(".")
-        if first == "optimiser":
-            number, _, name = rest.partition(".")
-            state.setdefault(int(number), {})[name] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
+def _decode(data: bytes, name: str) -> State:
+    import torch
+
+    start = len(_HEADER)
+    digest, body = data[start : start + 32], data[start + 32 :]
+    if not data.startswith(_HEADER):
+        raise RunError(f"{name} is not a checkpoint of this version; delete it to start over.")
+    if _digest(body) != digest:  # torch would load damaged tensors
+        raise RunError(f"{name} is damaged; delete it to start over.")
+    state: State = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    return state
 
 
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin with `prefix.`, without it."""
-    start = f"{prefix}."
-    return {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
-
-
-def named(prefix: str, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-    """The inverse of `part`."""
-    return {f"{prefix}.{name}": value for name, value in tensors}
-
-
-def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of their own: the format refuses those that share their memory."""
-    return {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _text(path: Path) -> str | None:

@@ -27,10 +27,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from maskaq import checkpoints
 from maskaq.data import fashion_mnist
 from maskaq.data.scenes import CLASS_NAMES, SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
-from maskaq.files import atomic_write
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
 
@@ -126,7 +126,7 @@ def fit(
     optimiser = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = checkpoints.read(checkpoint)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
@@ -165,8 +165,7 @@ def fit(
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
             }
-            with atomic_write(checkpoint) as draft:
-                torch.save(state, draft)
+            checkpoints.write(checkpoint, state)
             saved = time.monotonic()
     model.eval()
 

@@ -6,13 +6,13 @@ A run that shares it gives the result of a run that does not, to the last bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from pathlib import Path
 
-from maskaq.checkpoints import NOWHERE, Checkpoints, State
+from maskaq.checkpoints import NOWHERE, Checkpoints, InMemory, State
 from maskaq.config import RunSpec
-from maskaq.config.sample_key import batches, drawing_key, judged
-from maskaq.results.paths import stamp
+from maskaq.config.sample_key import batches, evaluation_spec, sample_key
+from maskaq.files import stamp
 from maskaq.runs.context import Ground
 
 __all__ = ["drawn_before", "ground_of"]
@@ -20,7 +20,7 @@ __all__ = ["drawn_before", "ground_of"]
 _DRAWINGS = 2  # whose samples are kept
 _MOST = 256 << 20  # bytes of one drawing; larger ones are not kept
 _GROUNDS: dict[Hashable, Ground] = {}  # the last one
-_DRAWN: dict[str, dict[str, State]] = {}  # by key of the drawing, the latest last
+_DRAWN: dict[str, dict[str, bytes]] = {}  # by key of the drawing, the latest last
 
 
 def ground_of(spec: RunSpec) -> Ground:
@@ -29,10 +29,11 @@ def ground_of(spec: RunSpec) -> Ground:
     Raises:
         MaskaqError: as `Ground.of`.
     """
-    key = (judged(spec), *(_fingerprint(path) for path in (spec.weights, spec.data) if path))
+    files = (_fingerprint(path) for path in (spec.weights, spec.data) if path)
+    key = (evaluation_spec(spec), *files)
     if key not in _GROUNDS:
         _GROUNDS.clear()
-        _GROUNDS[key] = Ground.of(judged(spec))
+        _GROUNDS[key] = Ground.of(evaluation_spec(spec))
     return _GROUNDS[key]
 
 
@@ -40,28 +41,24 @@ def drawn_before(spec: RunSpec) -> Checkpoints:
     """The samples of this spec as checkpoints: known if one of the last runs drew them."""
     if spec.data or spec.weights or not batches(spec):
         return NOWHERE  # files may have changed since
-    return _Drawn(drawing_key(spec))
+    return _Drawn(sample_key(spec))
 
 
-class _Drawn:
+class _Drawn(InMemory):
     """Finished batches of one drawing."""
 
     def __init__(self, key: str) -> None:
+        super().__init__(_DRAWN.get(key))
         self._key = key
-
-    def recall(self, name: str) -> State | None:
-        return _DRAWN.get(self._key, {}).get(name)
-
-    def offer(self, name: str, make: Callable[[], State]) -> None:
-        """Nothing: only finished batches are shared."""
 
     def keep(self, name: str, state: State) -> None:
         if not name.startswith("batch"):
             return
-        states = _DRAWN.pop(self._key, {}) | {name: state}
-        if sum(t.nbytes for one in states.values() for t in one.tensors.values()) > _MOST:
+        super().keep(name, state)
+        _DRAWN.pop(self._key, None)
+        if sum(map(len, self.files.values())) > _MOST:
             return
-        _DRAWN[self._key] = states
+        _DRAWN[self._key] = self.files
         for old in list(_DRAWN)[:-_DRAWINGS]:
             del _DRAWN[old]
 

@@ -8,13 +8,12 @@ notice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from maskaq.augment.views import AUGMENTATIONS
-from maskaq.checkpoints import named, pack_optimiser, unpack_optimiser
+from maskaq.checkpoints import State
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
 from maskaq.synthesis.context import Quantized, Setting
 from maskaq.synthesis.parametrisation import Parametrisation
@@ -61,27 +60,27 @@ class Batch:
         """What the parametrisation needs to go on from here."""
         return self._source.state()
 
-    def checkpoint(self, over: bool) -> dict[str, Tensor]:
-        """All that decides on the next step; if there is none, on the images alone."""
-        tensors = named("parameter", _numbered(self._source.parameters()))
-        tensors |= {"dead": self.dead}
-        if over:
-            return tensors
-        tensors |= {"generator": self._generator.get_state()} | pack_optimiser(self._adam)
-        return tensors if self._calibrated is None else tensors | {"calibrated": self._calibrated}
+    def checkpoint(self, over: bool) -> State:
+        """Everything that decides the next step; if there is none (`over`), the images alone."""
+        parameters = [parameter.detach() for parameter in self._source.parameters()]
+        state: State = {"parameters": parameters, "dead": self.dead}
+        if not over:
+            state |= {"generator": self._generator.get_state(), "adam": self._adam.state_dict()}
+            state |= {"calibrated": self._calibrated}
+        return state
 
     @torch.no_grad()
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to a checkpoint of the same batch."""
-        for number, parameter in _numbered(self._source.parameters()):
-            parameter.copy_(tensors[f"parameter.{number}"])
-        self.dead = tensors["dead"].to(self._setting.device)
-        if "generator" not in tensors:
+    def restore(self, state: State) -> None:
+        """Return to a checkpoint of the same batch."""
+        for parameter, value in zip(self._source.parameters(), state["parameters"], strict=True):
+            parameter.copy_(value)
+        self.dead = state["dead"].to(self._setting.device)
+        if "generator" not in state:
             return
-        self._generator.set_state(tensors["generator"])
-        unpack_optimiser(self._adam, tensors)
-        if "calibrated" in tensors:
-            self._q = self._quantized(tensors["calibrated"].to(self._setting.device))
+        self._generator.set_state(state["generator"])
+        self._adam.load_state_dict(state["adam"])
+        if state["calibrated"] is not None:
+            self._q = self._quantized(state["calibrated"].to(self._setting.device))
 
     def advance(self, step: int) -> dict[str, float]:
         """One step, counted from 0. Returns the metrics, means over the images that are left."""
@@ -198,10 +197,6 @@ class Batch:
         self._adam.param_groups[0]["lr"] = rate
         self._adam.step()
         self._source.clamp()
-
-
-def _numbered(tensors: Sequence[Tensor]) -> list[tuple[str, Tensor]]:
-    return [(str(number), tensor) for number, tensor in enumerate(tensors)]
 
 
 def _finite(values: Tensor) -> Tensor:

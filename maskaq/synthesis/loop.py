@@ -14,7 +14,7 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
-from maskaq.checkpoints import NOWHERE, Checkpoints, State, pack, unpack
+from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import SynthesisOptions
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
@@ -67,7 +67,7 @@ def synthesise(
         seed: of labels, first images, augmentation and drops.
         precision: of the passes through the models, `"float32"` or `"bfloat16"`.
         device: where to work.
-        make_q: makes Q, recordable, from normalised images [B,3,S,S]; see `steady`. Called once
+        make_q: makes Q, recordable, from normalised images [B,3,S,S]; see `freeze_weights`. Called once
             per batch when alignment begins, and only if its coefficient is above 0.
         start: samples to go on from, with their labels, instead of new ones (a refresh).
         meanings: up to so many crops of each image, 0 to 4, shall show a class of their own
@@ -113,15 +113,14 @@ def _one_batch(
     batch = _begin(setting, labels, first, seed, start)
     name, steps = f"batch{first}", setting.options.steps
     events: list[Event] = []
-    if known := checkpoints.recall(name):
-        batch.restore(known.tensors)
-        events = unpack(known)
+    if kept := checkpoints.recall(name):
+        batch.restore(kept)
+        events = [Event(**values) for values in kept["events"]]
         yield from events
 
     def state() -> State:
-        said = pack(events)
         over = len(events) == steps
-        return State({**said.tensors, **batch.checkpoint(over)}, said.notes)
+        return {**batch.checkpoint(over), "events": [vars(event) for event in events]}
 
     while len(events) < steps and not batch.dead.all():
         step, dead = len(events), batch.dead

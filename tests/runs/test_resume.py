@@ -23,7 +23,8 @@ from maskaq.config.parsing import Every
 from maskaq.config.presets import spec_of
 from maskaq.results import listing
 from maskaq.runs import resume
-from maskaq.runs.runner import Finished, run
+from maskaq.results.finished import Finished
+from maskaq.runs.runner import run
 
 PLAIN = ("seconds", "created", "peak_memory_mb")  # of a result: not decided by the settings
 
@@ -115,7 +116,7 @@ def test_reconstruction_goes_on_too(tmp_path: Path) -> None:
     # Events: 1 load, 10 of two batches, 2 steps of each of 6 blocks, 4 through all of Q.
     for stop, state in ((16, "reconstruct"), (26, "tuning")):
         until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
-        assert (tmp_path / f"{state}.safetensors").is_file()
+        assert (tmp_path / f"{state}.pt").is_file()
     same(whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), whole(spec))
 
 
@@ -136,7 +137,7 @@ def test_killed_the_same_command_goes_on(tmp_path: Path) -> None:
     for state in ("batch0", "lsq-kd"):
         with subprocess.Popen([*words, str(out)], stderr=subprocess.DEVNULL) as child:
             deadline = time.monotonic() + 120
-            while not (place / f"{state}.safetensors").is_file():
+            while not (place / f"{state}.pt").is_file():
                 assert child.poll() is None, "it ended before it could be killed"
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

@@ -1,67 +1,48 @@
-"""What all that learn Q share: falling rates, what they keep to go on from, outputs of blocks."""
+"""Training helpers shared by the learning back-ends: learning-rate schedule and block outputs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from maskaq.checkpoints import named, pack_optimiser, part, unpack_optimiser
-
-__all__ = ["Falling", "block_outputs", "pack_q", "unpack_q"]
+__all__ = ["CosineSchedule", "block_outputs"]
 
 
-class Falling:
-    """Learning rates of an optimiser that fall from what they are to a share `last` of it.
+class CosineSchedule:
+    """Decreases the learning rates of an optimiser along a cosine.
 
-    total: steps until then. The optimiser may take up a state that was kept: its groups are then
-    new, and the rates fall from where they were when this was made.
+    The initial rates are those at construction, so make it before loading an optimiser state.
+
+    Args:
+        total: steps of the schedule.
+        last: final rate as a fraction of the initial one.
     """
 
     def __init__(self, optimiser: Optimizer, total: int, last: float = 0.0) -> None:
         self._optimiser, self._total, self._last = optimiser, total, last
         self._rates = [group["lr"] for group in optimiser.param_groups]
 
-    def at(self, done: int, part: float = 1.0) -> None:
-        """Set the rates for the step after `done` ones, or a part of them."""
-        cosine = 0.5 * (1 + math.cos(math.pi * done / self._total))
+    def set_rates(self, step: int, factor: float = 1.0) -> None:
+        """Set the rates, times `factor`, for this step, counted from 0."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self._total))
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * (self._last + (1 - self._last) * cosine) * part
-
-
-def pack_q(
-    q: nn.Module, generator: torch.Generator, optimiser: Optimizer | None = None
-) -> dict[str, Tensor]:
-    """Q on its way and what decides on its next step, as tensors by name."""
-    tensors = named("q", q.state_dict().items()) | {"generator": generator.get_state()}
-    return tensors | (pack_optimiser(optimiser) if optimiser else {})
-
-
-def unpack_q(
-    tensors: Mapping[str, Tensor],
-    q: nn.Module,
-    generator: torch.Generator,
-    optimiser: Optimizer | None = None,
-) -> None:
-    """Bring Q, the generator and the optimiser back to that."""
-    q.load_state_dict(part(tensors, "q"))
-    generator.set_state(tensors["generator"])
-    if optimiser:
-        unpack_optimiser(optimiser, tensors)
+            group["lr"] = rate * (self._last + (1 - self._last) * cosine) * factor
 
 
 @contextmanager
 def block_outputs(model: nn.Module) -> Iterator[list[Tensor]]:
-    """While open, the outputs [B,T,C] of a timm ViT's blocks, one after the other."""
-    found: list[Tensor] = []
+    """While open, append the output [B,T,C] of each block of a timm ViT to the list."""
+    outputs: list[Tensor] = []
     blocks: list[nn.Module] = list(model.blocks)  # type: ignore[arg-type]
-    hooks = [block.register_forward_hook(lambda _, __, out: found.append(out)) for block in blocks]
+    hooks = [
+        block.register_forward_hook(lambda _, __, out: outputs.append(out)) for block in blocks
+    ]
     try:
-        yield found
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()
