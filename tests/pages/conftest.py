@@ -13,6 +13,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from maskaq.config.parsing import parse_bits
 from maskaq.precomputed import accuracy_table
 from maskaq.ui.state import pages, stored_runs
 from tests.support import fake_cluster, stored
@@ -63,6 +64,18 @@ def _open(spec: pages.PageSpec, **params: str) -> AppTest:
     if spec is not pages.PAGES[0]:
         app.switch_page(spec.file)
     return app.run()
+
+
+@pytest.fixture
+def set_bits() -> Callable[[AppTest, str], AppTest]:
+    """Move the two sliders to bit widths such as W4A4."""
+    return _set_bits
+
+
+def _set_bits(app: AppTest, bits: str) -> AppTest:
+    weights, activations = parse_bits(bits)
+    app.slider(key="weight_bits").set_value(weights)
+    return app.slider(key="activation_bits").set_value(activations).run()
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
-"""Every setting that an address may hold, on every page, with what nobody means well."""
+"""Hostile addresses: every setting of every page gets values that no visitor types."""
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import pytest
 
-from maskaq.ui.state import pages
+from maskaq.ui.state import pages, url
 
 HOSTILE = (
     "",
@@ -21,25 +24,41 @@ HOSTILE = (
 )
 
 
-def settings(app) -> dict[str, object]:
-    """What the page knows of an address, with the value of each."""
-    return {key: app.session_state[key] for key in sorted(app.session_state["_known_parameters"])}
+@pytest.fixture
+def fields(monkeypatch: pytest.MonkeyPatch) -> dict[str, url.Field]:
+    """The settings that pages have declared so far, by name."""
+    declared: dict[str, url.Field] = {}
+    declare = url.declare
+
+    def record(**fields: url.Field) -> None:
+        declared.update(fields)
+        declare(**fields)
+
+    monkeypatch.setattr(url, "declare", record)
+    return declared
+
+
+def empty_list(field: url.Field, value: str) -> bool:
+    """A list may be empty; every other hostile value is refused."""
+    return field.many and value == ""
 
 
 @pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
-def test_every_setting_of_every_page_survives_hostile_values(spec, open_page):
-    usual = settings(open_page(spec))
-    for offset in (0, 4, 7):
-        asked = {key: HOSTILE[(at + offset) % len(HOSTILE)] for at, key in enumerate(usual)}
-        app = open_page(spec, **asked)
-        assert not app.exception
-        lists = {key for key, value in usual.items() if isinstance(value, list)}
-        empty = {key for key, value in asked.items() if value == "" and key in lists}
-        found = settings(app)
-        assert {key: found[key] for key in usual} == {
-            key: [] if key in empty else value for key, value in usual.items()
-        }
-        said = app.warning[0].value
-        for key in usual.keys() - empty:
-            assert f"The address says {key} = `" in said
-        assert max(map(len, said.splitlines())) < 1000
+def test_every_setting_of_a_page_refuses_hostile_values(spec, open_page, fields):
+    app = open_page(spec)
+    usual: dict[str, Any] = {key: app.session_state[key] for key in fields}
+    for field, value in product(fields.values(), HOSTILE):
+        assert url._fits(field, [value]) == empty_list(field, value)
+
+    asked = {key: HOSTILE[number % len(HOSTILE)] for number, key in enumerate(sorted(usual))}
+    app = open_page(spec, colour="red", **asked)
+    assert not app.exception
+    notice = app.warning[0].value
+    for key, value in asked.items():
+        if empty_list(fields[key], value):
+            assert app.session_state[key] == []
+        else:
+            assert app.session_state[key] == usual[key]
+            assert f"The address says {key} = `" in notice
+    assert "no setting of this page: `colour`." in notice
+    assert max(map(len, notice.splitlines())) < 1000

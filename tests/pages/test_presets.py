@@ -1,4 +1,4 @@
-"""Every page opens on every run that ships, with the runs themselves and not a stand-in."""
+"""Every page opens with every run that ships, the real ones rather than made-up examples."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from maskaq.precomputed import showcase
 from maskaq.ui.state import pages, stored_runs
 
 
-@pytest.mark.parametrize("bits", showcase.BITS)
 @pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
-def test_a_page_opens_on_every_stored_preset(spec, bits, open_page, shipped, text):
-    app = open_page(spec, weight_bits=bits[1], activation_bits=bits[3])
-    assert not app.exception
-    assert not app.warning
-    assert len(text(app)) > 200
-
-
-@pytest.mark.parametrize("bits", showcase.BITS)
-@pytest.mark.parametrize("spec", [pages.SYNTHESIS, pages.QUANTIZE], ids=lambda s: s.title)
-def test_every_source_has_its_stored_run(spec, bits, open_page, shipped, text):
-    app = open_page(spec, weight_bits=bits[1], activation_bits=bits[3])
-    for source in SHIPPED:
-        app.selectbox(key="source").set_value(source).run()
+def test_a_page_opens_at_every_stored_bit_width(spec, open_page, set_bits, shipped, text):
+    app = open_page(spec)
+    for bits in showcase.BITS:
+        set_bits(app, bits)
         assert not app.exception
-        assert "Stored example, shipped with maskaq" in text(app)
-        assert any(f"--bits {bits}" in code.value for code in app.code)
+        assert not app.warning
+        assert len(text(app)) > 200
+
+
+@pytest.mark.parametrize("spec", [pages.SYNTHESIS, pages.QUANTIZE], ids=lambda s: s.title)
+def test_every_source_has_its_stored_run(spec, open_page, set_bits, shipped, text):
+    app = open_page(spec)
+    for source in SHIPPED:
+        app.selectbox(key="source").set_value(source)
+        for bits in showcase.BITS:
+            set_bits(app, bits)
+            assert not app.exception
+            shown = text(app)
+            assert "Stored example, shipped with maskaq" in shown
+            assert "Not computed yet" not in shown
+            assert any(f"--bits {bits}" in code.value for code in app.code)
+            if spec is pages.SYNTHESIS:
+                assert ("are not drawn step by step" in shown) == (source in ("noise", "real"))
 
 
 def test_all_sources_at_all_widths_are_shipped(shipped):
