@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# One process opens every page twice, first as a demo. Pages that can start a run also start a worker
-# ahead of time, which loads Dask: that is left out.
+# One process opens every page twice, first as a demo. Pages that can start a run also start a
+# worker ahead of time, which loads Dask: that is left out.
 CODE = """
 import json, os, sys
 from streamlit.testing.v1 import AppTest
