@@ -1,14 +1,14 @@
-"""MaskAQ's parts, one left out at a time, and mask ratios that stay as they are.
+"""MaskAQ without each of its parts, one at a time, and with fixed mask ratios.
 
     python -m benchmarks.ablation --bits W3A3 W4A4 --seed 0 1 2
     python -m benchmarks.ablation --model vit_tiny_patch16_224 --weights FILE --data FOLDER \\
         --bits W3A3 --seed 0 1 2
 
-The whole has the paper's coefficients, back-end `lsq-kd` and a refresh of the samples, against Q as
-it is by then, every --refresh epochs; images, steps and epochs are those of --method, and --set
-changes any setting in all variants. Differences are taken seed by seed, on the same images, which
-leaves out what both share. Goes on where it was stopped, as `benchmarks.accuracy` does; variants
-that draw the same samples share them.
+The variant `whole` has the paper's coefficients, back-end `lsq-kd` and a refresh of the samples
+against the current Q every --refresh epochs; images, steps and epochs are those of --method, and
+--set changes any setting in all variants. Differences are taken seed by seed on the same images,
+which removes the variance that both share. A stopped table resumes, as in `benchmarks.accuracy`;
+variants with the same samples share them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.cells import Cells
 from benchmarks.sources import row
 from maskaq.config import RunSpec
-from maskaq.config.overrides import changed
+from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.intervals import Interval, student
@@ -45,29 +45,29 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mask ratio 50 %": ("synthesis.mask_ratio=[0.5, 0.5]",),
     }
 )
-HEAD = "| bits | variant | Q top-1, % | to the whole, points | P top-1, % | seeds | n | seconds |"
+HEAD = "| bits | variant | Q top-1, % | difference, points | P top-1, % | seeds | n | seconds |"
 
-Found = Mapping[tuple[str, str], dict[int, RunResult]]  # by bits and variant, then by seed
+Results = Mapping[tuple[str, str], dict[int, RunResult]]  # by bits and variant, then by seed
 
 
 def main(words: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(words)
-    found: dict[tuple[str, str], dict[int, RunResult]] = {}
+    results: dict[tuple[str, str], dict[int, RunResult]] = {}
     cells = Cells(args.out)
     for bits, variant, seed, spec in plan(args):
         name = f"{args.model}_{bits}_{variant.replace(' ', '-').replace('%', 'percent')}_{seed}"
         result = cells.stored(name, spec) if args.stored else cells.result(name, spec)
         if result is not None:
-            found.setdefault((bits, variant), {})[seed] = result
+            results.setdefault((bits, variant), {})[seed] = result
             print(f"{variant}: {row(result)}", file=sys.stderr, flush=True)
-    if not found:
-        raise SystemExit(f"{args.out} holds no cell of this table.")
+    if not results:
+        raise SystemExit(f"{args.out} has no cell of this table.")
     if args.json:
-        print(json.dumps(rows(found)))
+        print(json.dumps(rows(results)))
         return
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|")
-    print("\n".join(line(one) for one in rows(found)))
-    print("\n" + verdict(rows(found)))
+    print("\n".join(line(one) for one in rows(results)))
+    print("\n" + verdict(rows(results)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,20 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--stored", action="store_true", help="run nothing, show what is there")
-    parser.add_argument("--json", action="store_true", help="rows in place of the table")
+    parser.add_argument("--stored", action="store_true", help="run nothing, print stored cells")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
     return parser
 
 
 def plan(args: argparse.Namespace) -> Iterator[tuple[str, str, int, RunSpec]]:
     """Bits, variant, seed and spec of every cell, one seed after the other."""
     for seed, bits, variant in itertools.product(args.seed, args.bits, args.variant):
-        spec = changed(whole(args, bits, seed), args.settings)
-        yield bits, variant, seed, changed(spec, VARIANTS[variant])
+        spec = with_settings(whole(args, bits, seed), args.settings)
+        yield bits, variant, seed, with_settings(spec, VARIANTS[variant])
 
 
 def whole(args: argparse.Namespace, bits: str, seed: int) -> RunSpec:
-    """MaskAQ with all of its parts."""
+    """MaskAQ with all its parts."""
     base = spec_of(args.method, parse_bits(bits))
     paper = spec_of("maskaq-paper").synthesis.coefficients
     return replace(
@@ -117,45 +117,46 @@ def whole(args: argparse.Namespace, bits: str, seed: int) -> RunSpec:
     )
 
 
-def rows(found: Found) -> list[dict[str, Any]]:
+def rows(results: Results) -> list[dict[str, Any]]:
     """One row per bits and variant: means over seeds in %, differences in points, with intervals.
 
-    Intervals are Student's, 95 %, over seeds; there are none (None) for a single seed.
+    Intervals are Student's 95 % intervals over seeds; None for a single seed.
     """
-    made = []
-    for (bits, variant), results in found.items():
-        reference = found.get((bits, WHOLE), {})
-        pairs = [(one, reference[seed]) for seed, one in results.items() if seed in reference]
-        q = student([100 * one.q.top1 for one in results.values()])
-        apart = student([100 * (one.q.top1 - other.q.top1) for one, other in pairs])
-        first = next(iter(results.values()))
+    table = []
+    for (bits, variant), by_seed in results.items():
+        reference = results.get((bits, WHOLE), {})
+        pairs = [(one, reference[seed]) for seed, one in by_seed.items() if seed in reference]
+        q = student([100 * one.q.top1 for one in by_seed.values()])
+        difference = student([100 * (one.q.top1 - other.q.top1) for one, other in pairs])
+        first = next(iter(by_seed.values()))
         values = {
             "bits": bits,
             "variant": variant,
-            **_named("q", q),
-            **_named("apart", apart),
-            "p": 100 * student([one.fp.top1 for one in results.values()]).value,
-            "seeds": sorted(results),
+            **_columns("q", q),
+            **_columns("difference", difference),
+            "p": 100 * student([one.fp.top1 for one in by_seed.values()]).value,
+            "seeds": sorted(by_seed),
             "n": first.evaluated,
-            "seconds": student([one.seconds["total"] for one in results.values()]).value,
+            "seconds": student([one.seconds["total"] for one in by_seed.values()]).value,
         }
-        made.append({name: None if value != value else value for name, value in values.items()})
-    return made
+        table.append({name: None if value != value else value for name, value in values.items()})
+    return table
 
 
-def _named(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def _columns(name: str, mean: Interval) -> dict[str, float]:
+    return {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
 
 
 def line(one: Mapping[str, Any]) -> str:
     """A row of the table in Markdown."""
-    apart = "" if one["variant"] == WHOLE else _said(one, "apart", "+.1f")
-    cells = [one["bits"], one["variant"], _said(one, "q", ".1f"), apart, f"{one['p']:.1f}"]
-    cells += [" ".join(map(str, one["seeds"])), f"{one['n']:,}", f"{one['seconds']:.0f}"]
+    difference = "" if one["variant"] == WHOLE else _interval(one, "difference", "+.1f")
+    cells = [one["bits"], one["variant"], _interval(one, "q", ".1f"), difference]
+    cells += [f"{one['p']:.1f}", " ".join(map(str, one["seeds"]))]
+    cells += [f"{one['n']:,}", f"{one['seconds']:.0f}"]
     return f"| {' | '.join(cells)} |"
 
 
-def _said(one: Mapping[str, Any], name: str, form: str) -> str:
+def _interval(one: Mapping[str, Any], name: str, form: str) -> str:
     value, low, high = (one[f"{name}{end}"] for end in ("", "_low", "_high"))
     if value is None:
         return "-"
@@ -163,15 +164,19 @@ def _said(one: Mapping[str, Any], name: str, form: str) -> str:
 
 
 def verdict(table: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the direction of the paper shows: every part that is left out should cost."""
+    """In how many comparisons leaving out a part costs accuracy, as in the paper."""
     removed = [
-        one for one in table if one["variant"].startswith("without") and one["apart"] is not None
+        one
+        for one in table
+        if one["variant"].startswith("without") and one["difference"] is not None
     ]
-    worse = [one for one in removed if one["apart"] < 0]
-    sure = [one for one in worse if one["apart_high"] is not None and one["apart_high"] < 0]
+    worse = [one for one in removed if one["difference"] < 0]
+    sure = [
+        one for one in worse if one["difference_high"] is not None and one["difference_high"] < 0
+    ]
     return (
         f"Without a part Q is worse in {len(worse)} of {len(removed)} comparisons, in {len(sure)} "
-        "of them with an interval that leaves 0 out. In the paper (DeiT-T, W3A3) every part is "
+        "of them with an interval that excludes 0. In the paper (DeiT-T, W3A3) every part is "
         "worth 0.9 to 2.1 points; it prints no intervals."
     )
 

@@ -4,12 +4,13 @@
     python -m benchmarks.accuracy --model vit_tiny_patch16_224 --weights FILE --data FOLDER \\
         --holdout 64 --bits W4A4 W3A3 --source maskaq real --backend repq reconstruct
 
-Every cell is stored under --out and not run again, so a stopped table goes on; --stored shows what
-is there and runs nothing. Samples are drawn once per model, source and seed and serve all back-ends
-and formats. Source `maskaq` looks at Q while it draws: its samples are drawn once per format, too,
-always against the Q of the method's own back-end. Without --source and --backend all there are.
-All cells of a seed are judged on the same images; for photographs the holdout, from which `real`
-draws, is at least as large as the number of samples. --set changes any setting of all cells.
+Every cell is stored under --out and not run again, so a stopped table resumes; --stored prints the
+stored cells and runs nothing. Samples are made once per model, source and seed and shared by all
+back-ends and formats. Source `maskaq` needs Q for its samples: they are made once per format as
+well, always with the Q of the method's own back-end. --source and --backend default to all. All
+cells of a seed are evaluated on the same images; for photographs the holdout, from which `real`
+takes its images, is at least as large as the number of samples. --set changes any setting of all
+cells.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import pandas as pd
 from benchmarks.cells import Cells
 from benchmarks.sources import row
 from maskaq.config import RunSpec
-from maskaq.config.overrides import changed
+from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.precomputed import accuracy_table
@@ -42,11 +43,11 @@ BITS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3")
 
 
 class Planned(NamedTuple):
-    """A cell to come: its name, its spec, and the spec whose samples it takes."""
+    """A cell: its name, its spec, and the spec whose samples it uses."""
 
     name: str
     spec: RunSpec
-    drawn_by: RunSpec
+    samples_of: RunSpec
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -54,22 +55,22 @@ def main(words: Sequence[str] | None = None) -> None:
     cells = Cells(args.out)
     results: list[RunResult] = []
     for planned in plan(args):
-        found = (
+        result = (
             cells.stored(planned.name, planned.spec)
             if args.stored
-            else cells.result(planned.name, planned.spec, planned.drawn_by)
+            else cells.result(planned.name, planned.spec, planned.samples_of)
         )
-        if found is not None:
-            results.append(found)
-            print(row(found), file=sys.stderr, flush=True)
+        if result is not None:
+            results.append(result)
+            print(row(result), file=sys.stderr, flush=True)
     if not results:
-        raise SystemExit(f"{args.out} holds no cell of this table.")
-    made = [cell_of(result) for result in results]
-    print(json.dumps([asdict(cell) for cell in made]) if args.json else table(made))
+        raise SystemExit(f"{args.out} has no cell of this table.")
+    rows = [cell_of(result) for result in results]
+    print(json.dumps([asdict(cell) for cell in rows]) if args.json else table(rows))
     if args.store:
         newest = max(results, key=lambda result: result.created)
         about = {"command": command(args), "created": newest.created, "device": newest.device}
-        accuracy_table.write(args.model, made, about, accuracy_table.FILE)
+        accuracy_table.write(args.model, rows, about, accuracy_table.FILE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", default="")
     parser.add_argument("--data", default="")
     parser.add_argument("--holdout", type=int, default=0)
-    parser.add_argument("--method", default="maskaq", help="what it does not name is this method's")
+    parser.add_argument("--method", default="maskaq", help="settings of every cell")
     parser.add_argument("--bits", nargs="+", default=list(BITS))
     parser.add_argument("--source", nargs="+", choices=list(SOURCES), default=list(SOURCES))
     parser.add_argument("--backend", nargs="+", choices=list(BACKENDS), default=list(BACKENDS))
@@ -92,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
-    parser.add_argument("--stored", action="store_true", help="run nothing, show what is there")
-    parser.add_argument("--json", action="store_true", help="rows in place of the table")
+    parser.add_argument("--stored", action="store_true", help="run nothing, print stored cells")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
     parser.add_argument(
         "--store", action="store_true", help=f"also write {accuracy_table.FILE.name}"
     )
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def plan(args: argparse.Namespace) -> Iterator[Planned]:
-    """All cells, one seed after the other, samples that serve several cells together."""
+    """All cells, one seed after the other; cells that share samples follow each other."""
     for seed, source, bits, backend in itertools.product(
         args.seed, args.source, args.bits, args.backend
     ):
@@ -129,11 +130,11 @@ def spec(args: argparse.Namespace, bits: str, source: str, seed: int) -> RunSpec
         synthesis=replace(base.synthesis, source=source, images=images, steps=steps),
         quantization=replace(base.quantization, first_last=args.first_last),
     )
-    return changed(made, args.settings)
+    return with_settings(made, args.settings)
 
 
 def cell_of(result: RunResult) -> Cell:
-    """What the table keeps of a run."""
+    """The row of a run in the table."""
     seconds = result.seconds
     return Cell(
         model=result.spec.model,
@@ -154,36 +155,36 @@ def cell_of(result: RunResult) -> Cell:
 def table(cells: Sequence[Cell]) -> str:
     """A table in Markdown for each number format, sources down and back-ends across.
 
-    In each place the mean over seeds and, in brackets, the lowest and the highest; with one seed
+    Each cell has the mean over seeds and, in brackets, the lowest and the highest; with one seed
     the 95 % interval.
     """
     rows = over_seeds(pd.DataFrame([asdict(cell) for cell in cells]))
     parts = []
-    for bits, found in rows.groupby("bits", sort=False):
-        across = list(dict.fromkeys(found["backend"]))
-        by_place = {(one.source, one.backend): one for one in found.itertuples()}
+    for bits, part in rows.groupby("bits", sort=False):
+        across = list(dict.fromkeys(part["backend"]))
+        by_pair = {(one.source, one.backend): one for one in part.itertuples()}
         lines = [f"| source | {' | '.join(across)} |", "|---" * (len(across) + 1) + "|"]
-        for source in dict.fromkeys(found["source"]):
-            places = [_place(by_place.get((source, backend))) for backend in across]
-            lines.append(f"| {source} | {' | '.join(places)} |")
+        for source in dict.fromkeys(part["source"]):
+            values = [_value(by_pair.get((source, backend))) for backend in across]
+            lines.append(f"| {source} | {' | '.join(values)} |")
         seeds = sorted({cell.seed for cell in cells if cell.bits == bits})
-        said = (
-            f"{bits}: top-1 of Q in %, P {100 * found['p'].mean():.1f} %, "
-            f"n = {found['n'].iloc[0]:,} images, seeds {' '.join(map(str, seeds))}"
+        caption = (
+            f"{bits}: top-1 of Q in %, P {100 * part['p'].mean():.1f} %, "
+            f"n = {part['n'].iloc[0]:,} images, seeds {' '.join(map(str, seeds))}"
         )
-        parts.append("\n".join([said, "", *lines]))
+        parts.append("\n".join([caption, "", *lines]))
     return "\n\n".join(parts)
 
 
-def _place(found: object) -> str:
-    if found is None:
+def _value(cell: object) -> str:
+    if cell is None:
         return "-"
-    ends = (found.lowest, found.highest) if found.seeds > 1 else (found.low, found.high)
-    return f"{100 * found.q:.1f} [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+    ends = (cell.lowest, cell.highest) if cell.seeds > 1 else (cell.low, cell.high)
+    return f"{100 * cell.q:.1f} [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
 
 
 def command(args: argparse.Namespace) -> str:
-    """What makes the stored table again; own files stand as FILE and FOLDER."""
+    """The command that repeats the table, with FILE and FOLDER in place of paths."""
     words = ["python", "-m", "benchmarks.accuracy", "--model", args.model]
     words += ["--weights", "FILE"] if args.weights else []
     words += ["--data", "FOLDER", "--holdout", str(args.holdout)] if args.data else []
@@ -191,10 +192,10 @@ def command(args: argparse.Namespace) -> str:
         chosen = [str(value) for value in getattr(args, name)]
         everything = {"source": list(SOURCES), "backend": list(BACKENDS), "bits": list(BITS)}
         words += [f"--{name}", *chosen] if chosen != everything.get(name) else []
-    usual = _parser().parse_args([])
+    defaults = _parser().parse_args([])
     for name in ("method", "images", "steps", "eval_images", "first_last", "device"):
         value = getattr(args, name)
-        if value != getattr(usual, name):
+        if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--set", *args.settings] if args.settings else []
     return shlex.join([*words, "--store"])

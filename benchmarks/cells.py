@@ -1,7 +1,8 @@
-"""What tables of many runs share: a cell that is there is not run again, samples are drawn once.
+"""Cached runs for tables of many runs: finished cells are not run again, samples are shared.
 
-A cell keeps its result as one JSON file and nothing else: the Q of a whole table would take
-gigabytes. Samples lie beside the cells and serve all that differ in nothing but how Q is fitted.
+A cell stores its result as one JSON file and nothing else: the Q of a whole table would take
+gigabytes. Samples are stored beside the cells and shared by all cells that only differ in how Q is
+fitted.
 """
 
 from __future__ import annotations
@@ -14,22 +15,20 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from maskaq import checkpoints
-from maskaq.checkpoints import State
 from maskaq.config import RunSpec
-from maskaq.config.sample_key import drawing_key, judged
+from maskaq.config.sample_key import evaluation_spec, sample_key
 from maskaq.errors import RunError
 from maskaq.events import Event
 from maskaq.files import atomic_write
 from maskaq.results.result import RunResult
 from maskaq.runs.context import Ground
 from maskaq.runs.execute import execute
-from maskaq.runs.keeping import as_state, samples_of
 from maskaq.runs.runner import draw
 from maskaq.synthesis.loop import Samples
 
 
-class Drawn(NamedTuple):
-    """Samples, and the seconds that drawing them took."""
+class TimedSamples(NamedTuple):
+    """Samples, and the seconds that it took to make them."""
 
     samples: Samples
     seconds: float
@@ -38,92 +37,91 @@ class Drawn(NamedTuple):
 class Cells:
     """The cells of a table in a folder.
 
-    `result` runs what is not there; `stored` only looks. Runs that follow each other and differ in
-    nothing but source, bits and back-end load their model and images once and ask P once.
+    `result` runs a missing cell; `stored` never does. Consecutive runs that only differ in source,
+    bits and back-end load model and images once and evaluate P once.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._ground: tuple[RunSpec, Ground] | None = None
-        self._drawn: tuple[Path, Drawn] | None = None
+        self._timed: tuple[Path, TimedSamples] | None = None
 
     def stored(self, name: str, spec: RunSpec) -> RunResult | None:
-        """The result of this very spec; None if there is none or it is of another spec."""
+        """The stored result of exactly this spec; None if there is none."""
         path = self.folder / f"{name}.json"
         if not path.is_file():
             return None
         try:
             result = RunResult.from_json(path.read_text())
         except RunError:
-            return None  # of a program that was stopped or is no longer this one
+            return None  # incomplete, or written by an incompatible version
         return result if result.spec == spec else None
 
-    def result(self, name: str, spec: RunSpec, drawn_by: RunSpec | None = None) -> RunResult:
-        """The stored result, or that of a run.
+    def result(self, name: str, spec: RunSpec, samples_of: RunSpec | None = None) -> RunResult:
+        """The stored result, or that of a new run.
 
         Its seconds for synthesis are those of the samples, which other cells may share.
 
         Args:
-            drawn_by: a spec whose samples to take; by default those of `spec` itself.
+            samples_of: the spec whose samples to use; `spec` itself by default.
         """
-        if found := self.stored(name, spec):
-            return found
+        if result := self.stored(name, spec):
+            return result
         ground = self._ground_of(spec)
-        drawn = self._samples(drawn_by or spec, ground)
-        result = execute(spec, samples=drawn.samples, ground=ground).result
-        seconds = dict(result.seconds) | {"synthesis": drawn.seconds}
-        seconds["total"] = sum(taken for stage, taken in seconds.items() if stage != "total")
+        timed = self._samples(samples_of or spec, ground)
+        result = execute(spec, samples=timed.samples, ground=ground).result
+        seconds = dict(result.seconds) | {"synthesis": timed.seconds}
+        seconds["total"] = sum(value for stage, value in seconds.items() if stage != "total")
         result = replace(result, seconds=seconds)
         _put(self.folder / f"{name}.json", result.to_json().encode())
         return result
 
     def _ground_of(self, spec: RunSpec) -> Ground:
-        key = judged(spec)
+        key = evaluation_spec(spec)
         if self._ground is None or self._ground[0] != key:
             self._ground = key, Ground.of(key)
         return self._ground[1]
 
-    def _samples(self, spec: RunSpec, ground: Ground) -> Drawn:
+    def _samples(self, spec: RunSpec, ground: Ground) -> TimedSamples:
         path = self.folder / "samples" / sample_name(spec)
-        if self._drawn is None or self._drawn[0] != path:
+        if self._timed is None or self._timed[0] != path:
             if not path.is_file():
                 _write(draw_samples(spec, ground), path)
-            self._drawn = path, _read(path)
-        return self._drawn[1]
+            self._timed = path, _read(path)
+        return self._timed[1]
 
 
-def draw_samples(spec: RunSpec, ground: Ground) -> Drawn:
-    """Draw the samples of a spec, with a bar on standard error."""
-    began = time.perf_counter()
+def draw_samples(spec: RunSpec, ground: Ground) -> TimedSamples:
+    """Make the samples of a spec, with a progress bar on standard error."""
+    start = time.perf_counter()
     with tqdm(desc=f"samples of {spec.synthesis.source}", mininterval=1) as bar:
         for item in draw(spec, ground):
             if isinstance(item, Event):
                 bar.total = item.total
                 bar.update()
             else:
-                return Drawn(item, round(time.perf_counter() - began, 3))
-    raise AssertionError("a drawing ends with its samples")
+                return TimedSamples(item, round(time.perf_counter() - start, 3))
+    raise AssertionError("a source ends with its samples")
 
 
 def sample_name(spec: RunSpec) -> str:
-    """The file of a spec's samples, the same for all specs that draw the same samples."""
-    digest = drawing_key(spec)[:12]
-    return f"{spec.model}_{spec.synthesis.source}_{spec.seed}_{digest}.safetensors"
+    """The file of a spec's samples, the same for all specs that share samples."""
+    digest = sample_key(spec)[:12]
+    return f"{spec.model}_{spec.synthesis.source}_{spec.seed}_{digest}.pt"
 
 
-def _write(drawn: Drawn, path: Path) -> None:
+def _write(timed: TimedSamples, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = as_state(drawn.samples)
-    checkpoints.write(path, State(state.tensors, {**state.notes, "seconds": drawn.seconds}))
+    checkpoints.write(path, {"samples": vars(timed.samples), "seconds": timed.seconds})
 
 
-def _read(path: Path) -> Drawn:
+def _read(path: Path) -> TimedSamples:
     state = checkpoints.read(path)
-    return Drawn(samples_of(state), state.notes["seconds"])
+    return TimedSamples(Samples(**state["samples"]), state["seconds"])
 
 
 def _put(path: Path, data: bytes) -> None:
-    """A file that appears whole or not at all."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as draft:
         draft.write_bytes(data)

@@ -4,8 +4,8 @@
     python -m benchmarks.diagnosis runs/result
 
 Writes `diagnosis.json` into the folder of each run, for the page Compare; without folders, into the
-runs that ship with the library. Compared with real images of the calibration split, which no run is
-judged on: the first 256 scenes, or for photographs those that the run's --holdout keeps aside.
+runs that ship with the library. Real images are those of the calibration split, which is never used
+for evaluation: the first 256 scenes, or for photographs those that the run's --holdout sets aside.
 """
 
 from __future__ import annotations
@@ -40,30 +40,31 @@ def main() -> None:
     print("| run | samples | real | range | peak | kurtosis | entropy |\n" + "|---" * 7 + "|")
     for folder in folders:
         try:
-            found = diagnose_run(store.read(folder))
+            diagnosis = diagnose_run(store.read(folder))
         except MaskaqError as error:
             raise SystemExit(f"error: {error}") from error
-        activation_shift.write(found, folder)
+        activation_shift.write(diagnosis, folder)
         manifest.seal(folder)
-        cells = [f"x{factor:.2f}" for factor in factors(found.table).values()]
-        print(f"| {folder.name} | {found.samples} | {found.real} | {' | '.join(cells)} |")
+        cells = [f"x{factor:.2f}" for factor in factors(diagnosis.table).values()]
+        counts = f"{diagnosis.samples} | {diagnosis.real}"
+        print(f"| {folder.name} | {counts} | {' | '.join(cells)} |")
 
 
 def diagnose_run(run: Stored) -> Diagnosis:
     """Compare a run's samples with real images.
 
     Raises:
-        RunError: the run was stored without its samples, or has no real images aside.
+        RunError: the run was stored without its samples or without held-out real images.
     """
     if not run.samples:
         raise RunError(f"{run.folder} was stored without its samples; repeat the run.")
     spec = run.result.spec
     loaded = model(spec.model, spec.weights)
-    real, count = of_real(place(spec))
-    drawn = loaded.normalise(torch.from_numpy(run.samples["images"]))
+    real, count = real_statistics(real_images(spec))
+    synthetic = loaded.normalise(torch.from_numpy(run.samples["images"]))
     return Diagnosis(
-        distances(statistics(loaded.model, drawn), real),
-        samples=len(drawn),
+        distances(statistics(loaded.model, synthetic), real),
+        samples=len(synthetic),
         real=count,
         images="held-out photographs" if spec.data else "first scenes of the calibration split",
         of=run.result.created,
@@ -72,8 +73,8 @@ def diagnose_run(run: Stored) -> Diagnosis:
     )
 
 
-def place(spec: RunSpec) -> RunSpec:
-    """What of a spec decides which images are real and aside: runs on one set share them."""
+def real_images(spec: RunSpec) -> RunSpec:
+    """The settings that decide which real images are held out; runs on the same set share them."""
     if not spec.data:
         return RunSpec(model=spec.model, weights=spec.weights, eval_images=1)
     kept = {name: getattr(spec, name) for name in ("model", "weights", "data", "holdout", "seed")}
@@ -87,13 +88,13 @@ def model(name: str, weights: str) -> LoadedModel:
 
 
 @lru_cache(maxsize=1)
-def of_real(spec: RunSpec) -> tuple[Statistics, int]:
-    """Statistics of the real images of a spec, and how many images that were."""
+def real_statistics(spec: RunSpec) -> tuple[Statistics, int]:
+    """Statistics of the held-out real images of a spec, and their number."""
     loaded = model(spec.model, spec.weights)
     images, _ = load_data(spec, loaded).calibration(REAL)
     if not len(images):
         raise RunError(
-            "this run kept no real images aside to compare with; repeat it with --holdout 32."
+            "this run has no held-out real images to compare with; repeat it with --holdout 32."
         )
     return statistics(loaded.model, loaded.normalise(images)), len(images)
 

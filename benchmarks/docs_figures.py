@@ -33,9 +33,9 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     for name, draw in (
         ("region", region),
-        ("drawing", drawing),
+        ("drawing", synthesis),
         ("bits", bits),
-        ("deletion", deleted),
+        ("deletion", deletion_curves),
     ):
         figure = draw()
         figure.savefig(OUT / f"{name}.png", dpi=120, bbox_inches="tight")
@@ -50,7 +50,7 @@ def bare(axes: Axes, title: str) -> None:
 
 
 def line(axes: Axes, rows: pd.DataFrame, across: str, number: int, label: str) -> None:
-    """The n-th line, with its 95 % intervals."""
+    """One line of the figure with its 95 % intervals; number: its colour and marker."""
     axes.errorbar(
         rows[across],
         rows["value"],
@@ -63,7 +63,7 @@ def line(axes: Axes, rows: pd.DataFrame, across: str, number: int, label: str) -
 
 
 def region() -> plt.Figure:
-    """A scene, attention, and the patches that are left of it."""
+    """A scene, its attention and its informative region."""
     scene, rows = showcase.scene(3), showcase.cls_rows(3, "P")[..., 1:]
     alpha = rows.mean((0, 1))  # [N]
     side = round(len(alpha) ** 0.5)
@@ -80,7 +80,7 @@ def region() -> plt.Figure:
     return figure
 
 
-def drawing() -> plt.Figure:
+def synthesis() -> plt.Figure:
     """Six images at several steps."""
     folder = EXAMPLES / "scenes_vit_W4A4_maskaq_reconstruct_0"
     frames, steps = artifacts.film(folder), store.read(folder).evidence.steps
@@ -108,14 +108,14 @@ def bits() -> plt.Figure:
     return figure
 
 
-def deleted() -> plt.Figure:
-    """P's accuracy while patches turn into the mean colour."""
+def deletion_curves() -> plt.Figure:
+    """P's accuracy while patches are replaced by the mean colour."""
     table = deletion.frame(claims.read("deletion"), "mean colour", "accuracy", "P")
     figure, axes = plt.subplots(figsize=(6.5, 3.4))
     for number, (order, words) in enumerate(deletion.ORDERS.items()):
         rows = table[table["order"] == order]
         line(axes, rows, "away", number, words)
-    axes.set_xlabel("share of the patches that are away, %")
+    axes.set_xlabel("share of patches removed, %")
     axes.set_ylabel("top-1 accuracy of P, %")
     axes.set_title(f"n = {int(table['n'].max()):,} scenes, 95 % intervals", fontsize=10)
     axes.legend()

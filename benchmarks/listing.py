@@ -1,8 +1,9 @@
-"""How long it takes to list many runs.
+"""Seconds to list many stored runs.
 
     python -m benchmarks.listing --runs 1000 5000
 
-Copies of one stored run (the first example that ships), all files included, in a temporary folder.
+Lists copies of one stored run (the first example that ships), with all its files, in a temporary
+folder.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def fill(folder: Path, count: int) -> None:
-    """So many runs, their files linked to those of an example."""
+    """Make `count` runs whose files are links to those of an example."""
     example = next(path for path in sorted(EXAMPLES.iterdir()) if path.is_dir())
     for number in range(count):
         run = folder / f"run_{number}"

@@ -1,15 +1,15 @@
-"""Many visitors at once, and a soak: how fast pages answer, and whether memory settles.
+"""Many visitors at once: response times of pages, and whether memory settles.
 
     python -m benchmarks.load --sessions 20 --browsers 1 --minutes 15
     python -m benchmarks.load --sessions 0 --browsers 20 --minutes 15
 
-Every visitor opens the app, goes from page to page, reads for a while, and goes on. A *session*
-speaks the app's own protocol over a WebSocket, as the script in a visitor's browser does, but draws
-nothing: in real use drawing happens on the visitors' machines. Its seconds are from asking for a
-page to the server's word that all of it has been sent. A *browser* is a Chromium on this machine,
-whose work is part of what is measured: from the click to another title on a page that no longer
-runs. One more browser has runs computed all the time, by the one worker that is the default. First
-visits stand in a line of their own. Memory is that of the server and of its workers.
+Every visitor opens the app and moves from page to page, with a pause on each. A *session* speaks
+the app's protocol over a WebSocket, as the script in a browser does, but renders nothing: in real
+use rendering happens on the visitors' machines. Its seconds are from the request for a page until
+the server reports that all of it has been sent. A *browser* is a Chromium on this machine, whose
+work is part of the measurement: from the click until the page has another title and no longer runs.
+One more browser starts runs all the time, computed by the single default worker. First visits have
+their own line. Memory is that of the server and of its workers.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.moves import served
 from maskaq.ui.state import pages
 
-PATIENCE = 300_000  # milliseconds
-ARRIVALS = 120.0  # seconds within which all come; opening a browser's page is work as well
-SAMPLED = 5.0  # seconds between two looks at the memory
-RUN = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=500"  # of the runs in the loop
+TIMEOUT = 300_000  # milliseconds
+ARRIVALS = 120.0  # seconds over which visitors arrive; opening a browser page costs time as well
+SAMPLED = 5.0  # seconds between two measurements of memory
+RUN = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=500"  # of the background runs
 
 FIRST, ALL = "first visit", "all but first visits"
 
@@ -52,18 +52,18 @@ def main() -> None:
     parser.add_argument("--reading", type=float, default=45, help="seconds on a page, on average")
     args = parser.parse_args()
     with TemporaryDirectory() as folder, served(Path(folder)) as address:
-        drawn, sent, memory, runs = asyncio.run(_visit(address, args))
+        rendered, sent, memory, runs = asyncio.run(_visit(address, args))
         finished = len(list(Path(folder).glob("app/*/manifest.json")))
     report("sessions", sent)
-    report("browsers", drawn)
+    report("browsers", rendered)
     settled(memory)
-    print(f"{runs} runs started in the loop, {finished} stored")
+    print(f"{runs} background runs started, {finished} stored")
 
 
 async def _visit(
     address: str, args: argparse.Namespace
 ) -> tuple[Times, Times, list[tuple[float, float]], int]:
-    drawn: Times = []
+    rendered: Times = []
     sent: Times = []
     memory: list[tuple[float, float]] = []
     until = time.monotonic() + 60 * args.minutes
@@ -73,7 +73,7 @@ async def _visit(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         jobs = [
-            _browser(browser, address, until, args.reading, drawn, seed)
+            _browser(browser, address, until, args.reading, rendered, seed)
             for seed in range(args.browsers)
         ]
         jobs += [
@@ -83,11 +83,11 @@ async def _visit(
         loop = _runs(browser, address, until)
         *_, runs, _ = await asyncio.gather(*jobs, loop, _watch(until, memory))
         await browser.close()
-    return drawn, sent, memory, int(runs or 0)
+    return rendered, sent, memory, int(runs or 0)
 
 
 async def _session(address: str, until: float, reading: float, times: Times, seed: int) -> None:
-    """One visitor, whose browser is elsewhere."""
+    """One visitor whose browser runs on another machine."""
     stream = address.replace("http", "ws", 1) + "/_stcore/stream"
     async with connect(stream, subprotocols=["streamlit"], max_size=None, origin=address) as server:
         async for title, here in _walk(until, reading, seed):
@@ -97,7 +97,7 @@ async def _session(address: str, until: float, reading: float, times: Times, see
 async def _walk(
     until: float, reading: float, seed: int
 ) -> AsyncIterator[tuple[str, pages.PageSpec]]:
-    """The pages of a visitor, each when it is due, and the line of the table where it counts."""
+    """The pages of a visitor, each at its time, with its line of the table."""
     choose, here = random.Random(seed), pages.START
     await asyncio.sleep(choose.uniform(0, ARRIVALS))
     yield FIRST, here
@@ -108,11 +108,11 @@ async def _walk(
 
 
 async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
-    """Seconds until the server has sent a whole page; messages of earlier parts come first."""
-    question = BackMsg()
-    question.rerun_script.page_name = "" if page is pages.START else Path(page.file).stem
+    """Seconds until the server has sent a whole page; skips messages of earlier pages."""
+    request = BackMsg()
+    request.rerun_script.page_name = "" if page is pages.START else Path(page.file).stem
     began = time.perf_counter()
-    await server.send(question.SerializeToString())
+    await server.send(request.SerializeToString())
     started = False
     while True:
         message = ForwardMsg.FromString(await server.recv())
@@ -125,9 +125,9 @@ async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
 async def _browser(
     browser: Browser, address: str, until: float, reading: float, times: Times, seed: int
 ) -> None:
-    """One visitor, reading pages of stored results."""
+    """One visitor who reads pages of stored results."""
     page = await (await browser.new_context()).new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     heading = page.locator("h1").first
     async for title, here in _walk(until, reading, seed):
         before = "" if title == FIRST else await heading.inner_text()
@@ -137,35 +137,35 @@ async def _browser(
         else:
             link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
             await link.click()
-            await expect(heading).not_to_have_text(before, timeout=PATIENCE)
+            await expect(heading).not_to_have_text(before, timeout=TIMEOUT)
         await _settled(page)
         times.append((title, time.perf_counter() - began))
 
 
 async def _runs(browser: Browser, address: str, until: float) -> int:
-    """A visitor who starts the next run as soon as one has ended."""
+    """A visitor who starts a new run as soon as the last one has ended."""
     page = await (await browser.new_context()).new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     count = 0
     while time.monotonic() < until:
         await page.goto(f"{address}/quantize?{RUN}&seed={count}")
         await _settled(page)
         await page.get_by_role("button", name="Run", exact=True).click()
         working = page.get_by_test_id("stProgress")
-        await expect(working.first).to_be_visible(timeout=PATIENCE)
-        await expect(working).to_have_count(0, timeout=PATIENCE)
+        await expect(working.first).to_be_visible(timeout=TIMEOUT)
+        await expect(working).to_have_count(0, timeout=TIMEOUT)
         count += 1
     return count
 
 
 async def _settled(page: Page) -> None:
-    await expect(page.locator("h1").first).to_be_visible(timeout=PATIENCE)
-    await expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE)
+    await expect(page.locator("h1").first).to_be_visible(timeout=TIMEOUT)
+    await expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=TIMEOUT)
     await expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
-    """Megabytes of the server and of its workers, now and then."""
+    """Record the megabytes of the server and of its workers."""
     server = next(
         child for child in psutil.Process().children() if "streamlit" in " ".join(child.cmdline())
     )
@@ -181,20 +181,20 @@ async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
 
 
 def report(kind: str, times: Times) -> None:
-    """A table of seconds."""
+    """Print a table of seconds."""
     print(f"\n{os.cpu_count()} processors, {len(times)} pages of {kind}\n")
     print("| page | n | median, s | 95th percentile, s |\n|---|---|---|---|")
     for title in [*(page.title for page in pages.PAGES), ALL, FIRST]:
-        found = [
+        part = [
             seconds for name, seconds in times if name == title or (title == ALL and name != FIRST)
         ]
-        if len(found) > 1:
-            late = statistics.quantiles(found, n=20)[-1]
-            print(f"| {title} | {len(found)} | {statistics.median(found):.2f} | {late:.2f} |")
+        if len(part) > 1:
+            late = statistics.quantiles(part, n=20)[-1]
+            print(f"| {title} | {len(part)} | {statistics.median(part):.2f} | {late:.2f} |")
 
 
 def settled(memory: list[tuple[float, float]]) -> None:
-    """A table of megabytes."""
+    """Print a table of megabytes."""
     print("\n| share of the time | server, MB | workers, MB |\n|---|---|---|")
     for first in range(0, 100, 20):
         part = memory[len(memory) * first // 100 : len(memory) * (first + 20) // 100]

@@ -1,11 +1,11 @@
-"""How long one waits after moving a control of the app, and for its first page.
+"""The wait after moving a control of the app, and for its first page.
 
     python -m benchmarks.moves
 
-Bits: ten other bit-widths in turn, each asked of a real worker process as the page asks, up to the
-new accuracy on 1 000 scenes. Mask ratio: the new mask and its figure, and a whole rerun of the page
-Attention in Streamlit's own test client. Start page: a browser's request to a warm server, up to
-its title; left out without Chromium and Playwright.
+Bits: ten bit-widths in turn, each sent to a real worker process as the page does it, until the new
+accuracy on 1 000 scenes arrives. Mask ratio: the new mask and its figure, and a whole rerun of the
+page Attention in Streamlit's test client. Start page: a browser's request to a warm server, until
+the title appears; skipped without Chromium and Playwright.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 BITS = ((4, 3), (3, 3), (3, 4), (2, 4), (4, 6), (6, 6), (6, 4), (5, 8), (8, 8), (2, 2))
 RATIOS = tuple(round(0.05 * step, 2) for step in range(3, 13))
 VISITS = 5
-PATIENCE = 300  # seconds
+TIMEOUT = 300  # seconds
 
 Times = list[float]
 
@@ -47,16 +47,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     args = parser.parse_args()
-    print("| what | median, s | worst, s | n | wanted, s |\n|---|---|---|---|---|")
+    print("| what | median, s | worst, s | n | goal, s |\n|---|---|---|---|---|")
     for part in args.only:
-        for what, times, wanted in PARTS[part]():
+        for what, times, goal in PARTS[part]():
             median, worst = statistics.median(times), max(times)
-            print(f"| {what} | {median:.2f} | {worst:.2f} | {len(times)} | {wanted} |", flush=True)
+            print(f"| {what} | {median:.2f} | {worst:.2f} | {len(times)} | {goal} |", flush=True)
     print(f"\n{date.today():%d %B %Y}, {os.cpu_count()} cores, {processor()}")
 
 
 def processor() -> str:
-    """Its name, where the system tells."""
+    """The name of the processor, if the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -64,21 +64,21 @@ def processor() -> str:
 
 
 def bits() -> Iterator[tuple[str, Times, str]]:
-    """The new accuracy after each of ten moves, the worker being warm."""
+    """The new accuracy after each of ten moves, with a warm worker."""
     run = shipped()
     plain = {"model": "scenes_vit", "weights": "", "samples": run.samples["images"]}
-    service.quick("accuracy", **plain).result(PATIENCE)
+    service.quick("accuracy", **plain).result(TIMEOUT)
     times: Times = []
     for weight, activation in BITS:
-        with stopped(times):
+        with timed(times):
             widths = {"weight_bits": weight, "activation_bits": activation}
-            service.quick("accuracy", **plain, **widths).result(PATIENCE)
+            service.quick("accuracy", **plain, **widths).result(TIMEOUT)
     service.close()
     yield "accuracy on 1 000 scenes after moving the bits", times, "< 2"
 
 
 def shipped() -> Stored:
-    """The stored run whose samples are used."""
+    """The shipped run whose samples are used."""
     return next(
         run for run in stored_runs.presets() if run.result.spec.synthesis.source == "maskaq"
     )
@@ -91,26 +91,26 @@ def ratio() -> Iterator[tuple[str, Times, str]]:
     scene, alpha = showcase.scene(0), attention_maps.alpha(0)
     times: Times = []
     for share in RATIOS:
-        with stopped(times):
+        with timed(times):
             regions.overlay(
                 scene.image, mask_of(alpha, share), attention_maps.GRID, scene.patches
             ).to_json()
     yield "mask and its figure after moving the mask ratio", times, "< 0.3"
     page = next(page for page in pages.PAGES if "attention" in page.file)
-    app = AppTest.from_file(ROOT / "app.py", default_timeout=PATIENCE).run()
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=TIMEOUT).run()
     app.switch_page(page.file).run()
     app.slider(key="mask_ratio").set_value(0.8).run()
     times = []
     for share in RATIOS:
         slider = app.slider(key="mask_ratio").set_value(share)
-        with stopped(times):
+        with timed(times):
             slider.run()
         assert not app.exception
     yield "the whole page Attention after moving the mask ratio", times, "< 0.3"
 
 
 def start() -> Iterator[tuple[str, Times, str]]:
-    """The first page, asked for by a browser that has been there before."""
+    """The first page, in a browser that has visited it before."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -127,16 +127,16 @@ def start() -> Iterator[tuple[str, Times, str]]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context().new_page()
         for _ in range(1 + VISITS):
-            with stopped(times):
+            with timed(times):
                 page.goto(address)
-                page.locator("h1").first.wait_for(timeout=1000 * PATIENCE)
+                page.locator("h1").first.wait_for(timeout=1000 * TIMEOUT)
         browser.close()
     yield "the start page of a warm server, up to its title", times[1:], "< 1.5"
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of the app, with nothing computed yet."""
+    """Run the app with an empty folder of runs and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -159,7 +159,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def answers(address: str) -> bool:
-    """Whether somebody is there."""
+    """Whether a server answers."""
     try:
         with urllib.request.urlopen(address, timeout=2):
             return True
@@ -168,8 +168,8 @@ def answers(address: str) -> bool:
 
 
 @contextmanager
-def stopped(times: Times) -> Iterator[None]:
-    """Add the seconds that the block took."""
+def timed(times: Times) -> Iterator[None]:
+    """Append the duration of the block in seconds."""
     began = time.perf_counter()
     yield
     times.append(time.perf_counter() - began)

@@ -1,9 +1,9 @@
-"""What leaving out work costs in accuracy: the same run with each of `Savings`.
+"""The accuracy that each saving of work in the synthesis costs.
 
     python -m benchmarks.savings --model vit_tiny_patch16_224 --weights FILE --data FOLDER \\
         --images 16 --holdout 16
 
-Runs are stored under --out and skipped if they are there already.
+Runs are stored under --out; stored runs are not repeated.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How a sweep grows with its workers, and what crosses the wires.
+"""How a sweep scales with its workers, and the bytes it transfers.
 
     python -m benchmarks.scaling --workers 1 2 4 8
 
-Small runs of method `mimiq` on `scenes_vit`, nothing in them made up: every one has seeds of its
-own, so none shares its samples. One thread per worker. Workers are warm: each has done a run before
-the clock starts. The last lines are about Dask alone: how many empty tasks a second its scheduler
-hands out, and what it keeps of each.
+Small but real runs of method `mimiq` on `scenes_vit`: each has its own seed, so no samples are
+shared. One thread per worker. Workers are warm: each has done a run before the clock starts. The
+last lines are about Dask alone: the empty tasks that its scheduler distributes per second, and the
+memory that it keeps for each.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
         try:
             seconds = measure(link, workers, args.runs)
             if workers == args.workers[-1]:
-                last = wires(link), scheduler(link)
+                last = transfers(link), scheduler(link)
         finally:
             link.close()
         first = first or seconds * args.workers[0]
@@ -79,23 +79,23 @@ def sweep(link: Processes, specs: list[RunSpec], out: Path) -> None:
     assert len(listing.list_runs(out)) == len(specs)
 
 
-def wires(link: Processes) -> str:
-    """What crosses them for one run."""
+def transfers(link: Processes) -> str:
+    """The bytes that one run transfers, as text."""
     from maskaq.jobs import sweep_tasks
 
     text = json.dumps(asdict(spec(0)))
     parts = {f"batch{n}": sweep_tasks.draw_batch(text, n) for n in batches(spec(0))}
     files = sweep_tasks.run_cell(text, parts)["files"]
-    drawn = sum(len(part["state"]) for part in parts.values())
+    samples = sum(len(part["state"]) for part in parts.values())
     back = sum(map(len, files.values()))
     return (
-        f"bytes per run: spec {len(text):,}; samples {drawn:,} from the worker that drew them to "
-        f"the one that fits; result {back:,} back"
+        f"bytes per run: spec {len(text):,}; samples {samples:,} from the worker that makes "
+        f"them to the worker that fits Q; result {back:,} back"
     )
 
 
 def scheduler(link: Processes) -> str:
-    """Dask's own share."""
+    """Throughput and memory of Dask's scheduler, as text."""
     client = link.client
     before = client.run_on_scheduler(_memory)
     began = time.perf_counter()
@@ -103,7 +103,7 @@ def scheduler(link: Processes) -> str:
     client.gather(tasks)
     rate = EMPTY / (time.perf_counter() - began)
     kept = (client.run_on_scheduler(_memory) - before) * 1024 / EMPTY
-    return f"scheduler: {rate:,.0f} empty tasks a second, {kept:,.0f} bytes kept of each while held"
+    return f"scheduler: {rate:,.0f} empty tasks a second, {kept:,.0f} bytes kept for each"
 
 
 def _nothing(number: int) -> int:

@@ -1,12 +1,12 @@
-"""One table: sample sources x bit-widths, everything else as the method has it.
+"""One table: sources x bit-widths, with all other settings of one method.
 
     python -m benchmarks.sources --bits W4A4 W3A3 --source noise mimiq maskaq real
     python -m benchmarks.sources --bits W8A8 W4A4 --model vit_tiny_patch16_224 \\
         --weights FILE --data FOLDER --holdout 32
 
-Every run is stored under --out and skipped if it is there already, so a stopped table goes on.
-All runs of one table are judged on the same images: --holdout keeps those of `real` from all.
-With --examples the light parts of each run also go into the library, for the app to show.
+Every run is stored under --out and not repeated, so a stopped table resumes. All runs of one table
+are evaluated on the same images: --holdout excludes the images of `real` for all of them. With
+--examples the small files of each run are also copied into the library, where the app shows them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from maskaq.results.result import RunResult
 from maskaq.runs.execute import execute
 from maskaq.ui.state.stored_runs import EXAMPLES
 
-# What the app draws of a run: all but Q itself.
+# The files of a run that the app reads: all except Q.
 LIGHT = (
     "result.json",
     "curves.parquet",
@@ -65,13 +65,13 @@ def main() -> None:
 
 
 def name_of(spec: RunSpec) -> str:
-    """The folder of a run among those of a table."""
+    """The folder name of a run."""
     bits, source, backend = spec.quantization.name, spec.synthesis.source, spec.fit.backend
     return f"{spec.model}_{bits}_{source}_{backend}_{spec.seed}"
 
 
 def run_folder(runs: Path, bits: str, source: str) -> Path:
-    """Where this script leaves a run of method `maskaq` with another source."""
+    """Where this script stores a run of method `maskaq` with the given source."""
     base = spec_of("maskaq", parse_bits(bits))
     return runs / name_of(replace(base, synthesis=replace(base.synthesis, source=source)))
 
@@ -95,7 +95,7 @@ def cell(args: argparse.Namespace, bits: str, source: str, backend: str, seed: i
 
 
 def result_of(spec: RunSpec, folder: Path) -> RunResult:
-    """The stored result of this very spec, or a new run."""
+    """The stored result of exactly this spec, or that of a new run."""
     if (folder / "result.json").is_file() and (stored := store.read(folder)).result.spec == spec:
         return stored.result
     finished = execute(spec)
@@ -104,7 +104,7 @@ def result_of(spec: RunSpec, folder: Path) -> RunResult:
 
 
 def ship(folder: Path) -> None:
-    """Copy what the app draws of a run into the library."""
+    """Copy the files that the app reads into the library."""
     target = EXAMPLES / folder.name
     target.mkdir(parents=True, exist_ok=True)
     for name in LIGHT:

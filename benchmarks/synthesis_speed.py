@@ -1,15 +1,15 @@
-"""Milliseconds per image and synthesis step, beside what the two models alone would take.
+"""Milliseconds per image and synthesis step, compared with the two models alone.
 
     python -m benchmarks.synthesis_speed --weights vit_tiny_patch16_224.safetensors
     python -m benchmarks.synthesis_speed --device cuda --batch 128 --precision bfloat16 \\
         --random deit_tiny_patch16_224 deit_small_patch16_224
 
-Everything is timed in one process, one after the other and again, so that a slower minute of the
-machine hits all alike; medians are shown. The floor is a forward pass and a backward pass to the
-images through P and through Q, with nothing else, in the same precision. A term's share is what a
-step gains when the term is left out. Memory is that of a process that does nothing but two steps,
-on a GPU that of its allocator. `--random` takes models with random weights, which serve for speed;
-on a GPU the time of the paper's schedule, 10 000 images and 2 000 steps, is extrapolated.
+Everything is timed in one process, in turns, so that a slow minute of the machine affects all
+values alike; medians are printed. The floor is one forward pass and one backward pass to the images
+through P and through Q, and nothing else, in the same precision. The share of a term is the time
+that a step gains without it. Memory is the peak of a process that only does two steps, on a GPU
+that of its allocator. `--random` uses models with random weights, which suffice for speed; on a GPU
+the time of the paper's schedule, 10 000 images and 2 000 steps, is extrapolated.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from maskaq.config import Savings, SynthesisOptions
 from maskaq.config.presets import spec_of
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import ranged
-from maskaq.quantization.conversion.steady import steady
+from maskaq.quantization.backends.ranges_only import calibrated_q
+from maskaq.quantization.conversion.freeze import freeze_weights
 from maskaq.runs import environment
 from maskaq.synthesis.batch import Batch
-from maskaq.synthesis.context import Setting, private_copy
-from maskaq.synthesis.loop import draw_labels
+from maskaq.synthesis.context import SynthesisContext, private_copy
+from maskaq.synthesis.loop import sample_labels
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS
 
 METHOD = spec_of("maskaq")
 EXACT = replace(METHOD.synthesis, savings=Savings())
 VIT = "vit_tiny_patch16_224"
 HEAD = "| model | batch | precision | options | step | floor (P + Q) | ratio | peak memory |"
-SPREAD = 20  # steps over a whole synthesis that stand for all of them, where they differ
+SPREAD = 20  # steps, spread over a synthesis, whose mean is reported where steps differ
 TERMS = tuple(n for n, v in asdict(METHOD.synthesis.coefficients).items() if v)
 
 
@@ -95,7 +95,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def load(name: str, weights: str) -> LoadedModel:
-    """P; the bundled model needs no weights, and models without any get random ones."""
+    """P; random weights without a file, except for the bundled model."""
     if name == "scenes_vit":
         return load_model(name)
     if weights:
@@ -159,15 +159,15 @@ def stepper(
     options: SynthesisOptions,
     parts: Sequence[int] = (),
 ) -> Callable[[], object]:
-    """A call that makes one step in the middle of a synthesis, or one in each of so many parts."""
+    """A call that does one step in the middle of a synthesis, or one step in each of its parts."""
     batch, precision, device = how
     options = replace(options, images=batch, batch=batch)
-    setting = Setting.of(
+    setting = SynthesisContext.of(
         loaded, options, precision, device, lambda images: quantized(loaded, images)
     )
     generator = torch.Generator(device).manual_seed(0)
     source = PARAMETRISATIONS[options.parametrisation](loaded, batch, generator)
-    labels = draw_labels(batch, len(loaded.class_names), 0)
+    labels = sample_labels(batch, len(loaded.class_names), 0)
     under_way = Batch(setting, source, labels, generator)
     steps = [(2 * part + 1) * options.steps // (2 * len(parts)) for part in parts]
 
@@ -179,18 +179,18 @@ def stepper(
 
 
 def quantized(loaded: LoadedModel, images: Tensor) -> nn.Module:
-    """Q as a run has it while it draws."""
+    """Q as in a run during synthesis."""
     scheme = BACKENDS[METHOD.fit.backend].scheme
     p = loaded.model.to(images.device)
-    return steady(ranged(p, METHOD.quantization, scheme, images))
+    return freeze_weights(calibrated_q(p, METHOD.quantization, scheme, images))
 
 
 def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
-    """Forward and backward to the images, through P and through Q alone."""
+    """Forward and backward passes to the images through P and Q alone."""
     batch, precision, device = how
     shape = (batch, *loaded.data_config["input_size"])
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    labels = draw_labels(batch, len(loaded.class_names), 0).to(device)
+    labels = sample_labels(batch, len(loaded.class_names), 0).to(device)
 
     def through(model: nn.Module) -> Callable[[], object]:
         inputs = images.clone().requires_grad_()
@@ -211,7 +211,7 @@ def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
 
 
 def peak_memory(name: str, batch: str, precision: str, weights: str, device: str) -> float:
-    """Of this process after two steps, in MB."""
+    """Peak memory of this process after two steps, in MB."""
     step = stepper(load(name, weights), (int(batch), precision, device), EXACT)
     for _ in range(2):
         step()

@@ -3,9 +3,8 @@
     python -m benchmarks.sources --bits W8A8 W4A4 W3A3 W2A4 --examples
     python -m benchmarks.claims
 
-Reads the Q of the runs that the first command left under --runs, and writes to
-`maskaq/precomputed/data/`.
-Every part that has been measured is kept under --out, and not measured again.
+Reads the Q of the runs that the first command stored under --runs and writes to
+`maskaq/precomputed/data/`. Finished parts are cached under --out, so a stopped measurement resumes.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.claims.attributions import attributed
-from benchmarks.claims.deletion import deletion
-from benchmarks.claims.information import told
-from benchmarks.claims.parts import Ground
-from benchmarks.claims.regions import regions, stand_in
+from benchmarks.claims.attributions import attribution_table
+from benchmarks.claims.deletion import deletion_table
+from benchmarks.claims.information import information_table
+from benchmarks.claims.parts import Context
+from benchmarks.claims.regions import occlusion_table, region_table
 from benchmarks.showcase import models
 from maskaq.models.loading import load_model
 from maskaq.precomputed.claims import FOLDER, NAMES
 
-PARTS: dict[str, tuple[Callable[[Path, Ground], pd.DataFrame], ...]] = {
-    "regions": (regions, stand_in),
-    "deletion": (deletion,),
-    "information": (told,),
-    "attributions": (attributed,),
+PARTS: dict[str, tuple[Callable[[Path, Context], pd.DataFrame], ...]] = {
+    "regions": (region_table, occlusion_table),
+    "deletion": (deletion_table,),
+    "information": (information_table,),
+    "attributions": (attribution_table,),
 }
 
 
@@ -40,9 +39,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     args = parser.parse_args()
     loaded = load_model("scenes_vit")
-    ground = Ground(loaded, dict(models(loaded, args.runs)), args.runs)
+    context = Context(loaded, dict(models(loaded, args.runs)), args.runs)
     for name in args.only:
-        made = [part(args.out / name, ground) for part in PARTS[name]]
+        made = [part(args.out / name, context) for part in PARTS[name]]
         pd.concat(made, ignore_index=True).to_parquet(FOLDER / f"claims_{name}.parquet")
         print(f"{name}: {NAMES[name]}")
 

@@ -1,4 +1,4 @@
-"""Seven ways to weigh patches, in P and in Q: against the object, against attention, against P."""
+"""Seven attributions in P and Q, compared with the object, with attention and with P."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 
 from benchmarks.claims.parts import (
     EXPLAINED,
-    Ground,
+    Context,
     Rows,
     attention_of,
+    cached,
     explain,
-    kept,
     mean,
 )
-from benchmarks.showcase import shown
+from benchmarks.showcase import example_scenes
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.attributions import (
@@ -36,41 +36,41 @@ RATIO = 0.3  # of the masks that are compared
 FEW = 50  # scenes for completeness
 
 
-def attributed(folder: Path, ground: Ground) -> pd.DataFrame:
-    """All methods in all models, each for the classes that P names."""
+def attribution_table(folder: Path, context: Context) -> pd.DataFrame:
+    """All methods in all models, for the classes that P predicts."""
     batch = scenes("evaluation", range(EXPLAINED))
-    inputs = ground.loaded.normalise(batch.images)
-    targets = classes(ground.loaded.model, inputs)
+    inputs = context.loaded.normalise(batch.images)
+    targets = classes(context.loaded.model, inputs)
     parts = []
     for method in ATTRIBUTIONS:
-        make = partial(compared, ground, method, batch, inputs, targets)
-        parts.append(kept(folder, method, make))
-    make = partial(complete, ground, inputs[:FEW], targets[:FEW])
-    pictured(ground)
-    return pd.concat([*parts, kept(folder, "gap", make)], ignore_index=True)
+        make = partial(compare, context, method, batch, inputs, targets)
+        parts.append(cached(folder, method, make))
+    make = partial(completeness_gaps, context, inputs[:FEW], targets[:FEW])
+    write_maps(context)
+    return pd.concat([*parts, cached(folder, "gap", make)], ignore_index=True)
 
 
-def pictured(ground: Ground) -> None:
-    """The maps of the eight scenes that pages show, for the class that P names."""
-    inputs = ground.loaded.normalise(shown().images)
-    targets = classes(ground.loaded.model, inputs)
+def write_maps(context: Context) -> None:
+    """The maps of the eight scenes that the app shows, for the class that P predicts."""
+    inputs = context.loaded.normalise(example_scenes().images)
+    targets = classes(context.loaded.model, inputs)
     made = {}
-    for name, model in ground.models.items():
+    for name, model in context.models.items():
         found = [
-            explain(how, ground.loaded, model, inputs, targets) for how in METHODS
+            explain(how, context.loaded, model, inputs, targets) for how in METHODS
         ]  # [8,N] each
         made[name] = torch.stack(found, 1).to(torch.float16).contiguous()  # [8,M,N]
     save_file(made, FOLDER / MAPS)
 
 
-def compared(ground: Ground, method: str, batch: Scenes, inputs: Tensor, targets: Tensor) -> Rows:
+def compare(context: Context, method: str, batch: Scenes, inputs: Tensor, targets: Tensor) -> Rows:
     """One method in every model, P first."""
-    loaded = ground.loaded
+    loaded = context.loaded
     truth = foreground_patches(batch.foreground.numpy(), loaded.grid)  # [n,N]
     alpha = attention_of(loaded, inputs)
     informative = mask_of(alpha.numpy(), RATIO)  # [n,N]
     of_p: Tensor | None = None
-    for name, model in ground.models.items():
+    for name, model in context.models.items():
         weights = explain(method, loaded, model, inputs, targets)
         of_p = weights if of_p is None else of_p
         found = {
@@ -86,10 +86,10 @@ def compared(ground: Ground, method: str, batch: Scenes, inputs: Tensor, targets
             yield {"method": method, "model": name, "measure": measure, **mean(values)}
 
 
-def complete(ground: Ground, inputs: Tensor, targets: Tensor) -> Rows:
-    """By how much Integrated Gradients fails to sum to the difference of the outputs."""
-    loaded = ground.loaded
-    for name, model in ground.models.items():
+def completeness_gaps(context: Context, inputs: Tensor, targets: Tensor) -> Rows:
+    """Difference between the sum of Integrated Gradients and that of the outputs."""
+    loaded = context.loaded
+    for name, model in context.models.items():
         task = AttributionTask(model, inputs, targets, loaded.grid, loaded.prefix)
         about = {"method": "integrated gradients", "model": name, "measure": "completeness gap"}
         yield {**about, **mean(completeness(task))}

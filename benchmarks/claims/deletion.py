@@ -1,4 +1,4 @@
-"""Answers while patches are taken away."""
+"""Accuracy and agreement while patches are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.claims.parts import Ground, Rows, attention_of, kept, mean
+from benchmarks.claims.parts import Context, Rows, attention_of, cached, mean
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.deletion import FILLS, ORDERS, Curves, curves, ranking
 from maskaq.quantization.conversion.freeze import freeze
@@ -20,47 +20,47 @@ from maskaq.quantization.conversion.freeze import freeze
 SCENES = 500
 
 
-def deletion(folder: Path, ground: Ground) -> pd.DataFrame:
-    """Every filling and order, all models on the same pictures."""
+def deletion_table(folder: Path, context: Context) -> pd.DataFrame:
+    """Every filling and order, all models on the same images."""
     batch = scenes("evaluation", range(SCENES))
-    alpha = attention_of(ground.loaded, ground.loaded.normalise(batch.images))
-    fast = [freeze(model) for model in ground.models.values()]
+    alpha = attention_of(context.loaded, context.loaded.normalise(batch.images))
+    fast = [freeze(model) for model in context.models.values()]
     parts = []
     for fill, order in itertools.product(FILLS, ORDERS):
-        make = partial(followed, ground, fast, batch, alpha, fill, order)
-        parts.append(kept(folder, f"{fill} {order}", make))
+        make = partial(measure, context, fast, batch, alpha, fill, order)
+        parts.append(cached(folder, f"{fill} {order}", make))
     return pd.concat(parts, ignore_index=True)
 
 
-def followed(
-    ground: Ground,
+def measure(
+    context: Context,
     fast: Sequence[nn.Module],
     batch: Scenes,
     alpha: Tensor,
     fill: str,
     order: str,
 ) -> Rows:
-    """The curves and the areas under them, means over scenes."""
+    """Means over scenes of the curves and of the areas under them (share -1)."""
     events = curves(
         fast,
-        ground.loaded.normalise(batch.images),
+        context.loaded.normalise(batch.images),
         batch.labels,
         ranking(alpha, order, torch.Generator().manual_seed(0)),
-        ground.loaded.grid,
+        context.loaded.grid,
         fill=fill,
     )
-    *_, found = tqdm(events, desc=f"{fill}, {order}")
-    assert isinstance(found, Curves)
+    *_, result = tqdm(events, desc=f"{fill}, {order}")
+    assert isinstance(result, Curves)
     measures = {
-        "accuracy": found.hits.double(),
-        "agreement": found.same.double(),
-        "apart": found.divergence,
-        "moved": found.moved,
+        "accuracy": result.hits.double(),
+        "agreement": result.same.double(),
+        "apart": result.divergence,
+        "moved": result.moved,
     }
-    for measure, values in measures.items():  # [M,K,n]
-        areas = found.area(values)  # [M,n]
-        for number, model in enumerate(ground.models):
-            said = {"fill": fill, "order": order, "model": model, "measure": measure}
-            for place, share in enumerate(found.shares.tolist()):
-                yield {**said, "share": share, **mean(values[number, place])}
-            yield {**said, "share": -1.0, **mean(areas[number])}
+    for name, values in measures.items():  # [M,K,n]
+        areas = result.area(values)  # [M,n]
+        for number, model in enumerate(context.models):
+            columns = {"fill": fill, "order": order, "model": model, "measure": name}
+            for index, share in enumerate(result.shares.tolist()):
+                yield {**columns, "share": share, **mean(values[number, index])}
+            yield {**columns, "share": -1.0, **mean(areas[number])}

@@ -1,4 +1,4 @@
-"""What some patches tell about the answer, in bits."""
+"""Information of some patches about the answer, in bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmarks.claims.parts import AT_ONCE, Ground, Rows, attention_of, kept
+from benchmarks.claims.parts import AT_ONCE, Context, Rows, attention_of, cached
 from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.deletion import FILLS, ranking, replace_patches
@@ -24,16 +24,16 @@ RATIOS = (0.1, 0.3, 0.5)
 KINDS = ("informative", "as many others", "all others")
 
 
-def told(folder: Path, ground: Ground) -> pd.DataFrame:
-    """Patches that are left against the answer to the whole picture; the predictor is fitted apart."""
-    fast = {name: freeze(model) for name, model in ground.models.items()}
-    made = [kept(folder, fill, partial(informed, ground, fast, fill)) for fill in FILLS]
+def information_table(folder: Path, context: Context) -> pd.DataFrame:
+    """Information of the remaining patches about the answer for the whole image."""
+    fast = {name: freeze(model) for name, model in context.models.items()}
+    made = [cached(folder, fill, partial(measure, context, fast, fill)) for fill in FILLS]
     return pd.concat(made, ignore_index=True)
 
 
-def informed(ground: Ground, fast: dict[str, nn.Module], fill: str) -> Rows:
+def measure(context: Context, fast: dict[str, nn.Module], fill: str) -> Rows:
     """All models with one filling."""
-    loaded, sides = ground.loaded, {}
+    loaded, sides = context.loaded, {}
     for split, count in COUNTS.items():
         inputs = loaded.normalise(scenes(split, range(count)).images)
         side = inputs.shape[2] // loaded.grid[0]
@@ -46,38 +46,38 @@ def informed(ground: Ground, fast: dict[str, nn.Module], fill: str) -> Rows:
         entire = entropy(answers["evaluation"])
         for ratio in tqdm(RATIOS, desc=f"information, {fill}, {name}"):
             for patches in KINDS:
-                logits = {
-                    split: shown(model, inputs, filled, ~chosen(alpha, ratio, patches), loaded)
-                    for split, (inputs, filled, alpha) in sides.items()
-                }
+                logits = {}
+                for split, (inputs, filled, alpha) in sides.items():
+                    away = ~remaining(alpha, ratio, patches)
+                    logits[split] = logits_of(model, inputs, filled, away, loaded)
                 predictor = fit(logits["calibration"], answers["calibration"])
-                found = information(predictor, logits["evaluation"], answers["evaluation"])
+                bound = information(predictor, logits["evaluation"], answers["evaluation"])
                 about = {"fill": fill, "ratio": ratio, "patches": patches, "model": name}
                 own = {
                     "entropy": entire,
                     "heat": predictor.temperature,
                     "blind": predictor.prior_weight,
                 }
-                yield {**about, **found._asdict(), **own}
+                yield {**about, **bound._asdict(), **own}
 
 
-def chosen(alpha: Tensor, ratio: float, patches: str) -> Tensor:
-    """The patches that stay: bool [n,N]."""
+def remaining(alpha: Tensor, ratio: float, patches: str) -> Tensor:
+    """The patches that remain: bool [n,N]."""
     count = patch_count(alpha.shape[1], ratio)
     first = ranking(alpha, "informative", torch.Generator()) < count  # [n,N]
     if patches == "informative":
         return first
     if patches == "all others":
         return ~first
-    drawn = torch.rand(alpha.shape, generator=torch.Generator().manual_seed(1))
-    return drawn.masked_fill(first, 2).argsort(-1).argsort(-1) < count  # [n,N]
+    random = torch.rand(alpha.shape, generator=torch.Generator().manual_seed(1))
+    return random.masked_fill(first, 2).argsort(-1).argsort(-1) < count  # [n,N]
 
 
 @torch.no_grad()
-def shown(
+def logits_of(
     model: nn.Module, inputs: Tensor, filled: Tensor, away: Tensor, loaded: LoadedModel
 ) -> Tensor:
-    """Logits on what is left [n,K]."""
+    """Logits [n,K] of images with some patches replaced."""
     parts = zip(inputs.split(AT_ONCE), filled.split(AT_ONCE), away.split(AT_ONCE), strict=True)
     return torch.cat(
         [model(replace_patches(x, other, gone, loaded.grid)) for x, other, gone in parts]

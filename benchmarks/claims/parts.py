@@ -1,4 +1,4 @@
-"""What the tables share: the models, parts that are kept, means over images."""
+"""Helpers shared by the tables: models, cached parts, means over images."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import patch_attention
 
 AT_ONCE = 100  # images
-EXPLAINED = 200  # scenes whose answers are explained, which takes many passes each
+EXPLAINED = 200  # scenes for attributions, which take many passes each
 
 Floats = NDArray[np.floating]
 Rows = Iterator[dict[str, object]]
 
 
-class Ground(NamedTuple):
-    """P, every model by name, P first, and where the Q came from."""
+class Context(NamedTuple):
+    """P, every model by name (P first), and the folder of the runs that made Q."""
 
     loaded: LoadedModel
     models: dict[str, nn.Module]
     runs: Path
 
 
-def kept(folder: Path, name: str, make: Callable[[], Rows]) -> pd.DataFrame:
-    """A part of a table, measured unless it was before."""
+def cached(folder: Path, name: str, make: Callable[[], Rows]) -> pd.DataFrame:
+    """One part of a table, read from its file if it was measured before."""
     path = folder / f"{name.replace(' ', '-')}.parquet"
     if path.is_file():
         return pd.read_parquet(path)
@@ -48,7 +48,7 @@ def kept(folder: Path, name: str, make: Callable[[], Rows]) -> pd.DataFrame:
 
 
 def mean(values: Floats | Tensor) -> dict[str, float]:
-    """Over images [n], without those in which it is not defined."""
+    """Mean and 95 % interval over images [n], without undefined values."""
     array = np.asarray(values, np.float64)
     return student(array[np.isfinite(array)].tolist())._asdict()
 
@@ -56,18 +56,18 @@ def mean(values: Floats | Tensor) -> dict[str, float]:
 @torch.no_grad()
 def attention_of(loaded: LoadedModel, inputs: Tensor) -> Tensor:
     """P's alpha [n,N]."""
-    found = []
+    parts = []
     for part in inputs.split(AT_ONCE):
         with record(loaded.model) as maps:
             loaded.model(part)
-        found.append(patch_attention(maps, loaded.prefix))
-    return torch.cat(found)
+        parts.append(patch_attention(maps, loaded.prefix))
+    return torch.cat(parts)
 
 
 def explain(
     method: str, loaded: LoadedModel, model: nn.Module, inputs: Tensor, targets: Tensor
 ) -> Tensor:
-    """Weights of the patches [n,N] for classes int64 [n]."""
+    """Attribution of the patches [n,N] to classes int64 [n]."""
     pairs = list(zip(inputs.split(16), targets.split(16), strict=True))
     return torch.cat(
         [

@@ -1,4 +1,4 @@
-"""How maps over the patches meet the object."""
+"""How well maps over the patches find the object."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tqdm import tqdm
 from benchmarks.claims.parts import (
     AT_ONCE,
     EXPLAINED,
+    Context,
     Floats,
-    Ground,
     Rows,
+    cached,
     explain,
-    kept,
     mean,
 )
 from benchmarks.sources import run_folder
@@ -29,7 +29,7 @@ from maskaq.data.scenes import scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.region_quality import centre_prior, mask_quality, weight_quality
 from maskaq.models.attention import record
-from maskaq.regions.mask import class_rows
+from maskaq.regions.mask import class_attention
 from maskaq.regions.numpy_masks import foreground_patches, mask_of
 
 SCENES = 5000
@@ -39,78 +39,80 @@ FEW = (0.1, 0.3, 0.5)  # for single blocks and heads
 Truth = NDArray[np.bool_]
 
 
-def regions(folder: Path, ground: Ground) -> pd.DataFrame:
-    """All scenes, the foreground being the truth."""
+def region_table(folder: Path, context: Context) -> pd.DataFrame:
+    """All scenes, with the foreground as truth."""
     batch = scenes("evaluation", range(SCENES))
-    truth = foreground_patches(batch.foreground.numpy(), ground.loaded.grid)  # [n,N]
+    truth = foreground_patches(batch.foreground.numpy(), context.loaded.grid)  # [n,N]
     place = {"images": "scenes", "truth": "foreground"}
-    parts = [
-        kept(folder, name, partial(attended, ground, name, batch.images, truth, place, single=True))
-        for name in ground.models
-    ]
-    parts.append(kept(folder, "priors", partial(priors, ground, truth, place)))
-    return pd.concat(parts, ignore_index=True)
-
-
-def stand_in(folder: Path, ground: Ground) -> pd.DataFrame:
-    """Synthetic images, whose truth nobody knows; and scenes by the same measure, to compare.
-
-    P's own occlusion takes the place of the truth: as many patches as an object covers on average.
-    """
-    path = run_folder(ground.runs, "W4A4", "maskaq") / "samples.safetensors"
-    drawn = torch.from_numpy(load_file(path)["images"])
-    batch = scenes("evaluation", range(EXPLAINED))
-    usual = foreground_patches(batch.foreground.numpy(), ground.loaded.grid).mean()
     parts = []
-    for images, pixels in (("synthetic", drawn), ("scenes", batch.images)):
-        place = {"images": images, "truth": "occlusion"}
-        inputs = ground.loaded.normalise(pixels)
-        targets = classes(ground.loaded.model, inputs)
-        falls = explain("occlusion", ground.loaded, ground.loaded.model, inputs, targets)
-        truth = mask_of(falls.numpy(), float(usual))  # [n,N]
-        for name in ground.models:
-            make = partial(attended, ground, name, pixels, truth, place)
-            parts.append(kept(folder, f"{images} occlusion {name}", make))
-        make = partial(priors, ground, truth, place)
-        parts.append(kept(folder, f"{images} occlusion", make))
+    for name in context.models:
+        make = partial(attention_quality, context, name, batch.images, truth, place, single=True)
+        parts.append(cached(folder, name, make))
+    parts.append(cached(folder, "priors", partial(prior_quality, context, truth, place)))
     return pd.concat(parts, ignore_index=True)
 
 
-def attended(
-    ground: Ground,
+def occlusion_table(folder: Path, context: Context) -> pd.DataFrame:
+    """Synthetic images, whose truth is unknown, and scenes with the same measure for comparison.
+
+    Occlusion in P replaces the truth: as many patches as an object covers on average.
+    """
+    path = run_folder(context.runs, "W4A4", "maskaq") / "samples.safetensors"
+    synthetic = torch.from_numpy(load_file(path)["images"])
+    batch = scenes("evaluation", range(EXPLAINED))
+    share = foreground_patches(batch.foreground.numpy(), context.loaded.grid).mean()
+    parts = []
+    for images, pixels in (("synthetic", synthetic), ("scenes", batch.images)):
+        place = {"images": images, "truth": "occlusion"}
+        inputs = context.loaded.normalise(pixels)
+        targets = classes(context.loaded.model, inputs)
+        drops = explain("occlusion", context.loaded, context.loaded.model, inputs, targets)
+        truth = mask_of(drops.numpy(), float(share))  # [n,N]
+        for name in context.models:
+            make = partial(attention_quality, context, name, pixels, truth, place)
+            parts.append(cached(folder, f"{images} occlusion {name}", make))
+        make = partial(prior_quality, context, truth, place)
+        parts.append(cached(folder, f"{images} occlusion", make))
+    return pd.concat(parts, ignore_index=True)
+
+
+def attention_quality(
+    context: Context,
     name: str,
     pixels: Tensor,
     truth: Truth,
     place: dict[str, str],
     single: bool = False,
 ) -> Rows:
-    """What the class token attends to; `single`: also in every block and head alone."""
-    loaded, found = ground.loaded, []
+    """Quality of the class token's attention; `single`: also of single blocks and heads."""
+    loaded, parts = context.loaded, []
     for part in tqdm(pixels.split(AT_ONCE), desc=f"{place['images']}, {name}"):
-        with torch.no_grad(), record(ground.models[name]) as maps:
-            ground.models[name](loaded.normalise(part))
-        rows_of = [class_rows(block.probs, loaded.prefix) for block in maps]  # [B,H,N] each
-        found.append(torch.stack(rows_of, 1))
-    rows = torch.cat(found).permute(1, 2, 0, 3).numpy()  # [L,H,n,N]
+        with torch.no_grad(), record(context.models[name]) as maps:
+            context.models[name](loaded.normalise(part))
+        rows_of = [class_attention(block.probs, loaded.prefix) for block in maps]  # [B,H,N] each
+        parts.append(torch.stack(rows_of, 1))  # [B,L,H,N]
+    rows = torch.cat(parts).permute(1, 2, 0, 3).numpy()  # [L,H,n,N]
     about = {**place, "map": "attention", "model": name}
-    yield from scored(rows.mean((0, 1)), truth, RATIOS, {**about, "block": -1, "head": -1})
+    yield from quality_rows(rows.mean((0, 1)), truth, RATIOS, {**about, "block": -1, "head": -1})
     for block in range(len(rows) if single else 0):
-        yield from scored(rows[block].mean(0), truth, FEW, {**about, "block": block, "head": -1})
+        yield from quality_rows(
+            rows[block].mean(0), truth, FEW, {**about, "block": block, "head": -1}
+        )
         for head in range(rows.shape[1]):
             where = {**about, "block": block, "head": head}
-            yield from scored(rows[block, head], truth, FEW, where)
+            yield from quality_rows(rows[block, head], truth, FEW, where)
 
 
-def priors(ground: Ground, truth: Truth, place: dict[str, str]) -> Rows:
-    """Maps that have not seen the picture: random ones, and one that points to the middle."""
+def prior_quality(context: Context, truth: Truth, place: dict[str, str]) -> Rows:
+    """Maps that do not depend on the image: random ones and the centre prior."""
     chance = np.random.default_rng(0).random(truth.shape)  # [n,N]
-    middle = np.broadcast_to(centre_prior(ground.loaded.grid), truth.shape)  # [n,N]
+    middle = np.broadcast_to(centre_prior(context.loaded.grid), truth.shape)  # [n,N]
     for kind, weights in (("random", chance), ("centre", middle)):
         about = {**place, "map": kind, "model": "none", "block": -1, "head": -1}
-        yield from scored(weights, truth, RATIOS, about)
+        yield from quality_rows(weights, truth, RATIOS, about)
 
 
-def scored(
+def quality_rows(
     weights: Floats, truth: Truth, ratios: Sequence[float], about: dict[str, object]
 ) -> Rows:
     for ratio in ratios:

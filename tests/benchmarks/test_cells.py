@@ -1,4 +1,4 @@
-"""Tables of many runs: what is there is not run again, samples are drawn once."""
+"""Tables of many runs: finished cells are not run again, samples are made once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from benchmarks import ablation, accuracy, cells
-from maskaq.config import RunSpec
+from maskaq.config import RunSpec, components
 from maskaq.config.presets import spec_of
-from maskaq.config.sample_key import LOOKS_AT_Q
 from maskaq.precomputed import accuracy_table
 from maskaq.quantization.backends import BACKENDS
 from maskaq.runs.context import Ground
 from maskaq.runs.execute import execute
-from maskaq.synthesis.context import Setting
+from maskaq.synthesis.context import SynthesisContext
 from maskaq.synthesis.sources import SOURCES
 from tests.support import short
 
@@ -38,9 +37,9 @@ def small_spec() -> RunSpec:
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    """From here on a run, a drawing or the loading of a model fails the test."""
+    """A function after whose call a run, a synthesis or loading a model fails the test."""
 
-    def stop():
+    def forbid():
         def refuse(*args, **kwargs):
             raise AssertionError("something ran again")
 
@@ -48,10 +47,10 @@ def nothing_runs(monkeypatch):
         monkeypatch.setattr(cells, "draw", refuse)
         monkeypatch.setattr(Ground, "of", refuse)
 
-    return stop
+    return forbid
 
 
-def test_samples_that_are_handed_in_give_the_result_of_a_whole_run(small, tmp_path):
+def test_shared_samples_give_the_result_of_a_whole_run(small, tmp_path):
     whole = execute(small, progress=False).result
     found = cells.Cells(tmp_path).result("one", small)
     assert (found.q, found.fp, found.agreement) == (whole.q, whole.fp, whole.agreement)
@@ -61,7 +60,7 @@ def test_samples_that_are_handed_in_give_the_result_of_a_whole_run(small, tmp_pa
     assert found.seconds["total"] == pytest.approx(sum(parts))
 
 
-def test_cells_share_samples_and_p_is_asked_once(small, tmp_path, monkeypatch):
+def test_cells_share_samples_and_the_evaluation_of_p(small, tmp_path, monkeypatch):
     table, seen = cells.Cells(tmp_path), []
     monkeypatch.setattr(
         cells, "execute", lambda spec, **how: seen.append(how) or execute(spec, **how)
@@ -74,7 +73,7 @@ def test_cells_share_samples_and_p_is_asked_once(small, tmp_path, monkeypatch):
     assert seen[0]["ground"] is seen[1]["ground"]
     assert seen[1]["ground"].evaluation.ranks[0].equal(verdict.ranks[0])
     assert first.fp == second.fp
-    assert len(list((tmp_path / "samples").glob("*.safetensors"))) == 1
+    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1
     again = cells.Cells(tmp_path)._samples(noise, seen[0]["ground"])  # from the file
     assert again.samples.images.equal(seen[0]["samples"].images)
     assert again.seconds == first.seconds["synthesis"]
@@ -91,11 +90,11 @@ def test_another_spec_or_a_broken_file_counts_as_missing(small, tmp_path):
     assert table.stored("a", noise) is None
 
 
-def test_files_of_samples_differ_where_samples_do(small):
+def test_sample_files_differ_where_samples_differ(small):
     name = cells.sample_name(small)
     other = replace(small, fit=replace(small.fit, backend="mse"))
     assert cells.sample_name(replace(small, eval_images=7)) == name
-    assert cells.sample_name(other) != name  # alignment looks at Q
+    assert cells.sample_name(other) != name  # alignment uses Q
     assert cells.sample_name(replace(small, seed=1)) != name
 
     def blind(spec):
@@ -109,11 +108,13 @@ def test_files_of_samples_differ_where_samples_do(small):
     assert cells.sample_name(photographs) != cells.sample_name(replace(photographs, holdout=9))
 
 
-def test_the_sources_that_look_at_q_are_known(small, scenes_p, monkeypatch):
+def test_the_table_names_the_sources_that_use_q(small, scenes_p, monkeypatch):
     def looking(source):
         asked = []
         monkeypatch.setattr(
-            Setting, "quantized", lambda self, images: asked.append(source) or real(self, images)
+            SynthesisContext,
+            "quantized",
+            lambda self, images: asked.append(source) or real(self, images),
         )
 
         def calibration(count):
@@ -126,15 +127,17 @@ def test_the_sources_that_look_at_q_are_known(small, scenes_p, monkeypatch):
             pass
         return asked
 
-    real = Setting.quantized
+    real = SynthesisContext.quantized
     images = torch.zeros(2, 3, 64, 64)
-    from maskaq.quantization.backends.ranges_only import ranged
+    from maskaq.quantization.backends.ranges_only import calibrated_q
 
-    quantized = ranged(scenes_p.model, small.quantization, BACKENDS["minmax"].scheme, images)
-    assert {source for source in SOURCES if looking(source)} == LOOKS_AT_Q
+    quantized = calibrated_q(scenes_p.model, small.quantization, BACKENDS["minmax"].scheme, images)
+    assert {source for source in SOURCES if looking(source)} == {
+        name for name, info in components.SOURCES.items() if info.uses_q
+    }
 
 
-def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeypatch, nothing_runs):
+def test_the_accuracy_table_resumes_and_is_stored(tmp_path, capsys, monkeypatch, nothing_runs):
     monkeypatch.setattr(accuracy_table, "FILE", tmp_path / "accuracy.json")
     words = [*TINY, "--bits", "W4A4", "--source", "noise", "--backend", "minmax", "mse"]
     words += ["--seed", "0", "1", "--out", str(tmp_path / "cells"), "--store"]
@@ -159,15 +162,15 @@ def test_the_table_of_accuracies_goes_on_and_is_stored(tmp_path, capsys, monkeyp
     )
 
 
-def test_only_what_is_there_is_shown_on_request(tmp_path, nothing_runs):
+def test_stored_prints_stored_cells_only(tmp_path, nothing_runs):
     nothing_runs()
-    with pytest.raises(SystemExit, match="holds no cell"):
+    with pytest.raises(SystemExit, match="has no cell"):
         accuracy.main([*TINY, "--out", str(tmp_path), "--stored"])
-    with pytest.raises(SystemExit, match="holds no cell"):
+    with pytest.raises(SystemExit, match="has no cell"):
         ablation.main(["--out", str(tmp_path), "--stored"])
 
 
-def test_a_command_for_photographs_names_no_paths_of_this_machine():
+def test_the_stored_command_has_no_local_paths():
     words = ["--model", "vit_tiny_patch16_224", "--weights", "/a/b", "--data", "/c", "--bits"]
     args = accuracy._parser().parse_args([*words, "W4A4", "--seed", "3"])
     said = accuracy.command(args)
@@ -175,14 +178,14 @@ def test_a_command_for_photographs_names_no_paths_of_this_machine():
     assert "--weights FILE --data FOLDER --holdout 0 --bits W4A4 --seed 3 --store" in said
     specs = [planned.spec for planned in accuracy.plan(args)]
     assert {spec.holdout for spec in specs} == {specs[0].synthesis.images}
-    assert {planned.drawn_by.fit.backend for planned in accuracy.plan(args)} == {
+    assert {planned.samples_of.fit.backend for planned in accuracy.plan(args)} == {
         spec_of("maskaq").fit.backend
     }
     pairs = {(spec.synthesis.source, spec.fit.backend) for spec in specs}
     assert pairs == {(source, backend) for source in SOURCES for backend in BACKENDS}
 
 
-def test_a_setting_given_to_the_table_reaches_all_of_its_cells():
+def test_settings_of_the_table_reach_every_cell():
     plain, changed = (
         accuracy._parser().parse_args(["--bits", "W4A4", *extra])
         for extra in ([], ["--set", "synthesis.savings.blocks=0.5", "fit.epochs=3"])
@@ -190,12 +193,12 @@ def test_a_setting_given_to_the_table_reaches_all_of_its_cells():
     assert "--set synthesis.savings.blocks=0.5 fit.epochs=3 --store" in accuracy.command(changed)
     for planned in accuracy.plan(changed):
         assert planned.spec.synthesis.savings.blocks == 0.5
-        assert planned.spec.fit.epochs == planned.drawn_by.fit.epochs == 3
+        assert planned.spec.fit.epochs == planned.samples_of.fit.epochs == 3
     names = [{planned.name for planned in accuracy.plan(args)} for args in (plain, changed)]
     assert not names[0] & names[1]
 
 
-def test_every_variant_changes_what_it_says():
+def test_every_variant_changes_the_setting_in_its_name():
     args = ablation._parser().parse_args(["--seed", "0"])
     specs = {variant: spec for _, variant, _, spec in ablation.plan(args)}
     whole = specs[ablation.WHOLE]
@@ -211,7 +214,7 @@ def test_every_variant_changes_what_it_says():
     assert len(set(map(repr, specs.values()))) == len(ablation.VARIANTS)
 
 
-def test_the_ablation_goes_on_and_compares_seed_by_seed(tmp_path, capsys, nothing_runs):
+def test_the_ablation_resumes_and_compares_seed_by_seed(tmp_path, capsys, nothing_runs):
     small = ["synthesis.images=2", "synthesis.steps=1", "fit.epochs=2", "fit.refresh_steps=1"]
     words = ["--variant", "whole", "without refresh", "--seed", "0", "--refresh", "1"]
     words += ["--eval-images", "40", "--set", *small, "--out", str(tmp_path)]
@@ -219,13 +222,13 @@ def test_the_ablation_goes_on_and_compares_seed_by_seed(tmp_path, capsys, nothin
     said = capsys.readouterr().out
     assert "| W3A3 | whole | " in said
     assert "of 1 comparisons" in said
-    assert len(list((tmp_path / "samples").glob("*.safetensors"))) == 1  # both draw the same ones
+    assert len(list((tmp_path / "samples").glob("*.pt"))) == 1  # shared by both
     nothing_runs()
     ablation.main([*words, "--json"])
     whole, without = json.loads(capsys.readouterr().out)
-    assert whole["apart"] == 0
-    assert without["apart"] == pytest.approx(without["q"] - whole["q"])
-    assert without["apart_low"] is None  # one seed
+    assert whole["difference"] == 0
+    assert without["difference"] == pytest.approx(without["q"] - whole["q"])
+    assert without["difference_low"] is None  # one seed
 
 
 def test_differences_have_student_intervals_over_seeds():
@@ -240,8 +243,8 @@ def test_differences_have_student_intervals_over_seeds():
         ("W3A3", "without entropy"): {0: result(0, 0.78), 1: result(1, 0.68), 2: result(2, 0.59)},
     }
     _, row = ablation.rows(found)
-    assert row["apart"] == pytest.approx(-5 / 3)
+    assert row["difference"] == pytest.approx(-5 / 3)
     half = 4.302653 * (1 / 3) ** 0.5 / 3**0.5  # deviation 0.577, three seeds
-    assert row["apart_high"] == pytest.approx(-5 / 3 + half, abs=1e-4)
+    assert row["difference_high"] == pytest.approx(-5 / 3 + half, abs=1e-4)
     assert ablation.line(row).startswith("| W3A3 | without entropy | 68.3 [")
     assert "worse in 1 of 1 comparisons, in 1 of them" in ablation.verdict([row])

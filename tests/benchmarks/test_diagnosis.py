@@ -18,11 +18,11 @@ from tests.support import stored
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """Sixteen real images are enough here."""
+    """Use sixteen real images."""
     monkeypatch.setattr(diagnosis, "REAL", 16)
-    diagnosis.of_real.cache_clear()
+    diagnosis.real_statistics.cache_clear()
     yield
-    diagnosis.of_real.cache_clear()
+    diagnosis.real_statistics.cache_clear()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def folders(tmp_path):
     return made
 
 
-def test_stored_runs_are_diagnosed_into_their_folders(folders, monkeypatch, capsys):
+def test_a_diagnosis_is_written_into_the_folder_of_the_run(folders, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["diagnosis", *map(str, folders)])
     diagnosis.main()
     assert "| noise | 32 | 16 | x1." in capsys.readouterr().out
@@ -48,23 +48,25 @@ def test_stored_runs_are_diagnosed_into_their_folders(folders, monkeypatch, caps
     assert (noise.samples, noise.real) == (32, 16)
 
 
-def test_real_images_are_no_evaluation_images(monkeypatch):
+def test_real_images_are_not_evaluation_images(monkeypatch):
     seen = []
     real = diagnosis.statistics
     monkeypatch.setattr(
         diagnosis, "statistics", lambda p, images: seen.append(images) or real(p, images)
     )
-    diagnosis.of_real(RunSpec(eval_images=1))
+    diagnosis.real_statistics(RunSpec(eval_images=1))
     loaded = diagnosis.model("scenes_vit", "")
-    wanted = loaded.normalise(scenes("calibration", range(16)).images)
-    assert torch.equal(seen[0], wanted)
+    expected = loaded.normalise(scenes("calibration", range(16)).images)
+    assert torch.equal(seen[0], expected)
 
 
 def test_runs_on_the_same_real_images_share_them():
     base = RunSpec()
-    assert diagnosis.place(replace(base, seed=5, eval_images=7)) == diagnosis.place(base)
+    assert diagnosis.real_images(replace(base, seed=5, eval_images=7)) == diagnosis.real_images(
+        base
+    )
     photographs = replace(base, data="folder", holdout=8)
-    assert diagnosis.place(replace(photographs, seed=5)) != diagnosis.place(photographs)
+    assert diagnosis.real_images(replace(photographs, seed=5)) != diagnosis.real_images(photographs)
 
 
 def test_a_run_without_samples_cannot_be_diagnosed(tmp_path):

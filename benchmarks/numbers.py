@@ -1,0 +1,160 @@
+"""Fill the measured numbers into README and docs, from the files that ship with the library.
+
+    python -m benchmarks.numbers
+
+Text between `<!-- numbers:NAME -->` and `<!-- /numbers -->`, each on its own line, is replaced by
+what the function NAME below returns; a test fails where the text is out of date. Sources are
+`maskaq/precomputed/data/default_run.json` (`python -m benchmarks.default_run`) and the stored runs
+in `maskaq/precomputed/examples` (`python -m benchmarks.sources --examples`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from maskaq.config.presets import METHODS
+from maskaq.precomputed import default_run
+from maskaq.precomputed.default_run import MeasuredRun
+from maskaq.precomputed.showcase import BITS
+from maskaq.results.result import RunResult
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+EXAMPLES = ROOT / "maskaq" / "precomputed" / "examples"
+SOURCES = ("noise", "mimiq", "maskaq", "real")
+BLOCK = re.compile(
+    r"^(<!-- numbers:(?P<name>\S+) -->)\n.*?^(<!-- /numbers -->)$", re.DOTALL | re.MULTILINE
+)
+
+
+def main() -> None:
+    for page in PAGES:
+        before = page.read_text()
+        after = fill(before)
+        if after != before:
+            page.write_text(after)
+            print(f"updated {page.relative_to(ROOT)}")
+
+
+def fill(text: str) -> str:
+    """The text with every marked block replaced.
+
+    Raises:
+        KeyError: a block has a name that is not in `FRAGMENTS`.
+    """
+    return BLOCK.sub(lambda block: f"{block[1]}\n{FRAGMENTS[block['name']]()}\n{block[3]}", text)
+
+
+def output() -> str:
+    """What the README's example prints."""
+    run = default()
+    return f"```\nP {run.p:.1%}, Q {run.q:.1%} of {run.n} images\n```"
+
+
+def duration() -> str:
+    """How long the default run takes, in a sentence."""
+    run = default()
+    return (
+        f"The run takes {run.seconds:.0f} s, {run.seconds - run.stages['total']:.0f} s of them for "
+        f"importing PyTorch ({where(run)})."
+    )
+
+
+def default() -> MeasuredRun:
+    run = default_run.measured()
+    if run is None:
+        raise SystemExit(f"The default run has not been measured: `{default_run.COMMAND}`.")
+    return run
+
+
+def where(run: MeasuredRun) -> str:
+    """Machine and date of a measurement, and other work on the machine, if there was any."""
+    text = f"{run.device}; {day(run.created)}"
+    return text if run.load < 0.5 else f"{text}; load average {run.load:.1f} before the run"
+
+
+def methods() -> str:
+    """A table of all measured methods."""
+    order = list(METHODS)
+    lines = [row("method", "bits", "seconds", "Q top-1, %", "agreement, %", "measured on")]
+    lines.append("|---" * 6 + "|")
+    for run in sorted(default_run.read(), key=lambda run: order.index(run.method)):
+        q = percent(run.q, run.q_low, run.q_high)
+        cells = [f"{run.seconds:.0f}", q, f"{100 * run.agreement:.1f}", where(run)]
+        lines.append(row(f"`{run.method}`", run.bits, *cells))
+    return "\n".join(lines)
+
+
+def by_bits() -> str:
+    """Top-1 of the stored runs: sources down, number formats across."""
+    runs = stored()
+    lines = [row("source", *BITS), "|---" * (1 + len(BITS)) + "|"]
+    for source in SOURCES:
+        lines.append(row(f"`{source}`", *(top1(runs[bits, source]) for bits in BITS)))
+    return "\n".join(lines)
+
+
+def every_run() -> str:
+    """One line per stored run."""
+    lines = [row("bits", "source", "Q top-1, %", "agreement, %", "seconds"), "|---" * 5 + "|"]
+    runs = stored()
+    for bits, source in itertools.product(BITS, SOURCES):
+        run = runs[bits, source]
+        cells = [top1(run), f"{100 * run.agreement:.1f}", f"{run.seconds['total']:.0f}"]
+        lines.append(row(bits, f"`{source}`", *cells))
+    return "\n".join(lines)
+
+
+def about_runs() -> str:
+    """What the stored runs have in common, in a sentence."""
+    runs = list(stored().values())
+    p, n, device = runs[0].fp, runs[0].evaluated, runs[0].device
+    assert all((run.fp, run.evaluated, run.device) == (p, n, device) for run in runs)
+    return (
+        f"{n:,} evaluation scenes, P {percent(p.top1, p.top1_low, p.top1_high)} %, one seed; "
+        f"{device}; {day(max(run.created for run in runs))}."
+    )
+
+
+def stored() -> dict[tuple[str, str], RunResult]:
+    """The runs that ship with the library, by number format and source."""
+    files = sorted(EXAMPLES.glob("*/result.json"))
+    runs = [RunResult.from_json(path.read_text()) for path in files]
+    return {(run.spec.quantization.name, run.spec.synthesis.source): run for run in runs}
+
+
+def top1(run: RunResult) -> str:
+    """Top-1 of Q with its 95 % interval."""
+    return percent(run.q.top1, run.q.top1_low, run.q.top1_high)
+
+
+def percent(value: float, low: float, high: float) -> str:
+    """A share of 0..1 and its interval, in %."""
+    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def row(*cells: str) -> str:
+    """A row of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def day(created: str) -> str:
+    """Such as "22 November 2026"."""
+    return f"{datetime.fromisoformat(created):%-d %B %Y}"
+
+
+FRAGMENTS: dict[str, Callable[[], str]] = {
+    "default-run": duration,
+    "default-output": output,
+    "methods": methods,
+    "runs-by-bits": by_bits,
+    "runs": every_run,
+    "about-runs": about_runs,
+}
+
+if __name__ == "__main__":
+    main()
