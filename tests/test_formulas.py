@@ -5,8 +5,8 @@ import re
 import pytest
 
 from maskaq.config import Coefficients
-from maskaq.config.components import BACKEND_NAMES, LEARNING
-from maskaq.formulas import FORMULAS, MASKAQ, OF_BACKEND
+from maskaq.config.components import BACKENDS, TERMS
+from maskaq.formulas import FORMULAS, MASKAQ
 from maskaq.quantization.numpy_reference import RULES
 
 
@@ -24,10 +24,11 @@ def test_every_formula_is_whole_and_names_its_source(name):
     assert formula.source.startswith(formula.paper)
 
 
-def test_every_back_end_that_learns_says_by_what():
-    assert set(BACKEND_NAMES) >= set(OF_BACKEND) >= LEARNING
-    for names in OF_BACKEND.values():
-        assert set(names) <= set(FORMULAS)
+def test_every_learning_back_end_and_every_term_has_its_formulas():
+    for backend in BACKENDS.values():
+        assert bool(backend.formulas) == backend.learns
+        assert set(backend.formulas) <= set(FORMULAS)
+    assert set(TERMS) <= set(FORMULAS)
 
 
 @pytest.mark.parametrize(

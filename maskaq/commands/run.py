@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
-from maskaq.config.overrides import changed
+from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import Every, parse_bits, parse_every, parse_ratio
 from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
 
 if TYPE_CHECKING:
-    from maskaq.runs.runner import Finished
+    from maskaq.results.finished import Finished
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
         fit=replace(base.fit, **given(backend="backend")),
         **top,
     )
-    return changed(spec, args.set)
+    return with_settings(spec, args.set)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -87,7 +87,7 @@ def _estimate(args: argparse.Namespace) -> None:
 def _specs(path: Path) -> Sequence[RunSpec]:
     if path.suffix == ".toml":
         return read_grid(path)
-    from maskaq.config.specs import read_spec
+    from maskaq.config.grid_file import read_spec
 
     return [read_spec(path)]
 

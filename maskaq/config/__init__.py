@@ -1,4 +1,4 @@
-"""The settings of a run: options, presets, and the table of what there is to choose from.
+"""The settings of a run: options, presets, and the tables of sources, back-ends and terms.
 
 Nothing here needs torch.
 """
@@ -9,10 +9,10 @@ from maskaq.config.options import (
     FitOptions,
     QuantOptions,
     Reconstruction,
-    RunSpec,
     Savings,
     SynthesisOptions,
 )
+from maskaq.config.run_spec import RunSpec
 
 __all__ = [
     "BITS",

@@ -1,39 +1,52 @@
-"""Small grids of runs: two settings vary, everything else stays (the app's page Ablation)."""
+"""Small grids of runs in which two settings vary, for the app's page Ablation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from maskaq.config.components import DISTILLING, SHIPPED, SOURCE_NAMES
-from maskaq.config.options import Coefficients, RunSpec
+from maskaq.config.components import BACKENDS, SOURCES, TERMS
 from maskaq.config.parsing import parse_bits
-from maskaq.errors import OptionError, unknown
+from maskaq.config.run_spec import RunSpec
+from maskaq.errors import OptionError
 from maskaq.registry import Registry
 
 __all__ = ["AXES", "LIMIT", "Axis", "Cell", "grid"]
 
-LIMIT = 25  # runs of a grid that are computed in one go
+LIMIT = 25  # runs of one grid
 Value = str | float | bool
 _REFRESHES = 3  # per run, where refreshing is on
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A setting that may vary. description: for menus. values: what menus offer, others that the
-    setting allows will do; first: which of them are chosen before anybody has chosen. apply: the
-    spec with a value in it."""
+    """A setting that may vary.
+
+    description: for menus. offered: returns the values that menus offer; any other value that the
+    setting allows works too. preselected: returns those of them that are selected at first. apply:
+    returns the spec with a value set.
+    """
 
     name: str
     description: str
-    values: tuple[Value, ...]
-    first: tuple[Value, ...]
+    offered: Callable[[], tuple[Value, ...]]
+    preselected: Callable[[], tuple[Value, ...]]
     apply: Callable[[RunSpec, Value], RunSpec]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The values that menus offer."""
+        return self.offered()
+
+    @property
+    def first(self) -> tuple[Value, ...]:
+        """The values that are selected at first."""
+        return self.preselected()
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a grid. labels: its value on the first and on the second axis, in words."""
+    """One run of a grid. labels: its values on the first and on the second axis, as text."""
 
     spec: RunSpec
     labels: tuple[str, str]
@@ -47,14 +60,14 @@ def grid(
     a: tuple[str, Sequence[Value]],
     b: tuple[str, Sequence[Value]],
 ) -> list[Cell]:
-    """All pairs of values of two axes, the second one faster.
+    """All pairs of values of two axes; the second varies fastest.
 
     Args:
-        base: every setting that does not vary. a, b: name in `AXES`, and the values to take.
+        base: all other settings. a, b: name in `AXES`, and its values.
 
     Raises:
-        OptionError: an axis twice or unknown, no value or one twice, or a value that the setting
-            does not allow.
+        OptionError: the same axis twice, an unknown axis, no value, a value twice, or a value that
+            is not allowed.
 
     >>> [cell.labels for cell in grid(RunSpec(), ("bits", ["W4A4"]), ("mask_ratio", [0.1, 0.3]))]
     [('W4A4', '0.1'), ('W4A4', '0.3')]
@@ -73,7 +86,7 @@ def grid(
 
 
 def label(value: Value) -> str:
-    """A value in words.
+    """A value as text.
 
     >>> label(True), label(2.5e-5), label("noise")
     ('on', '2.5e-05', 'noise')
@@ -83,44 +96,54 @@ def label(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
+Apply = Callable[[RunSpec, Value], RunSpec]
+Values = Callable[[], tuple[Value, ...]]
+
+
 def _axis(
-    name: str, description: str, values: Iterable[Value], first: Iterable[Value] | None = None
-) -> Callable[[Callable[[RunSpec, Value], RunSpec]], None]:
-    def add(apply: Callable[[RunSpec, Value], RunSpec]) -> None:
-        offered = tuple(values)
-        chosen = offered if first is None else tuple(first)
-        AXES.register(name)(Axis(name, description, offered, chosen, apply))
+    name: str, description: str, values: Values, first: Values | None = None
+) -> Callable[[Apply], None]:
+    def add(apply: Apply) -> None:
+        AXES.add(name, Axis(name, description, values, first or values, apply))
 
     return add
 
 
-@_axis("bits", "bits of weights and activations", ("W8A8", "W4A4", "W3A3", "W2A4"))
+@_axis("bits", "bits of weights and activations", lambda: ("W8A8", "W4A4", "W3A3", "W2A4"))
 def _bits(spec: RunSpec, value: Value) -> RunSpec:
     weights, activations = parse_bits(str(value))
     formats = replace(spec.quantization, weight_bits=weights, activation_bits=activations)
     return replace(spec, quantization=formats)
 
 
-@_axis("source", "where the samples come from", SOURCE_NAMES, SHIPPED)
+def _shipped() -> tuple[Value, ...]:
+    return tuple(name for name, info in SOURCES.items() if info.shipped)
+
+
+@_axis("source", "where the calibration images come from", lambda: tuple(SOURCES), _shipped)
 def _source(spec: RunSpec, value: Value) -> RunSpec:
-    if value not in SOURCE_NAMES:
-        raise OptionError(unknown("source", value, SOURCE_NAMES))
+    SOURCES[str(value)]  # an unknown name raises
     return replace(spec, synthesis=replace(spec.synthesis, source=str(value)))
 
 
-@_axis("mask_ratio", "share of informative patches at the last step", (0.05, 0.1, 0.3, 0.5, 1.0))
+@_axis(
+    "mask_ratio",
+    "share of informative patches in the last step",
+    lambda: (0.05, 0.1, 0.3, 0.5, 1.0),
+)
 def _mask_ratio(spec: RunSpec, value: Value) -> RunSpec:
     end = _number("mask_ratio", value)
-    start = max(spec.synthesis.mask_ratio[0], end)  # the share shrinks as the run goes on
+    start = max(spec.synthesis.mask_ratio[0], end)  # the share only ever shrinks
     return replace(spec, synthesis=replace(spec.synthesis, mask_ratio=(start, end)))
 
 
-@_axis("refresh", "samples drawn anew against Q during the fit", (False, True))
+@_axis("refresh", "calibration images refreshed against Q during the fit", lambda: (False, True))
 def _refresh(spec: RunSpec, value: Value) -> RunSpec:
-    if spec.fit.backend not in DISTILLING:
+    if not BACKENDS[spec.fit.backend].distils:
+        able = sorted(name for name, info in BACKENDS.items() if info.distils)
         raise OptionError(
-            f"back-end {spec.fit.backend!r} never refreshes its samples; "
-            f"allowed with the axis refresh: {', '.join(sorted(DISTILLING))}."
+            f"back-end {spec.fit.backend!r} never refreshes its images; "
+            f"allowed with the axis refresh: {', '.join(able)}."
         )
     epochs = spec.fit.refresh or max(1, spec.fit.epochs // _REFRESHES)
     return replace(spec, fit=replace(spec.fit, refresh=epochs if value else 0))
@@ -137,10 +160,8 @@ def _coefficient(name: str, values: tuple[float, ...]) -> None:
         made = replace(spec.synthesis.coefficients, **{name: _number(name, value)})
         return replace(spec, synthesis=replace(spec.synthesis, coefficients=made))
 
-    _axis(name, f"coefficient of the term {name}", values)(apply)
+    _axis(name, f"coefficient of the term {name}", lambda: values)(apply)
 
 
-# Around the coefficients of the papers, 0 being without the term.
-_OFFERED = {"tv": (0.0, 2.5e-5, 1e-4), "align": (0.0, 0.1, 1.0)}
-for _field in fields(Coefficients):
-    _coefficient(_field.name, _OFFERED.get(_field.name, (0.0, 0.5, 1.0)))
+for _name, _term in TERMS.items():
+    _coefficient(_name, _term.values)

@@ -1,77 +1,292 @@
-"""What there is to choose from, for menus: names and one line each, without importing torch.
+"""The sample sources, back-ends and synthesis terms, as plain data.
 
-The implementations register themselves where they live (`maskaq.synthesis.sources`,
-`maskaq.quantization.backends`), which needs torch and takes seconds. A menu needs only the names,
-so they stand here a second time; a test compares the two.
+Everything that menus, help, sweeps, estimates and tests need to know about a source or a back-end
+stands here once. Nothing here imports torch: the implementations are named, and
+`maskaq.synthesis.sources.SOURCES` and `maskaq.quantization.backends.BACKENDS` import them on first
+use. To add a source or a back-end, write its module and register one entry in this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from maskaq.config.options import Coefficients, SynthesisOptions
+from maskaq.config.dotted import names_of
+from maskaq.config.options import Coefficients, FitOptions, QuantOptions, SynthesisOptions
+from maskaq.registry import Registry
 
 __all__ = [
-    "BACKEND_NAMES",
-    "DISTILLING",
-    "DRAWING",
-    "LEARNING",
-    "OWN_TERMS",
-    "SHIPPED",
-    "SOURCE_NAMES",
+    "BACKENDS",
+    "SOURCES",
+    "TERMS",
+    "BackendInfo",
+    "SourceInfo",
+    "TermInfo",
     "coefficients_of",
 ]
 
-SOURCE_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "maskaq": "Every term that has a coefficient, alignment with Q included "
-        "(Qian et al. 2026).",
-        "mimiq": "MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) "
-        "had it.",
-        "psaq": "Patches whose features are alike in many different ways (PSAQ-ViT, ECCV 2022).",
-        "sardfq": "Attention after random patterns, crops with classes of their own "
-        "(SARDFQ, ICCV 2025).",
-        "e2h": "Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025).",
-        "noise": "Normal noise, clamped to valid pixels: what any method must beat.",
-        "real": "Images of the calibration split, for comparison: not data-free.",
-    }
-)
-# Sources that improve their images step by step, so that steps matter to them.
-DRAWING = frozenset({"maskaq", "mimiq", "psaq", "sardfq", "e2h"})
-# Those of them whose terms belong to the method, whatever coefficients a run has.
-OWN_TERMS: Mapping[str, Coefficients] = MappingProxyType(
-    {
-        "psaq": Coefficients(one_hot=1.0, patch_entropy=1.0, tv_target=0.05),
-        "sardfq": Coefficients(one_hot=0.0, soft_label=1.0, attention_prior=0.01, tv=0.05),
-        "e2h": Coefficients(one_hot=1.0, tv=2.5e-5),
-    }
-)
-# Sources with stored runs that ship with the app.
-SHIPPED = ("maskaq", "mimiq", "noise", "real")
+_SYNTHESIS = frozenset(names_of(SynthesisOptions())) - {"source"}
+_FIT = frozenset(names_of(FitOptions())) - {"backend"}
+_COEFFICIENTS = frozenset(f"coefficients.{name}" for name in names_of(Coefficients()))
+_ALIGNMENT = frozenset({"mask_ratio", "drop", "align_from", "savings.align_every"})
 
-BACKEND_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "minmax": "the range that clips nothing; one pass",
-        "mse": "ranges of least squared error, log-sqrt2 softmax; one pass",
-        "tails": "`mse` with ranges that clip less and an adaptive log GELU; one pass",
-        "repq": "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
-        "adalog": "log grids of free base, ranges by output error (AdaLog); one pass",
-        "correction": "`tails`, block outputs moved to P's mean; one pass",
-        "reconstruct": "blocks repeat P's: turned heads, GPTQ, learned rounding",
-        "lsq-kd": "learned steps and weights, distilled from P with masked head outputs",
-    }
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """A sample source: where calibration images come from.
+
+    implementation: `module:function`, a `maskaq.synthesis.sources.base.Source`. description: one
+    line for menus. settings: the fields of `SynthesisOptions`, by dotted name, that change its
+    images, besides `images`. synthesizes: whether it optimises its images step by step. uses_q:
+    whether its images depend on the current Q (through the alignment term). own_terms: the
+    coefficients it always has; None if it takes those of the run. shipped: whether stored runs of
+    it ship with the library.
+    """
+
+    implementation: str
+    description: str
+    settings: frozenset[str] = frozenset()
+    synthesizes: bool = False
+    uses_q: bool = False
+    own_terms: Coefficients | None = None
+    shipped: bool = False
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The coefficients of a run that this source looks at."""
+        names = (f"coefficients.{name}" for name in names_of(Coefficients()))
+        return tuple(name.partition(".")[2] for name in names if name in self.settings)
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """A back-end: how Q is fitted to the calibration images.
+
+    implementation: `module:object`, a `maskaq.quantization.backends.base.Backend`. description: one
+    line for menus. settings: the fields of `FitOptions`, by dotted name, that change Q. distils:
+    whether it trains Q towards P in epochs and can ask for refreshed images. learning_events: how
+    many events of learning one fit yields, from the number of images, the options, the number
+    formats and the number of blocks; None for a back-end that does not learn. formulas: what it
+    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`.
+    """
+
+    implementation: str
+    description: str
+    settings: frozenset[str] = frozenset()
+    distils: bool = False
+    learning_events: Callable[[int, FitOptions, QuantOptions, int], int] | None = None
+    formulas: tuple[str, ...] = ()
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns, with more weight on informative patches."""
+        return self.learning_events is not None
+
+
+SOURCES: Registry[SourceInfo] = Registry("source")
+
+SOURCES.add(
+    "maskaq",
+    SourceInfo(
+        "maskaq.synthesis.sources.maskaq:synthesize",
+        "Every term that has a coefficient, alignment with Q included (Qian et al. 2026).",
+        settings=_SYNTHESIS,
+        synthesizes=True,
+        uses_q=True,
+        shipped=True,
+    ),
 )
-# Back-ends that train Q towards P, so that epochs, mask and refreshes matter to them.
-DISTILLING = frozenset({"lsq-kd"})
-# Back-ends that learn, informative patches counting more, so that the mask matters to them.
-LEARNING = DISTILLING | {"reconstruct"}
+SOURCES.add(
+    "mimiq",
+    SourceInfo(
+        "maskaq.synthesis.sources.mimiq:synthesize",
+        "MaskAQ without similarity entropy and alignment, which is MimiQ (Choi et al. 2025).",
+        settings=_SYNTHESIS - _ALIGNMENT - {"coefficients.entropy", "coefficients.align"},
+        synthesizes=True,
+        shipped=True,
+    ),
+)
+SOURCES.add(
+    "psaq",
+    SourceInfo(
+        "maskaq.synthesis.sources.psaq:synthesize",
+        "Patches whose features differ in many ways (PSAQ-ViT, ECCV 2022).",
+        settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS,
+        synthesizes=True,
+        own_terms=Coefficients(one_hot=1.0, patch_entropy=1.0, tv_target=0.05),
+    ),
+)
+SOURCES.add(
+    "sardfq",
+    SourceInfo(
+        "maskaq.synthesis.sources.sardfq:synthesize",
+        "Attention that follows random priors, crops with their own classes (SARDFQ, ICCV 2025).",
+        settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS - {"reading"},
+        synthesizes=True,
+        own_terms=Coefficients(one_hot=0.0, soft_label=1.0, attention_prior=0.01, tv=0.05),
+    ),
+)
+SOURCES.add(
+    "e2h",
+    SourceInfo(
+        "maskaq.synthesis.sources.e2h:synthesize",
+        "Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025).",
+        settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS - {"augmentation"},
+        synthesizes=True,
+        own_terms=Coefficients(one_hot=1.0, tv=2.5e-5),
+    ),
+)
+SOURCES.add(
+    "noise",
+    SourceInfo(
+        "maskaq.synthesis.sources.noise:synthesize",
+        "Gaussian noise, clamped to valid pixels: the baseline that any method must beat.",
+        settings=frozenset({"batch"}),
+        shipped=True,
+    ),
+)
+SOURCES.add(
+    "real",
+    SourceInfo(
+        "maskaq.synthesis.sources.real:load",
+        "Images of the calibration split, for comparison: not data-free.",
+        shipped=True,
+    ),
+)
 
 
 def coefficients_of(options: SynthesisOptions) -> Coefficients:
-    """The weights of the terms that a run really has.
+    """The coefficients that a run really has: its own, or those that its source fixes.
+
+    Raises:
+        OptionError: unknown source.
 
     >>> coefficients_of(SynthesisOptions(source="e2h")).tv
     2.5e-05
     """
-    return OWN_TERMS.get(options.source, options.coefficients)
+    return SOURCES[options.source].own_terms or options.coefficients
+
+
+BACKENDS: Registry[BackendInfo] = Registry("back-end")
+
+
+def _distillation_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
+    return fit.epochs * math.ceil(images / fit.batch)
+
+
+def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
+    options = fit.reconstruction
+    # A step of the final finetuning runs all blocks, so it costs as much as one step of each.
+    return blocks * (options.steps + options.tuned(formats))
+
+
+_RANGES = "maskaq.quantization.backends.ranges_only"
+BACKENDS.add(
+    "minmax", BackendInfo(f"{_RANGES}:MINMAX_BACKEND", "the range that clips nothing; one pass")
+)
+BACKENDS.add(
+    "mse",
+    BackendInfo(
+        f"{_RANGES}:MSE_BACKEND", "ranges of least squared error, log-sqrt2 softmax; one pass"
+    ),
+)
+BACKENDS.add(
+    "tails",
+    BackendInfo(
+        f"{_RANGES}:TAILS_BACKEND",
+        "`mse` with ranges that clip less and an adaptive log grid after GELU; one pass",
+    ),
+)
+BACKENDS.add(
+    "repq",
+    BackendInfo(
+        "maskaq.quantization.backends.repq:BACKEND",
+        "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
+    ),
+)
+BACKENDS.add(
+    "adalog",
+    BackendInfo(
+        "maskaq.quantization.backends.adalog:BACKEND",
+        "log grids with a searched base, ranges by output error (AdaLog); one pass",
+    ),
+)
+BACKENDS.add(
+    "correction",
+    BackendInfo(
+        "maskaq.quantization.backends.correction:BACKEND",
+        "`tails`, then block outputs shifted to P's mean; one pass",
+    ),
+)
+BACKENDS.add(
+    "reconstruct",
+    BackendInfo(
+        "maskaq.quantization.backends.reconstruct:BACKEND",
+        "block reconstruction: rotated heads, GPTQ, learned rounding",
+        settings=frozenset(
+            {name for name in _FIT if name.startswith("reconstruction.")}
+            | {"mask_ratio", "mask_weight"}
+        ),
+        learning_events=_reconstruction_steps,
+        formulas=("rotation", "gptq", "reconstruction", "tuning"),
+    ),
+)
+BACKENDS.add(
+    "lsq-kd",
+    BackendInfo(
+        "maskaq.quantization.backends.lsq_kd:BACKEND",
+        "learned step sizes and weights, distilled from P with masked head outputs",
+        settings=frozenset(name for name in _FIT if not name.startswith("reconstruction.")),
+        distils=True,
+        learning_events=_distillation_steps,
+        formulas=("calibration",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TermInfo:
+    """A term of the synthesis loss: a field of `Coefficients`.
+
+    label: its name in the app. purpose: what it is for, in one sentence. values: coefficients that
+    an ablation offers, 0 leaving the term out.
+    """
+
+    label: str
+    purpose: str
+    values: tuple[float, ...] = (0.0, 0.5, 1.0)
+
+
+TERMS: Mapping[str, TermInfo] = MappingProxyType(
+    {
+        "one_hot": TermInfo(
+            "Class", "P has to recognise in each image the class that it is made for."
+        ),
+        "tv": TermInfo(
+            "Smoothness", "Neighbouring pixels have to be similar.", (0.0, 2.5e-5, 1e-4)
+        ),
+        "inter_head": TermInfo(
+            "Agreement of heads", "The heads of a block have to attend to the same places."
+        ),
+        "entropy": TermInfo(
+            "Similarity entropy", "Foreground and background have to be told apart."
+        ),
+        "align": TermInfo(
+            "Alignment with Q",
+            "Q has to attend to what P attends to, inside the mask.",
+            (0.0, 0.1, 1.0),
+        ),
+        "patch_entropy": TermInfo(
+            "Patch entropy", "The similarities of patch features have to vary."
+        ),
+        "tv_target": TermInfo(
+            "Smoothness target", "Total variation has to match that of photographs."
+        ),
+        "soft_label": TermInfo("Soft label", "P has to give several classes in set proportions."),
+        "attention_prior": TermInfo(
+            "Attention prior", "The class token has to attend to a random prior."
+        ),
+    }
+)

@@ -1,17 +1,17 @@
-"""Grid files: many runs from a few lines of TOML.
+"""Specs and grids as files. A grid file describes many runs in a few lines of TOML.
 
     method = "maskaq"                  # settings of every run, by their dotted names
     eval_images = 1000
     repeats = 3                        # seeds 0, 1 and 2
 
-    [grid]                             # every combination of these
+    [grid]                             # every combination
     bits = ["W4A4", "W3A3"]
     synthesis.source = ["maskaq", "mimiq"]
 
-    [[runs]]                           # and these besides
+    [[runs]]                           # and this one
     bits = "W8A8"
 
-`bits`, `method`, `source` and `backend` are short for several or longer names.
+`bits`, `method`, `source` and `backend` are short names.
 """
 
 from __future__ import annotations
@@ -26,31 +26,52 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from maskaq.config.components import BACKEND_NAMES, SOURCE_NAMES
-from maskaq.config.options import RunSpec
-from maskaq.config.overrides import flat, replaced, told
-from maskaq.config.parsing import parse_bits, parse_ratio
+from maskaq.config.dotted import flat
+from maskaq.config.overrides import replaced, settings_of
+from maskaq.config.parsing import from_dict, parse_bits, parse_ratio
 from maskaq.config.presets import spec_of
+from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError, unknown
 
-__all__ = ["LIMIT", "parse_grid", "read_grid", "to_toml"]
+__all__ = ["LIMIT", "parse_grid", "read_grid", "read_spec", "to_toml"]
 
 LIMIT = 10_000  # runs of one grid
-_LARGEST = 1 << 20  # bytes of a file
+_LARGEST = 1 << 20  # bytes of a grid file
+_LARGEST_RESULT = 16 << 20  # bytes of a spec or result
 _GRID, _RUNS, _REPEATS = "grid", "runs", "repeats"
 _SHORT: Mapping[str, str] = MappingProxyType(
     {"source": "synthesis.source", "backend": "fit.backend"}
 )
-_FIRST = ("method", "bits")  # the others change what these two decide
+_FIRST = ("method", "bits")  # applied first; all others override what these two set
 Settings = dict[str, Any]
+
+
+def read_spec(path: Path) -> RunSpec:
+    """A spec from its JSON file, or from the JSON of a result.
+
+    Raises:
+        OptionError: the file cannot be read, or does not hold a spec.
+    """
+    try:
+        with path.open("rb") as file:
+            values = json.loads(file.read(_LARGEST_RESULT))
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptionError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
+    if isinstance(values, dict) and isinstance(values.get("spec"), dict):
+        values = values["spec"]
+    try:
+        spec: RunSpec = from_dict(values)
+    except TypeError as error:
+        raise OptionError(f"{path} does not hold a spec ({error}).") from error
+    return spec
 
 
 def read_grid(path: Path) -> tuple[RunSpec, ...]:
     """The runs of a grid file, each once.
 
     Raises:
-        OptionError: the file cannot be read or is no TOML, a name is unknown, a value is not
-            allowed, or there are more than `LIMIT` runs.
+        OptionError: the file cannot be read or is not valid TOML, a name is unknown, a value is
+            not allowed, or there are more than `LIMIT` runs.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +89,7 @@ def read_grid(path: Path) -> tuple[RunSpec, ...]:
 
 
 def parse_grid(text: str) -> tuple[RunSpec, ...]:
-    """The same from the text of a file.
+    """The runs of a grid file, from its text.
 
     >>> [spec.quantization.name for spec in parse_grid('[grid]\\nbits = ["W8A8", "W4A4"]')]
     ['W8A8', 'W4A4']
@@ -76,27 +97,28 @@ def parse_grid(text: str) -> tuple[RunSpec, ...]:
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise OptionError(f"no TOML: {error}.") from error
+        raise OptionError(f"not valid TOML: {error}.") from error
     repeats = values.pop(_REPEATS, 1)
     axes = _axes(values.pop(_GRID, {}))
-    alone = _alone(values.pop(_RUNS, []))
+    single = _single(values.pop(_RUNS, []))
     base = _settings(values, extra=(_GRID, _RUNS, _REPEATS))
     if type(repeats) is not int or not 1 <= repeats <= LIMIT:
         raise OptionError(f"{_REPEATS} is {repeats!r}; allowed: 1 to {LIMIT}.")
-    if repeats > 1 and any("seed" in one for one in (axes, *alone)):
-        raise OptionError(f"{_REPEATS} counts seeds from that of all runs; leave out other seeds.")
-    count = (math.prod(map(len, axes.values())) * bool(axes or not alone) + len(alone)) * repeats
+    if repeats > 1 and any("seed" in one for one in (axes, *single)):
+        raise OptionError(
+            f"{_REPEATS} counts up from the one seed of all runs; remove the other seeds."
+        )
+    count = (math.prod(map(len, axes.values())) * bool(axes or not single) + len(single)) * repeats
     if count > LIMIT:
         raise OptionError(f"the grid has {count:,} runs; allowed: {LIMIT:,}. Take fewer values.")
-    crossed = _crossed(axes) if axes or not alone else ()
-    made = (_spec(base | own) for own in (*crossed, *alone))
-    seeds = range(repeats)
-    every = (replaced(spec, {"seed": spec.seed + n}) for spec in made for n in seeds)
-    return tuple(dict.fromkeys(every))
+    crossed = _crossed(axes) if axes or not single else ()
+    specs = [_spec(base | own) for own in (*crossed, *single)]
+    seeded = (replaced(spec, {"seed": spec.seed + n}) for spec in specs for n in range(repeats))
+    return tuple(dict.fromkeys(seeded))
 
 
 def to_toml(specs: Iterable[RunSpec]) -> str:
-    """A grid file of these runs: what all have in common, then what each has of its own.
+    """A grid file of these runs: the settings all share, then those of each run.
 
     >>> print(to_toml(parse_grid('seed = 3\\n[grid]\\nbits = ["W8A8", "W4A4"]')))
     method = "maskaq"
@@ -109,22 +131,22 @@ def to_toml(specs: Iterable[RunSpec]) -> str:
     bits = "W4A4"
     <BLANKLINE>
     """
-    every = [told(spec) for spec in specs]
-    first, *others = every
+    runs = [settings_of(spec) for spec in specs]
+    first, *others = runs
     common = {
         name: value
         for name, value in first.items()
         if all(name in other and other[name] == value for other in others)
     }
     tables = [_lines(common)]
-    for one in every if others else ():
-        own = {name: value for name, value in one.items() if name not in common}
+    for run in runs if others else ():
+        own = {name: value for name, value in run.items() if name not in common}
         tables.append(f"[[{_RUNS}]]\n{_lines(own)}")
     return "\n".join(tables)
 
 
 def _lines(settings: Settings) -> str:
-    """As TOML; JSON writes numbers, lists and texts in the same way, DEL aside."""
+    """Settings as TOML. JSON writes numbers, lists and strings the same way, except for DEL."""
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in settings.items()}
     return "".join(f"{name} = {text}\n" for name, text in texts.items()).replace("\x7f", "\\u007f")
 
@@ -142,7 +164,7 @@ def _axes(table: Any) -> dict[str, list[Any]]:
     return axes
 
 
-def _alone(tables: Any) -> list[Settings]:
+def _single(tables: Any) -> list[Settings]:
     if not isinstance(tables, list):
         raise OptionError(f"{_RUNS} is {tables!r}; expected tables, each below [[{_RUNS}]].")
     return [_settings(_table(table, f"[[{_RUNS}]]")) for table in tables]
@@ -155,14 +177,18 @@ def _table(value: Any, where: str) -> dict[str, Any]:
 
 
 def _settings(table: Mapping[str, Any], extra: tuple[str, ...] = ()) -> Settings:
-    """Settings by their long names, all of them known."""
+    """Settings by their full names.
+
+    Raises:
+        OptionError: an unknown name.
+    """
     known = {**flat(asdict(RunSpec())), **dict.fromkeys((*_FIRST, *_SHORT, *extra))}
-    made: Settings = {}
+    result: Settings = {}
     for name, value in flat(table).items():
         if name not in known:
             raise OptionError(unknown("setting", name, known))
-        made[_SHORT.get(name, name)] = value
-    return made
+        result[_SHORT.get(name, name)] = value
+    return result
 
 
 def _spec(settings: Settings) -> RunSpec:
@@ -170,15 +196,10 @@ def _spec(settings: Settings) -> RunSpec:
     for name, usual in chosen.items():
         chosen[name] = settings.get(name, usual)
         if not isinstance(chosen[name], str):
-            raise OptionError(f"{name} is {chosen[name]!r}; expected a text such as {usual!r}.")
+            raise OptionError(f"{name} is {chosen[name]!r}; expected a string such as {usual!r}.")
     rest = {name: value for name, value in settings.items() if name not in _FIRST}
     if isinstance(ratio := rest.get("synthesis.mask_ratio"), int | float | str):
         rest["synthesis.mask_ratio"] = parse_ratio(str(ratio))
     spec = replaced(spec_of(chosen["method"], parse_bits(chosen["bits"])), rest)
-    for what, name, allowed in (
-        ("source", spec.synthesis.source, SOURCE_NAMES),
-        ("back-end", spec.fit.backend, BACKEND_NAMES),
-    ):
-        if name not in allowed:
-            raise OptionError(unknown(what, name, allowed))
+    spec.canonical()  # raises for an unknown source or back-end
     return spec

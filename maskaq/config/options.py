@@ -1,22 +1,23 @@
-"""Every setting of a run, as frozen dataclasses that check themselves and go to JSON and back."""
+"""The options of a run's stages, as frozen dataclasses that validate themselves."""
 
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from maskaq.errors import OptionError, unknown
 
 BITS = range(2, 9)
 
 
-def _need(condition: bool, name: str, value: object, allowed: str) -> None:
+def require(condition: bool, name: str, value: object, allowed: str) -> None:
+    """Refuse a value. Raises: OptionError: the condition does not hold."""
     if not condition:
         raise OptionError(f"{name} is {value!r}; allowed: {allowed}.")
 
 
-def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a name that is not listed. Raises: OptionError: it is not."""
     if value not in allowed:
         raise OptionError(unknown(name, value, allowed))
 
@@ -45,7 +46,7 @@ class Coefficients:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            _need(math.isfinite(value) and value >= 0, name, value, "finite numbers from 0")
+            require(math.isfinite(value) and value >= 0, name, value, "finite numbers from 0")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ class Savings:
     patches_from: float = 0.5
 
     def __post_init__(self) -> None:
-        _need(1 <= self.align_every <= 1000, "align_every", self.align_every, "1 to 1000")
+        require(1 <= self.align_every <= 1000, "align_every", self.align_every, "1 to 1000")
         for name in ("blocks", "queries", "patches"):
             value = getattr(self, name)
-            _need(0 < value <= 1, f"savings.{name}", value, "above 0, up to 1")
-        _need(0 <= self.coarse < 1, "savings.coarse", self.coarse, "0 up to, but not, 1")
-        _need(0 <= self.patches_from <= 1, "patches_from", self.patches_from, "0 to 1")
+            require(0 < value <= 1, f"savings.{name}", value, "above 0, up to 1")
+        require(0 <= self.coarse < 1, "savings.coarse", self.coarse, "0 up to, but not, 1")
+        require(0 <= self.patches_from <= 1, "patches_from", self.patches_from, "0 to 1")
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,18 @@ class SynthesisOptions:
     savings: Savings = field(default_factory=Savings)
 
     def __post_init__(self) -> None:
-        _need(1 <= self.images <= 100_000, "images", self.images, "1 to 100000")
-        _need(0 <= self.steps <= 100_000, "steps", self.steps, "0 to 100000")
-        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
-        _need(0 < self.lr <= 10, "lr", self.lr, "above 0, up to 10")
-        _choice("parametrisation", self.parametrisation, ("natural", "pixels"))
+        require(1 <= self.images <= 100_000, "images", self.images, "1 to 100000")
+        require(0 <= self.steps <= 100_000, "steps", self.steps, "0 to 100000")
+        require(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        require(0 < self.lr <= 10, "lr", self.lr, "above 0, up to 10")
+        require_one_of("parametrisation", self.parametrisation, ("natural", "pixels"))
         views = ("crops", "easy-to-hard", "released", "none")
-        _choice("augmentation", self.augmentation, views)
-        _choice("reading", self.reading, ("paper", "released"))
+        require_one_of("augmentation", self.augmentation, views)
+        require_one_of("reading", self.reading, ("paper", "released"))
         for ratio in self.mask_ratio:
-            _need(0 < ratio <= 1, "mask ratio", ratio, "above 0, up to 1")
-        _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
-        _need(0 <= self.align_from <= 1, "align_from", self.align_from, "0 to 1")
+            require(0 < ratio <= 1, "mask ratio", ratio, "above 0, up to 1")
+        require(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
+        require(0 <= self.align_from <= 1, "align_from", self.align_from, "0 to 1")
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,12 @@ class QuantOptions:
     layernorm: str = "auto"
 
     def __post_init__(self) -> None:
-        _need(self.weight_bits in BITS, "weight bits", self.weight_bits, "2 to 8")
-        _need(self.activation_bits in BITS, "activation bits", self.activation_bits, "2 to 8")
-        _choice("first/last layers", self.first_last, ("8", "target"))
-        _choice("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
-        _choice("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
-        _choice("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
+        require(self.weight_bits in BITS, "weight bits", self.weight_bits, "2 to 8")
+        require(self.activation_bits in BITS, "activation bits", self.activation_bits, "2 to 8")
+        require_one_of("first/last layers", self.first_last, ("8", "target"))
+        require_one_of("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
+        require_one_of("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
+        require_one_of("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
 
     @property
     def name(self) -> str:
@@ -172,16 +173,16 @@ class Reconstruction:
     tune_bits: int = 3
 
     def __post_init__(self) -> None:
-        _need(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
-        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
-        _need(1 <= self.views <= 100, "views", self.views, "1 to 100")
-        _need(0 <= self.tune <= 100_000, "tune", self.tune, "0 to 100000")
-        _need(0 <= self.tune_bits <= 32, "tune_bits", self.tune_bits, "0 to 32")
+        require(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
+        require(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        require(1 <= self.views <= 100, "views", self.views, "1 to 100")
+        require(0 <= self.tune <= 100_000, "tune", self.tune, "0 to 100000")
+        require(0 <= self.tune_bits <= 32, "tune_bits", self.tune_bits, "0 to 32")
         for name in ("rounding_lr", "step_lr", "tune_lr"):
             value = getattr(self, name)
-            _need(0 <= value <= 1, name, value, "0 to 1")
-        _need(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
-        _need(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
+            require(0 <= value <= 1, name, value, "0 to 1")
+        require(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
+        require(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
 
     def tuned(self, formats: QuantOptions) -> int:
         """Steps through all of Q at these number formats.
@@ -193,6 +194,12 @@ class Reconstruction:
         """
         few = min(formats.weight_bits, formats.activation_bits) <= self.tune_bits
         return self.tune if few else 0
+
+    def canonical(self, formats: QuantOptions, base: Reconstruction) -> Reconstruction:
+        """The same options; those of a finetuning that does not take place are those of `base`."""
+        if self.tuned(formats) or base.tuned(formats):
+            return self
+        return replace(self, tune=base.tune, tune_lr=base.tune_lr, tune_bits=base.tune_bits)
 
 
 @dataclass(frozen=True)
@@ -222,48 +229,16 @@ class FitOptions:
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
 
     def __post_init__(self) -> None:
-        _choice("reading", self.reading, ("paper", "released"))
-        _choice("optimiser", self.optimiser, ("adam", "sgd"))
-        _need(0 <= self.epochs <= 10_000, "epochs", self.epochs, "0 to 10000")
-        _need(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
-        _need(0 < self.lr <= 1, "lr", self.lr, "above 0, up to 1")
-        _need(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0")
-        _need(0 <= self.head_weight < math.inf, "head_weight", self.head_weight, "0 or more")
-        _need(0 < self.mask_ratio <= 1, "mask ratio", self.mask_ratio, "above 0, up to 1")
-        _need(1 <= self.mask_weight < math.inf, "mask_weight", self.mask_weight, "1 or more")
-        _need(0 <= self.refresh <= 10_000, "refresh", self.refresh, "0 to 10000")
-        _need(
+        require_one_of("reading", self.reading, ("paper", "released"))
+        require_one_of("optimiser", self.optimiser, ("adam", "sgd"))
+        require(0 <= self.epochs <= 10_000, "epochs", self.epochs, "0 to 10000")
+        require(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
+        require(0 < self.lr <= 1, "lr", self.lr, "above 0, up to 1")
+        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0")
+        require(0 <= self.head_weight < math.inf, "head_weight", self.head_weight, "0 or more")
+        require(0 < self.mask_ratio <= 1, "mask ratio", self.mask_ratio, "above 0, up to 1")
+        require(1 <= self.mask_weight < math.inf, "mask_weight", self.mask_weight, "1 or more")
+        require(0 <= self.refresh <= 10_000, "refresh", self.refresh, "0 to 10000")
+        require(
             0 <= self.refresh_steps <= 100_000, "refresh_steps", self.refresh_steps, "0 to 100000"
         )
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """One run: everything that decides its result.
-
-    model: a bundled id or a timm name. weights, data: paths, "" for the bundled or pretrained
-    ones. method: the preset this started from, for the record. eval_images: 0 takes all there
-    are. precision: of the passes in synthesis, `"auto"` (bf16 where the hardware has it),
-    `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
-    """
-
-    model: str = "scenes_vit"
-    weights: str = ""
-    data: str = ""
-    method: str = "maskaq"
-    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
-    quantization: QuantOptions = field(default_factory=QuantOptions)
-    fit: FitOptions = field(default_factory=FitOptions)
-    eval_images: int = 0
-    holdout: int = 0
-    seed: int = 0
-    precision: str = "auto"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        _need(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
-        _need(self.eval_images >= 0, "eval_images", self.eval_images, "0 (all) or more")
-        _need(self.holdout >= 0, "holdout", self.holdout, "0 or more")
-        _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
-        known = re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device)
-        _need(known is not None, "device", self.device, "cpu, cuda, cuda:N, mps")

@@ -1,19 +1,20 @@
-"""The command line that repeats a run."""
+"""Settings by dotted name: how a run differs from its preset, and the command that repeats it."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from maskaq.config.options import RunSpec
+from maskaq.config.dotted import flat
 from maskaq.config.parsing import from_dict
 from maskaq.config.presets import METHODS
+from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError, unknown
 
-# Settings that have an option of their own; `--set` reaches all others by the same dotted names.
+# Settings with their own option; `--set` takes all others by the same dotted names.
 _OPTIONS: Mapping[str, str] = {
     "--weights": "weights",
     "--data": "data",
@@ -34,7 +35,7 @@ _FIRST = frozenset(("method", "quantization.weight_bits", "quantization.activati
 
 def command_of(spec: RunSpec) -> str:
     """`python -m maskaq run ...` for a spec: its method, and every setting that differs from it."""
-    own = _own(spec)
+    own = _differences(spec, METHODS[spec.method].spec(spec.method))
     words = ["python", "-m", "maskaq", "run", "--model", spec.model]
     words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
     for option, name in _OPTIONS.items():
@@ -46,37 +47,39 @@ def command_of(spec: RunSpec) -> str:
     return shlex.join(words)
 
 
-def told(spec: RunSpec) -> dict[str, Any]:
-    """Method, bits, and every setting that differs from the method's own, by dotted name.
+def settings_of(spec: RunSpec) -> dict[str, Any]:
+    """Method, bits, and every setting that differs from the method's preset, by dotted name.
 
-    >>> told(replaced(METHODS["mimiq"].spec("mimiq"), {"fit.refresh": 3}))
+    Raises:
+        OptionError: unknown method.
+
+    >>> settings_of(replaced(METHODS["mimiq"].spec("mimiq"), {"fit.refresh": 3}))
     {'method': 'mimiq', 'bits': 'W4A4', 'fit.refresh': 3}
     """
-    return {"method": spec.method, "bits": spec.quantization.name} | _own(spec)
+    preset = METHODS[spec.method].spec(spec.method)
+    return {"method": spec.method, "bits": spec.quantization.name} | _differences(spec, preset)
 
 
-def _own(spec: RunSpec) -> dict[str, Any]:
-    mine, base = flat(asdict(spec)), flat(asdict(METHODS[spec.method].spec(spec.method)))
+def identity_of(spec: RunSpec) -> dict[str, Any]:
+    """What tells one run from another: `settings_of`, without the settings that have no effect.
+
+    A setting with its preset's value is left out, so a new option with a default does not change
+    the identity of older runs.
+
+    Raises:
+        OptionError: unknown method, source or back-end.
+
+    >>> identity_of(replaced(METHODS["psaq-vit"].spec("psaq-vit"), {"fit.epochs": 3, "seed": 1}))
+    {'method': 'psaq-vit', 'bits': 'W4A4', 'seed': 1}
+    """
+    return settings_of(spec.canonical(METHODS[spec.method].spec(spec.method)))
+
+
+def _differences(spec: RunSpec, preset: RunSpec) -> dict[str, Any]:
+    mine, base = flat(asdict(spec)), flat(asdict(preset))
     return {
         name: value for name, value in mine.items() if value != base[name] and name not in _FIRST
     }
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Every setting by its dotted name, from `dataclasses.asdict`.
-
-    >>> flat({"seed": 1, "fit": {"lr": 0.1}})
-    {'seed': 1, 'fit.lr': 0.1}
-    """
-    return dict(_leaves(values, before))
-
-
-def _leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):  # as JSON and `asdict` make them; a Mapping is looked up slowly
-            yield from _leaves(value, f"{before}{name}.")
-        else:
-            yield before + name, value
 
 
 def _word(value: object) -> str:
@@ -85,13 +88,13 @@ def _word(value: object) -> str:
     return str(value)
 
 
-def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
-    """The spec with some settings replaced, each given as `NAME=VALUE` with its dotted name.
+def with_settings(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+    """The spec with some settings replaced, each given as `NAME=VALUE` with a dotted name.
 
     Raises:
-        OptionError: no such setting, or a value that it does not allow.
+        OptionError: no such setting, or a value that is not allowed.
 
-    >>> changed(RunSpec(), ["fit.refresh=3"]).fit.refresh
+    >>> with_settings(RunSpec(), ["fit.refresh=3"]).fit.refresh
     3
     """
     values: dict[str, Any] = {}
@@ -107,7 +110,7 @@ def replaced(spec: RunSpec, settings: Mapping[str, Any]) -> RunSpec:
     """The spec with some settings replaced, each by its dotted name.
 
     Raises:
-        OptionError: no such setting, or a value that it does not allow.
+        OptionError: no such setting, or a value that is not allowed.
 
     >>> replaced(RunSpec(), {"fit.refresh": 3}).fit.refresh
     3

@@ -1,4 +1,4 @@
-"""Settings from and to what people and files hold: names like `W4A4`, JSON, plain values."""
+"""Settings from text, JSON and plain values, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from maskaq.config.options import RunSpec
+from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError, unknown
 
 
@@ -41,7 +41,7 @@ def parse_ratio(text: str) -> tuple[float, float]:
 
 
 class Every(NamedTuple):
-    """How often: every so many seconds or steps; neither is never."""
+    """An interval in seconds or in steps; neither means never."""
 
     seconds: float | None = None
     steps: int | None = None
@@ -55,14 +55,16 @@ def parse_every(text: str) -> Every:
     """
     match = re.fullmatch(r"(\d{1,6})(s?)", text.strip())
     if text.strip() != "off" and (match is None or not int(match[1])):
-        raise OptionError(f"{text!r} is no interval; allowed: seconds as 30s, steps as 100, off.")
+        raise OptionError(
+            f"{text!r} is not an interval; allowed: seconds as 30s, steps as 100, off."
+        )
     if match is None:
         return Every()
     return Every(seconds=float(match[1])) if match[2] else Every(steps=int(match[1]))
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """A duration in words.
 
     >>> duration(42.4), duration(600), duration(9000)
     ('42 s', '10 min', '2.5 h')
@@ -74,7 +76,7 @@ def duration(seconds: float) -> str:
 
 
 def to_json(spec: RunSpec) -> str:
-    """Indented JSON with every setting spelled out."""
+    """Indented JSON with every setting."""
     return json.dumps(asdict(spec), indent=2)
 
 
@@ -87,14 +89,14 @@ def from_dict(values: Mapping[str, Any], kind: type = RunSpec, where: str = "spe
     if not isinstance(values, Mapping):
         raise OptionError(f"{where} is {values!r}; expected a table of settings.")
     hints, needed = _hints(kind)
-    made: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for name, value in values.items():
         if name not in hints:
             raise OptionError(unknown(f"setting in {where}", name, hints))
-        made[name] = _convert(value, hints[name], f"{where}.{name}")
-    if missing := needed - set(made):
+        converted[name] = _convert(value, hints[name], f"{where}.{name}")
+    if missing := needed - set(converted):
         raise OptionError(f"{where} lacks {', '.join(sorted(missing))}.")
-    return kind(**made)
+    return kind(**converted)
 
 
 @cache
@@ -125,7 +127,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
 
 
 def _convert_all(value: Any, parts: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    """A tuple of so many values, or with `...` of any number."""
+    """A tuple of fixed length, or with `...` of any length."""
     if parts[-1] is ...:
         if not isinstance(value, list | tuple):
             raise OptionError(f"{where} is {value!r}; expected a list.")
@@ -139,4 +141,4 @@ def _float(value: int, where: str) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise OptionError(f"{where} is a whole number beyond what a float holds.") from error
+        raise OptionError(f"{where} is too large for a float.") from error

@@ -1,26 +1,17 @@
-"""Methods: named pairs of a sample source and a back-end, with their settings.
-
-Each is a function of nothing but the number formats, and torch is not needed to look at it.
-"""
+"""Methods: named pairs of a sample source and a back-end, with their settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from maskaq.config.options import (
-    Coefficients,
-    FitOptions,
-    QuantOptions,
-    RunSpec,
-    Savings,
-    SynthesisOptions,
-)
+from maskaq.config.options import Coefficients, FitOptions, QuantOptions, Savings, SynthesisOptions
+from maskaq.config.run_spec import RunSpec
 from maskaq.registry import Registry
 
 
 @dataclass(frozen=True)
 class Method:
-    """What a method fixes. cost: what one run of it takes, in words, and how that is known."""
+    """The settings of a method. cost: what one run takes, in words, and how that was measured."""
 
     description: str
     cost: str
@@ -29,7 +20,7 @@ class Method:
     quantization: QuantOptions = field(default_factory=QuantOptions)
 
     def spec(self, name: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
-        """The run of this method at the given weight and activation bits."""
+        """A run of this method. name: of the method. bits: of weights and activations."""
         formats = replace(self.quantization, weight_bits=bits[0], activation_bits=bits[1])
         return RunSpec(method=name, synthesis=self.synthesis, fit=self.fit, quantization=formats)
 
@@ -41,10 +32,10 @@ _PAPER = Coefficients(one_hot=1.0, tv=2.5e-5, inter_head=1.0, entropy=1.0, align
 
 
 def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
-    """The run of a method.
+    """A run of a method, by its name. bits: of weights and activations.
 
     Raises:
-        OptionError: no method of that name.
+        OptionError: unknown method.
 
     >>> spec_of("maskaq", (3, 3)).quantization.name
     'W3A3'
@@ -52,61 +43,66 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
     return METHODS[method].spec(method, bits)
 
 
-# Images and schedule that fit 2 cores, for all methods but the paper's, so that what differs
-# between them is the method; and MimiQ's and MaskAQ's distillation at that size.
+# All methods except the paper's share the number of images and the schedule, which suit 2 cores, so
+# that only the method differs. MimiQ and MaskAQ also share the distillation at that size.
 _SMALL = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
 _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 
-METHODS.register("maskaq")(
+METHODS.add(
+    "maskaq",
     Method(
-        "MaskAQ's terms on `natural` images, then reconstruction block by block: made for 2 cores",
+        "MaskAQ's terms on `natural` images, then block reconstruction: made for 2 cores",
         "measured on 2 cores: scenes_vit 42 s, twice that at 3 bits",
-        # Alignment every fourth step gave as much as in each; `reconstruct` more than MaskAQ's own
-        # distillation, on scenes and on photographs (`benchmarks/README.md`).
+        # Alignment in every fourth step was as good as in each step, and `reconstruct` was better
+        # than MaskAQ's own distillation, on scenes and photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
         replace(_DISTILLED, backend="reconstruct"),
-    )
+    ),
 )
 
-METHODS.register("psaq-vit")(
+METHODS.add(
+    "psaq-vit",
     Method(
-        "PSAQ-ViT's patch similarities, then the ranges that clip nothing, as in its release",
+        "PSAQ-ViT: diverse patch similarities, then ranges that clip nothing, as in its release",
         "measured on 2 cores: scenes_vit 33 s",
         replace(_SMALL, source="psaq"),
         FitOptions(backend="minmax"),
         QuantOptions(softmax="uniform", layernorm="tensor"),
-    )
+    ),
 )
 
-METHODS.register("mimiq")(
+METHODS.add(
+    "mimiq",
     Method(
-        "MimiQ: heads that look alike, then distillation of head outputs without a mask",
+        "MimiQ: heads that agree, then distillation of head outputs without a mask",
         "measured on 2 cores: scenes_vit 31 s",
         replace(_SMALL, source="mimiq"),
         replace(_DISTILLED, mask_weight=1.0),
-    )
+    ),
 )
 
-METHODS.register("sardfq")(
+METHODS.add(
+    "sardfq",
     Method(
-        "SARDFQ: attention priors and several meanings, then reconstruction block by block",
+        "SARDFQ: attention priors and several classes per image, then block reconstruction",
         "measured on 2 cores: scenes_vit 34 s at 4 bits",
         replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
-    )
+    ),
 )
 
-METHODS.register("dfq-vit")(
+METHODS.add(
+    "dfq-vit",
     Method(
-        "our reading of DFQ-ViT: images from easy to hard, then activations corrected block by "
-        "block",
+        "our reading of DFQ-ViT: images from easy to hard, then block-wise activation correction",
         "measured on 2 cores: scenes_vit 22 s",
         replace(_SMALL, source="e2h"),
         FitOptions(backend="correction"),
-    )
+    ),
 )
 
-METHODS.register("maskaq-paper")(
+METHODS.add(
+    "maskaq-paper",
     Method(
         "MaskAQ with the settings of the paper: pixels, 10 000 images, 7 syntheses, 200 epochs",
         "1.4e8 image-steps through P and Q: GPU-days (extrapolated, never run in full here)",
@@ -128,5 +124,5 @@ METHODS.register("maskaq-paper")(
             refresh_steps=2_000,
         ),
         QuantOptions(first_last="target", softmax="uniform", layernorm="tensor"),
-    )
+    ),
 )

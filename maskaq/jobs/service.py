@@ -25,7 +25,7 @@ from maskaq.results import paths
 
 __all__ = [
     "Runs",
-    "available",
+    "readonly",
     "cancel",
     "close",
     "get",
@@ -46,9 +46,9 @@ READONLY = (
 )
 
 
-def available() -> bool:
-    """Whether this server computes at all."""
-    return os.environ.get("MASKAQ_READONLY", "") != "1"
+def readonly() -> bool:
+    """Whether this server shows stored results only: `MASKAQ_READONLY=1`."""
+    return os.environ.get("MASKAQ_READONLY", "") == "1"
 
 
 class Runs:
@@ -135,7 +135,7 @@ class Runs:
 
     def warm(self) -> None:
         """Start the processes and load torch there, in the background, if that is allowed."""
-        if available():
+        if not readonly():
             self._dispatcher.ask(worker.warm, priority=_QUICK)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Runs:
 
 
 def _check() -> None:
-    if not available():
+    if readonly():
         raise RunError(READONLY)
     connection.Settings.read()
 

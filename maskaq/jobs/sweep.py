@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from maskaq.config import RunSpec
 from maskaq.config.parsing import to_json
-from maskaq.config.sample_key import batches, drawing_key
+from maskaq.config.sample_key import batches, sample_key
 from maskaq.errors import RunError
 from maskaq.files import atomic_write
 from maskaq.jobs import file_transfer, sweep_tasks, task_result
@@ -71,8 +71,8 @@ def plan(specs: Sequence[RunSpec], out: Path) -> list[Planned]:
     made = [_planned(spec, out) for spec in specs]
     order: dict[str, int] = {}
     for one in made:
-        order.setdefault(drawing_key(one.spec), len(order))
-    return sorted(made, key=lambda one: order[drawing_key(one.spec)])
+        order.setdefault(sample_key(one.spec), len(order))
+    return sorted(made, key=lambda one: order[sample_key(one.spec)])
 
 
 def _planned(spec: RunSpec, out: Path) -> Planned:
@@ -104,13 +104,13 @@ class _Sweep:
     def __init__(self, runs: Sequence[Planned], link: Processes, report: Report) -> None:
         self.link, self.report, self.outcome = link, report, Outcome()
         self.waiting: Iterator[Planned] = iter(runs)
-        self.users = Counter(drawing_key(one.spec) for one in runs)  # of samples, yet to end
+        self.users = Counter(sample_key(one.spec) for one in runs)  # of samples, yet to end
         self.parts: dict[str, dict[str, Task]] = {}
         self.given: dict[Path, dict[str, Task]] = {}  # the parts that a run was handed
         self.parcels: dict[str, Task] = {}  # by path
         self.tasks: dict[Task, Planned | None] = {}
         self.tries: dict[Path, int] = {}
-        drawn = {drawing_key(one.spec): len(batches(one.spec)) for one in runs}
+        drawn = {sample_key(one.spec): len(batches(one.spec)) for one in runs}
         self.ended: SimpleQueue[Task] = SimpleQueue()
         self.total, self.done = len(runs) + sum(drawn.values()), 0
 
@@ -156,7 +156,7 @@ class _Sweep:
 
     def drawn(self, spec: RunSpec) -> dict[str, Task]:
         """The batches of its samples by name, drawn or to be drawn."""
-        key = drawing_key(spec)
+        key = sample_key(spec)
         if key not in self.parts:
             text = json.dumps(asdict(spec))
             self.parts[key] = {
@@ -205,13 +205,13 @@ class _Sweep:
             self.outcome.failed[one.folder] = task_result.say(ended)
             self.close(one, "failed")
         else:
-            key = drawing_key(one.spec)
+            key = sample_key(one.spec)
             if "part" in ended and self.parts.get(key) is self.given[one.folder]:
                 del self.parts[key]  # drawn anew, for all who wait for it
             self.submit(one)
 
     def close(self, one: Planned, how: str) -> None:
-        key = drawing_key(one.spec)
+        key = sample_key(one.spec)
         del self.given[one.folder]  # Dask keeps samples for as long as anybody here refers to them
         self.users[key] -= 1
         if not self.users[key]:  # nobody needs these samples any more

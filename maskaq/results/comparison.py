@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from maskaq.config.overrides import flat
+from maskaq.config.dotted import flat
 from maskaq.intervals import Interval, paired
 from maskaq.results.store import Stored
 

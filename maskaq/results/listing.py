@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from maskaq.checkpoints import KEY
-from maskaq.config.overrides import flat
+from maskaq.config.dotted import flat
 from maskaq.errors import OptionError, RunError, unknown
 from maskaq.results import manifest
 

@@ -1,52 +1,102 @@
-"""Where the app keeps what it computes. One folder per run, named by a hash of its settings, so
-that the same question finds the same answer again."""
+"""Folders of stored runs, named by the identity of the run, so that the same run is found again.
+
+The identity is what differs from the method's preset (`maskaq.config.overrides.identity_of`). A run
+whose folder has another name, because an older version named it, is found by its contents.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
-from maskaq.config import RunSpec
-from maskaq.config.parsing import to_json
-from maskaq.errors import RunError
+from maskaq.config.overrides import identity_of
+from maskaq.config.run_spec import RunSpec
+from maskaq.errors import OptionError, RunError
+from maskaq.files import stamp
+from maskaq.results import manifest
+from maskaq.results.result import stored_spec
 
 
 def runs_folder() -> Path:
-    """All runs of this server: `$MASKAQ_RUNS`, or `runs` beside where it started."""
+    """All runs of this server: `$MASKAQ_RUNS`, or `runs` in the working directory."""
     return Path(os.environ.get("MASKAQ_RUNS", "runs"))
 
 
 def app_folder() -> Path:
-    """Runs of the app, apart from those that the command line was told to put beside them."""
+    """The runs of the app; runs of the command line may lie beside this folder."""
     return runs_folder() / "app"
 
 
-def folder_of(spec: RunSpec) -> Path:
-    """The folder of one run of the app."""
-    return app_folder() / name_of(spec)
+def identity_text(spec: RunSpec) -> str:
+    """The identity of a run as text: equal for equal runs, and different for all others.
+
+    Raises:
+        OptionError: unknown method, source or back-end.
+    """
+    return json.dumps(identity_of(spec), sort_keys=True)
 
 
 def name_of(spec: RunSpec) -> str:
-    """The name of a run's folder, the same for equal settings and for no others."""
-    return hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
+    """The name of a run's folder: 16 hexadecimal digits."""
+    return hashlib.sha256(identity_text(spec).encode()).hexdigest()[:16]
 
 
-def stamp(path: str | Path) -> tuple[int, int] | None:
-    """Changes whenever a file is written; None if there is none."""
-    try:
-        known = os.stat(path)
-    except OSError:
+def folder_of(spec: RunSpec, root: Path | None = None) -> Path:
+    """The folder of a run: where it is stored, else where it is going to be stored.
+
+    A folder is never given to two runs, even if a preset has changed since one of them.
+
+    Args:
+        root: folder of runs; by default that of the app.
+    """
+    root = root or app_folder()
+    stored = _by_identity(root, stamp(root)).get(identity_text(spec))
+    if stored is not None and (root / stored / manifest.NAME).is_file():
+        return root / stored
+    name = name_of(spec)
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(root / free for free in names if not _holds_another(root / free, spec))
+
+
+def _holds_another(folder: Path, spec: RunSpec) -> bool:
+    identity = _identity_in(folder, stamp(folder / manifest.NAME))
+    return identity is not None and identity != identity_text(spec)
+
+
+@lru_cache(maxsize=8)
+def _by_identity(root: Path, changed: object) -> dict[str, str]:
+    """Names of the folders in `root` by the identity of the run in each."""
+    if not root.is_dir():
+        return {}
+    found = {}
+    for folder in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
+        identity = _identity_in(folder, stamp(folder / manifest.NAME))
+        if identity is not None:
+            found[identity] = folder.name
+    return found
+
+
+@lru_cache(maxsize=10_000)
+def _identity_in(folder: Path, changed: object) -> str | None:
+    """The identity of the run in a folder; None without one that can be read."""
+    if changed is None:
         return None
-    return known.st_mtime_ns, known.st_size
+    try:
+        return identity_text(stored_spec(manifest.read(folder).summary["spec"]))
+    except (OptionError, RunError, KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def check_writable() -> None:
-    """Make the folder for runs and try it, so that a full disk is known before the work begins.
+    """Create the folder of runs and write to it, so that a full disk is noticed early.
 
     Raises:
-        RunError: it cannot be made or written.
+        RunError: it cannot be created or written.
     """
     place = runs_folder()
     try:

@@ -1,4 +1,4 @@
-"""What a run found, as plain data: readable without torch, JSON in and out."""
+"""The result of a run as plain data, to and from JSON, without torch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,24 @@ from maskaq.intervals import Interval, wilson
 from maskaq.quantization.tensor_row import TensorRow
 
 SCHEMA = 1
+
+
+def stored_spec(values: Mapping[str, Any]) -> RunSpec:
+    """The spec of a stored run, from plain values.
+
+    Raises:
+        OptionError: they are not a spec.
+    """
+    copied = json.loads(json.dumps(values))
+    _upgrade(copied)
+    spec: RunSpec = from_dict(copied)
+    return spec
+
+
+def _upgrade(spec: dict[str, Any]) -> None:
+    """Add the options that did not exist when a run was stored, with the values it really had."""
+    fit = spec.setdefault("fit", {})
+    fit.setdefault("reconstruction", {}).setdefault("tune", 0)
 
 
 @dataclass(frozen=True)
@@ -32,10 +50,10 @@ class Accuracy:
 class RunResult:
     """One execution of a RunSpec.
 
-    fp, q: P and Q on the same `evaluated` images, the last state of Q. agreement: share of these
-    on which both name the same class, with its interval. seconds: per stage and `total`.
-    peak_memory_mb: of the whole process. samples: `count`, `recognised` (share P gives its own
-    label), `dropped`. tensors: the per-tensor report. created: UTC, ISO 8601.
+    fp, q: P and Q on the same `evaluated` images, Q in its last state. agreement: share of these
+    images for which both predict the same class, with its interval. seconds: per stage and `total`.
+    peak_memory_mb: of the whole process. samples: `count` and `recognised` (share that P assigns
+    to its own label). tensors: the per-tensor report. created: UTC, ISO 8601.
     """
 
     spec: RunSpec
@@ -66,12 +84,12 @@ class RunResult:
 
     @property
     def recognised(self) -> Interval:
-        """Share of the samples to which P gives their own label."""
+        """Share of the samples that P assigns to their own label."""
         count = int(self.samples["count"])
         return wilson(round(self.samples["recognised"] * count), count)
 
     def _check(self) -> None:
-        """Numbers that no run gives are refused: somebody would draw or print them.
+        """Refuse numbers that no run can have, before they are shown.
 
         Raises:
             OptionError: such a number.
@@ -105,12 +123,10 @@ class RunResult:
                     f"the run has schema {values['schema']}, this maskaq reads up to {SCHEMA}: "
                     "update maskaq."
                 )
-            # Runs stored before there was a tuning had none.
-            fit = values["spec"].get("fit", {})
-            fit.setdefault("reconstruction", {}).setdefault("tune", 0)
-            made: RunResult = from_dict(values, cls, "result")
-            made._check()
-            return made
+            _upgrade(values["spec"])
+            result: RunResult = from_dict(values, cls, "result")
+            result._check()
+            return result
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(
                 f"the run's result cannot be read ({type(error).__name__}: {error}); "

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 from timm.data.readers import get_img_extensions
 
 from maskaq.config import RunSpec, SynthesisOptions
-from maskaq.config.sample_key import batches, drawing_key, judged
+from maskaq.config.sample_key import batches, evaluation_spec, sample_key
 from maskaq.data.scenes import SPLITS
 from maskaq.events import Event
+from maskaq.results.finished import Finished
 from maskaq.runs import environment
 from maskaq.runs.context import Ground
-from maskaq.runs.runner import Finished, draw, run
+from maskaq.runs.runner import draw, run
 from maskaq.synthesis.loop import Samples
 
 __all__ = ["Cost", "Total", "estimate", "total"]
@@ -79,7 +80,7 @@ def estimate(
     """
     meter, drawn, costs = _Meter(note), set(), []
     for spec in specs:
-        key, steps = drawing_key(spec), 0
+        key, steps = sample_key(spec), 0
         drawing = 0.0
         if batches(spec) and key not in drawn:
             drawn.add(key)
@@ -121,7 +122,7 @@ class _Meter:
         short = replace(made, images=images, steps=min(made.steps, _STEPS) or 1)
         formats = replace(spec.quantization, **_ANY_BITS)
         measured = replace(spec, seed=0, synthesis=short, quantization=formats)
-        key = drawing_key(measured)
+        key = sample_key(measured)
         if key not in self._steps:
             self._note(f"{spec.model}: samples of {made.source}")
             stamps = [time.perf_counter()]
@@ -165,7 +166,7 @@ class _Meter:
         return self._fits[key]
 
     def _ground(self, spec: RunSpec) -> Ground:
-        key = replace(judged(spec), eval_images=_JUDGED)
+        key = replace(evaluation_spec(spec), eval_images=_JUDGED)
         if key not in self._grounds:
             self._grounds[key] = Ground.of(key)
         return self._grounds[key]

@@ -9,9 +9,10 @@ from tqdm import tqdm
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec
 from maskaq.events import Event
+from maskaq.results.finished import Finished
 from maskaq.runs import environment
 from maskaq.runs.context import Ground
-from maskaq.runs.runner import Finished, run
+from maskaq.runs.runner import run
 from maskaq.synthesis.loop import Samples
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -15,13 +15,13 @@ from maskaq.evaluation.accuracy import Evaluation, evaluate
 from maskaq.evaluation.predictions import Predictions, predict
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS, FitTask
-from maskaq.quantization.backends.ranges_only import ranged
+from maskaq.quantization.backends.ranges_only import calibrated_q
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.conversion.freeze import freeze
-from maskaq.quantization.conversion.steady import steady
+from maskaq.quantization.conversion.freeze import freeze, freeze_weights
 from maskaq.quantization.tensor_report import tensor_report
 from maskaq.quantization.tensor_row import TensorRow
 from maskaq.results.artifacts import APART, FRAMES, Evidence
+from maskaq.results.finished import Finished
 from maskaq.results.result import Accuracy, RunResult
 from maskaq.runs import environment
 from maskaq.runs.context import Ground
@@ -33,19 +33,6 @@ from maskaq.synthesis.sources import SOURCES
 
 _REPORTED = 16  # samples that go through Q for the per-tensor report
 _LOOKED_AT = 64  # samples of which a run keeps what P and Q see in them
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """The end of a run: its result, the samples, one row per event with metrics, Q, what is kept
-    for the eye, and the log."""
-
-    result: RunResult
-    samples: Samples
-    curves: pd.DataFrame
-    q: nn.Module
-    evidence: Evidence
-    log: Sequence[str] = ()
 
 
 def run(
@@ -128,14 +115,16 @@ class _Run:
         """First samples; alignment looks at a Q whose ranges come from the images so far."""
 
         def make_q(images: Tensor) -> nn.Module:
-            return steady(ranged(self.p, self.spec.quantization, self.backend.scheme, images))
+            return freeze_weights(
+                calibrated_q(self.p, self.spec.quantization, self.backend.scheme, images)
+            )
 
         return self._draw(self.spec.synthesis, make_q, None)
 
     def redraw(self, q: nn.Module) -> Iterator[Event | Tensor]:
         """A refresh: the samples go on from where they are, against the Q of now."""
         options = replace(self.spec.synthesis, steps=self.spec.fit.refresh_steps)
-        yield from self._draw(options, lambda _: steady(q), self.samples)
+        yield from self._draw(options, lambda _: freeze_weights(q), self.samples)
         yield self.samples.images
 
     def _draw(

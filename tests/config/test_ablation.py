@@ -7,7 +7,7 @@ import pytest
 
 from maskaq.config import Coefficients, RunSpec
 from maskaq.config.ablation import AXES, LIMIT, grid, label
-from maskaq.config.components import SHIPPED, SOURCE_NAMES
+from maskaq.config.components import SOURCES
 from maskaq.config.presets import spec_of
 from maskaq.errors import OptionError
 
@@ -62,8 +62,8 @@ def test_an_axis_changes_its_own_setting_and_nothing_else(name: str) -> None:
 
 def test_every_coefficient_and_every_source_is_on_an_axis() -> None:
     assert {item.name for item in fields(Coefficients)} <= set(AXES)
-    assert AXES["source"].values == tuple(SOURCE_NAMES)
-    assert set(AXES["source"].first) == set(SHIPPED)
+    assert AXES["source"].values == tuple(SOURCES)
+    assert set(AXES["source"].first) == {name for name in SOURCES if SOURCES[name].shipped}
     assert len(AXES["source"].first) * len(AXES["bits"].first) <= LIMIT  # the page opens with them
     for item in fields(Coefficients):
         assert 0.0 in AXES[item.name].values  # without the term

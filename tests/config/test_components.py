@@ -1,27 +1,105 @@
-"""The menus' tables agree with what is really registered."""
+"""The tables of sources, back-ends and terms, and how they decide which settings have an effect."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from maskaq.config import Coefficients, SynthesisOptions, components
-from maskaq.quantization.backends import BACKENDS
-from maskaq.synthesis.sources import SOURCES
+import pytest
+
+from maskaq.config import Coefficients, FitOptions, QuantOptions, RunSpec, SynthesisOptions
+from maskaq.config.components import BACKENDS, SOURCES, TERMS, coefficients_of
+from maskaq.config.dotted import flat, names_of
+from maskaq.config.overrides import replaced
+from maskaq.config.presets import METHODS, spec_of
+from maskaq.errors import OptionError
+from maskaq.quantization.backends import BACKENDS as FITS
+from maskaq.quantization.backends import Backend
+from maskaq.synthesis.sources import SOURCES as SYNTHESES
+
+OTHER = {"augmentation": "none", "parametrisation": "pixels", "reading": "released"}
 
 
-def test_sources_are_those_that_are_registered():
-    assert dict(components.SOURCE_NAMES) == {name: made.__doc__ for name, made in SOURCES.items()}
-    assert set(components.SOURCE_NAMES) > components.DRAWING > set(components.OWN_TERMS)
-    assert set(components.SHIPPED) <= set(components.SOURCE_NAMES)
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_every_source_has_its_implementation_and_known_settings(name: str) -> None:
+    assert callable(SYNTHESES[name])
+    assert SOURCES[name].settings <= set(names_of(SynthesisOptions()))
+    assert SOURCES[name].description.endswith(".")
 
 
-def test_terms_of_a_source_are_its_own_or_those_of_the_run():
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_every_back_end_has_its_implementation_and_known_settings(name: str) -> None:
+    assert isinstance(FITS[name], Backend)
+    assert BACKENDS[name].settings <= set(names_of(FitOptions()))
+    assert bool(BACKENDS[name].settings) == BACKENDS[name].learns
+
+
+def test_every_coefficient_is_a_term() -> None:
+    assert list(TERMS) == list(names_of(Coefficients()))
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match="did you mean 'maskaq'"):
+        SYNTHESES["maskq"]
+    with pytest.raises(OptionError, match="did you mean 'reconstruct'"):
+        FITS["reconstuct"]
+
+
+def test_coefficients_are_those_of_the_source_or_of_the_run() -> None:
     mine = SynthesisOptions(coefficients=Coefficients(one_hot=3.0))
-    assert components.coefficients_of(mine) == mine.coefficients
-    assert components.coefficients_of(replace(mine, source="psaq")) == components.OWN_TERMS["psaq"]
+    assert coefficients_of(mine) == mine.coefficients
+    assert coefficients_of(replace(mine, source="psaq")) == SOURCES["psaq"].own_terms
 
 
-def test_back_ends_are_those_that_are_registered():
-    registered = {name: backend.description for name, backend in BACKENDS.items()}
-    assert dict(components.BACKEND_NAMES) == registered
-    assert set(components.BACKEND_NAMES) > components.LEARNING > components.DISTILLING
+def different(spec: RunSpec, name: str) -> RunSpec:
+    """The spec with another value of one setting."""
+    value = flat(asdict(spec))[name]
+    other = OTHER.get(name.rpartition(".")[2])
+    if name == "synthesis.mask_ratio":
+        other = (0.4, 0.2)
+    elif name == "fit.reading":
+        other = "released"
+    elif name == "fit.optimiser":
+        other = "sgd"
+    elif name == "fit.mask_weight":
+        other = 3.0
+    elif other is None:
+        other = value + 1 if isinstance(value, int) else (value / 2 or 0.5)
+    return replaced(spec, {name: other})
+
+
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_exactly_the_settings_of_a_source_tell_runs_apart(source: str) -> None:
+    base = replaced(spec_of("mimiq"), {"synthesis.source": source})
+    for name in names_of(SynthesisOptions()):
+        if name == "source":
+            continue
+        matters = name == "images" or name in SOURCES[source].settings
+        other = different(base, f"synthesis.{name}")
+        assert other != base
+        assert (other.canonical() != base.canonical()) == matters, name
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_exactly_the_settings_of_a_back_end_tell_runs_apart(backend: str) -> None:
+    base = replaced(spec_of("mimiq", (3, 3)), {"fit.backend": backend})
+    for name in names_of(FitOptions()):
+        if name == "backend":
+            continue
+        other = different(base, f"fit.{name}")
+        assert other != base
+        assert (other.canonical() != base.canonical()) == (name in BACKENDS[backend].settings), name
+
+
+def test_settings_of_a_finetuning_that_does_not_take_place_have_no_effect() -> None:
+    base = spec_of("maskaq", (4, 4))
+    assert replaced(base, {"fit.reconstruction.tune": 7}).canonical() == base.canonical()
+    few = spec_of("maskaq", (3, 3))
+    assert replaced(few, {"fit.reconstruction.tune": 7}).canonical() != few.canonical()
+    off = replaced(few, {"fit.reconstruction.tune": 0})
+    assert off.canonical().fit.reconstruction.tuned(QuantOptions(3, 3)) == 0
+
+
+def test_a_canonical_spec_stays_as_it_is() -> None:
+    for name in METHODS:
+        spec = spec_of(name).canonical()
+        assert spec.canonical() == spec

@@ -73,16 +73,16 @@ def test_equal_runs_are_one() -> None:
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("x = [", "no TOML"),
-        ("[" * 5000, "no TOML"),
+        ("x = [", "not valid TOML"),
+        ("[" * 5000, "not valid TOML"),
         ("modle = 'x'", "did you mean 'model'"),
         ("synthesis.stepz = 3", "did you mean 'synthesis.steps'"),
         ("[grid]\nbitz = ['W4A4']", "did you mean 'bits'"),
         ("[grid]\nbits = 'W4A4'", "expected a list"),
         ("[grid]\nseed = []", "expected a list"),
         ("[grid]\nbits = ['W9A4']", "allowed: W2A2 to W8A8"),
-        ("[grid]\nbits = [4]", "expected a text"),
-        ("method = 3", "method is 3; expected a text"),
+        ("[grid]\nbits = [4]", "expected a string"),
+        ("method = 3", "method is 3; expected a string"),
         ("method = 'maskq'", "did you mean 'maskaq'"),
         ("source = 'nois'", "did you mean 'noise'"),
         ("synthesis.images = 'many'", "expected int"),
@@ -94,11 +94,11 @@ def test_equal_runs_are_one() -> None:
         ("runs = [3]", r"\[\[runs\]\] is 3"),
         ("repeats = 0", "repeats is 0"),
         ("repeats = true", "repeats is True"),
-        ("repeats = 2\n[grid]\nseed = [1]", "leave out other seeds"),
+        ("repeats = 2\n[grid]\nseed = [1]", "remove the other seeds"),
         (f"[grid]\nseed = {list(range(LIMIT + 1))}", "has 10,001 runs; allowed: 10,000"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_reason(text: str, said: str) -> None:
+def test_invalid_grids_are_refused_with_the_reason(text: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         parse_grid(text)
 

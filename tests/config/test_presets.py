@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskaq.config.components import BACKEND_NAMES, SOURCE_NAMES
+from maskaq.config.components import BACKENDS, SOURCES
 from maskaq.config.presets import METHODS, spec_of
 
 PAIRS = {
@@ -19,8 +19,8 @@ PAIRS = {
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_method_names_what_there_is(name: str) -> None:
     spec = spec_of(name, (3, 5))
-    assert spec.synthesis.source in SOURCE_NAMES
-    assert spec.fit.backend in BACKEND_NAMES
+    assert spec.synthesis.source in SOURCES
+    assert spec.fit.backend in BACKENDS
     assert (spec.method, spec.quantization.name) == (name, "W3A5")
 
 

@@ -1,16 +1,12 @@
-"""Back-ends: how Q is fitted to samples. Importing this package registers all of them."""
+"""Back-ends: how Q is fitted to the calibration images.
 
-from maskaq.quantization.backends import adalog, correction, lsq_kd, ranges_only, reconstruct, repq
-from maskaq.quantization.backends.base import BACKENDS, Backend, FitTask
+Each back-end is one `Backend`, named by one entry in `maskaq.config.components`.
+"""
 
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "FitTask",
-    "adalog",
-    "correction",
-    "lsq_kd",
-    "ranges_only",
-    "reconstruct",
-    "repq",
-]
+from maskaq.config import components
+from maskaq.quantization.backends.base import Backend, FitTask
+from maskaq.registry import Implementations
+
+__all__ = ["BACKENDS", "Backend", "FitTask"]
+
+BACKENDS: Implementations[Backend] = Implementations(components.BACKENDS)

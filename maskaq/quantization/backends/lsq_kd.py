@@ -1,12 +1,12 @@
 """`lsq-kd`: MaskAQ's calibration (section 2.6, Eq. 16 and Algorithm 1; MimiQ's without the mask).
 
-Q's weights, steps and zero points are trained to repeat P on the samples: distillation of the
-logits plus the masked similarity of the head outputs. Every few epochs the samples are drawn anew
-against the current Q.
+The weights, step sizes and zero points of Q are trained on the images to match P: distillation of
+the logits plus masked similarity of the head outputs. Every `refresh` epochs the images are
+refreshed against the current Q.
 
-Paper and released code quantize everything uniformly, per tensor (`QuantOptions(softmax="uniform",
-layernorm="tensor")`, as method `maskaq-paper` has it). Left to itself this back-end takes log-sqrt2
-levels for the softmax outputs and one range per channel after LayerNorm, as `mse` does.
+Paper and released code quantize everything uniformly per tensor (`QuantOptions(softmax="uniform",
+layernorm="tensor")`, as in the method `maskaq-paper`). By default this back-end uses log-sqrt2
+levels for softmax outputs and ranges per channel after LayerNorm, as `mse` does.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maskaq.augment.views import AUGMENTATIONS
-from maskaq.checkpoints import State, pack, unpack
+from maskaq.checkpoints import State
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
 from maskaq.models.attention import Maps, record
-from maskaq.quantization.backends.base import FitTask, add_backend
+from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.fitting.distillation import (
@@ -34,54 +34,60 @@ from maskaq.quantization.fitting.distillation import (
     head_loss,
     informative_tokens,
 )
-from maskaq.quantization.fitting.schedule import Falling, pack_q, unpack_q
+from maskaq.quantization.fitting.schedule import CosineSchedule
 from maskaq.quantization.quantizers.lsq import learned_steps
 
 LSQ = Scheme(search="l4", activations="lsq", gelu="adaptive-log")
 _NAME = "lsq-kd"  # of its checkpoint
-_STEP_RATE = 10.0  # steps are logarithms and move this much faster than weights under Adam
+_STEP_RATE = 10.0  # learning rate of (logarithmic) step sizes under Adam, relative to weights
 
 
-@add_backend("lsq-kd", LSQ, "learned steps and weights, distilled from P with masked head outputs")
 def fit_lsq(task: FitTask) -> Iterator[Event]:
-    """Train Q; one event per optimiser step, those of refreshes in between."""
+    """Train Q; yields one event per step, and the events of refreshes between them."""
     options, training = task.options, _Training(task)
-    yield from training.recall()
+    yield from training.resume()
     while training.epoch < options.epochs:
         if training.order is None:
             yield from training.begin_epoch()
         assert training.order is not None, "an epoch has begun"
-        for chosen in training.order.cpu().split(options.batch)[training.place :]:
+        for chosen in training.order.cpu().split(options.batch)[training.batches :]:
             yield training.step(chosen)
             task.checkpoints.offer(_NAME, training.state)
         training.end_epoch()
     task.q.requires_grad_(False)
 
 
+BACKEND = Backend(LSQ, fit_lsq)
+
+
 class _Training:
-    """Q on its way. order: of the images in this epoch, int64 [N]; None before it begins. place:
-    batches of it that are done."""
+    """The state of a training.
+
+    order: of the images in this epoch, int64 [N]; None before the epoch begins.
+    done: steps done in total.
+    batches: batches done in this epoch.
+    """
 
     def __init__(self, task: FitTask) -> None:
         self.task, self.images = task, task.images
-        start = task.inputs(self.images[:MOST_IMAGES])
-        set_ranges(task.q, start)
+        inputs = task.inputs(self.images[:MOST_IMAGES])
+        set_ranges(task.q, inputs)
         task.q.requires_grad_(True)
-        self.device = start.device
+        self.device = inputs.device
         self.generator = torch.Generator(self.device).manual_seed(task.seed)
         self.optimiser = _optimiser(task.q, task.options)
         self.total = task.options.epochs * math.ceil(len(self.images) / task.options.batch)
-        self.falling = Falling(self.optimiser, self.total, last=0.01)
-        self.done = self.epoch = self.place = 0
+        self.schedule = CosineSchedule(self.optimiser, self.total, last=0.01)
+        self.done = self.epoch = self.batches = 0
         self.order: Tensor | None = None
         self.events: list[Event] = []
 
     def begin_epoch(self) -> Iterator[Event]:
-        """Shuffle the images, now and then fresh ones."""
-        task, options = self.task, self.task.options
-        if task.redraw and options.refresh and self.epoch and self.epoch % options.refresh == 0:
+        """Refresh the images if this epoch is due for it, and shuffle them."""
+        task, every = self.task, self.task.options.refresh
+        if task.resynthesize and every and self.epoch and self.epoch % every == 0:
             task.q.requires_grad_(False)
-            for item in task.redraw(task.q):
+            for item in task.resynthesize(task.q):
                 if isinstance(item, Tensor):
                     self.images = item
                 else:
@@ -93,21 +99,25 @@ class _Training:
         )  # [N]
 
     def end_epoch(self) -> None:
-        """The next one begins with its first batch."""
-        self.epoch, self.place, self.order = self.epoch + 1, 0, None
+        """Prepare for the first batch of the next epoch."""
+        self.epoch, self.batches, self.order = self.epoch + 1, 0, None
 
     def step(self, chosen: Tensor) -> Event:
-        """One step on the images of these indices, int64 [B]."""
+        """Train one step on the images with these indices, int64 [B].
+
+        Raises:
+            MaskaqError: the loss is not finite.
+        """
         task, done, total = self.task, self.done, self.total
-        self.falling.at(done)
+        self.schedule.set_rates(done)
         inputs = task.inputs(self.images[chosen])
         batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator)
-        with _cast(task, inputs.device.type):
+        with _autocast(task, inputs.device.type):
             losses = _losses(task, batch)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         self.optimiser.step()
-        self.done, self.place = done + 1, self.place + 1
+        self.done, self.batches = done + 1, self.batches + 1
         metrics = {name: value.item() for name, value in losses.items()}
         if not all(math.isfinite(value) for value in metrics.values()):
             raise MaskaqError(
@@ -118,30 +128,36 @@ class _Training:
         return self.events[-1]
 
     def state(self) -> State:
-        """All that decides on the next step."""
-        assert self.order is not None, "states are asked for within an epoch"
-        where = {"done": self.done, "epoch": self.epoch, "place": self.place}
-        tensors = pack_q(self.task.q, self.generator, self.optimiser)
-        tensors |= {"images": self.images, "order": self.order}
-        return State(tensors, {**pack(self.events).notes, **where})
+        """The checkpoint: everything that the next steps depend on."""
+        assert self.order is not None, "checkpoints are taken within an epoch"
+        return {
+            "q": self.task.q.state_dict(),
+            "generator": self.generator.get_state(),
+            "optimiser": self.optimiser.state_dict(),
+            "images": self.images,
+            "order": self.order,
+            "progress": (self.done, self.epoch, self.batches),
+            "events": [vars(event) for event in self.events],
+        }
 
-    def recall(self) -> Iterator[Event]:
-        """Go back to the state that was kept, if there is one; the events on the way to it."""
-        known = self.task.checkpoints.recall(_NAME)
-        if known is None:
+    def resume(self) -> Iterator[Event]:
+        """Load the checkpoint, if there is one; yields the events before it again."""
+        state = self.task.checkpoints.recall(_NAME)
+        if state is None:
             return
-        tensors = known.tensors
-        unpack_q(tensors, self.task.q, self.generator, self.optimiser)
-        self.images, self.order = tensors["images"], tensors["order"].to(self.device)
-        self.done, self.epoch, self.place = (known.notes[n] for n in ("done", "epoch", "place"))
-        self.events = unpack(known)
+        self.task.q.load_state_dict(state["q"])
+        self.generator.set_state(state["generator"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.images, self.order = state["images"], state["order"].to(self.device)
+        self.done, self.epoch, self.batches = state["progress"]
+        self.events = [Event(**values) for values in state["events"]]
         yield from self.events
 
 
 def _optimiser(q: nn.Module, options: FitOptions) -> Optimizer:
     steps = learned_steps(q)
-    known = {id(p) for p in steps}
-    weights = [p for p in q.parameters() if id(p) not in known]
+    step_ids = {id(step) for step in steps}
+    weights = [value for value in q.parameters() if id(value) not in step_ids]
     if options.optimiser == "sgd":
         return torch.optim.SGD([*weights, *steps], options.lr, momentum=0.9, nesterov=True)
     groups: list[dict[str, Any]] = [
@@ -152,31 +168,31 @@ def _optimiser(q: nn.Module, options: FitOptions) -> Optimizer:
 
 
 def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
-    """Terms of the calibration loss on one batch [B,3,S,S], each []."""
+    """Terms of the calibration loss on one batch [B,3,S,S], [] each."""
     options = task.options
     if not options.head_weight:
         with torch.no_grad():
-            wanted = task.p(batch)
-        return {"distillation": _distillation(wanted, task.q(batch), options)}
+            logits_p = task.p(batch)
+        return {"distillation": _distillation(logits_p, task.q(batch), options)}
     with torch.no_grad(), record(task.p) as maps_p:
-        wanted = task.p(batch)
+        logits_p = task.p(batch)
     with record(task.q) as maps_q:
-        logits = task.q(batch)
+        logits_q = task.q(batch)
     heads = torch.stack(
         [_block_loss(p, q, task) for p, q in zip(maps_p, maps_q, strict=True)]
     )  # [L]
     return {
-        "distillation": _distillation(wanted, logits, options),
+        "distillation": _distillation(logits_p, logits_q, options),
         "heads": options.head_weight * heads.mean(),
     }
 
 
-def _cast(task: FitTask, device: str) -> torch.autocast:
+def _autocast(task: FitTask, device: str) -> torch.autocast:
     return torch.autocast(device, torch.bfloat16, enabled=task.precision == "bfloat16")
 
 
-def _distillation(wanted: Tensor, logits: Tensor, options: FitOptions) -> Tensor:
-    return distillation_loss(wanted.float(), logits.float(), options.temperature)
+def _distillation(logits_p: Tensor, logits_q: Tensor, options: FitOptions) -> Tensor:
+    return distillation_loss(logits_p.float(), logits_q.float(), options.temperature)
 
 
 def _block_loss(p: Maps, q: Maps, task: FitTask) -> Tensor:

@@ -1,8 +1,9 @@
-"""`minmax` and `mse`: ranges from one pass of the samples, no training.
+"""`minmax`, `mse` and `tails`: ranges from one pass of the calibration images, no training.
 
-`minmax` is the plain grid of PSAQ-ViT. `mse` searches every range for the least squared error,
-gives each channel that LayerNorm feeds its own range (RepQ-ViT folds these into the LayerNorm;
-here they are simulated unfolded) and takes log-sqrt2 levels for the softmax outputs.
+`minmax` is the plain uniform grid of PSAQ-ViT. `mse` searches every range for the least squared
+error, has ranges per channel for LayerNorm outputs (RepQ-ViT folds these into the LayerNorm; here
+they are simulated unfolded) and log-sqrt2 levels for softmax outputs. `tails` is `mse` with ranges
+that clip less (`l4`) and adaptive logarithmic levels for GELU outputs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import nn
 
 from maskaq.config import QuantOptions
 from maskaq.events import Event
-from maskaq.quantization.backends.base import FitTask, add_backend
+from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.conversion.layernorm_folding import folding
 from maskaq.quantization.quantizers.base import calibrating
@@ -22,21 +23,25 @@ from maskaq.quantization.quantizers.base import calibrating
 MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
 MSE = Scheme(search="mse")
 TAILS = Scheme(search="l4", gelu="adaptive-log")
-# Ranges do not get better beyond this many images, but the pass gets slower and larger.
+# More images than this do not improve the ranges; they only cost time and memory.
 MOST_IMAGES = 256
 
 
-@add_backend("minmax", MINMAX, "the range that clips nothing; one pass")
-@add_backend("tails", TAILS, "`mse` with ranges that clip less and an adaptive log GELU; one pass")
-@add_backend("mse", MSE, "ranges of least squared error, log-sqrt2 softmax; one pass")
 def fit_ranges(task: FitTask) -> Iterator[Event]:
-    """Calibrate Q on the samples; one event at the end."""
+    """Calibrate Q on the images; one event at the end."""
     set_ranges(task.q, task.inputs(task.images[:MOST_IMAGES]))
     yield Event("fit", 1, 1)
 
 
-def ranged(p: nn.Module, options: QuantOptions, scheme: Scheme, images: torch.Tensor) -> nn.Module:
-    """A new Q of P with nothing but its ranges set, to normalised images [N,3,S,S]; frozen."""
+MINMAX_BACKEND = Backend(MINMAX, fit_ranges)
+MSE_BACKEND = Backend(MSE, fit_ranges)
+TAILS_BACKEND = Backend(TAILS, fit_ranges)
+
+
+def calibrated_q(
+    p: nn.Module, options: QuantOptions, scheme: Scheme, images: torch.Tensor
+) -> nn.Module:
+    """Convert P and set all ranges on normalised images [N,3,S,S]; returns Q, frozen."""
     q = convert(p, options, scheme)
     set_ranges(q, images)
     return q.requires_grad_(False)

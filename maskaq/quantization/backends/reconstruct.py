@@ -1,16 +1,16 @@
-"""`reconstruct`: block after block of Q learns to give what P's block gives, from Q's own inputs.
+"""`reconstruct`: train each block of Q to reproduce the output of P's block from Q's own inputs.
 
-Heads are turned so that one step fits all of their channels (`rotation`), and weights begin where
-each makes up for what the others lost (`gptq`). Then weights learn their rounding (AdaRound) and
-activations their steps (LSQ), while parts of the activations stay unrounded at random (QDrop, Wei
-et al., ICLR 2022), which keeps few images from being learned by heart; views of each image, as
-varied as photographs (`variety`), help with the same. Errors are weighed by how much P's answer
-depends on them (`sensitivity`), and informative patches count `mask_weight` times: MaskAQ's mask
-(section 2.6) in a back-end without gradients through all of Q.
+Heads are rotated so that one step size fits all of their channels (`head_rotation`), and weights
+start from levels that compensate each other's errors (`gptq`). Then the rounding of the weights is
+learned (AdaRound) together with the step sizes of the activations (LSQ). Against overfitting on few
+images, random parts of the activations stay unrounded (QDrop, Wei et al., ICLR 2022), and each
+image has views as varied as photographs (`augment.mixing`). Errors are weighted by how much P's
+prediction depends on them (`fisher`), and informative patches by `mask_weight`: MaskAQ's mask
+(section 2.6) in a back-end that needs no gradients through all of Q.
 
-Ranges start where the layers' products change least on those views, as in `adalog`, and the class
-token has its own (`by_token`). At the end, if asked for, all that is no weight's level is learned
-through all of Q (`tuning`).
+Ranges start from the least error of the layers' outputs on those views, as in `adalog`, separately
+for the class token (`per_token`). At the end, with few bits, all of Q is finetuned with fixed
+weight codes (`finetune`).
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
-from maskaq.augment.mixing import crossed, varied
-from maskaq.checkpoints import State, pack, unpack
+from maskaq.augment.mixing import combine_frequencies, vary
+from maskaq.checkpoints import State
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
-from maskaq.quantization.backends.base import FitTask, add_backend
+from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
-from maskaq.quantization.fitting.finetune import Views, tune
-from maskaq.quantization.fitting.fisher import sensitivity
-from maskaq.quantization.fitting.gptq import compensate, watching
-from maskaq.quantization.fitting.output_error import set_by_product
-from maskaq.quantization.fitting.schedule import Falling, pack_q, unpack_q
+from maskaq.quantization.fitting.finetune import TuningImages, finetune
+from maskaq.quantization.fitting.fisher import fisher_weights
+from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
+from maskaq.quantization.fitting.output_error import set_ranges_by_output
+from maskaq.quantization.fitting.schedule import CosineSchedule
 from maskaq.quantization.quantizers.base import PerRow, Quantizer, quantizers
 from maskaq.quantization.quantizers.lsq import learned_steps
 
@@ -47,88 +49,94 @@ RECONSTRUCT = Scheme(
     activations="lsq",
     softmax="log-base",
     gelu="adaptive-log",
-    apart=True,
-    rotated=True,
+    per_token=True,
+    rotate_heads=True,
 )
 _NAME = "reconstruct"  # of its checkpoint
-_PART = 32  # images in a pass without gradients
-_MOST_VIEWS = 1024  # whose inputs of a block, of P and of Q, are held in memory
-_WARM = 0.2  # share of the steps before the regulariser begins
+_BATCH = 32  # images in a pass without gradients
+_MOST_VIEWS = 1024  # block inputs of P and of Q for all views are held in memory
+_FISHER_VIEWS = 64
+_WARM_UP = 0.2  # fraction of the steps before the regulariser of the rounding begins
 _BETA = (20.0, 2.0)  # of the regulariser, from then to the end
 
 
-@dataclass
-class _Stream:
-    """What the blocks pass on: inputs of the next block of P and of Q, [M,T,C] each."""
-
-    p: Tensor
-    q: Tensor
-
-
-@add_backend("reconstruct", RECONSTRUCT, "blocks repeat P's: turned heads, GPTQ, learned rounding")
 def fit_reconstruct(task: FitTask) -> Iterator[Event]:
-    """Reconstruct Q block by block; one event per step."""
+    """Reconstruct Q block by block; one event per step.
+
+    Raises:
+        MaskaqError: the loss is not finite.
+    """
     options = task.options.reconstruction
     device = next(task.p.parameters()).device
     generator = torch.Generator(device).manual_seed(task.seed)
     views = _views(task, task.images.to(device), generator)
-    set_by_product(task.q, views[:MOST_IMAGES])
+    set_ranges_by_output(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
-    weights = sensitivity(task.p, views[:64], task.prefix, generator)
-    stream = _Stream(_embedded(task.p, views), _embedded(task.q, views))
+    weights = fisher_weights(task.p, views[:_FISHER_VIEWS], task.prefix, generator)
+    x_p, x_q = _block_inputs(task.p, views), _block_inputs(task.q, views)
     blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
-    learned = len(blocks) * options.steps
-    total = learned + options.tuned(task.formats)
+    total = len(blocks) * options.steps + options.tuned(task.formats)
     events: list[Event] = []
     if kept := task.checkpoints.recall(_NAME):
-        unpack_q(kept.tensors, task.q, generator)
-        events = unpack(kept)
+        task.q.load_state_dict(kept["q"])
+        generator.set_state(kept["generator"])
+        events = [Event(**values) for values in kept["events"]]
     yield from events
-    known = len(events) // options.steps  # blocks
+    finished = len(events) // options.steps  # blocks
 
     def state() -> State:
-        return State(pack_q(task.q, generator), pack(events).notes)
+        q, values = task.q.state_dict(), [vars(event) for event in events]
+        return {"q": q, "generator": generator.get_state(), "events": values}
 
-    for number, (p, q, weight) in enumerate(blocks):
-        wanted = _through(p, stream.p)
-        steps = () if number < known else _learn(task, q, stream, wanted, weight, generator)
-        for step, loss in steps:
-            if not math.isfinite(loss):
-                raise MaskaqError(
-                    f"the loss of block {number} is {loss} at step {step}; use smaller learning "
-                    "rates in fit.reconstruction, or the back-end tails."
-                )
-            events.append(Event("fit", number * options.steps + step, total, {"block": loss}))
+    for index, (p, q, weight) in enumerate(blocks):
+        x_p = _forward(p, x_p)
+        block = _Block(q, x_q, x_p, weight)
+        for loss in _reconstruct(task, block, generator) if index >= finished else ():
+            _check_finite(loss, index, step=len(events) - index * options.steps + 1)
+            events.append(Event("fit", len(events) + 1, total, {"block": loss}))
             yield events[-1]
         task.checkpoints.offer(_NAME, state)
-        stream = _Stream(wanted, _through(q, stream.q))
-    for step, losses in enumerate(_tuned(task, views, generator), start=1):
-        yield Event("fit", learned + step, total, losses)
+        x_q = _forward(q, x_q)
+    for step, losses in enumerate(_finetune(task, views, generator), start=len(events) + 1):
+        yield Event("fit", step, total, losses)
 
 
-def _tuned(task: FitTask, views: Tensor, generator: torch.Generator) -> Iterator[dict[str, float]]:
-    """Losses of the steps through all of Q, each on fresh views of some of the images."""
+BACKEND = Backend(RECONSTRUCT, fit_reconstruct)
+
+
+def _check_finite(loss: float, block: int, step: int) -> None:
+    if not math.isfinite(loss):
+        raise MaskaqError(
+            f"the loss of block {block} is {loss} at step {step}; use smaller learning rates in "
+            "fit.reconstruction, or the back-end tails."
+        )
+
+
+def _finetune(
+    task: FitTask, views: Tensor, generator: torch.Generator
+) -> Iterator[dict[str, float]]:
+    """Finetune Q, each step on new views of some images; yields the losses of each step."""
     options, images = task.options.reconstruction, task.images.to(views.device)
     options = replace(options, tune=options.tuned(task.formats))
 
-    def draw() -> Tensor:
+    def sample() -> Tensor:
         coarse, fine = torch.randint(
             len(images), (2, options.batch), generator=generator, device=images.device
-        )
-        made = crossed(images[coarse], images[fine], generator)
-        return task.inputs(varied(made, generator))
+        )  # [B] each
+        mixed = combine_frequencies(images[coarse], images[fine], generator)
+        return task.inputs(vary(mixed, generator))
 
     if options.tune:
-        found = Views(draw, generator, judged=views[-2 * _PART :])
-        yield from tune(task.p, task.q, found, options, task.precision, task.checkpoints)
+        tuning = TuningImages(sample, generator, check=views[-2 * _BATCH :])
+        yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
 
 
 def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:
-    """The images as they are, and varied views of them: normalised [M,3,S,S]."""
+    """The images unchanged and varied views of them: normalised [M,3,S,S]."""
     views = task.options.reconstruction.views
     images = images[: max(1, _MOST_VIEWS // views)]
-    made = [images, *(varied(images, generator) for _ in range(views - 1))]
-    return torch.cat([task.inputs(part) for part in made])  # [M,3,S,S]
+    batches = [images, *(vary(images, generator) for _ in range(views - 1))]
+    return torch.cat([task.inputs(batch) for batch in batches])  # [M,3,S,S]
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
@@ -136,128 +144,148 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
     return list(vit.blocks)
 
 
-class _EmbeddedError(Exception):
-    """The first block has been reached."""
+class _FirstBlockError(Exception):
+    """Ends a forward pass at the first block."""
 
 
 @torch.no_grad()
-def _embedded(model: nn.Module, images: Tensor) -> Tensor:
+def _block_inputs(model: nn.Module, images: Tensor) -> Tensor:
     """Inputs of the first block, [M,T,C]."""
-    found: list[Tensor] = []
+    inputs: list[Tensor] = []
 
-    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found.append(inputs[0])
-        raise _EmbeddedError
+    def stop(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        inputs.append(args[0])
+        raise _FirstBlockError
 
     hook = _blocks(model)[0].register_forward_pre_hook(stop)
     try:
-        for part in images.split(_PART):
+        for batch in images.split(_BATCH):
             try:
-                model(part)
-            except _EmbeddedError:
+                model(batch)
+            except _FirstBlockError:
                 continue
     finally:
         hook.remove()
-    return torch.cat(found)  # [M,T,C]
+    return torch.cat(inputs)  # [M,T,C]
 
 
 @torch.no_grad()
-def _through(block: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([block(part) for part in x.split(_PART)])  # [M,T,C]
+def _forward(block: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([block(part) for part in x.split(_BATCH)])  # [M,T,C]
 
 
-def _learn(
+@dataclass(frozen=True)
+class _Block:
+    """A block of Q and what it is trained on.
+
+    inputs: of the block in Q, [M,T,C]. targets: outputs of P's block, [M,T,C]. weight: of squared
+    errors, [T,C].
+    """
+
+    module: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    weight: Tensor
+
+    @torch.no_grad()
+    def error(self) -> float:
+        """Weighted mean squared error of the block's outputs."""
+        batches = zip(self.inputs.split(_BATCH), self.targets.split(_BATCH), strict=True)
+        sums = [((self.module(x) - y).square() * self.weight).sum() for x, y in batches]
+        return float(torch.stack(sums).sum() / self.targets.numel())
+
+
+def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> Iterator[float]:
+    """Train a block; yields the loss of each step. Its error never ends higher than before."""
+    module, before = block.module, block.error()
+    initial = {name: value.clone() for name, value in module.state_dict().items()}
+    with recording_moments(module) as moments:
+        _forward(module, block.inputs)
+    for layer, own in moments.items():
+        apply_gptq(layer, own)
+    layers = [layer for layer in module.modules() if isinstance(layer, QuantLinear)]
+    roundings = [SoftRounding(layer) for layer in layers]
+    yield from _train(task, block, roundings, before, generator)
+    for rounding in roundings:
+        rounding.finish()
+    module.requires_grad_(False)
+    if block.error() > before:
+        module.load_state_dict(initial)
+
+
+def _train(
     task: FitTask,
-    block: nn.Module,
-    stream: _Stream,
-    wanted: Tensor,
-    weight: Tensor,
+    block: _Block,
+    roundings: list[SoftRounding],
+    initial_error: float,
     generator: torch.Generator,
-) -> Iterator[tuple[int, float]]:
-    """Train one block; yields the steps done and the loss."""
-    options = task.options.reconstruction
-    before = _error(block, stream.q, wanted, weight)
-    state = {name: value.clone() for name, value in block.state_dict().items()}
-    with watching(block) as seen:
-        _through(block, stream.q)
-    for layer, moments in seen.items():
-        compensate(layer, moments)
-    roundings = [SoftRounding(layer) for layer in block.modules() if isinstance(layer, QuantLinear)]
-    steps = learned_steps(block)
-    for parameter in steps:
-        parameter.requires_grad_(True)
-    optimiser = torch.optim.Adam(
-        [
-            {"params": [one.choice for one in roundings], "lr": options.rounding_lr},
-            {"params": steps, "lr": options.step_lr},
-        ]
-    )
-    falling = Falling(optimiser, options.steps)
-    marks = _informative(wanted, task.prefix, task.options)  # [M,T]
+) -> Iterator[float]:
+    """Learn rounding and step sizes; yields losses relative to the initial error."""
+    options, inputs, targets = task.options.reconstruction, block.inputs, block.targets
+    optimiser = _optimiser(task, block, roundings)
+    schedule = CosineSchedule(optimiser, options.steps)
+    token_weights = _token_weights(targets, task.prefix, task.options)  # [M,T]
+    half = task.precision == "bfloat16"
     for step in range(options.steps):
-        falling.at(step)
+        schedule.set_rates(step)
         chosen = torch.randint(
-            len(wanted), (options.batch,), generator=generator, device=wanted.device
-        )
-        half = task.precision == "bfloat16"
+            len(targets), (options.batch,), generator=generator, device=targets.device
+        )  # [B]
         with (
-            dropped(block, options.drop, generator),
-            torch.autocast(wanted.device.type, torch.bfloat16, enabled=half),
+            qdrop(block.module, options.drop, generator),
+            torch.autocast(targets.device.type, torch.bfloat16, enabled=half),
         ):
-            out = block(stream.q[chosen])
-        error = (out.float() - wanted[chosen]).square() * weight
-        loss = (error.mean(-1) * marks[chosen]).mean() / before
+            out = block.module(inputs[chosen])  # [B,T,C]
+        error = (out.float() - targets[chosen]).square() * block.weight
+        loss = (error.mean(-1) * token_weights[chosen]).mean() / initial_error
         total = loss
-        if step >= _WARM * options.steps:
-            done = (step / options.steps - _WARM) / (1 - _WARM)
+        if step >= _WARM_UP * options.steps:
+            done = (step / options.steps - _WARM_UP) / (1 - _WARM_UP)
             beta = _BETA[0] + (_BETA[1] - _BETA[0]) * done
-            undecided = torch.stack([one.undecided(beta) for one in roundings]).mean()
-            total = loss + options.decision * undecided
+            regulariser = torch.stack([one.regulariser(beta) for one in roundings]).mean()
+            total = loss + options.decision * regulariser
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         optimiser.step()
-        yield step + 1, loss.item()
-    for one in roundings:
-        one.settle()
-    block.requires_grad_(False)
-    if _error(block, stream.q, wanted, weight) > before:  # it may not get worse
-        block.load_state_dict(state)
+        yield loss.item()
 
 
-@torch.no_grad()
-def _error(block: nn.Module, inputs: Tensor, wanted: Tensor, weight: Tensor) -> float:
-    """Weighed mean squared error of a block's outputs."""
-    sums = [
-        ((block(x) - y).square() * weight).sum()
-        for x, y in zip(inputs.split(_PART), wanted.split(_PART), strict=True)
-    ]
-    return float(torch.stack(sums).sum() / wanted.numel())
+def _optimiser(task: FitTask, block: _Block, roundings: list[SoftRounding]) -> Adam:
+    options, steps = task.options.reconstruction, learned_steps(block.module)
+    for parameter in steps:
+        parameter.requires_grad_(True)
+    choices = [rounding.choice for rounding in roundings]
+    return Adam(
+        [
+            {"params": choices, "lr": options.rounding_lr},
+            {"params": steps, "lr": options.step_lr},
+        ]
+    )
 
 
-def _informative(wanted: Tensor, prefix: int, options: FitOptions) -> Tensor:
-    """Weight of each token, [M,T]: `mask_weight` where P's outputs are largest, else 1."""
-    salience = wanted[:, prefix:].abs().mean(-1)  # [M,N]
+def _token_weights(targets: Tensor, prefix: int, options: FitOptions) -> Tensor:
+    """Weights [M,T]: `mask_weight` for the patches where P's outputs are largest, else 1."""
+    salience = targets[:, prefix:].abs().mean(-1)  # [M,N]
     count = max(1, round(options.mask_ratio * salience.shape[1]))
     chosen = prefix + salience.topk(count, 1).indices  # [M,k]
-    marks = torch.ones(wanted.shape[:2], device=wanted.device)
-    return marks.scatter_(1, chosen, options.mask_weight)  # [M,T]
+    weights = torch.ones(targets.shape[:2], device=targets.device)
+    return weights.scatter_(1, chosen, options.mask_weight)  # [M,T]
 
 
 @contextmanager
-def dropped(block: nn.Module, share: float, generator: torch.Generator) -> Iterator[None]:
-    """While open, a random share of the rows of every activation passes unrounded."""
-    found = [one for _, one in quantizers(block) if not isinstance(one, PerRow)]
-    originals = [one.quantize for one in found]
+def qdrop(block: nn.Module, share: float, generator: torch.Generator) -> Iterator[None]:
+    """While open, a random share of the rows of every activation is not rounded."""
+    activations = [one for _, one in quantizers(block) if not isinstance(one, PerRow)]
 
-    def partly(quantizer: Quantizer, x: Tensor) -> Tensor:
+    def quantize(quantizer: Quantizer, x: Tensor) -> Tensor:
         rounded = type(quantizer).quantize(quantizer, x)
         rows = torch.rand((*x.shape[:-1], 1), generator=generator, device=x.device) < share
         return torch.lerp(rounded, x, rows.to(x.dtype))
 
     try:
-        for one in found:
-            vars(one)["quantize"] = lambda x, one=one: partly(one, x)
+        for one in activations:
+            vars(one)["quantize"] = partial(quantize, one)
         yield
     finally:
-        for one, _ in zip(found, originals, strict=True):
+        for one in activations:
             vars(one).pop("quantize", None)

@@ -1,21 +1,12 @@
-"""Sample sources: where the images come from that Q is fitted to.
+"""Sample sources: where the calibration images of Q come from.
 
-Each is one function in a file of its own; its docstring is what menus show. Importing this package
-registers all of them.
+Each source is one function in its own file, named by one entry in `maskaq.config.components`.
 """
 
-from maskaq.synthesis.sources import e2h, maskaq, mimiq, noise, psaq, real, sardfq
-from maskaq.synthesis.sources.base import SOURCES, Calibration, Source
+from maskaq.config import components
+from maskaq.registry import Implementations
+from maskaq.synthesis.sources.base import Calibration, Source
 
-__all__ = [
-    "SOURCES",
-    "Calibration",
-    "Source",
-    "e2h",
-    "maskaq",
-    "mimiq",
-    "noise",
-    "psaq",
-    "real",
-    "sardfq",
-]
+__all__ = ["SOURCES", "Calibration", "Source"]
+
+SOURCES: Implementations[Source] = Implementations(components.SOURCES)

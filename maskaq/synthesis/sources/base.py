@@ -11,11 +11,10 @@ from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.registry import Registry
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
 
-__all__ = ["SOURCES", "Calibration", "Source"]
+__all__ = ["Calibration", "Source"]
 
 Calibration = Callable[[int], tuple[Tensor, Tensor]]
 
@@ -23,7 +22,7 @@ Calibration = Callable[[int], tuple[Tensor, Tensor]]
 class Source(Protocol):
     """Draws `options.images` samples.
 
-    The arguments are those of `synthesise`. calibration: gives that many images uint8 [N,3,S,S] and
+    The arguments are those of `optimise_images`. calibration: gives that many images uint8 [N,3,S,S] and
     labels int64 [N] of the calibration split. With `start`, samples it drew before, a source that
     optimises goes on from them, and any other returns them.
     """
@@ -42,6 +41,3 @@ class Source(Protocol):
         checkpoints: Checkpoints = NOWHERE,
         only: int | None = None,
     ) -> Iterator[Event | Samples]: ...
-
-
-SOURCES: Registry[Source] = Registry("source")

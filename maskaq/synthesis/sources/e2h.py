@@ -15,15 +15,14 @@ from dataclasses import replace
 from typing import Any
 
 from maskaq.config import SynthesisOptions
-from maskaq.config.components import OWN_TERMS
+from maskaq.config.components import coefficients_of
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("e2h")
-def _e2h(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -31,5 +30,6 @@ def _e2h(
     **how: Any,
 ) -> Iterator[Event | Samples]:
     """Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025)."""
-    own = replace(options, coefficients=OWN_TERMS["e2h"], augmentation="easy-to-hard")
-    return synthesise(loaded, own, **how)
+    own = replace(options, source="e2h", augmentation="easy-to-hard")
+    own = replace(own, coefficients=coefficients_of(own))
+    return optimise_images(loaded, own, **how)

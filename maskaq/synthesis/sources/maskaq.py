@@ -8,12 +8,11 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("maskaq")
-def _maskaq(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -21,4 +20,4 @@ def _maskaq(
     **how: Any,
 ) -> Iterator[Event | Samples]:
     """Every term that has a coefficient, alignment with Q included (Qian et al. 2026)."""
-    return synthesise(loaded, options, **how)
+    return optimise_images(loaded, options, **how)

@@ -9,12 +9,11 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("mimiq")
-def _mimiq(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -23,4 +22,4 @@ def _mimiq(
 ) -> Iterator[Event | Samples]:
     """MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it."""
     without = replace(options, coefficients=replace(options.coefficients, entropy=0.0, align=0.0))
-    return synthesise(loaded, without, **how)
+    return optimise_images(loaded, without, **how)

@@ -9,12 +9,11 @@ from typing import Any
 from maskaq.config import SynthesisOptions
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import SHOWN, Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import IMAGES_PER_EVENT, Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("noise")
-def _noise(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -27,7 +26,7 @@ def _noise(
         yield start
         return
     still = replace(options, parametrisation="pixels", steps=0)
-    for samples in synthesise(loaded, still, **how):
+    for samples in optimise_images(loaded, still, **how):
         if isinstance(samples, Samples):
-            yield Event("synthesis", 1, 1, images=samples.images[:SHOWN])
+            yield Event("synthesis", 1, 1, images=samples.images[:IMAGES_PER_EVENT])
         yield samples

@@ -16,15 +16,14 @@ from dataclasses import replace
 from typing import Any
 
 from maskaq.config import SynthesisOptions
-from maskaq.config.components import OWN_TERMS
+from maskaq.config.components import coefficients_of
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("psaq")
-def _psaq(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -32,5 +31,6 @@ def _psaq(
     **how: Any,
 ) -> Iterator[Event | Samples]:
     """Patches whose features are alike in many different ways (PSAQ-ViT, ECCV 2022)."""
-    own = replace(options, coefficients=OWN_TERMS["psaq"])
-    return synthesise(loaded, own, **how)
+    own = replace(options, source="psaq")
+    own = replace(own, coefficients=coefficients_of(own))
+    return optimise_images(loaded, own, **how)

@@ -9,12 +9,11 @@ from maskaq.config import SynthesisOptions
 from maskaq.errors import DataError
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import SHOWN, Samples, recognised
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import IMAGES_PER_EVENT, Samples, recognised
+from maskaq.synthesis.sources.base import Calibration
 
 
-@SOURCES.register("real")
-def _real(
+def load(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -32,5 +31,5 @@ def _real(
             "data-free source such as 'maskaq'."
         )
     images, labels = calibration(options.images)
-    yield Event("synthesis", 1, 1, images=images[:SHOWN])
+    yield Event("synthesis", 1, 1, images=images[:IMAGES_PER_EVENT])
     yield Samples(images, labels, recognised(loaded, images, labels))

@@ -16,17 +16,16 @@ from dataclasses import replace
 from typing import Any
 
 from maskaq.config import SynthesisOptions
-from maskaq.config.components import OWN_TERMS
+from maskaq.config.components import coefficients_of
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.sources.base import SOURCES, Calibration
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.sources.base import Calibration
 
-MEANINGS = 4  # crops of an image, at most
+MAX_CROPS = 4  # crops of an image, at most
 
 
-@SOURCES.register("sardfq")
-def _sardfq(
+def synthesize(
     loaded: LoadedModel,
     options: SynthesisOptions,
     *,
@@ -34,5 +33,6 @@ def _sardfq(
     **how: Any,
 ) -> Iterator[Event | Samples]:
     """Attention after random patterns, crops with classes of their own (SARDFQ, ICCV 2025)."""
-    own = replace(options, coefficients=OWN_TERMS["sardfq"], reading="released")
-    return synthesise(loaded, own, **how, meanings=MEANINGS)
+    own = replace(options, source="sardfq", reading="released")
+    own = replace(own, coefficients=coefficients_of(own))
+    return optimise_images(loaded, own, **how, meanings=MAX_CROPS)

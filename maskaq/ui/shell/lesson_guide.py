@@ -6,7 +6,7 @@ from __future__ import annotations
 import streamlit as st
 
 from maskaq.ui.shell.lessons import LESSONS, RUN, Lesson, Step
-from maskaq.ui.state import pages
+from maskaq.ui.state import pages, session
 from maskaq.ui.widgets import run_panel
 
 # Keys in the session.
@@ -70,7 +70,7 @@ def sidebar() -> None:
 
 def _step(step: Step, name: str, count: int) -> None:
     st.markdown(f"**Step {count + 1}.** {step.text}")
-    if st.session_state.get(run_panel.PAGE) != step.page.file:
+    if st.session_state.get(session.PAGE) != step.page.file:
         st.page_link(step.page.file, label=f"Go to {step.page.title}", icon=step.page.icon)
     st.button("Skip this step", on_click=_tick, args=(name, count + 1), key="lesson_skip")
 
@@ -95,7 +95,7 @@ def _fulfilled(step: Step) -> bool:
     """Whether the visitor has done it. A control counts on its own page only, and once it is
     there: its first value is nobody's choice."""
     state = st.session_state
-    if state.get(run_panel.PAGE) != step.page.file:
+    if state.get(session.PAGE) != step.page.file:
         return False
     if not step.control:
         return True

@@ -1,28 +1,27 @@
-"""From an address to a page with the shared sidebar.
+"""From a URL to a page with the shared sidebar.
 
-A server that finds a folder `pages/` starts in Streamlit's older mode, in which the file named by
-the address runs alone, and an address that names no file raises a dialog "Page not found" over the
-page; `st.navigation` ends this mode for all later visitors. So pages keep their files' names as
-addresses, and a page that finds itself alone calls the router, which then runs the page again.
+A server that finds a folder `pages/` starts in Streamlit's older mode: the file named by the URL
+runs alone, and a URL that names no file opens a dialog "Page not found" over the page.
+`st.navigation` ends this mode for all later visitors. So pages keep their files' names as URLs, and
+a page that runs alone calls the router, which then runs the page again.
 """
 
 from __future__ import annotations
-
-from typing import NoReturn
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from maskaq.ui.shell import lesson_guide
-from maskaq.ui.state import pages, selection, session, stored_runs, uploads, url
+from maskaq.jobs import service
+from maskaq.ui.shell import lesson_guide, sidebar, uploads
+from maskaq.ui.state import pages, selection, session, url
 from maskaq.ui.widgets import run_panel, show
 
 _ROUTED = "_routed"  # in the session: the router has run and is about to run the page
 
 
 def route() -> None:
-    """Draw navigation and sidebar, then run the page of the address."""
+    """Draw navigation and sidebar, then run the page of the URL."""
     st.set_page_config(page_title="maskaq", page_icon=_icon(), layout="wide")
     sections: dict[str, list[st.Page]] = {}
     files: dict[str, str] = {}
@@ -37,13 +36,13 @@ def route() -> None:
         sections.setdefault(spec.section, []).append(page)
         files[page.title] = spec.file
     chosen = st.navigation(sections, expanded=True)
-    st.session_state[run_panel.PAGE] = files.get(chosen.title)
+    st.session_state[session.PAGE] = files.get(chosen.title)
     url.begin()
-    selection.check()
+    sidebar.check()
     with st.sidebar:
         lesson_guide.sidebar()
-        selection.sidebar()
-        uploads.sidebar(disabled=stored_runs.readonly())
+        sidebar.controls()
+        uploads.sidebar(disabled=service.readonly())
         show.sidebar()
         session.tab()
         run_panel.line()
@@ -61,14 +60,8 @@ def enter() -> selection.Choice:
     return selection.current()
 
 
-def stop() -> NoReturn:
-    """End the page here. Pages call this in place of `st.stop`, after which nothing is drawn."""
-    url.finish()
-    st.stop()
-
-
 def _icon() -> Image.Image:
-    """Patches, some of them informative. A named icon would come from the network."""
+    """Patches, some of them informative. A named icon would be loaded from the network."""
     informative = np.zeros((4, 4), bool)
     informative[1:3, 1:3] = informative[0, 2] = True
     colours = np.where(informative[..., None], (230, 159, 0), (11, 92, 173)).astype(np.uint8)

@@ -15,6 +15,7 @@ import streamlit as st
 from maskaq.jobs import service
 from maskaq.jobs.records import Record
 
+PAGE = "_page"  # in the session: file of the page that is shown
 _TAB = "_tab"  # in the session: the key of the component
 _OWNER = "_owner"  # the name under which this session's runs are kept
 _PINNED = "_owner_pinned"  # a run was started under that name

@@ -7,17 +7,16 @@ Lists, though, show a visitor the runs of that visitor only.
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
-from maskaq.config.components import LEARNING
+from maskaq.config.components import BACKENDS
 from maskaq.errors import RunError
 from maskaq.jobs import service
 from maskaq.results import manifest, store
-from maskaq.results.paths import folder_of, runs_folder
+from maskaq.results.paths import folder_of, identity_text, runs_folder
 from maskaq.results.store import Stored
 
 if TYPE_CHECKING:
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
 _KEPT = 256  # runs in memory; each takes about 100 kB
-
-
-def readonly() -> bool:
-    """Whether this server only shows what is stored: `MASKAQ_READONLY=1`."""
-    return os.environ.get("MASKAQ_READONLY", "") == "1"
 
 
 def presets() -> list[Stored]:
@@ -52,7 +46,8 @@ def find(spec: RunSpec, owner: str = "") -> Stored | None:
         return None
     if found := _try(folder):
         return found
-    return next((run for run in presets() if run.result.spec == spec), None)
+    wanted = identity_text(spec)
+    return next((run for run in presets() if identity_text(run.result.spec) == wanted), None)
 
 
 def listed(owner: str) -> list[Stored]:
@@ -90,7 +85,7 @@ def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
             seconds = run.result.seconds
             total = seconds["total"] + (work - 1) * seconds["synthesis"]
             total += (min(1.0, tested) - 1) * seconds["evaluation"]
-            if known.fit.backend in LEARNING and spec.fit.backend not in LEARNING:
+            if BACKENDS[known.fit.backend].learns and not BACKENDS[spec.fit.backend].learns:
                 total -= seconds["fit"]
             return float(total)
     return None

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -175,6 +176,12 @@ def finish() -> None:
         refuse(Unknown("", names + more, "", None))
         _draw()
     _correct()
+
+
+def stop() -> NoReturn:
+    """End the page here. Pages call this instead of `st.stop`, after which nothing is drawn."""
+    finish()
+    st.stop()
 
 
 def shorten(text: str) -> str:

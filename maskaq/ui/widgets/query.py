@@ -15,7 +15,6 @@ import streamlit as st
 
 from maskaq.errors import MaskaqError
 from maskaq.jobs import service
-from maskaq.ui.state import stored_runs
 
 _ANSWERS = "_answers"  # in the session: question -> future and when it was asked, latest last
 _WANTED = "_wanted"  # in the session: what this visitor has had computed, by function
@@ -64,7 +63,7 @@ def answer(
 
 
 def _offer(name: str, label: str, want: Callable[[], None]) -> None:
-    off = stored_runs.readonly()
+    off = service.readonly()
     if not off:
         st.caption("Takes a few seconds; the first time some more, because PyTorch is loaded.")
     st.button(label, type="primary", key=f"compute_{name}", on_click=want, disabled=off)

@@ -1,49 +1,34 @@
-"""What several pages let a visitor choose: how a run is made, and which stored runs to look at.
+"""The controls of a run: source, loss terms, back-end.
 
-They are bound to the address under the same names on every page, so a run that was asked for on one
-page is the one that the next page shows.
+They are bound to the same URL parameters on every page, so the run set up on one page is the run
+that the next page shows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import streamlit as st
 
 from maskaq.config import Coefficients, RunSpec
-from maskaq.config.components import BACKEND_NAMES, DRAWING, OWN_TERMS, SOURCE_NAMES
+from maskaq.config.components import BACKENDS, SOURCES, TERMS
 from maskaq.config.presets import spec_of
 from maskaq.errors import MaskaqError
-from maskaq.figures.results import compare
-from maskaq.results.store import Stored
-from maskaq.ui.shell import router
-from maskaq.ui.state import selection, stored_runs, url
+from maskaq.ui.state import selection, url
 from maskaq.ui.widgets import show
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
-# Of MaskAQ's objective: field of Coefficients -> name and what it is for.
-TERMS: Mapping[str, tuple[str, str]] = {
-    "one_hot": ("Class", "P shall see in each image the class that it is made for."),
-    "tv": ("Smoothness", "Neighbouring pixels shall be alike."),
-    "inter_head": ("Agreement of heads", "The heads of a block shall look at the same places."),
-    "entropy": ("Similarity entropy", "Foreground and background shall come apart."),
-    "align": ("Alignment with Q", "Q shall look where P looks, inside the mask."),
-}
-# Terms whose coefficients a source that draws does not look at.
-WITHOUT: Mapping[str, tuple[str, ...]] = {
-    "mimiq": ("entropy", "align"),
-    **{name: tuple(asdict(weights)) for name, weights in OWN_TERMS.items()},
-}
-_LARGEST = 100.0  # coefficient
-_EVERY = max(selection.LIMITS["eval_images"])  # the slider's end stands for all images
+# The terms of MaskAQ's loss; those of other sources are fixed by the source.
+OFFERED = tuple(name for name in TERMS if getattr(PRESET.synthesis.coefficients, name))
+_LARGEST = 100.0  # allowed coefficient
+_ALL = max(selection.LIMITS["eval_images"])  # the end of the slider means all images
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """Where the images come from. mask_start: mask ratio at the begin of the drawing."""
+class Synthesis:
+    """Where the images come from. mask_start: mask ratio at the start of the synthesis."""
 
     source: str
     images: int
@@ -53,7 +38,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Fitting:
-    """How Q is fitted to the images and tested. eval_images: 0 for all."""
+    """How Q is fitted to the images and evaluated. eval_images: 0 for all."""
 
     backend: str
     first_last: str
@@ -73,52 +58,53 @@ def _amount(text: str) -> float:
     return value
 
 
-def drawing(choice: selection.Choice) -> Drawing:
+def synthesis(choice: selection.Choice) -> Synthesis:
     """Source, number of images, steps and where the mask ratio starts."""
-    made, limits = PRESET.synthesis, selection.LIMITS
+    preset, limits = PRESET.synthesis, selection.LIMITS
+    names = list(SOURCES)
     url.declare(
-        source=url.one_of(SOURCE_NAMES, made.source),
-        images=url.whole(*limits["images"], made.images),
-        steps=url.whole(*limits["steps"], made.steps),
-        mask_start=url.stepped(*selection.RATIO, max(made.mask_ratio)),
+        source=url.one_of(names, preset.source),
+        images=url.whole(*limits["images"], preset.images),
+        steps=url.whole(*limits["steps"], preset.steps),
+        mask_start=url.stepped(*selection.RATIO, max(preset.mask_ratio)),
     )
     first, second, third, fourth = st.columns(4)
     source = first.selectbox(
         "Source of the images",
-        list(SOURCE_NAMES),
-        list(SOURCE_NAMES).index(made.source),
+        names,
+        names.index(preset.source),
         key="source",
         bind="query-params",
-        help="\n\n".join(f"**{name}**: {line}" for name, line in SOURCE_NAMES.items()),
+        help="\n\n".join(f"**{name}**: {info.description}" for name, info in SOURCES.items()),
     )
-    return Drawing(
+    return Synthesis(
         source,
         second.slider(
             "Images",
             *limits["images"],
-            made.images,
+            preset.images,
             key="images",
             bind="query-params",
             disabled=choice.readonly,
-            help="How many images Q is fitted to. More of them take longer.",
+            help="Number of images that Q is fitted to. More take longer.",
         ),
         third.slider(
             "Steps",
             *limits["steps"],
-            made.steps,
+            preset.steps,
             key="steps",
             bind="query-params",
-            disabled=choice.readonly or source not in DRAWING,
-            help="How often every image is improved. Only for sources that draw.",
+            disabled=choice.readonly or not SOURCES[source].synthesizes,
+            help="Optimisation steps per image. Only for sources that synthesize images.",
         ),
         fourth.slider(
             "Mask ratio at the start",
             *selection.RATIO[:2],
-            max(made.mask_ratio),
+            max(preset.mask_ratio),
             selection.RATIO[2],
             key="mask_start",
             bind="query-params",
-            disabled=choice.readonly or source != "maskaq",
+            disabled=choice.readonly or "mask_ratio" not in SOURCES[source].settings,
             help="Share of the patches that count as informative in the first step. It shrinks to "
             "the mask ratio in the sidebar. Only for the source maskaq.",
         ),
@@ -126,56 +112,55 @@ def drawing(choice: selection.Choice) -> Drawing:
 
 
 def terms(choice: selection.Choice, source: str) -> Coefficients:
-    """A switch, a weight and the formula for each term of the objective, in an expander.
+    """A switch, a weight and the formula for each term of the loss, in an expander.
 
-    Terms that the source does not have keep their usual weight, which then says nothing.
+    Terms that the source does not use keep the weight of the preset, which has no effect.
     """
     usual = asdict(PRESET.synthesis.coefficients)
-    fields = {name: url.Field(_amount, f"0 to {_LARGEST:g}", usual[name]) for name in TERMS}
-    switches = {f"use_{name}": url.Field(_flag, "true or false", True) for name in TERMS}
+    fields = {name: url.Field(_amount, f"0 to {_LARGEST:g}", usual[name]) for name in OFFERED}
+    switches = {f"use_{name}": url.Field(_flag, "true or false", True) for name in OFFERED}
     url.declare(**fields, **switches)
-    missing = WITHOUT.get(source, ()) if source in DRAWING else tuple(TERMS)
+    used = [name for name in OFFERED if name in SOURCES[source].terms]
     weights: dict[str, float] = {}
-    with st.expander("The terms of the drawing, each with its weight", icon=":material/balance:"):
+    with st.expander("The terms of the loss, each with its weight", icon=":material/balance:"):
         st.markdown(
-            "Every step changes the pixels a little, so that the weighted sum of these terms "
-            "falls. A term that is switched off has the weight 0 and costs no time."
+            "Each step changes the pixels a little to reduce the weighted sum of these terms. "
+            "A term that is switched off has weight 0 and costs no time."
         )
         _own_terms(source)
-        for name in TERMS:
-            absent = name in missing
-            value = _term(name, usual[name], disabled=choice.readonly or absent)
-            weights[name] = usual[name] if absent else value
+        for name in OFFERED:
+            value = _term(name, usual[name], disabled=choice.readonly or name not in used)
+            weights[name] = value if name in used else usual[name]
         show.formula("synthesis")
-    offered = [name for name in TERMS if name not in missing]
-    off = [TERMS[name][0] for name in offered if not weights[name]]
+    off = [TERMS[name].label for name in used if not weights[name]]
     if off:
         st.caption(f"Switched off: {', '.join(off)}.")
-    if offered and len(off) == len(offered):
-        st.error("Every term is off, so there is nothing to draw for. Switch one on.")
-        router.stop()
+    if used and len(off) == len(used):
+        st.error("All terms are off, so there is no loss to reduce. Switch one on.")
+        url.stop()
     return Coefficients(**weights)
 
 
 def _own_terms(source: str) -> None:
-    """The terms of a source that has its own, with their weights."""
-    if source not in OWN_TERMS:
+    """The fixed terms of a source, with their weights."""
+    fixed = SOURCES[source].own_terms
+    if fixed is None:
         return
-    own = {name: weight for name, weight in asdict(OWN_TERMS[source]).items() if weight}
-    said = ", ".join(f"{name.replace('_', ' ')} {weight:g}" for name, weight in own.items())
-    st.info(f"The source {source} has terms and weights of its own: {said}.")
-    for name in own:
-        if name not in TERMS:  # those have their formula below
+    weights = {name: weight for name, weight in asdict(fixed).items() if weight}
+    listed = ", ".join(f"{TERMS[name].label} {weight:g}" for name, weight in weights.items())
+    st.info(f"The source {source} has fixed terms and weights: {listed}.")
+    for name in weights:
+        if name not in OFFERED:  # those have their formula below
             show.formula(name)
 
 
 def _term(name: str, usual: float, *, disabled: bool) -> float:
-    """The controls of one term beside its formula; its weight, 0 where it is off."""
-    title, meaning = TERMS[name]
+    """The controls of one term beside its formula. Returns its weight, 0 if it is off."""
+    title, purpose = TERMS[name].label, TERMS[name].purpose
     left, right = st.columns([2, 5], gap="medium")
     with left:
         on = st.toggle(
-            title, True, key=f"use_{name}", bind="query-params", disabled=disabled, help=meaning
+            title, True, key=f"use_{name}", bind="query-params", disabled=disabled, help=purpose
         )
         weight = st.number_input(
             f"Weight of: {title}",
@@ -195,20 +180,20 @@ def _term(name: str, usual: float, *, disabled: bool) -> float:
 
 
 def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
-    """Back-end, bits of the first and the last layer and, if quick, the images to test on."""
+    """Back-end, bits of first and last layer and, if `quick`, the number of evaluation images."""
     url.declare(
-        backend=url.one_of(BACKEND_NAMES, PRESET.fit.backend),
+        backend=url.one_of(BACKENDS, PRESET.fit.backend),
         first_last=url.one_of(FIRST_LAST, FIRST_LAST[0]),
     )
     places = st.columns(3 if quick else 2)
     backend = places[0].selectbox(
         "Back-end",
-        list(BACKEND_NAMES),
-        list(BACKEND_NAMES).index(PRESET.fit.backend),
+        list(BACKENDS),
+        list(BACKENDS).index(PRESET.fit.backend),
         key="backend",
         bind="query-params",
         help="How Q is fitted to the images.\n\n"
-        + "\n\n".join(f"**{name}**: {line}" for name, line in BACKEND_NAMES.items()),
+        + "\n\n".join(f"**{name}**: {info.description}" for name, info in BACKENDS.items()),
     )
     first_last = places[1].selectbox(
         "First and last layer",
@@ -216,13 +201,13 @@ def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
         key="first_last",
         bind="query-params",
         disabled=choice.readonly,
-        help="Patch embedding and head suffer most from few bits. **8**: both keep 8 bits. "
-        "**target**: they get the bits of the sidebar like all others.",
+        help="Patch embedding and head suffer most from few bits. **8**: both have 8 bits. "
+        "**target**: they have the bits set in the sidebar, like all other layers.",
     )
-    return Fitting(backend, first_last, _tested_on(choice, places[2]) if quick else 0)
+    return Fitting(backend, first_last, _eval_images(choice, places[2]) if quick else 0)
 
 
-def _tested_on(choice: selection.Choice, place: st.delta_generator.DeltaGenerator) -> int:
+def _eval_images(choice: selection.Choice, place: st.delta_generator.DeltaGenerator) -> int:
     low, high = selection.LIMITS["eval_images"]
     url.declare(eval_images=url.stepped(low, high, low, high))
     count = place.slider(
@@ -234,64 +219,17 @@ def _tested_on(choice: selection.Choice, place: st.delta_generator.DeltaGenerato
         key="eval_images",
         bind="query-params",
         disabled=choice.readonly,
-        help=f"Fewer are faster, and their intervals wider. {_EVERY:,} takes all there are.",
+        help=f"Fewer are faster but give wider intervals. {_ALL:,} means all of them.",
     )
-    return 0 if count == _EVERY else count
+    return 0 if count == _ALL else count
 
 
 def spec(
-    choice: selection.Choice, made: Drawing, fit: Fitting, weights: Coefficients | None = None
+    choice: selection.Choice, made: Synthesis, fit: Fitting, weights: Coefficients | None = None
 ) -> RunSpec:
-    """The run that the controls mean; where they allow none, the page ends with the reason."""
+    """The run that the controls stand for. If there is none, the page ends with the reason."""
     try:
         return selection.build(choice, **asdict(made), **asdict(fit), coefficients=weights)
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
-        router.stop()
-
-
-def runs(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> list[Stored]:
-    """Let the visitor choose among stored runs, which are listed with their accuracy."""
-    labels = [
-        f"{name}: Q {run.result.q.top1:.1%}, same answer {run.result.agreement:.1%}"
-        for name, run in zip(compare.names([run.result for run in stored]), stored, strict=True)
-    ]
-    by_label = dict(zip(labels, stored, strict=True))
-    chosen = st.multiselect(
-        "Runs",
-        labels,
-        [label for run in default for label, known in by_label.items() if known is run],
-        key=key,
-        persist_state="session",
-        placeholder="Choose one or more runs",
-        help="Stored examples, your own runs of this browser tab, and runs that the command line "
-        "has put into the folder of this server. Top-1 accuracy of Q and its agreement with P.",
-    )
-    return [by_label[label] for label in chosen]
-
-
-def at(bits: str, stored: Sequence[Stored]) -> list[Stored]:
-    """The shipped runs at these bits, in the order of the sources' menu."""
-    order = list(SOURCE_NAMES)
-    found = [
-        run
-        for run in stored
-        if stored_runs.shipped(run) and run.result.spec.quantization.name == bits
-    ]
-    return sorted(found, key=lambda run: order.index(run.result.spec.synthesis.source))
-
-
-def by_source(run: Stored, stored: Sequence[Stored]) -> list[Stored]:
-    """This run, and for every other source one that fits Q to the same bits in the same way."""
-    mine = run.result.spec
-    found: dict[str, Stored] = {}
-    for other in [*stored, run]:
-        theirs = other.result.spec
-        made = replace(theirs.synthesis, source=mine.synthesis.source)
-        alike = replace(theirs, synthesis=mine.synthesis, method=mine.method) == mine
-        if not alike:
-            continue
-        known = found.get(theirs.synthesis.source)
-        if known is None or made == mine.synthesis or other is run:
-            found[theirs.synthesis.source] = other
-    return [found[name] for name in SOURCE_NAMES if name in found]
+        url.stop()

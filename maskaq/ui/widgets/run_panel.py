@@ -32,7 +32,6 @@ STAGES = {
     "fit": "Fitting Q to them",
     "evaluation": "Comparing Q with P",
 }
-PAGE = "_page"  # in the session: file of the page that is shown
 _STARTED = "_started"  # id of the latest run of this session
 _POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
 
@@ -59,12 +58,12 @@ def busy() -> bool:
 def start(spec: RunSpec) -> str | None:
     """Start a run for this visitor; its id, or None with the reason on the page."""
     try:
-        if stored_runs.readonly():
+        if service.readonly():
             raise RunError(
                 "this server shows stored results only; run maskaq on your own computer."
             )
         session.pin()
-        run = service.start(session.owner(), spec, origin=st.session_state.get(PAGE, ""))
+        run = service.start(session.owner(), spec, origin=st.session_state.get(session.PAGE, ""))
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -79,7 +78,7 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
         The result of these settings, whether computed now, before, or shipped; else the latest
         result of this visitor, with a line that says so; None without either.
     """
-    record, off = latest(), stored_runs.readonly()
+    record, off = latest(), service.readonly()
     running = record is not None and record.active
     if not off:
         _cost(spec)
@@ -179,11 +178,14 @@ def _poll(owner: str, run: str) -> None:
             alt="Synthetic images in the making.",
         )
     table = pd.DataFrame(list(record.rows))
-    whole = st.session_state.get(PAGE) == pages.SYNTHESIS.file  # all of it is the subject there
+    whole = (
+        st.session_state.get(session.PAGE) == pages.SYNTHESIS.file
+    )  # all of it is the subject there
     if "loss" in table and not whole:
         table = table[["stage", "step", "loss"]]
     if "loss" in table and curves.quantities(table):
-        loss.plotly_chart(curves.curves(table), key="live_loss", alt=curves.describe(table))
+        chart = curves.curves(table)
+        loss.plotly_chart(chart.figure, key="live_loss", alt=chart.alt)
 
 
 @cache
@@ -217,7 +219,7 @@ def _grid_line(owner: str) -> None:
 
 
 def _open(page: str) -> None:
-    if page != st.session_state.get(PAGE):
+    if page != st.session_state.get(session.PAGE):
         st.page_link(page, label="Open", icon=":material/open_in_full:")
 
 

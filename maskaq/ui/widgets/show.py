@@ -1,6 +1,5 @@
-"""How the pages show things: a figure with its table and downloads, a number with its interval, a
-formula with its source, and where a result comes from.
-"""
+"""Building blocks of pages: charts with table and download, numbers with intervals, formulas with
+sources, and the origin of a result."""
 
 from __future__ import annotations
 
@@ -11,20 +10,20 @@ import pandas as pd
 import streamlit as st
 
 from maskaq.formulas import FORMULAS
+from maskaq.jobs import service
 from maskaq.ui.state import stored_runs
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
+    from maskaq.figures.chart import Chart
     from maskaq.results.store import Stored
 
-PICTURE = "picture"  # in the session: the file format of downloaded figures
-_ROWS = 1_000  # rows drawn of a table; the download has all
-_SCALE = 2  # pixels of a downloaded PNG for each on the screen, sharp enough for print
+PICTURE = "picture"  # session key: the file format of downloaded figures
+_ROWS = 1_000  # rows shown of a table; the download has all of them
+_SCALE = 2  # pixels of a downloaded PNG per pixel on the screen, sharp enough for print
 
 
 def sidebar() -> None:
-    """In which format figures are saved; the button for it is in each figure's own corner."""
+    """The file format of saved figures; each figure has its own button to save it."""
     st.segmented_control(
         "Save figures as",
         ["png", "svg"],
@@ -36,34 +35,23 @@ def sidebar() -> None:
     )
 
 
-def figure(
-    fig: go.Figure,
-    table: pd.DataFrame,
-    *,
-    alt: str,
-    key: str,
-    name: str,
-    note: str = "",
-) -> None:
-    """A chart, a note below it, and the table behind it, closed, with its download.
+def chart(chart: Chart, *, key: str, note: str = "") -> None:
+    """A figure, a note below it, and a closed expander with its table and download.
 
     Args:
-        table: the numbers that are drawn.
-        alt: what the chart shows, in one sentence, for those who cannot see it.
         key: unique on the page.
-        name: of the downloaded files, without ending.
-        note: how to read it; Markdown.
+        note: how to read the figure; Markdown.
     """
     st.plotly_chart(
-        fig,
+        chart.figure,
         width="stretch",
         key=key,
-        alt=alt,
+        alt=chart.alt,
         config={
             "displaylogo": False,
             "toImageButtonOptions": {
                 "format": st.session_state.get(PICTURE) or "png",
-                "filename": f"maskaq-{name}",
+                "filename": f"maskaq-{chart.name}",
                 "scale": _SCALE,
             },
         },
@@ -76,9 +64,10 @@ def figure(
         key=f"{key}_table",
         on_change="rerun",
     )
-    if below.open:  # a closed expander does no work
+    if below.open:  # fill it only when it is open
         with below:
-            frame(table, alt=f"The numbers behind: {alt}", key=f"{key}_rows", name=name)
+            alt = f"The numbers behind: {chart.alt}"
+            frame(chart.table, alt=alt, key=f"{key}_rows", name=chart.name)
 
 
 def frame(
@@ -89,7 +78,14 @@ def frame(
     name: str,
     columns: dict[str, Any] | None = None,
 ) -> None:
-    """A table with its download as CSV. columns: `column_config` of `st.dataframe`."""
+    """A table with a CSV download.
+
+    Args:
+        alt: what the table shows, in one sentence.
+        key: unique on the page.
+        name: of the downloaded file, without prefix and ending.
+        columns: `column_config` of `st.dataframe`.
+    """
     st.dataframe(
         table.head(_ROWS),
         hide_index=True,
@@ -122,43 +118,42 @@ def number(
     unit: str = "%",
     digits: int = 1,
 ) -> None:
-    """One number in a box with its 95 % interval and sample size.
+    """One number in a box, with its 95 % interval and its sample size where given.
 
-    With the unit % the values are shares in 0..1. Without an interval, n says over how many it was
-    taken; a number that was simply counted has neither.
+    With the unit %, value, low and high are shares in 0..1.
     """
     factor = 100 if unit == "%" else 1
-    gap = f" {unit}" if unit else ""
+    suffix = f" {unit}" if unit else ""
 
-    def say(x: float) -> str:
+    def text(x: float) -> str:
         return f"{factor * x:,.{digits}f}"
 
     parts = []
     if low is not None and high is not None:
-        parts.append(f"95 % interval {say(low)} to {say(high)}{gap}")
+        parts.append(f"95 % interval {text(low)} to {text(high)}{suffix}")
     if n is not None:
         parts.append(f"n = {n:,}")
     with st.container(border=True):
-        st.caption(f"**{label}**", help=help or None)  # wraps, where a metric's own is cut off
-        st.metric(label, f"{say(value)}{gap}", label_visibility="collapsed")
+        st.caption(f"**{label}**", help=help or None)  # wraps, unlike the label of st.metric
+        st.metric(label, f"{text(value)}{suffix}", label_visibility="collapsed")
         if parts:
             st.caption(", ".join(parts))
 
 
 def formula(name: str) -> None:
-    """A formula of the papers with what its letters mean and where it stands.
+    """A formula with the meaning of its symbols and its source.
 
     Raises:
         OptionError: no formula has this name.
     """
-    found = FORMULAS[name]
+    item = FORMULAS[name]
     with st.container(border=True):
-        st.latex(found.latex)
-        st.caption(f"{found.meaning}\n\n*{found.source}*")
+        st.latex(item.latex)
+        st.caption(f"{item.meaning}\n\n*{item.source}*")
 
 
 def where_from(run: Stored) -> str:
-    """Whether a run ships with maskaq or was computed here, and when."""
+    """Whether a run ships with maskaq or was computed on this machine, and when."""
     when = f"{datetime.fromisoformat(run.result.created):%d %B %Y, %H:%M UTC}"
     if stored_runs.shipped(run):
         return f"Stored example, shipped with maskaq and computed on {when}."
@@ -166,18 +161,18 @@ def where_from(run: Stored) -> str:
 
 
 def simulated() -> None:
-    """What an accuracy of Q does not say; belongs on every page that shows one."""
+    """A note on simulated arithmetic, for every page that shows an accuracy of Q."""
     st.caption(
-        "Simulated arithmetic: Q computes with rounded numbers that are stored as ordinary floats. "
-        "Its accuracy is that of a low-bit model; nothing here says that it is smaller or faster."
+        "Simulated arithmetic: the numbers of Q are rounded but stored as ordinary floats. The "
+        "accuracy is that of a low-bit model; nothing here shows that it is smaller or faster."
     )
 
 
 def demo() -> None:
-    """Why the live controls of a page are off, on a server that shows stored results only."""
-    if stored_runs.readonly():
+    """Explain why controls are disabled on a server that only shows stored results."""
+    if service.readonly():
         st.info(
-            "This demo shows stored results, so what computes is switched off. To run your own: "
-            "`pip install -r requirements.txt`, then `streamlit run app.py`.",
+            "This demo shows stored results only; everything that computes is switched off. To run "
+            "your own: `pip install -r requirements.txt`, then `streamlit run app.py`.",
             icon=":material/lock:",
         )

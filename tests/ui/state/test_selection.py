@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from maskaq.config import Coefficients
-from maskaq.config.components import DRAWING
+from maskaq.config.components import SOURCES
 from maskaq.config.presets import spec_of
 from maskaq.errors import OptionError
 from maskaq.ui.state.selection import DEFAULT, LIMITS, Choice, build, title
@@ -31,7 +31,8 @@ def test_every_control_reaches_the_spec_and_nothing_else_changes():
 @pytest.mark.parametrize("source", ["noise", "real", "mimiq", "psaq"])
 def test_controls_that_do_not_matter_do_not_make_another_run(source):
     page = PAGE | {"source": source, "backend": "minmax"}
-    idle = {"mask_start": 0.9, "refresh": 5} | ({} if source in DRAWING else {"steps": 50})
+    idle = {"mask_start": 0.9, "refresh": 5}
+    idle |= {} if SOURCES[source].synthesizes else {"steps": 50}
     other = Choice(weight_bits=3, activation_bits=5, seed=7, mask_ratio=0.7, block=2, image=3)
     assert build(CHOICE, **page) == build(other, **(page | idle))
 

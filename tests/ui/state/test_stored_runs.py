@@ -8,6 +8,7 @@ import pytest
 
 from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
+from maskaq.jobs import service
 from maskaq.results import manifest
 from maskaq.results.paths import folder_of
 from maskaq.ui.state import stored_runs
@@ -150,4 +151,4 @@ def test_the_estimate_prefers_a_run_at_the_same_bits(tmp_path):
 @pytest.mark.parametrize("value, off", [("1", True), ("", False), ("0", False)])
 def test_read_only_is_asked_for_by_the_environment(monkeypatch, value, off):
     monkeypatch.setenv("MASKAQ_READONLY", value)
-    assert stored_runs.readonly() is off
+    assert service.readonly() is off

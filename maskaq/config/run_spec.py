@@ -1,0 +1,72 @@
+"""The spec of a run: everything that decides its result."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from maskaq.config.components import BACKENDS, SOURCES
+from maskaq.config.dotted import keep_only
+from maskaq.config.options import (
+    FitOptions,
+    QuantOptions,
+    SynthesisOptions,
+    require,
+    require_one_of,
+)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: everything that decides its result.
+
+    model: a bundled id or a timm name. weights, data: paths, "" for the bundled or pretrained
+    ones. method: the preset this started from, for the record. eval_images: 0 takes all there
+    are. precision: of the passes in synthesis, `"auto"` (bf16 where the hardware has it),
+    `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+    """
+
+    model: str = "scenes_vit"
+    weights: str = ""
+    data: str = ""
+    method: str = "maskaq"
+    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+    quantization: QuantOptions = field(default_factory=QuantOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+    eval_images: int = 0
+    holdout: int = 0
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
+        require(self.eval_images >= 0, "eval_images", self.eval_images, "0 (all) or more")
+        require(self.holdout >= 0, "holdout", self.holdout, "0 or more")
+        require_one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
+        known = re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device)
+        require(known is not None, "device", self.device, "cpu, cuda, cuda:N, mps")
+
+    def canonical(self, base: RunSpec | None = None) -> RunSpec:
+        """The same run, with every setting that has no effect taken from another spec.
+
+        Which settings have an effect is known by the source and the back-end
+        (`maskaq.config.components`). base: by default a spec of defaults.
+
+        Raises:
+            OptionError: unknown source or back-end.
+
+        >>> noise = RunSpec(synthesis=SynthesisOptions(source="noise", steps=7))
+        >>> noise.canonical().synthesis.steps
+        150
+        """
+        base = base or RunSpec()
+        source, backend = SOURCES[self.synthesis.source], BACKENDS[self.fit.backend]
+        synthesis = {"source", "images", *source.settings}
+        fit = keep_only(self.fit, {"backend", *backend.settings}, base.fit)
+        learning = fit.reconstruction.canonical(self.quantization, base.fit.reconstruction)
+        return replace(
+            self,
+            synthesis=keep_only(self.synthesis, synthesis, base.synthesis),
+            fit=replace(fit, reconstruction=learning),
+        )

@@ -1,0 +1,33 @@
+"""The end of a run, before it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from maskaq.results.artifacts import Evidence
+    from maskaq.results.result import RunResult
+    from maskaq.synthesis.loop import Samples
+
+__all__ = ["Finished"]
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Everything a run leaves behind.
+
+    curves: one row per event with metrics. q: the fitted Q. evidence: answers and images for the
+    figures. log: lines of text.
+    """
+
+    result: RunResult
+    samples: Samples
+    curves: pd.DataFrame
+    q: nn.Module
+    evidence: Evidence
+    log: Sequence[str] = ()
