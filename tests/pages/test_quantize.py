@@ -1,4 +1,4 @@
-"""The page Quantize: back-end and bits decide the run; its result from all sides."""
+"""The page Quantize: back-end and bit widths decide the run, whose result it shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = pages.QUANTIZE
 
 @pytest.fixture(autouse=True)
 def bits_table(monkeypatch):
-    """Accuracy at all widths: 1 % for each weight bit and 0.1 % for each activation bit."""
+    """Accuracy at all bit widths: 1 % for each weight bit and 0.1 % for each activation bit."""
     rows = []
     for source in ("noise", "mimiq", "maskaq", "real"):
         for weight in range(2, 9):
@@ -41,25 +41,13 @@ def test_it_opens_with_a_finished_run(open_page, text):
     assert metrics(app)["P, full precision"] == "90.0 %"
     assert metrics(app)["Q, W4A4"] == "88.0 %"
     assert metrics(app)["Same answer"] == "93.0 %"
-    said = text(app)
-    assert "95 % interval 85.0 to 91.0 %, n = 500" in said
-    assert "Simulated arithmetic" in said
-    assert "Stored example" in said
+    shown = text(app)
+    assert "95 % interval 85.0 to 91.0 %, n = 500" in shown
+    assert "Simulated arithmetic" in shown
+    assert "Stored example" in shown
     titles = " ".join(chart.proto.spec for chart in app.get("plotly_chart"))
     for title in ("P and Q on 500 images", "SQNR", "Who is right on 500 images"):
         assert title in titles
-
-
-@pytest.mark.parametrize("bits", ["W8A8", "W4A4", "W3A3", "W2A4"])
-@pytest.mark.parametrize("source", ["noise", "mimiq", "maskaq", "real"])
-def test_it_opens_with_every_stored_preset(open_page, text, workplace, bits, source):
-    spec = spec_of("maskaq", (int(bits[1]), int(bits[3])))
-    spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
-    stored.write(workplace / "examples" / "b", spec)
-    app = open_page(PAGE, source=source, weight_bits=bits[1], activation_bits=bits[3])
-    assert not app.exception
-    assert "Not computed yet" not in text(app)
-    assert f"Q, {bits}" in metrics(app)
 
 
 def test_every_control_reaches_the_run(open_page, press, cluster):
@@ -76,7 +64,7 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     assert (spec.fit.backend, spec.seed, spec.eval_images) == ("mse", 7, 0)
 
 
-def test_other_settings_show_the_nearest_example_and_say_so(open_page, text):
+def test_other_settings_show_the_nearest_example_and_a_note(open_page, text):
     app = open_page(PAGE, backend="minmax")
     assert "Not computed yet: W4A4, 32 images from maskaq, back-end minmax" in text(app)
     assert "Until then you see a stored example" in text(app)
@@ -84,38 +72,36 @@ def test_other_settings_show_the_nearest_example_and_say_so(open_page, text):
 
 
 @pytest.mark.parametrize(
-    "backend, said, unsaid",
+    "backend, included, excluded",
     [
         ("reconstruct", "QuaRot", "Eq. 16"),
         ("lsq-kd", "Eq. 16", "QuaRot"),
         ("mse", "Wilson", "QuaRot"),
     ],
 )
-def test_formulas_are_those_of_the_chosen_back_end(open_page, text, backend, said, unsaid):
-    written = text(open_page(PAGE, backend=backend))
-    assert said in written
-    assert unsaid not in written
+def test_formulas_are_those_of_the_chosen_back_end(open_page, text, backend, included, excluded):
+    shown = text(open_page(PAGE, backend=backend))
+    assert included in shown
+    assert excluded not in shown
 
 
-@pytest.mark.parametrize(
-    "key, value, default",
-    [
-        ("source", "dreams", "maskaq"),
-        ("backend", "magic", "reconstruct"),
-        ("first_last", "9", "8"),
-        ("images", "1e3", 32),
-        ("steps", "301", 100),
-        ("mask_start", "2", 0.5),
-    ],
-)
-def test_a_bad_value_in_the_address_is_said(open_page, key, value, default):
-    app = open_page(PAGE, **{key: value})
+def test_bad_values_in_the_address_are_named(open_page):
+    bad = {
+        "source": ("dreams", "maskaq"),
+        "backend": ("magic", "reconstruct"),
+        "first_last": ("9", "8"),
+        "images": ("1e3", 32),
+        "steps": ("301", 100),
+        "mask_start": ("2", 0.5),
+    }
+    app = open_page(PAGE, **{key: value for key, (value, _) in bad.items()})
     assert not app.exception
-    assert app.session_state[key] == default
-    assert f"{key} = `{value}`" in app.warning[0].value
+    for key, (value, default) in bad.items():
+        assert app.session_state[key] == default
+        assert f"{key} = `{value}`" in app.warning[0].value
 
 
-def test_bits_of_the_sidebar_show_the_stored_accuracy_at_once(open_page, text, cluster):
+def test_the_stored_accuracy_follows_the_bit_widths_of_the_sidebar(open_page, text, cluster):
     app = open_page(PAGE)
     assert metrics(app)["Q at W4A4, back-end tails"] == "4.4 %"
     app.slider(key="weight_bits").set_value(7).run()
@@ -128,7 +114,7 @@ def test_bits_of_the_sidebar_show_the_stored_accuracy_at_once(open_page, text, c
     assert not cluster.asked
 
 
-def test_bits_that_the_table_lacks_are_asked_of_a_worker(open_page, press, cluster, monkeypatch):
+def test_bit_widths_that_the_table_lacks_can_be_computed(open_page, monkeypatch):
     few = showcase.bits().head(5)
     monkeypatch.setattr(showcase, "bits", few.copy)
     app = open_page(PAGE)
@@ -137,7 +123,7 @@ def test_bits_that_the_table_lacks_are_asked_of_a_worker(open_page, press, clust
     assert "Q at W4A4, back-end tails" not in metrics(app)
 
 
-def test_bits_for_own_images_are_asked_of_a_worker(open_page, press, cluster, text):
+def test_a_worker_computes_the_accuracy_for_new_images(open_page, press, cluster, text):
     cluster.answers["accuracy"] = lambda **asked: {
         "p": wilson(900, 1000),
         "q": wilson(100 * asked["weight_bits"], 1000),
@@ -163,7 +149,7 @@ def test_bits_for_own_images_are_asked_of_a_worker(open_page, press, cluster, te
     assert metrics(app)["This run: Q at W4A4, reconstruct"] == "88.0 %"
 
 
-def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workplace):
+def test_all_sources_are_compared_and_missing_ones_are_named(open_page, text, workplace):
     app = open_page(PAGE)
     assert "Not computed with these settings: mimiq, psaq, sardfq, e2h, noise, real." in text(app)
     for source in ("noise", "real"):
@@ -177,7 +163,7 @@ def test_all_sources_are_compared_and_missing_ones_named(open_page, text, workpl
         assert f"Q from {source}" in chart.proto.spec
 
 
-def test_a_back_end_without_steps_has_no_course(open_page, text, workplace):
+def test_a_back_end_without_steps_has_no_curve(open_page, text, workplace):
     spec = spec_of("maskaq")
     spec = replace(spec, fit=replace(spec.fit, backend="minmax"))
     stored.write(workplace / "examples" / "b", spec)
@@ -196,7 +182,7 @@ def test_the_tensor_report_is_a_table(open_page):
     assert set(report["tensor"]) == {row.tensor for row in stored.TENSORS}
 
 
-def test_disagreements_can_be_seen_by_class(open_page, text):
+def test_disagreements_are_shown_by_class(open_page, text):
     app = open_page(PAGE)
     assert "showing 35 of 35" in text(app)
     assert "Showing 16 of 35 images" in text(app)
@@ -205,7 +191,7 @@ def test_disagreements_can_be_seen_by_class(open_page, text):
     assert "showing 35 of 35" in text(app)
 
 
-def test_a_run_is_started_cancelled_and_not_seen_by_others(open_page, press, cluster):
+def test_a_run_is_started_and_cancelled_and_hidden_from_others(open_page, press, cluster):
     app = press(open_page(PAGE, seed="5"), "Run")
     cluster.step("fit", 1, 3)
     assert "Fitting Q to them, 1 of 3" in app.run().get("progress")[0].proto.text

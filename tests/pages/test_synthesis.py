@@ -1,8 +1,6 @@
-"""The page Synthesis: its controls decide the run, which is followed live and looked at after."""
+"""The page Synthesis: its controls decide the run, which is shown while it runs and after."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 
@@ -15,8 +13,8 @@ PAGE = pages.SYNTHESIS
 TERMS = ("one_hot", "tv", "inter_head", "entropy", "align")
 
 
-def asked(cluster):
-    """The settings of the run that was asked for last."""
+def requested(cluster):
+    """The settings of the last run that was started."""
     return list(cluster.records.values())[-1].spec
 
 
@@ -36,18 +34,6 @@ def test_it_opens_with_a_finished_run(open_page, text):
     assert len(app.get("download_button")) >= 4
 
 
-@pytest.mark.parametrize("bits", ["W8A8", "W4A4", "W3A3", "W2A4"])
-@pytest.mark.parametrize("source", ["noise", "mimiq", "maskaq", "real"])
-def test_it_opens_with_every_stored_preset(open_page, text, workplace, bits, source):
-    spec = spec_of("maskaq", (int(bits[1]), int(bits[3])))
-    spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
-    stored.write(workplace / "examples" / "b", spec)
-    app = open_page(PAGE, source=source, weight_bits=bits[1], activation_bits=bits[3])
-    assert not app.exception
-    assert "Not computed yet" not in text(app)
-    assert ("are not drawn step by step" in text(app)) == (source in ("noise", "real"))
-
-
 def test_every_control_reaches_the_run(open_page, press, cluster):
     app = open_page(PAGE, weight_bits="3", mask_ratio="0.2", seed="7")
     app.slider(key="images").set_value(8)
@@ -58,14 +44,14 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     app.number_input(key="entropy").set_value(0.5)
     app.toggle(key="use_align").set_value(False).run()
     press(app, "Run")
-    spec = asked(cluster)
-    made = spec.synthesis
-    assert (made.images, made.steps, made.mask_ratio) == (8, 20, (0.8, 0.2))
+    spec = requested(cluster)
+    synthesis = spec.synthesis
+    assert (synthesis.images, synthesis.steps, synthesis.mask_ratio) == (8, 20, (0.8, 0.2))
     assert (spec.fit.backend, spec.eval_images, spec.seed) == ("minmax", 1000, 7)
     assert spec.quantization.weight_bits == 3
-    assert made.coefficients.entropy == 0.5
-    assert made.coefficients.align == 0
-    assert made.coefficients.one_hot == 1
+    assert synthesis.coefficients.entropy == 0.5
+    assert synthesis.coefficients.align == 0
+    assert synthesis.coefficients.one_hot == 1
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -74,18 +60,18 @@ def test_each_term_can_be_switched_off(open_page, press, cluster, text, term):
     app.toggle(key=f"use_{term}").set_value(False).run()
     assert "Switched off: " in text(app)
     press(app, "Run")
-    off = {name for name in TERMS if not getattr(asked(cluster).synthesis.coefficients, name)}
+    off = {name for name in TERMS if not getattr(requested(cluster).synthesis.coefficients, name)}
     assert off == {term}
 
 
-def test_nothing_to_draw_for_is_refused(open_page, text):
+def test_a_synthesis_without_any_term_is_refused(open_page, text):
     app = open_page(PAGE, **{f"use_{term}": "false" for term in TERMS})
     assert not app.exception
     assert "Every term is off" in app.error[0].value
     assert not [button for button in app.button if button.label == "Run"]
 
 
-def test_controls_that_do_not_matter_are_off(open_page):
+def test_controls_without_effect_are_disabled(open_page):
     app = open_page(PAGE, source="noise")
     assert app.slider(key="steps").disabled
     assert app.slider(key="mask_start").disabled
@@ -100,47 +86,45 @@ def test_controls_that_do_not_matter_are_off(open_page):
 
 
 @pytest.mark.parametrize(
-    "source, said",
+    "source, terms",
     [
         ("psaq", "one hot 1, patch entropy 1, tv target 0.05"),
         ("sardfq", "tv 0.05, soft label 1, attention prior 0.01"),
         ("e2h", "one hot 1, tv 2.5e-05"),
     ],
 )
-def test_a_source_with_terms_of_its_own_names_them(open_page, press, cluster, text, source, said):
+def test_a_source_with_its_own_terms_names_them(open_page, press, cluster, text, source, terms):
     app = open_page(PAGE, source=source, entropy="0.5", use_tv="false")
     assert not app.exception
     assert not app.error
-    assert f"has terms and weights of its own: {said}." in text(app)
+    assert f"has terms and weights of its own: {terms}." in text(app)
     press(app, "Run")
-    spec = asked(cluster)
+    spec = requested(cluster)
     assert spec.synthesis.source == source
     assert spec.synthesis.coefficients == spec_of("maskaq").synthesis.coefficients
 
 
-@pytest.mark.parametrize(
-    "key, value, default",
-    [
-        ("source", "dreams", "maskaq"),
-        ("images", "65", 32),
-        ("steps", "9", 100),
-        ("mask_start", "0.33", 0.5),
-        ("entropy", "-1", 1.0),
-        ("tv", "nan", 2.5e-5),
-        ("use_align", "maybe", True),
-        ("backend", "magic", "reconstruct"),
-        ("eval_images", "150", 5000),
-        ("first_last", "9", "8"),
-    ],
-)
-def test_a_bad_value_in_the_address_is_said(open_page, key, value, default):
-    app = open_page(PAGE, **{key: value})
+def test_bad_values_in_the_address_are_named(open_page):
+    bad = {
+        "source": ("dreams", "maskaq"),
+        "images": ("65", 32),
+        "steps": ("9", 100),
+        "mask_start": ("0.33", 0.5),
+        "entropy": ("-1", 1.0),
+        "tv": ("nan", 2.5e-5),
+        "use_align": ("maybe", True),
+        "backend": ("magic", "reconstruct"),
+        "eval_images": ("150", 5000),
+        "first_last": ("9", "8"),
+    }
+    app = open_page(PAGE, **{key: value for key, (value, _) in bad.items()})
     assert not app.exception
-    assert app.session_state[key] == default
-    assert f"{key} = `{value}`" in app.warning[0].value
+    for key, (value, default) in bad.items():
+        assert app.session_state[key] == default
+        assert f"{key} = `{value}`" in app.warning[0].value
 
 
-def test_a_run_is_followed_and_then_looked_at(open_page, press, cluster, text):
+def test_a_run_is_shown_while_it_runs_and_after(open_page, press, cluster, text):
     app = press(open_page(PAGE, seed="5"), "Run")
     for step in (1, 2):
         cluster.step("synthesis", step, 3)
@@ -159,7 +143,7 @@ def test_a_run_is_followed_and_then_looked_at(open_page, press, cluster, text):
     assert "Computed on this machine" in text(app)
 
 
-def test_cancel_ends_the_run(open_page, press, cluster):
+def test_cancel_stops_the_run(open_page, press, cluster):
     app = press(open_page(PAGE, seed="5"), "Run")
     press(app, "Cancel")
     assert [run.state for run in cluster.records.values()] == ["cancelled"]
@@ -182,13 +166,13 @@ def captions(app):
     )
 
 
-def test_what_p_sees_stands_below_each_image(open_page):
+def test_the_answers_of_p_and_q_are_below_each_image(open_page):
     app = open_page(PAGE)
     assert "**class 2**  \nP: class 2 75 %  \nQ: class 2 75 %" in captions(app)
     assert "**class 3**  \nP: class 3 75 %  \nQ: class 2 75 %" in captions(app)
 
 
-def test_the_mask_ratio_decides_what_is_darkened(open_page, monkeypatch):
+def test_the_mask_ratio_decides_how_much_is_darkened(open_page, monkeypatch):
     drawn = []
     from maskaq.ui.sections import sample_gallery
 
@@ -228,7 +212,7 @@ def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster
     assert not cluster.warmed
 
 
-def test_others_see_nothing_of_a_run(open_page, press, cluster):
+def test_a_run_is_hidden_from_others(open_page, press, cluster):
     press(open_page(PAGE, seed="5"), "Run")
     cluster.step("synthesis", 1, 3)
     other = open_page(PAGE, seed="5")
