@@ -22,7 +22,7 @@ from maskaq.config import QuantOptions
 from maskaq.evaluation.activation_shift_table import COLUMNS, OUTSIDE
 from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.quantizers.base import quantizers
-from maskaq.quantization.tensor_report import named
+from maskaq.quantization.tensor_report import tensor_and_role
 
 __all__ = ["Moments", "diagnose", "distances", "statistics"]
 
@@ -106,7 +106,7 @@ def _observed(p: nn.Module, collect: Callable[..., None]) -> nn.Module:
     """A converted P whose activation quantizers are replaced by identities that call `collect`."""
     q = convert(p, QuantOptions(), Scheme())
     for name, _ in list(quantizers(q)):
-        tensor, role = named(name)
+        tensor, role = tensor_and_role(name)
         identity = nn.Identity()
         if role != "weight":
             identity.register_forward_hook(partial(collect, tensor, role))

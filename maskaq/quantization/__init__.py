@@ -1,1 +1,1 @@
-"""Quantization of a Vision Transformer: quantizers, conversion of P to Q, fitting of Q."""
+"""Quantization of Vision Transformers: quantizers, conversion of P to Q, fitting of Q."""

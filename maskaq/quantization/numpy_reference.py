@@ -1,11 +1,11 @@
-"""The quantizers of this library on a handful of numbers, in numpy alone: for the sandbox.
+"""The quantizers of this library in numpy, without torch: used by the sandbox page.
 
-Each rule is the twin of a torch one and gives the same levels; tests hold them together.
+Each rule gives the same levels as its torch counterpart, which the tests check.
 
     minmax, mse    `quantizers.range_search`, with `Uniform` (asymmetric) or `PerRow` (symmetric)
     log2           `LogSqrt2`: levels in half octaves
     adaptive-log   `AdaptiveLog`: a logarithmic grid whose base is searched
-    lsq            the step and zero point of `quantizers.lsq`, learned by gradient descent
+    lsq            step size and zero point of `quantizers.lsq`, learned by gradient descent
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from numpy.typing import NDArray
 from maskaq.errors import OptionError, unknown
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 
-__all__ = ["KINDS", "RULES", "Grid", "Toy", "apply", "draw", "grid"]
+__all__ = ["DISTRIBUTIONS", "RULES", "Grid", "Rounded", "apply", "grid", "sample"]
 
 Floats = NDArray[np.float32]
 
-KINDS = {
+DISTRIBUTIONS = {
     "weights": "Weights of a layer: a normal distribution around 0",
     "gelu": "Outputs of GELU: many small values, none below -0.17, a long tail",
-    "softmax": "Softmax outputs: shares between 0 and 1, most of them tiny",
+    "softmax": "Softmax outputs: probabilities, most of them tiny",
     "outliers": "Activations with outliers: 1 in 200 is twenty times as large",
 }
 RULES = {
     "minmax": "Evenly spaced from the smallest to the largest value: nothing is clipped",
     "mse": "Evenly spaced over the shrunk range with the least squared error",
     "log2": "Levels in half octaves, for values from 0",
-    "adaptive-log": "Logarithmic levels of a searched base, shifted for GELU",
-    "lsq": "Evenly spaced with a learned step and zero point (LSQ)",
+    "adaptive-log": "Logarithmic levels with a searched base, shifted for GELU",
+    "lsq": "Evenly spaced with a learned step size and zero point (LSQ)",
 }
 _TINY = float(np.finfo(np.float32).tiny)
 _SHIFT = 0.17  # AdaptiveLog.SHIFT
 _OCTAVES = (2.4, 16.0)  # AdaptiveLog.OCTAVES
-_ROW = 64  # softmax values that sum to 1
+_ROW = 64  # length of a softmax
 LSQ_STEPS, LSQ_RATE = 200, 0.1
 
 
@@ -48,11 +48,13 @@ LSQ_STEPS, LSQ_RATE = 200, 0.1
 class Grid:
     """The levels that a rule has chosen.
 
-    levels: ascending float32 [K]. codes: the code of each, int [K]. low, high: smallest and
-    largest level. step: distance of two levels where it is even, else the part of an octave
-    between two of them. zero_point: code of 0, 0 for a logarithmic grid. delta: largest level
-    before the shift is taken off, for a logarithmic grid. even: whether the levels are evenly
-    spaced.
+    levels: ascending, float32 [K].
+    codes: their codes, int [K].
+    step: distance between levels; on a logarithmic grid, octaves between levels.
+    zero_point: the code of 0; 0 on a logarithmic grid.
+    delta: largest level before the shift is subtracted, on a logarithmic grid.
+    shift: subtracted from all levels of a logarithmic grid.
+    even: whether the levels are evenly spaced.
     """
 
     rule: str
@@ -67,20 +69,23 @@ class Grid:
 
     @property
     def low(self) -> float:
+        """The smallest level."""
         return float(self.levels[0])
 
     @property
     def high(self) -> float:
+        """The largest level."""
         return float(self.levels[-1])
 
 
 @dataclass(frozen=True, eq=False)
-class Toy:
-    """What a grid makes of values, [n] each.
+class Rounded:
+    """Values rounded to a grid; arrays are [n].
 
-    clipped: values beyond the ends of the grid. rounding_error, clipping_error: squared error of
-    the values inside and outside, each divided by n, so that they add up to the mean squared error.
-    sqnr_db: 10 log10(signal / error power), infinite if exact.
+    clipped: whether a value is beyond the ends of the grid.
+    rounding_error, clipping_error: sums of the squared errors of the values inside and outside the
+        range, divided by n, so that they add up to the mean squared error.
+    sqnr_db: 10 log10(signal power / error power) in dB, infinite if exact.
     """
 
     values: Floats
@@ -92,23 +97,23 @@ class Toy:
     sqnr_db: float
 
 
-def draw(kind: str, n: int, seed: int) -> Floats:
-    """n values of one of `KINDS`: float32 [n].
+def sample(kind: str, n: int, seed: int) -> Floats:
+    """n random values from one of `DISTRIBUTIONS`: float32 [n].
 
     Raises:
         OptionError: unknown kind, or n outside 1 to 1,000,000.
     """
-    if kind not in KINDS:
-        raise OptionError(unknown("distribution", kind, KINDS))
+    if kind not in DISTRIBUTIONS:
+        raise OptionError(unknown("distribution", kind, DISTRIBUTIONS))
     if not 1 <= n <= 1_000_000:
         raise OptionError(f"values are {n!r}; allowed: 1 to 1000000.")
     generator = np.random.default_rng(seed)
     if kind == "weights":
         values = generator.normal(0, 0.05, n)
     elif kind == "gelu":
-        before = generator.normal(0, 1.5, n)
-        errors = np.fromiter((math.erf(x / math.sqrt(2)) for x in before), float, n)
-        values = before * 0.5 * (1 + errors)
+        inputs = generator.normal(0, 1.5, n)
+        errors = np.fromiter((math.erf(x / math.sqrt(2)) for x in inputs), float, n)
+        values = inputs * 0.5 * (1 + errors)
     elif kind == "softmax":
         powers = np.exp(generator.normal(0, 2, (-(-n // _ROW), _ROW)))  # [rows,64]
         values = (powers / powers.sum(1, keepdims=True)).ravel()[:n]
@@ -121,8 +126,8 @@ def grid(values: Floats, bits: int, symmetric: bool, rule: str) -> Grid:
     """Choose levels for values [n].
 
     Args:
-        symmetric: signed codes and zero point 0, as for weights; else unsigned codes. The
-            logarithmic rules have no choice: their codes are unsigned.
+        symmetric: signed codes and zero point 0, as for weights, else unsigned codes. Ignored by
+            the logarithmic rules, whose codes are unsigned.
 
     Raises:
         OptionError: unknown rule, bits outside 2 to 8, no values, or values below 0 for log2.
@@ -141,8 +146,8 @@ def grid(values: Floats, bits: int, symmetric: bool, rule: str) -> Grid:
     return Grid(rule, form, levels, codes, float(step), int(zero_point))
 
 
-def apply(values: Floats, grid: Grid) -> Toy:
-    """Round values [n] to a grid and back."""
+def apply(values: Floats, grid: Grid) -> Rounded:
+    """Round values [n] to the levels of a grid."""
     values = np.asarray(values, np.float32)
     if grid.even:
         raw = np.rint(values / np.float32(grid.step)) + np.float32(grid.zero_point)
@@ -156,7 +161,7 @@ def apply(values: Floats, grid: Grid) -> Toy:
         clipped = (raw < 0) | (values < -grid.shift)
     error = (rounded.astype(np.float64) - values) ** 2
     total, power = float(error.sum()), float((values.astype(np.float64) ** 2).sum())
-    return Toy(
+    return Rounded(
         values=values,
         codes=codes.astype(np.int64),
         rounded=rounded,
@@ -167,11 +172,11 @@ def apply(values: Floats, grid: Grid) -> Toy:
     )
 
 
-# Even grids. float32 throughout, so that the levels are those of the torch code.
+# Uniform grids. float32 throughout, so that the levels are those of the torch code.
 
 
 def _affine(low: Any, high: Any, form: IntegerFormat) -> tuple[np.float32, np.float32]:
-    """Step and zero point of the grid from `low` to `high`, as `ranges.affine_from`."""
+    """Step size and zero point of the grid from `low` to `high`, as `range_search.affine_from`."""
     low, high = np.float32(min(low, 0)), np.float32(max(high, 0))
     spaces = np.float32(len(form.codes) - 1)
     if form.signed:
@@ -181,7 +186,7 @@ def _affine(low: Any, high: Any, form: IntegerFormat) -> tuple[np.float32, np.fl
 
 
 def _positive(step: np.float32) -> np.float32:
-    """Values that are all 0 get step 1: any step represents them exactly."""
+    """Step size 1 if all values are 0, which any step size represents exactly."""
     return step if step > _TINY * 2**20 else np.float32(1)
 
 
@@ -203,12 +208,12 @@ def _mse(values: Floats, form: IntegerFormat) -> tuple[np.float32, np.float32]:
 
 
 def _lsq(values: Floats, form: IntegerFormat) -> tuple[np.float32, np.float32]:
-    """Learn step and zero point from the start 2 mean|x| / sqrt(qmax) (Esser et al. 2020).
+    """Learn step size and zero point, starting from s = 2 mean|x| / sqrt(qmax) (Esser et al. 2020).
 
-    Gradient descent on the logarithm of the squared error, whose slope does not depend on the
-    size of the values, with rates that fall to 0. Rounding is passed straight through, so inside
-    the range d x_hat / d log s = x_hat - x, outside it is s (bound - z); d x_hat / d z is 0 inside
-    and -s outside.
+    Gradient descent on the logarithm of the squared error, whose gradient does not depend on the
+    scale of the values, with a learning rate that decreases to 0. With the straight-through
+    estimator, d x_hat / d log s is x_hat - x inside the range and s (bound - z) outside, and
+    d x_hat / d z is 0 inside and -s outside.
     """
     x = values.astype(np.float64)
     scale = 2 * np.abs(x).mean() / math.sqrt(form.qmax)
@@ -216,23 +221,23 @@ def _lsq(values: Floats, form: IntegerFormat) -> tuple[np.float32, np.float32]:
         return _minmax(values, form)
     log_step = math.log(scale)
     zero_point = 0.0 if form.signed else float(np.clip(-x.min() / scale, form.qmin, form.qmax))
-    for turn in range(LSQ_STEPS):
-        step, whole = math.exp(log_step), round(zero_point)
-        raw = x / step + whole
+    for iteration in range(LSQ_STEPS):
+        step, rounded = math.exp(log_step), round(zero_point)
+        raw = x / step + rounded
         inside = (raw >= form.qmin) & (raw <= form.qmax)
-        error = (np.rint(raw.clip(form.qmin, form.qmax)) - whole) * step - x  # x_hat - x
+        error = (np.rint(raw.clip(form.qmin, form.qmax)) - rounded) * step - x  # x_hat - x
         total = (error**2).sum()
-        if not total:  # exact: the logarithm has no slope
+        if not total:  # exact: the logarithm has no gradient
             break
-        slope = np.where(inside, error, error + x)  # d x_hat / d log s
-        rate = LSQ_RATE * (1 - turn / LSQ_STEPS)
-        log_step -= rate * float(2 * (error * slope).sum() / total)
+        gradient = np.where(inside, error, error + x)  # d x_hat / d log s
+        rate = LSQ_RATE * (1 - iteration / LSQ_STEPS)
+        log_step -= rate * float(2 * (error * gradient).sum() / total)
         if not form.signed:
             zero_point += rate * float(2 * error[~inside].sum() * step / total)
     return np.float32(math.exp(log_step)), np.float32(round(zero_point))
 
 
-# Logarithmic grids: level = delta * 2^(-step * code) - shift, and the last code stands for -shift.
+# Logarithmic grids: level = delta * 2^(-step * code) - shift; the last code means -shift.
 
 
 def _log_grid(values: Floats, form: IntegerFormat, rule: str) -> Grid:
@@ -240,7 +245,7 @@ def _log_grid(values: Floats, form: IntegerFormat, rule: str) -> Grid:
         if values.min() < 0:
             raise OptionError(
                 f"log2 with values down to {values.min():.3g}; allowed: values from 0, such as "
-                "softmax. Take adaptive-log or an even grid."
+                "softmax. Use adaptive-log or a uniform grid."
             )
         shift, floors, steps = 0.0, np.linspace(1, 0.05, 20, dtype=np.float32), [np.float32(0.5)]
     else:
@@ -260,7 +265,7 @@ def _log_grid(values: Floats, form: IntegerFormat, rule: str) -> Grid:
 
 
 def _log_codes(values: Floats, delta: Any, step: Any, shift: float) -> Floats:
-    """round(-log2((x + shift) / delta) / step), not yet clipped; 0 and less have the last ones."""
+    """round(-log2((x + shift) / delta) / step), before clipping; largest for x + shift <= 0."""
     shifted = (values + np.float32(shift)).clip(1e-9 if shift else 0)
     with np.errstate(divide="ignore"):
         codes: Floats = np.rint(np.log2(shifted / np.float32(delta)) / -np.float32(step))

@@ -1,4 +1,4 @@
-"""Q on disk: one safetensors file with all its state and what is needed to rebuild it."""
+"""Store Q: one safetensors file with its state dict and the metadata needed to rebuild it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, mod
 
 
 def load_q(path: Path, p: nn.Module) -> nn.Module:
-    """Rebuild Q from its file and the P it was made from; gives the same logits bit for bit.
+    """Rebuild Q from its file and the P it was made from; its logits are the same bit for bit.
 
     Raises:
-        RunError: the file is damaged or not one of ours. WeightsError: it does not fit P.
+        RunError: the file is damaged or was not written by `save_q`.
+        WeightsError: it does not fit P.
     """
     about = read_about(path)
     options = from_dict(about["options"], QuantOptions, f"options in {path}")
@@ -49,7 +50,11 @@ def load_q(path: Path, p: nn.Module) -> nn.Module:
 
 
 def read_about(path: Path) -> Mapping[str, Any]:
-    """What the file says of itself: `options`, `backend`, `model`."""
+    """The metadata of the file: `options`, `backend`, `model`.
+
+    Raises:
+        RunError: the file is damaged or was not written by `save_q`.
+    """
     try:
         with safe_open(path, "pt") as stream:
             metadata = stream.metadata() or {}

@@ -1,4 +1,4 @@
-"""The per-tensor report: bits, granularity, range, clipping and SQNR of everything in Q."""
+"""The per-tensor report: bits, granularity, range, clipping and SQNR of every tensor of Q."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from torch import Tensor, nn
 
 from maskaq.quantization.conversion.bias_correction import Correction
 from maskaq.quantization.conversion.convert import role_of
-from maskaq.quantization.quantizers.base import (
-    AdaptiveLog,
-    LogSqrt2,
-    PerRow,
-    Quantizer,
-    observing,
-    quantizers,
-)
-from maskaq.quantization.quantizers.log_base import LogBase
+from maskaq.quantization.quantizers.base import PerRow, Quantizer, observing, quantizers
+from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.tensor_row import TensorRow
 
-# What stays in float, by what its name contains, and why.
+__all__ = ["tensor_and_role", "tensor_report"]
+
+# Why parameters stay in float, by a part of their name.
 _FLOAT = {
     "norm": "LayerNorm arithmetic stays in float; its output is quantized",
     "bias": "added to the 32-bit accumulator of an integer product",
@@ -29,7 +24,7 @@ _FLOAT = {
     "token": "one vector",
     "gamma": "layer scale, folded into the weight before it",
 }
-_KINDS: dict[type[Quantizer], str] = {
+_GRIDS: dict[type[Quantizer], str] = {
     LogSqrt2: "log-sqrt2",
     LogBase: "log-base",
     AdaptiveLog: "adaptive-log",
@@ -39,8 +34,10 @@ _KINDS: dict[type[Quantizer], str] = {
 
 @torch.no_grad()
 def tensor_report(q: nn.Module, images: Tensor) -> list[TensorRow]:
-    """Rows for every quantized tensor, measured in one pass of `images` (normalised, [B,3,S,S]),
-    then for every parameter left in float, then for what has no parameter and stays in float."""
+    """Rows for all tensors of Q, measured in one pass of normalised images [B,3,S,S].
+
+    First the quantized tensors, then the parameters that stay in float, then activations that do.
+    """
     names = {quantizer: name for name, quantizer in quantizers(q)}
     rows: dict[str, TensorRow] = {}
 
@@ -59,18 +56,18 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
         lower, upper = low.view(column), high.view(column)  # [C_out,1,..] each
     else:
         lower, upper = low, high  # [1] or [C], along the last dimension
-    # Half a step beyond the last level still rounds to it; only what lies further is clipped.
+    # Values up to half a step beyond the last level round to it and do not count as clipped.
     half = (upper - lower) / (2 * quantizer.form.qmax - 2 * quantizer.form.qmin)
     clipped = ((x < lower - half) | (x > upper + half)).float().mean().item()
     error = (quantizer.quantize(x) - x).double().square().sum()
     sqnr = 10 * torch.log10(x.double().square().sum() / error)
-    tensor, role = named(name)
+    tensor, role = tensor_and_role(name)
     return TensorRow(
         tensor=tensor,
         role=role,
         bits=quantizer.form.bits,
         granularity="channel" if quantizer.groups > 1 else "tensor",
-        grid=_KINDS.get(type(quantizer), "uniform"),
+        grid=_GRIDS.get(type(quantizer), "uniform"),
         low=low.min().item(),
         high=high.max().item(),
         clipped=clipped,
@@ -78,12 +75,12 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     )
 
 
-def named(quantizer: str) -> tuple[str, str]:
-    """The tensor that a quantizer of this dotted name rounds, and the tensor's role.
+def tensor_and_role(quantizer: str) -> tuple[str, str]:
+    """Name and role of the tensor that the quantizer with this dotted name rounds.
 
-    >>> named("blocks.0.mlp.fc2.input_quantizer")
+    >>> tensor_and_role("blocks.0.mlp.fc2.input_quantizer")
     ('blocks.0.mlp.fc2.input', 'gelu')
-    >>> named("blocks.0.mlp.fc2.input_quantizer.patches")
+    >>> tensor_and_role("blocks.0.mlp.fc2.input_quantizer.patches")
     ('blocks.0.mlp.fc2.input.patches', 'gelu')
     """
     if quantizer.endswith(".weight_quantizer"):

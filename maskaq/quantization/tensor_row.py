@@ -1,4 +1,4 @@
-"""The per-tensor report as plain data, readable without torch."""
+"""Rows of the per-tensor report, usable without torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TensorRow:
-    """What became of one tensor of Q.
+    """How one tensor of Q is quantized, or why it stays in float.
 
-    tensor: dotted name. role: what it is (`weight`, `layernorm`, `softmax`, ...). bits: 32 where
-    it stays in float. granularity: `tensor` or `channel`. grid: `uniform`, `lsq`, `log-sqrt2`,
-    `log-base` or `adaptive-log`. low, high: representable range (extremes over channels).
-    clipped: share of values outside it.
-    sqnr_db: 10 log10(signal / error power) in dB on the samples; None if exact.
-    why: for tensors left in float, the reason.
+    tensor: dotted name.
+    role: `weight`, `layernorm`, `softmax`, ...
+    bits: 32 if it stays in float.
+    granularity: one range per `tensor` or per `channel`.
+    grid: `uniform`, `lsq`, `log-sqrt2`, `log-base` or `adaptive-log`.
+    low, high: ends of the representable range, the extremes over channels.
+    clipped: share of values outside it, 0 to 1.
+    sqnr_db: 10 log10(signal power / error power) on the images, in dB; None if exact.
+    quantized: False if it stays in float.
+    why: the reason that it stays in float.
     """
 
     tensor: str

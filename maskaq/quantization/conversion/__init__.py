@@ -1,1 +1,1 @@
-"""From P to Q: replaced layers, and exact rewritings of P that quantize better."""
+"""Conversion of P to Q: quantized layers, and equivalent rewrites of P that quantize better."""

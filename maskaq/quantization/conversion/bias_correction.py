@@ -1,9 +1,9 @@
-"""Activation correction: what Q's blocks put out is moved to where P's are, on average.
+"""Activation correction: shift the block outputs of Q so that their means are those of P.
 
-DFQ-ViT (arXiv 2507.14481) has a correction matrix in Q that aligns its intermediate activations
-with P's, at calibration and at inference. Its equations are not public; this is our reading of it,
-a form per token of bias correction (Nagel et al. 2019, arXiv 1906.04721): after each block the mean
-over the calibration images of P's minus Q's output is added.
+DFQ-ViT (arXiv 2507.14481) aligns intermediate activations of Q with P's by a correction matrix, at
+calibration and at inference. Its equations are not public. This is our reading, bias correction
+(Nagel et al. 2019, arXiv 1906.04721) per token: each block adds P's output minus Q's, averaged over
+the calibration images.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from torch import Tensor, nn
 
 from maskaq.errors import ModelError, OptionError, unknown
 
-__all__ = ["KINDS", "Correction", "blocks_of", "correcting", "mean_outputs", "put_corrections"]
+__all__ = ["KINDS", "Correction", "add_corrections", "blocks_of", "correcting", "mean_outputs"]
 
 KINDS = ("token", "channel")
-_PART = 32  # images of a pass without gradients
+_BATCH = 32  # images in a pass without gradients
 
 
 class Correction(nn.Module):
     """Adds a constant to each token of x [B,T,C].
 
-    shift: [R,C], first a row for each prefix token (CLS), then one for each patch (`token`) or one
-    for all of them (`channel`), which could be added to the bias of the layer before if there were
-    no prefix tokens. Where T is another than R, as when patches were dropped, patches take the mean
-    of their rows.
+    shift: [R,C], one row per prefix token, then one per patch (kind `"token"`) or one for all
+    patches (kind `"channel"`). If T differs from R, as when patches are dropped, all patches get
+    the mean of the patch rows.
     """
 
     shift: Tensor
@@ -41,18 +40,18 @@ class Correction(nn.Module):
         self.register_buffer("shift", torch.zeros(prefix + patches, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.rows(x.shape[1]).to(x.dtype)
+        return x + self.shift_for(x.shape[1]).to(x.dtype)
 
-    def rows(self, tokens: int) -> Tensor:
-        """What T tokens get, [T,C]."""
+    def shift_for(self, tokens: int) -> Tensor:
+        """The shift of T tokens, [T,C]."""
         if tokens == len(self.shift):
             return self.shift
         patches = self.shift[self.prefix :].mean(0, keepdim=True)  # [1,C]
-        own = self.shift[: min(self.prefix, tokens)]  # [prefix,C]
-        return torch.cat([own, patches.expand(tokens - len(own), -1)])  # [T,C]
+        prefix = self.shift[: min(self.prefix, tokens)]  # [prefix,C]
+        return torch.cat([prefix, patches.expand(tokens - len(prefix), -1)])  # [T,C]
 
     def set_to(self, gap: Tensor) -> None:
-        """The correction that closes a gap [T,C] between P's and Q's mean outputs."""
+        """Set the shift to the difference [T,C] between P's and Q's mean outputs."""
         patches = gap[self.prefix :]  # [N,C]
         if len(self.shift) == self.prefix + 1:
             patches = patches.mean(0, keepdim=True)  # [1,C]
@@ -60,28 +59,29 @@ class Correction(nn.Module):
 
 
 def blocks_of(model: nn.Module) -> list[Any]:
-    """The blocks of a timm ViT that a correction can follow.
+    """The blocks of a timm ViT.
 
     Raises:
-        ModelError: there are none.
+        ModelError: it has none with the `drop_path2` that a correction replaces.
     """
-    found = [module for module in model.modules() if hasattr(module, "drop_path2")]
-    if not found:
+    blocks = [module for module in model.modules() if hasattr(module, "drop_path2")]
+    if not blocks:
         raise ModelError(
             f"{type(model).__name__} has no blocks whose output can be corrected; supported: ViT, "
             "DeiT and distilled DeiT of timm."
         )
-    return found
+    return blocks
 
 
-def put_corrections(q: nn.Module, kind: str) -> None:
-    """Make room for a correction after each block of Q, in place; as it stands it adds 0.
+def add_corrections(q: nn.Module, kind: str) -> None:
+    """Add a `Correction` of 0 to each block of Q, in place.
 
-    It takes the place of the dropped path, which does nothing at evaluation and is the last thing
-    that touches the branch before it joins the block's output.
+    It replaces the block's second drop path, which does nothing at evaluation and is the last
+    module before the residual sum that is the block's output.
 
     Raises:
-        ModelError: Q has no such blocks. OptionError: an unknown kind.
+        ModelError: Q has no such blocks.
+        OptionError: an unknown kind.
     """
     if kind not in KINDS:
         raise OptionError(unknown("correction", kind, KINDS))
@@ -93,7 +93,7 @@ def put_corrections(q: nn.Module, kind: str) -> None:
 
 @torch.no_grad()
 def mean_outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
-    """Output of each block, mean over normalised images [N,3,S,S]: [T,C] each."""
+    """Output of each block, averaged over normalised images [N,3,S,S]: [T,C] each."""
     blocks = blocks_of(model)
     sums: list[Any] = [0.0] * len(blocks)
 
@@ -103,27 +103,30 @@ def mean_outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
     with ExitStack() as stack:
         for index, block in enumerate(blocks):
             stack.callback(block.register_forward_hook(partial(add, index)).remove)
-        for part in images.split(_PART):
-            model(part)
+        for batch in images.split(_BATCH):
+            model(batch)
     return [total / len(images) for total in sums]
 
 
 @contextmanager
-def correcting(q: nn.Module, wanted: list[Tensor]) -> Iterator[None]:
-    """While open, a pass of images sets the correction of each block to reach the wanted mean.
+def correcting(q: nn.Module, means: list[Tensor]) -> Iterator[None]:
+    """While open, a pass of images sets the correction of each block to reach P's mean output.
 
-    Each block sees inputs that those before it have corrected. wanted: [T,C] each, of P.
+    Each block sees inputs that the blocks before it have corrected.
+
+    Args:
+        means: P's mean output of each block, [T,C] (`mean_outputs`).
     """
     with ExitStack() as stack:
-        for block, mean in zip(blocks_of(q), wanted, strict=True):
-            hook = block.register_forward_hook(partial(_correct_now, block.drop_path2, mean))
+        for block, mean in zip(blocks_of(q), means, strict=True):
+            hook = block.register_forward_hook(partial(_correct_hook, block.drop_path2, mean))
             stack.callback(hook.remove)
         yield
 
 
-def _correct_now(
-    correction: Correction, wanted: Tensor, _: nn.Module, inputs: tuple[Tensor], out: Tensor
+def _correct_hook(
+    correction: Correction, mean: Tensor, _: nn.Module, inputs: tuple[Tensor], out: Tensor
 ) -> Tensor:
-    before = correction.rows(out.shape[1]).clone()  # [T,C]
-    correction.set_to(before + wanted - out.mean(0))
-    return out - before + correction.rows(out.shape[1])
+    before = correction.shift_for(out.shape[1]).clone()  # [T,C]
+    correction.set_to(before + mean - out.mean(0))
+    return out - before + correction.shift_for(out.shape[1])

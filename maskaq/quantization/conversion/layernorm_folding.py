@@ -1,8 +1,8 @@
-"""RepQ-ViT's reparameterization (arXiv 2212.08254): ranges per channel at the price of one.
+"""RepQ-ViT's reparameterization (arXiv 2212.08254): fold per-channel ranges into the LayerNorm.
 
-What LayerNorm puts out differs much from channel to channel, but an integer product wants one step
-for all. So each channel is scaled and shifted inside the LayerNorm until one step and zero point
-fit them all, and the next layer undoes it.
+The channels of a LayerNorm output have very different ranges, but an integer matrix product needs
+one step size for all of them. So the LayerNorm scales and shifts each channel until one step size
+and zero point fit them all, and the weights of the next layer undo it.
 """
 
 from __future__ import annotations
@@ -19,36 +19,39 @@ from torch import Tensor, nn
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.range_search import Affine, minmax, sample
 
-__all__ = ["feeder", "fold", "folding"]
+__all__ = ["fold", "foldable_norm", "folding"]
 
-# The LayerNorm of a block that feeds a layer, and nothing else.
-_FEEDERS = {"attn.qkv": "norm1", "mlp.fc1": "norm2"}
+# The LayerNorm of a block whose output goes into this layer and nowhere else.
+_NORM_BEFORE = {"attn.qkv": "norm1", "mlp.fc1": "norm2"}
 
 
-def feeder(model: nn.Module, name: str) -> nn.LayerNorm | None:
-    """The LayerNorm that a layer of this dotted name can be folded into; None if there is none."""
+def foldable_norm(model: nn.Module, name: str) -> nn.LayerNorm | None:
+    """The LayerNorm that the input ranges of the layer `name` can be folded into, if any."""
     parts = name.split(".")
-    block, which = model.get_submodule(".".join(parts[:-2])), _FEEDERS.get(".".join(parts[-2:]))
-    norm = getattr(block, which) if which and type(block) is Block else None
+    block, layer = model.get_submodule(".".join(parts[:-2])), ".".join(parts[-2:])
+    attribute = _NORM_BEFORE.get(layer)
+    norm = getattr(block, attribute) if attribute and type(block) is Block else None
     affine = isinstance(norm, nn.LayerNorm) and norm.elementwise_affine and norm.bias is not None
     return norm if affine else None
 
 
 @torch.no_grad()
 def fold(norm: nn.LayerNorm, layer: nn.Linear, channels: Affine) -> Affine:
-    """Change both in place so that one range stands for those of the channels.
+    """Change both in place so that a single range replaces those of the channels.
 
-    With steps s [C], zero points z [C], their means s_t [1], z_t [1], and r = s / s_t:
+    With step sizes s [C], zero points z [C], their means s_t [1], z_t [1], and r = s / s_t:
 
         gamma <- gamma / r,  beta <- beta / r - b,  W <- W r,  bias <- bias + W b,
         b = s_t (z_t - z)
 
-    The layer's output stays as it was, up to the last digits, and each value keeps its code. z_t is
-    rounded before b is derived from it: with the fraction that the released code leaves there,
-    codes are no whole numbers.
+    The layer's output does not change, up to float error, and each value keeps its code. z_t is
+    rounded before b is computed. The released code does not round it, so that its codes are not
+    integers.
 
     Args:
-        norm: LayerNorm of C channels. layer: [C_out,C], with a bias.
+        norm: LayerNorm of C channels.
+        layer: weight [C_out,C], with a bias.
+        channels: the ranges, [C].
 
     Returns:
         s_t and z_t, [1] each.
@@ -66,10 +69,10 @@ def fold(norm: nn.LayerNorm, layer: nn.Linear, channels: Affine) -> Affine:
 
 @contextmanager
 def folding(q: nn.Module) -> Iterator[None]:
-    """While open, a pass of images sets the ranges of what LayerNorm feeds and folds them.
+    """While open, a pass of images sets the input ranges of all `folded` layers and folds them.
 
-    For layers that `convert` has marked so. Open it inside `calibrating` or `observing`: their
-    observers do not get to see those inputs.
+    Enter it inside `calibrating` or `observing`; their observers do not see the inputs of these
+    layers.
     """
     layers: list[tuple[str, Any]] = [
         (name, module)
@@ -79,9 +82,9 @@ def folding(q: nn.Module) -> Iterator[None]:
     observers = [layer.input_quantizer.observer for _, layer in layers]
     hooks = []
     for name, layer in layers:
-        norm = feeder(q, name)
+        norm = foldable_norm(q, name)
         assert norm is not None
-        hooks.append(norm.register_forward_hook(partial(_fold_now, layer)))
+        hooks.append(norm.register_forward_hook(partial(_fold_hook, layer)))
         layer.input_quantizer.observer = None
     try:
         yield
@@ -91,20 +94,22 @@ def folding(q: nn.Module) -> Iterator[None]:
             layer.input_quantizer.observer = observer
 
 
-def _fold_now(layer: Any, norm: nn.LayerNorm, inputs: tuple[Tensor], out: Tensor) -> Tensor:
-    """Fold by the LayerNorm's output [...,C], and give what the LayerNorm puts out from now on."""
+def _fold_hook(layer: Any, norm: nn.LayerNorm, inputs: tuple[Tensor], out: Tensor) -> Tensor:
+    """Set and fold the ranges of the output [...,C]; returns the output of the folded LayerNorm."""
     quantizer = layer.input_quantizer
     values = sample(out, out.shape[-1], every_value=quantizer.search is minmax)  # [n,C]
     affine = quantizer.search(values, quantizer.form)
-    quantizer.set_grid(fold(norm, layer, _alive(values, affine)))
+    quantizer.set_grid(fold(norm, layer, _without_dead_channels(values, affine)))
     quantizer.ready.fill_(True)
     return norm.forward(*inputs)
 
 
-def _alive(values: Tensor, affine: Affine) -> Affine:
-    """With the mean step of the others for a channel that spans less than a step, as one does that
-    is always 0: its step says nothing, and would blow its weights up."""
+def _without_dead_channels(values: Tensor, affine: Affine) -> Affine:
+    """Give channels that span less than one step the mean step size of the others.
+
+    The step size of a channel that is always 0 has no meaning and would make its weights explode.
+    """
     span = values.amax(0).clamp(min=0) - values.amin(0).clamp(max=0)  # [C]
     alive = affine.scale <= span
-    usual = affine.scale[alive].mean() if alive.any() else affine.scale.mean()
-    return Affine(torch.where(alive, affine.scale, usual), affine.zero_point)
+    mean = affine.scale[alive].mean() if alive.any() else affine.scale.mean()
+    return Affine(torch.where(alive, affine.scale, mean), affine.zero_point)

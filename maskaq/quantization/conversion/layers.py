@@ -1,7 +1,7 @@
-"""The quantized counterparts of the layers of a ViT that multiply matrices.
+"""Quantized counterparts of the layers of a ViT that compute matrix products.
 
-Each holds the weights of the layer it was made from and quantizes both operands of its product.
-LayerNorm, softmax and GELU arithmetic, biases and residual sums stay in float.
+Each shares the weights of the layer it was made from and quantizes both operands of its product.
+LayerNorm, softmax, GELU, biases and residual sums stay in float.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ ATTENTION_OPERANDS = ("query", "key", "value", "softmax")
 class QuantLinear(nn.Linear):
     """Linear layer with a quantized weight [C_out,C_in] and input [...,C_in].
 
-    folded: the LayerNorm before it takes the ranges of the input's channels in (`folding`).
+    folded: whether per-channel ranges of the input are folded into the LayerNorm before it
+    (`folding`).
     """
 
     folded = False
@@ -37,7 +38,7 @@ class QuantLinear(nn.Linear):
 
 
 class QuantConv2d(nn.Module):
-    """Patch embedding's convolution with a quantized weight and image [B,3,S,S]."""
+    """The convolution of a patch embedding with a quantized weight and image [B,3,S,S]."""
 
     def __init__(self, source: nn.Conv2d, weight: PerRow, inputs: Quantizer) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class QuantConv2d(nn.Module):
 class QuantAttention(nn.Module):
     """Attention with quantized q, k, v [B,H,T,d] and softmax output [B,H,T,T].
 
-    It has the attributes of timm's Attention, so that the recorder treats both alike.
+    It has the attributes of timm's `Attention`, so that `record` works on both.
     """
 
     def __init__(self, source: nn.Module, make: Callable[[str], Quantizer]) -> None:

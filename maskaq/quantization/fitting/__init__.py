@@ -1,1 +1,1 @@
-"""Building blocks of the back-ends: rounding, distillation, finetuning."""
+"""Building blocks of the back-ends: range search, weight rounding, distillation, finetuning."""

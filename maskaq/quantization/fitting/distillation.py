@@ -1,4 +1,4 @@
-"""Losses that teach Q to behave like P (MaskAQ section 2.6 and its released code)."""
+"""Distillation losses between P and Q (MaskAQ section 2.6 and its released code)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_C2 = 0.03**2  # stabiliser of the structural similarity
+_C2 = 0.03**2  # the constant that stabilises SSIM
 
 
 def distillation_loss(logits_p: Tensor, logits_q: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(z_p / T) || softmax(z_q / T)), mean over the batch: [B,K] twice to []."""
+    """T^2 KL(softmax(z_p / T) || softmax(z_q / T)) of logits [B,K], mean over the batch: []."""
     return temperature**2 * F.kl_div(
         F.log_softmax(logits_q / temperature, 1),
         F.log_softmax(logits_p / temperature, 1),
@@ -20,7 +20,7 @@ def distillation_loss(logits_p: Tensor, logits_q: Tensor, temperature: float) ->
 
 
 def informative_tokens(heads_p: Tensor, ratio: float) -> Tensor:
-    """The tokens with the largest mean |head output|, over heads and channels, of P.
+    """The tokens with the largest mean |head output| of P, over heads and channels.
 
     Args:
         heads_p: patch tokens of head outputs [B,H,N,d].
@@ -41,13 +41,15 @@ def head_loss(
 
     Args:
         heads_p, heads_q: patch tokens of head outputs [B,H,N,d].
-        mask: informative tokens [B,N]; they count `weight` times, the others once.
-        reading: `"paper"`: D compares the d channels token by token, and the tokens' D are averaged
-            with the weights. `"released"`: D compares all tokens channel by channel, and the
+        mask: informative tokens [B,N].
+        weight: of informative tokens; the others have weight 1.
+        reading: `"paper"`: D compares the d channels of each token, and the D of the tokens are
+            averaged with the weights. `"released"`: D compares the tokens of each channel, and the
             weights enter its means and covariances.
 
     Returns:
-        [], 1 - the contrast-structure part of SSIM, (2 cov + C2) / (var_p + var_q + C2).
+        the mean D, []. D is 1 minus the contrast-structure part of SSIM,
+        (2 cov + C2) / (var_p + var_q + C2).
     """
     weights = (1 + (weight - 1) * mask.float())[:, None, :, None]  # [B,1,N,1]
     if reading == "released":
@@ -58,7 +60,7 @@ def head_loss(
 
 def _structure(a: Tensor, b: Tensor, weights: Tensor, dim: int) -> Tensor:
     """Weighted contrast-structure similarity along `dim`, which is kept with size 1."""
-    weights = weights.expand_as(a)
+    weights = weights.expand_as(a)  # [B,H,N,d]
     share = weights / weights.sum(dim, keepdim=True)
     a = a - (share * a).sum(dim, keepdim=True)
     b = b - (share * b).sum(dim, keepdim=True)

@@ -1,10 +1,10 @@
-"""What is left to learn once every weight has its level: gains, biases, LayerNorms and steps.
+"""Finetuning of all of Q with fixed weight codes: gains, biases, LayerNorms and step sizes.
 
-Blocks that repeat P's one by one still add up to a Q that answers less surely: rounding to 3 bits
-shrinks and shifts what it passes on. Here all of Q follows P's answers and the outputs of P's
-blocks at once. The levels of the weights stay as they are; a gain for each output channel moves
-them together. These few numbers (0.9 % of ViT-Tiny's) gave as much in half of the time as learning
-the weights as well (`benchmarks/README.md`).
+Blocks reconstructed one by one still add up to a Q that is less confident than P: rounding to 3
+bits shrinks and shifts activations. Here all of Q is trained at once to match P's logits and block
+outputs. The codes of the weights are fixed; each output channel has a gain that scales them. These
+few parameters (0.9 % of ViT-Tiny's) gained as much in half the time as learning the weights too
+(`benchmarks/README.md`).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import Reconstruction
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.fitting.distillation import distillation_loss
-from maskaq.quantization.fitting.schedule import Falling, block_outputs, pack_q, unpack_q
+from maskaq.quantization.fitting.schedule import CosineSchedule, block_outputs
 from maskaq.quantization.quantizers.base import PerRow
 from maskaq.quantization.quantizers.lsq import learned_steps
 
-__all__ = ["Gained", "Views", "tune"]
+__all__ = ["RowGains", "TuningImages", "finetune"]
 
 _NAME = "tuning"  # of its checkpoint
-_STEP_RATE = 2.0  # of the activations' steps, in parts of that of all others
-_BLOCKS = 10.0  # what the blocks' outputs count beside the answer
-_WARM = 20  # steps before the full rate
-_LAST = 0.01  # of the rate, at the end
+_STEP_RATE = 2.0  # learning rate of step sizes, relative to that of all other parameters
+_OUTPUTS_WEIGHT = 10.0  # of the block outputs in the loss
+_WARM_UP = 20  # steps until the full learning rate
+_LAST = 0.01  # final learning rate, as a fraction of the initial one
 
 
-class Gained(nn.Module):
-    """Takes the place of a layer's weight quantizer while its rows' gains [C_out] are learned."""
+class RowGains(nn.Module):
+    """Replaces a layer's weight quantizer while the gains [C_out] of its rows are learned."""
 
     def __init__(self, layer: QuantLinear | QuantConv2d) -> None:
         super().__init__()
@@ -49,102 +49,124 @@ class Gained(nn.Module):
         return self._rounded * gain
 
     @torch.no_grad()
-    def settle(self) -> None:
-        """Give the layer its quantizer back, with steps and weights multiplied by the gains."""
+    def merge(self) -> None:
+        """Multiply the layer's step sizes and weights by the gains, and put its quantizer back."""
         (layer,) = self._layer
         layer.weight.copy_(self(layer.weight))
         self._source.scale.mul_(self.log_gain.exp())
         layer.weight_quantizer = self._source
 
 
-class Views(NamedTuple):
-    """draw: gives the normalised images [B,3,S,S] of a step, by means of the generator. judged:
-    normalised images [N,3,S,S] that tell whether Q came closer to P."""
+class TuningImages(NamedTuple):
+    """Images to finetune on.
 
-    draw: Callable[[], Tensor]
+    sample: returns the normalised images [B,3,S,S] of a step, by means of the generator.
+    check: normalised images [N,3,S,S] that decide whether Q moved closer to P.
+    """
+
+    sample: Callable[[], Tensor]
     generator: torch.Generator
-    judged: Tensor
+    check: Tensor
 
 
-def tune(
+def finetune(
     p: nn.Module,
     q: nn.Module,
-    views: Views,
+    images: TuningImages,
     options: Reconstruction,
     precision: str,
     checkpoints: Checkpoints = NOWHERE,
 ) -> Iterator[dict[str, float]]:
-    """Learn all that is no weight's level, in place; yields the losses of each step.
+    """Learn everything except the integer weight codes, in place; yields the losses of each step.
 
-    If Q's answers on `views.judged` have moved away from P's by the end, Q is what it was before.
+    If the logits of Q on `images.check` end further from P's than before, Q is restored.
 
     Args:
-        p, q: frozen timm ViTs. options: its `tune` steps of Adam, whose rate `tune_lr` falls as a
-            cosine. precision: of the passes that learn, `"float32"` or `"bfloat16"`.
+        p, q: frozen timm ViTs.
+        options: `tune` steps of Adam, whose rate starts at `tune_lr`.
+        precision: of the forward passes of a step, `"float32"` or `"bfloat16"`.
     """
-    right = _answers(p, views.judged)
-    before = distillation_loss(right, _answers(q, views.judged), 1.0)
-    kept = {name: value.clone() for name, value in q.state_dict().items()}
+    target = _logits(p, images.check)
+    before = distillation_loss(target, _logits(q, images.check), 1.0)
+    initial = {name: value.clone() for name, value in q.state_dict().items()}
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
-    gains = [Gained(layer) for layer in layers]
+    gains = [RowGains(layer) for layer in layers]
+    yield from _train(p, q, images, options, precision, checkpoints)
+    for gain in gains:
+        gain.merge()
+    q.requires_grad_(False)
+    after = distillation_loss(target, _logits(q, images.check), 1.0)
+    if not after <= before:  # also if it is NaN
+        q.load_state_dict(initial)
+
+
+def _train(
+    p: nn.Module,
+    q: nn.Module,
+    images: TuningImages,
+    options: Reconstruction,
+    precision: str,
+    checkpoints: Checkpoints,
+) -> Iterator[dict[str, float]]:
     optimiser = _optimiser(q, options.tune_lr)
-    falling = Falling(optimiser, options.tune, _LAST)
+    schedule = CosineSchedule(optimiser, options.tune, _LAST)
     done: list[dict[str, float]] = []
-    if known := checkpoints.recall(_NAME):
-        unpack_q(known.tensors, q, views.generator, optimiser)
-        done = list(known.notes["losses"])
+    if kept := checkpoints.recall(_NAME):
+        q.load_state_dict(kept["q"])
+        images.generator.set_state(kept["generator"])
+        optimiser.load_state_dict(kept["optimiser"])
+        done = kept["losses"]
     yield from done
 
     def state() -> State:
-        return State(pack_q(q, views.generator, optimiser), {"losses": done})
+        return {
+            "q": q.state_dict(),
+            "generator": images.generator.get_state(),
+            "optimiser": optimiser.state_dict(),
+            "losses": done,
+        }
 
-    half = precision == "bfloat16"
-    with block_outputs(p) as wanted, block_outputs(q) as found:
-        for step in range(len(done), options.tune):
-            falling.at(step, min(1, (step + 1) / _WARM))
-            images = views.draw()
-            wanted.clear()
-            found.clear()
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
-                with torch.no_grad():
-                    answer = p(images)
-                own = q(images)
-            losses = {
-                "distillation": distillation_loss(answer.float(), own.float(), 1.0),
-                "outputs": torch.stack(
-                    [_apart(a, b) for a, b in zip(found, wanted, strict=True)]
-                ).mean(),
-            }
-            optimiser.zero_grad(set_to_none=True)
-            (losses["distillation"] + _BLOCKS * losses["outputs"]).backward()
-            optimiser.step()
-            done.append({name: loss.item() for name, loss in losses.items()})
-            yield done[-1]
-            checkpoints.offer(_NAME, state)
-    for gain in gains:
-        gain.settle()
-    q.requires_grad_(False)
-    after = distillation_loss(right, _answers(q, views.judged), 1.0)
-    if not after <= before:  # NaN is no gain either
-        q.load_state_dict(kept)
+    for step in range(len(done), options.tune):
+        schedule.set_rates(step, min(1, (step + 1) / _WARM_UP))
+        losses = _losses(p, q, images.sample(), precision)
+        optimiser.zero_grad(set_to_none=True)
+        (losses["distillation"] + _OUTPUTS_WEIGHT * losses["outputs"]).backward()
+        optimiser.step()
+        done.append({name: loss.item() for name, loss in losses.items()})
+        yield done[-1]
+        checkpoints.offer(_NAME, state)
+
+
+def _losses(p: nn.Module, q: nn.Module, images: Tensor, precision: str) -> dict[str, Tensor]:
+    """Distances of the logits and of the block outputs on images [B,3,S,S], [] each."""
+    half = torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with half, block_outputs(p) as outputs_p, block_outputs(q) as outputs_q:
+        with torch.no_grad():
+            logits_p = p(images)
+        logits_q = q(images)
+    distances = [_distance(a, b) for a, b in zip(outputs_q, outputs_p, strict=True)]
+    return {
+        "distillation": distillation_loss(logits_p.float(), logits_q.float(), 1.0),
+        "outputs": torch.stack(distances).mean(),
+    }
 
 
 def _optimiser(q: nn.Module, lr: float) -> Adam:
     steps = learned_steps(q)
-    known = {id(value) for value in steps}
-    rest = [value for value in q.parameters() if value.ndim == 1 and id(value) not in known]
-    for value in (*rest, *steps):
+    step_ids = {id(step) for step in steps}
+    others = [value for value in q.parameters() if value.ndim == 1 and id(value) not in step_ids]
+    for value in (*others, *steps):
         value.requires_grad_(True)
-    return Adam([{"params": rest, "lr": lr}, {"params": steps, "lr": lr * _STEP_RATE}])
+    return Adam([{"params": others, "lr": lr}, {"params": steps, "lr": lr * _STEP_RATE}])
 
 
-def _apart(found: Tensor, wanted: Tensor) -> Tensor:
-    """Squared difference as a share of what there is, []."""
-    found, wanted = found.float(), wanted.float()
-    return (found - wanted).square().mean() / wanted.square().mean()
+def _distance(x: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference relative to the mean square of the target, []."""
+    x, target = x.float(), target.float()
+    return (x - target).square().mean() / target.square().mean()
 
 
 @torch.no_grad()
-def _answers(model: nn.Module, images: Tensor, batch: int = 32) -> Tensor:
-    """Logits [N,K]."""
+def _logits(model: nn.Module, images: Tensor, batch: int = 32) -> Tensor:
+    """Logits [N,K] of images [N,3,S,S]."""
     return torch.cat([model(part) for part in images.split(batch)])  # [N,K]

@@ -1,12 +1,12 @@
-"""Weights rounded one input after the other, so that later ones make up for what earlier ones lost.
+"""GPTQ: round the columns of a weight in turn, each compensating the errors of those before it.
 
-GPTQ (Frantar et al., ICLR 2023, arXiv 2210.17323, algorithm 1) looks for the levels that change a
-layer's product x W^T least for inputs like those seen. With the covariance H of x and the upper
-Cholesky factor U of (H + damp)^-1, column j is rounded and its error e_j / U_jj taken out of the
-columns behind it along U_j: one pass over the inputs in place of thousands of training steps.
+GPTQ (Frantar et al., ICLR 2023, arXiv 2210.17323, algorithm 1) finds the levels that change a
+layer's output x W^T least for the inputs seen. With the covariance H of x and the upper Cholesky
+factor U of (H + damp)^-1, it rounds column j and subtracts the error e_j / U_jj along U_j from the
+columns after it. This takes one pass over the inputs instead of thousands of training steps.
 
-Ours: H is taken about the mean, since a bias makes up for a shift of the mean by itself, and each
-row's step is searched anew with errors counted as much as its inputs vary.
+Our changes: H is centred, since the bias can absorb a shift of the mean, and the step size of each
+row is searched again with errors weighted by the variance of the inputs.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from maskaq.quantization.conversion.layers import QuantLinear
 
-__all__ = ["Moments", "compensate", "watching"]
+__all__ = ["Moments", "apply_gptq", "recording_moments"]
 
-DAMP = 0.01  # share of the mean variance that is added to each
-_STEPS = (0.35, 1.05, 29)  # trials of a row's step, in parts of the one that clips nothing
-_BLOCK = 64  # columns whose errors reach the others at once
+DAMP = 0.01  # share of the mean variance that is added to each variance
+_STEPS = (0.35, 1.05, 29)  # trials of a row's step size, relative to the one that clips nothing
+_BLOCK = 64  # columns whose errors are passed on together
 
 
 class Moments:
-    """Mean [C] and covariance [C,C] of the inputs [...,C] of a layer, added up batch by batch."""
+    """Mean [C] and covariance [C,C] of a layer's inputs [...,C], accumulated over batches."""
 
     def __init__(self) -> None:
         self._count, self._sum, self._square = 0, torch.zeros(()), torch.zeros(())
@@ -47,57 +47,58 @@ class Moments:
 
 
 @contextmanager
-def watching(block: nn.Module) -> Iterator[dict[QuantLinear, Moments]]:
-    """While open, the moments of what the block's linear layers multiply: quantized inputs."""
+def recording_moments(block: nn.Module) -> Iterator[dict[QuantLinear, Moments]]:
+    """While open, record the moments of the quantized inputs of the block's linear layers."""
     layers = [module for module in block.modules() if isinstance(module, QuantLinear)]
-    found = {layer: Moments() for layer in layers}
+    moments = {layer: Moments() for layer in layers}
     hooks = [
         layer.input_quantizer.register_forward_hook(
-            lambda _, __, out, seen=found[layer]: seen.add(out)
+            lambda _, __, out, own=moments[layer]: own.add(out)
         )
         for layer in layers
     ]
     try:
-        yield found
+        yield moments
     finally:
         for hook in hooks:
             hook.remove()
 
 
 @torch.no_grad()
-def compensate(layer: QuantLinear, moments: Moments) -> None:
-    """Choose a layer's levels, and its bias to go with them.
+def apply_gptq(layer: QuantLinear, moments: Moments) -> None:
+    """Choose the step sizes and levels of a layer's weight, and adapt its bias, in place.
 
-    A weight is left half-way between where it was and its level: rounding it gives the level, and
-    whoever learns the rounding still sees which ones were near the edge.
+    Each weight ends half-way between its old value and its level. Rounding it gives the level, and
+    learned rounding that follows still starts from how close the decision was.
     """
     weight, form = layer.weight.double(), layer.weight_quantizer.form
     covariance, mean = moments.covariance(), moments.mean()
-    if layer.bias is None:  # nothing takes up a shift of the mean
+    if layer.bias is None:  # nothing absorbs a shift of the mean
         covariance = covariance + mean[:, None] * mean
     step = _steps(weight, covariance.diagonal(), form.qmin, form.qmax)
-    levels = _rounded(weight, covariance, step, form.qmin, form.qmax)
+    levels = _gptq_levels(weight, covariance, step, form.qmin, form.qmax)
     if layer.bias is not None:
         layer.bias.add_(((weight - levels) @ mean).float())
-    apart = ((weight - levels) / step).clamp(-0.98, 0.98)
+    error = ((weight - levels) / step).clamp(-0.98, 0.98)
     layer.weight_quantizer.scale.copy_(step[:, 0])
-    layer.weight.copy_(levels + step * apart / 2)
+    layer.weight.copy_(levels + step * error / 2)
 
 
 def _steps(weight: Tensor, variance: Tensor, low: int, high: int) -> Tensor:
-    """Step of each row with the least error of its product, were inputs uncorrelated: [C_out,1]."""
-    whole = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / high  # [C_out,1]
-    trials = whole * torch.linspace(*_STEPS, dtype=weight.dtype, device=weight.device)
+    """Step size of each row with the least output error for uncorrelated inputs: [C_out,1]."""
+    largest = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / high  # [C_out,1]
+    factors = torch.linspace(*_STEPS, dtype=weight.dtype, device=weight.device)  # [S]
+    trials = largest * factors  # [C_out,S]
     errors = []
     for step in trials.T[..., None]:  # [C_out,1]
-        off = (weight / step).round().clamp(low, high) * step - weight
-        errors.append((off.square() * variance).sum(1))  # [C_out]
+        error = (weight / step).round().clamp(low, high) * step - weight
+        errors.append((error.square() * variance).sum(1))  # [C_out]
     best = torch.stack(errors).argmin(0)  # [C_out]
     return trials.gather(1, best[:, None])  # [C_out,1]
 
 
-def _rounded(weight: Tensor, covariance: Tensor, step: Tensor, low: int, high: int) -> Tensor:
-    """GPTQ's levels [C_out,C_in], inputs of the largest variance first."""
+def _gptq_levels(weight: Tensor, covariance: Tensor, step: Tensor, low: int, high: int) -> Tensor:
+    """GPTQ's levels [C_out,C_in]; columns are rounded in descending order of variance."""
     variance = covariance.diagonal()
     order = variance.argsort(descending=True)
     hessian = covariance[order][:, order] + DAMP * variance.mean() * torch.eye(

@@ -1,13 +1,13 @@
-"""Ranges by what they do to the layer's product, not to its input (after AdaLog, arXiv 2407.12951).
+"""Range search by the error of the layer's output, after AdaLog (arXiv 2407.12951).
 
-A layer hardly minds an error in a channel that its weights ignore, and minds one that they all
-agree on. So a range is chosen by the squared change of the product, whose other operand is known:
-the quantized weight, or for softmax outputs the quantized values.
+An input error matters little in a channel that the weights ignore, and much in one that all of them
+use. So a range is chosen by the squared error of the matrix product, whose other operand is known:
+the quantized weight or, for softmax outputs, the quantized values.
 
-Every range begins where its own search puts it, so that the result is never worse. Its two numbers
-(both ends; the largest level and the base of a logarithmic grid) then move by parts of an octave,
-on a coarse grid and on finer ones around the best so far. AdaLog's progressive search is of this
-kind; grids and steps are ours.
+Every range starts from the result of its own search, so that it never gets worse. Its two
+parameters (both ends, or the largest level and the base of a logarithmic grid) are then scaled by
+fractions of an octave, on a coarse grid and on finer ones around the best point so far. AdaLog's
+progressive search works the same way; the grids are ours.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from torch import Tensor, nn
 
 from maskaq.quantization.conversion.layernorm_folding import folding
 from maskaq.quantization.conversion.layers import QuantAttention, QuantLinear
-from maskaq.quantization.quantizers.base import AdaptiveLog, LogSqrt2, Quantizer, Uniform, observing
-from maskaq.quantization.quantizers.log_base import LogBase
+from maskaq.quantization.quantizers.base import Quantizer, Uniform, observing
+from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
-from maskaq.quantization.quantizers.per_token import parts
+from maskaq.quantization.quantizers.per_token import input_quantizers
 from maskaq.quantization.quantizers.range_search import affine_from
 
-__all__ = ["least_change", "set_by_product"]
+__all__ = ["minimise_output_error", "set_ranges_by_output"]
 
-TOKENS = 2000  # that a search looks at
-# Octaves from one trial to the next, and how many trials there are to either side.
+TOKENS = 2000  # in a search
+# Octaves between neighbouring trials, and trials to either side.
 _GRIDS = ((0.4, 3), (0.2, 1), (0.1, 1))
 
-Move = Callable[[float, float], None]
+Scale = Callable[[float, float], None]
 
 
 @torch.no_grad()
-def set_by_product(q: nn.Module, images: Tensor) -> None:
+def set_ranges_by_output(q: nn.Module, images: Tensor) -> None:
     """Set all ranges of Q in one pass of normalised images [N,3,S,S].
 
-    Those of softmax outputs and of linear layers' inputs by the layer's product, all others as
-    `set_ranges` does; so do ranges per channel, which could only move together. Each layer sees
-    inputs that the layers before it have quantized.
+    Ranges of softmax outputs and of the inputs of linear layers are chosen by the output error. All
+    others, and ranges per channel, which could only be scaled together, are set as in `set_ranges`.
+    Each layer sees inputs that the layers before it have quantized.
     """
-    with observing(q, _Products(q)), folding(q):
+    with observing(q, _OutputErrorObserver(q)), folding(q):
         q(images)
 
 
-class _Products:
-    """An observer that knows what each quantizer's output is multiplied by."""
+class _OutputErrorObserver:
+    """Calibrates quantizers; it knows what each one's output is multiplied by."""
 
     def __init__(self, q: nn.Module) -> None:
         self._layers: dict[Quantizer, QuantLinear] = {}
-        self._values: dict[Quantizer, Quantizer] = {}  # of a block, by its softmax outputs'
-        self._seen: dict[Quantizer, Tensor] = {}
+        self._values: dict[Quantizer, Quantizer] = {}  # value quantizer by softmax quantizer
+        self._rounded: dict[Quantizer, Tensor] = {}  # values of the latest block
         for module in q.modules():
             if isinstance(module, QuantLinear):
-                found = parts(module.input_quantizer)
-                self._layers |= {part: module for part in found if part.groups == 1}
+                own = input_quantizers(module.input_quantizer)
+                self._layers |= {quantizer: module for quantizer in own if quantizer.groups == 1}
             elif isinstance(module, QuantAttention):
                 operands: dict[str, Quantizer] = dict(module.operands.items())  # type: ignore[arg-type]
                 self._values[operands["softmax"]] = operands["value"]
@@ -65,20 +65,22 @@ class _Products:
     def __call__(self, quantizer: Quantizer, x: Tensor) -> None:
         quantizer.calibrate(x)
         if quantizer in self._values.values():
-            self._seen = {quantizer: quantizer.quantize(x)}  # [B,H,T,d]
+            self._rounded = {quantizer: quantizer.quantize(x)}  # [B,H,T,d]
         elif quantizer in self._layers:
             layer = self._layers[quantizer]
             layer.weight_quantizer.calibrate(layer.weight)
-            least_change(quantizer, *_linear(x, layer.weight_quantizer.quantize(layer.weight)))
+            weight = layer.weight_quantizer.quantize(layer.weight)
+            minimise_output_error(quantizer, *_linear_operands(x, weight))
         elif quantizer in self._values:
-            least_change(quantizer, *_mixture(x, self._seen[self._values[quantizer]]))
+            values = self._rounded[self._values[quantizer]]
+            minimise_output_error(quantizer, *_softmax_operands(x, values))
 
 
-def _linear(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Some tokens [n,C_in] of x [...,C_in], and what an error in them is multiplied by.
+def _linear_operands(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Some tokens [n,C_in] of x [...,C_in], and the matrix that multiplies them.
 
-    W^T of a weight [C_out,C_in] with fewer rows than columns, else R^T of W = Q R, which leaves
-    squared lengths as they are: [C_in,min(C_in,C_out)].
+    That is W^T for a weight [C_out,C_in] with no more rows than columns, else R^T of W = Q R, which
+    gives the same squared error: [C_in,min(C_in,C_out)].
     """
     rows = x.float().reshape(-1, x.shape[-1])  # [B*T,C_in]
     rows = rows[:: -(-len(rows) // TOKENS)]  # [n,C_in]
@@ -87,79 +89,81 @@ def _linear(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return rows, weight.T
 
 
-def _mixture(probs: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+def _softmax_operands(probs: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Some queries of all heads and images, [B*H,n,T], and their values [B*H,T,d]."""
     batch, _, tokens = probs.shape[:3]
     every = -(-batch * tokens // TOKENS)
-    some = probs[:, :, ::every].float()  # [B,H,n,T]
-    return some.flatten(0, 1), values.float().flatten(0, 1)  # [B*H,n,T], [B*H,T,d]
+    queries = probs[:, :, ::every].float()  # [B,H,n,T]
+    return queries.flatten(0, 1), values.float().flatten(0, 1)  # [B*H,n,T], [B*H,T,d]
 
 
 @torch.no_grad()
-def least_change(quantizer: Quantizer, x: Tensor, other: Tensor) -> None:
-    """Move a calibrated quantizer's range to the least squared change of x @ other.
+def minimise_output_error(quantizer: Quantizer, x: Tensor, other: Tensor) -> None:
+    """Scale a calibrated quantizer's range to the least squared error of x @ other.
 
     Args:
-        x: [...,n,C], what it quantizes. other: [...,C,k].
+        x: input of the quantizer, [...,n,C].
+        other: [...,C,k].
     """
-    move = mover(quantizer)
+    scale = range_scaler(quantizer)
     errors: dict[tuple[float, float], float] = {}
 
-    def error(at: tuple[float, float]) -> float:
-        if at not in errors:
-            move(*at)
-            errors[at] = ((quantizer.quantize(x) - x) @ other).square().sum().item()
-        return errors[at]
+    def error(point: tuple[float, float]) -> float:
+        if point not in errors:
+            scale(*point)
+            errors[point] = ((quantizer.quantize(x) - x) @ other).square().sum().item()
+        return errors[point]
 
     best = (0.0, 0.0)
     for step, reach in _GRIDS:
         before = None
-        while best != before:  # a best place at the edge may have a better one behind it
-            before, best = best, min(_around(best, step, reach), key=error)
-    move(*best)
+        while best != before:  # beyond a best point at the edge there may be a better one
+            before, best = best, min(_square(best, step, reach), key=error)
+    scale(*best)
 
 
-def _around(best: tuple[float, float], step: float, reach: int) -> Iterator[tuple[float, float]]:
-    """Places in a square around the best so far, itself first: it wins where another is equal."""
+def _square(best: tuple[float, float], step: float, reach: int) -> Iterator[tuple[float, float]]:
+    """Points in a square around the best so far. That comes first, so that it wins a tie."""
     yield best
     offsets = [round(step * i, 6) for i in range(-reach, reach + 1)]
     yield from ((round(best[0] + a, 6), round(best[1] + b, 6)) for a in offsets for b in offsets)
 
 
 @singledispatch
-def mover(quantizer: Quantizer) -> Move:
-    """What moves a quantizer's two numbers by octaves from where they are now."""
+def range_scaler(quantizer: Quantizer) -> Scale:
+    """A function that scales the two parameters of the current range by octaves."""
     raise TypeError(type(quantizer).__name__)
 
 
-@mover.register(Uniform)
-@mover.register(LearnedStep)
-def _both_ends(quantizer: Uniform | LearnedStep) -> Move:
+@range_scaler.register(Uniform)
+@range_scaler.register(LearnedStep)
+def _scale_ends(quantizer: Uniform | LearnedStep) -> Scale:
     low, high = (limit.clone() for limit in quantizer.limits())  # [G] each
 
-    def move(down: float, up: float) -> None:
-        quantizer.set_grid(affine_from(low * 2**down, high * 2**up, quantizer.form))
+    def scale(low_octaves: float, high_octaves: float) -> None:
+        ends = low * 2**low_octaves, high * 2**high_octaves
+        quantizer.set_grid(affine_from(*ends, quantizer.form))
 
-    return move
+    return scale
 
 
-@mover.register(LogSqrt2)
-def _largest(quantizer: LogSqrt2) -> Move:
+@range_scaler.register(LogSqrt2)
+def _scale_largest(quantizer: LogSqrt2) -> Scale:
     delta = quantizer.delta.clone()  # [1]
 
-    def move(up: float, _: float) -> None:
-        quantizer.delta.copy_(delta * 2**up)
+    def scale(octaves: float, _: float) -> None:
+        quantizer.delta.copy_(delta * 2**octaves)
 
-    return move
+    return scale
 
 
-@mover.register(AdaptiveLog)
-@mover.register(LogBase)
-def _largest_and_base(quantizer: AdaptiveLog | LogBase) -> Move:
+@range_scaler.register(AdaptiveLog)
+@range_scaler.register(LogBase)
+def _scale_largest_and_step(quantizer: AdaptiveLog | LogBase) -> Scale:
     delta, step = quantizer.delta.clone(), quantizer.step.clone()  # [1] each
 
-    def move(up: float, wider: float) -> None:
-        quantizer.delta.copy_(delta * 2**up)
-        quantizer.step.copy_(step * 2**wider)
+    def scale(delta_octaves: float, step_octaves: float) -> None:
+        quantizer.delta.copy_(delta * 2**delta_octaves)
+        quantizer.step.copy_(step * 2**step_octaves)
 
-    return move
+    return scale

@@ -1,4 +1,4 @@
-"""Integer formats: how many codes a bit-width has, and which."""
+"""Integer formats: the codes of a bit width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from maskaq.errors import OptionError
 
 @dataclass(frozen=True)
 class IntegerFormat:
-    """Codes of `bits` bits: -2^(b-1) .. 2^(b-1)-1 if signed, 0 .. 2^b-1 if not.
+    """Codes of b bits: -2^(b-1) .. 2^(b-1)-1 if signed, else 0 .. 2^b-1.
+
+    Raises:
+        OptionError: bits outside 2 to 8.
 
     >>> IntegerFormat(3, signed=True).codes
     range(-4, 4)
@@ -25,7 +28,7 @@ class IntegerFormat:
 
     @property
     def codes(self) -> range:
-        """All codes, lowest first; there are 2^bits of them."""
+        """All 2^bits codes, lowest first."""
         half = 2 ** (self.bits - 1) if self.signed else 0
         return range(-half, 2**self.bits - half)
 

@@ -1,9 +1,9 @@
-"""Prefix tokens and patches apart: a range for each kind of token.
+"""Separate ranges for prefix tokens and patches.
 
-The class token speaks for the whole image and its activations differ from those of a patch (in
-ViT-Tiny by a factor of 0.3 to 2.4 in amplitude). As one token of 197 it hardly counts in the search
-for a common range, but it alone decides the answer. An integer product can have a step for each row
-of its left operand, so that linear layers lose nothing by it.
+The class token represents the whole image, and its activations differ from those of a patch (in
+ViT-Tiny by a factor of 0.3 to 2.4 in amplitude). As one token of 197 it has little weight in the
+search for a common range, although it alone determines the logits. Integer matrix products allow
+one step size per row of the left operand, so a linear layer costs no more with two ranges.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from torch import Tensor, nn
 
 from maskaq.quantization.quantizers.base import Quantizer
 
-__all__ = ["ByToken", "parts"]
+__all__ = ["PerToken", "input_quantizers"]
 
 
-class ByToken(nn.Module):
-    """Rounds the first tokens of x [B,T,C] with one quantizer and the others with another.
+class PerToken(nn.Module):
+    """Quantizes the prefix tokens of x [B,T,C] with one quantizer and the patches with another.
 
-    count: how many come first, at least one.
+    Args:
+        count: prefix tokens, at least 1.
+        make: makes each of the two quantizers.
     """
 
     def __init__(self, count: int, make: Callable[[], Quantizer]) -> None:
@@ -30,13 +32,13 @@ class ByToken(nn.Module):
         self.prefix, self.patches = make(), make()
 
     def forward(self, x: Tensor) -> Tensor:
-        first: Tensor = self.prefix(x[:, : self.count])  # [B,count,C]
-        if x.shape[1] <= self.count:  # nobody reads the patches of the last block
-            return first
-        return torch.cat([first, self.patches(x[:, self.count :])], 1)  # [B,T,C]
+        prefix: Tensor = self.prefix(x[:, : self.count])  # [B,count,C]
+        if x.shape[1] <= self.count:  # nothing reads the patches of the last block
+            return prefix
+        return torch.cat([prefix, self.patches(x[:, self.count :])], 1)  # [B,T,C]
 
 
-def parts(inputs: nn.Module) -> Iterator[Quantizer]:
-    """The quantizers of a layer's input: one, or one for each kind of token."""
-    found = (inputs.prefix, inputs.patches) if isinstance(inputs, ByToken) else (inputs,)
-    yield from found  # type: ignore[misc]
+def input_quantizers(module: nn.Module) -> Iterator[Quantizer]:
+    """The quantizers in a layer's `input_quantizer`: itself, or the two of a `PerToken`."""
+    pair = (module.prefix, module.patches) if isinstance(module, PerToken) else (module,)
+    yield from pair  # type: ignore[misc]
