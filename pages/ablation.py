@@ -1,4 +1,4 @@
-"""Ablation: change two settings at a time and see which one matters."""
+"""Ablation: vary two settings together and see which one matters."""
 
 import streamlit as st
 
@@ -10,29 +10,29 @@ choice = router.enter()
 
 st.title("Ablation")
 st.markdown(
-    "Which part of a method does the work? Change two settings at a time, keep all others, and run "
-    "every pair. Below, a small grid of such runs: what is stored or was run before is there at "
-    "once, the rest fills in while it is computed."
+    "Which part of a method makes the difference? Vary two settings, keep all others fixed, and "
+    "run every combination. Stored and earlier runs appear in the grid below at once; the others "
+    "appear as they finish."
 )
 show.demo()
 st.subheader("What varies")
 first, second = ablation_grid.axes()
 with st.expander("What stays the same", icon=":material/lock:"):
-    made = run_form.drawing(choice)
+    made = run_form.synthesis(choice)
     fit = run_form.fitting(choice, quick=True)
-    st.caption("Bits, mask ratio and seed are those of the sidebar, unless they vary above.")
+    st.caption("Bit widths, mask ratio and seed are set in the sidebar, unless they vary above.")
 base = run_form.spec(choice, made, fit)
 
-wanted = ablation_grid.cells(base, first, second)
-ablation_grid.panel(wanted)
+cells = ablation_grid.cells(base, first, second)
+ablation_grid.panel(cells)
 
 st.header("The grid")
-ablation_grid.watch(wanted, first[0], second[0])
+ablation_grid.watch(cells, first[0], second[0])
 show.simulated()
 
-run = ablation_grid.opened(wanted)
+run = ablation_grid.opened(cells)
 if run is not None:
     st.header("One cell")
     run_results.headline(run)
-    run_results.course(run)
+    run_results.metrics(run)
     run_results.repeat(run)

@@ -1,4 +1,4 @@
-"""Attention and informative regions: where the model looks, and which patches are informative."""
+"""Attention and informative regions: where the model attends, and which patches are informative."""
 
 import numpy as np
 import streamlit as st
@@ -19,25 +19,25 @@ count = choice.shape.patches
 st.title("Attention and informative regions")
 st.markdown(
     f"""
-The model cuts a picture into {count} **patches**. In every block each patch collects from the
-others what it needs; how much from which, is its **attention**. So does the class token **CLS**, an
-extra token that ends as the answer. The patches that it attends to most are called
-**informative**. MaskAQ looks after them first.
+The model cuts an image into {count} **patches**. In every block, each patch collects information
+from the other patches; its **attention** says how much from which patch. The same holds for the
+class token **CLS**, an extra token from which the model reads its prediction. The patches that CLS
+attends to most are called **informative**. MaskAQ gives them priority.
 """
 )
 show.demo()
 url.declare(query=url.one_of((CLS, PATCH), CLS), patch=url.whole(0, count - 1, count // 2))
-if st.session_state.get("patch", 0) >= count:  # another model had more of them
+if st.session_state.get("patch", 0) >= count:  # another model has more patches
     st.session_state["patch"] = count // 2
 left, right = st.columns(2, gap="large", vertical_alignment="bottom")
-asks = left.segmented_control(
-    "Who looks",
+query_kind = left.segmented_control(
+    "Query",
     [CLS, PATCH],
     default=CLS,
     required=True,
     key="query",
     bind="query-params",
-    help="Whose attention is shown: that of the class token, or of one patch.",
+    help="Show the attention of the class token or of one patch.",
 )
 number = right.number_input(
     "Patch",
@@ -46,107 +46,91 @@ number = right.number_input(
     count // 2,
     key="patch",
     bind="query-params",
-    disabled=asks != PATCH,
-    help="Counted row by row from the upper left, from 0. A cross marks it in the maps.",
+    disabled=query_kind != PATCH,
+    help="Counted from 0, row by row from the top left. A cross marks the patch in the maps.",
 )
-query = int(number) if asks == PATCH else None
+query = int(number) if query_kind == PATCH else None
 who = "CLS" if query is None else f"patch {query}"
 where = "mean over blocks" if choice.block is None else f"block {choice.block}"
 
-seen = attention_maps.of(choice, query)
-if seen is None:
-    router.stop()
-st.caption(seen.origin)
-mask, scene = mask_of(seen.alpha, choice.mask_ratio), seen.scene
+maps = attention_maps.of(choice, query)
+if maps is None:
+    url.stop()
+st.caption(maps.origin)
+mask, scene = mask_of(maps.alpha, choice.mask_ratio), maps.scene
 
-st.header("Where the heads look")
-rows = seen.heads(choice.block)
-table = attention.frame(rows, seen.grid, mask)
-show.figure(
-    attention.heads(rows, seen.grid, mask, choice.head, f"What {who} attends to, {where}", query),
-    table,
-    alt=attention.describe(table),
+st.header("Attention of each head")
+title = f"Attention of {who}, {where}"
+show.chart(
+    attention.heads(maps.heads(choice.block), maps.grid, mask, choice.head, title, query),
     key="heads",
-    name="heads",
-    note="Brighter means more attention. *Block* and *Head* are in the sidebar. Heads of the same "
-    "number in two blocks have nothing to do with each other.",
+    note="Brighter means more attention. *Block* and *Head* are in the sidebar. Heads with the "
+    "same number in different blocks are unrelated.",
 )
 show.formula("attention")
 
 st.header("The informative region")
-marked, true = st.columns(2, gap="large")
+left, right = st.columns(2, gap="large")
 truth = scene.patches if scene is not None else None
-table = regions.frame(mask, seen.grid, truth, seen.alpha)
-with marked:
-    show.figure(
-        regions.overlay(seen.image, mask, seen.grid, truth, "What CLS attends to most"),
-        table,
-        alt=regions.describe(table),
+with left:
+    show.chart(
+        regions.overlay(
+            maps.image, mask, maps.grid, truth, maps.alpha, "The patches CLS attends to most"
+        ),
         key="region",
-        name="region",
         note=f"The {mask.sum()} of {mask.size} patches to which CLS attends most, on average over "
-        "blocks and heads. *Mask ratio* in the sidebar sets how many.",
+        "blocks and heads. *Mask ratio* in the sidebar sets their number.",
     )
-with true:
+with right:
     if scene is not None:
-        only = np.where(scene.foreground, scene.image, 128).astype(np.uint8)
-        show.figure(
-            pictures.picture(only, f"The true foreground: {scene.name}"),
-            pictures.frame(only),
-            alt=f"The {scene.name} alone, which covers {scene.patches.sum()} patches.",
+        foreground = np.where(scene.foreground, scene.image, 128).astype(np.uint8)  # [3,S,S]
+        show.chart(
+            pictures.picture(
+                foreground,
+                f"The true foreground: {scene.name}",
+                alt=f"The {scene.name} alone, which covers {scene.patches.sum()} patches.",
+                name="foreground",
+            ),
             key="truth",
-            name="foreground",
-            note="Known, because a program put the scenes together. The model is never told.",
+            note="The foreground is known because the scenes are composed by a program. The model "
+            "never sees it.",
         )
     show.formula("informative region")
 
 if scene is not None:
     st.header("Does it find the object?")
     table = attention_maps.overlap_table(overlap(mask, scene.patches), choice.mask_ratio)
-    show.figure(
+    show.chart(
         regions.overlap(table),
-        table,
-        alt=regions.describe_overlap(table),
         key="overlap",
-        name="overlap",
-        note="Precision: share of the mask that lies on the object. Recall: share of the object "
-        "that is in the mask. Random masks show what chance alone would give.",
+        note="Precision: share of the mask that is on the object. Recall: share of the object that "
+        "is in the mask. Random masks show what chance alone would give.",
     )
     show.formula("overlap")
-    table = attention_maps.overlaps()
-    show.figure(
-        regions.ratios(table, choice.mask_ratio),
-        table,
-        alt=regions.describe_ratios(table),
+    show.chart(
+        regions.ratios(attention_maps.overlaps(), choice.mask_ratio),
         key="ratios",
-        name="overlap-by-ratio",
         note="A small mask cannot cover the object; a large one covers more than the object.",
     )
 
 st.header("What changes in Q")
-pair = seen.pair(choice.block, choice.head)
+pair = maps.pair(choice.block, choice.head)
 if pair is None:
-    st.info("Q needs images to be fitted to. The page Synthesis makes them for this model.")
-    router.stop()
-table = attention.difference_frame(*pair, seen.grid, mask)
-title = f"What {who} attends to: {where}, {seen.head(choice.head)}"
-show.figure(
-    attention.difference(*pair, seen.grid, mask, title),
-    table,
-    alt=attention.describe_difference(table),
+    st.info("Q needs calibration images. The page Synthesis makes them for this model.")
+    url.stop()
+title = f"Attention of {who}: {where}, {maps.head(choice.head)}"
+mean_only = " For patch queries of Q only the mean over heads is stored."
+show.chart(
+    attention.difference(*pair, maps.grid, mask, title).with_suffix(maps.bits),
     key="difference",
-    name=f"difference-{seen.bits}",
-    note=f"P has full precision, Q is {seen.bits}. In the third map purple says that P attends "
-    "more, orange that Q does."
-    + ("" if seen.by_head else " Of what patches attend to, Q's mean over heads alone is stored."),
+    note=f"P is the full-precision model; Q is the quantized model, here {maps.bits}. In the third "
+    "map purple means that P attends more, orange that Q does."
+    + ("" if maps.by_head else mean_only),
 )
-table = attention_maps.distances(seen, choice, query)
-show.figure(
-    attention.inside_outside(table),
-    table,
-    alt=attention.describe_inside_outside(table),
+distances = attention_maps.distances(maps, choice, query)
+show.chart(
+    attention.inside_outside(distances).with_suffix(maps.bits),
     key="distance",
-    name=f"inside-outside-{seen.bits}",
-    note=f"Of {who}, {where}. MaskAQ asks Q to follow P inside the mask.",
+    note=f"Attention of {who}, {where}. MaskAQ trains Q to follow P inside the mask.",
 )
 show.formula("align")

@@ -1,4 +1,4 @@
-"""Claims: what MaskAQ rests on, tested where the truth is known."""
+"""Claims: the two claims that MaskAQ is based on, tested where the truth is known."""
 
 import streamlit as st
 
@@ -12,10 +12,10 @@ choice = router.enter()
 st.title("Are the claims true?")
 st.markdown(
     """
-MaskAQ rests on two claims. **One:** the meaning of a picture sits in few *informative* patches,
-those to which the class token attends most. **Two:** these patches carry most of the mutual
-information with the quantized model's answer. Scenes have a foreground that is known, so both can
-be tested.
+MaskAQ is based on two claims. **One:** a few *informative* patches carry the meaning of an image,
+namely those to which the class token attends most. **Two:** these patches carry most of the mutual
+information with the prediction of the quantized model. The foreground of scenes is known, so both
+claims can be tested. On this page, **P** is the full-precision model and **Q** the quantized model.
 """
 )
 show.demo()

@@ -1,4 +1,4 @@
-"""Lessons: four guided tours over the real pages, and notes for a demo."""
+"""Lessons: four guided tours of the app, and notes for a demo."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ router.enter()
 
 st.title("Lessons")
 st.markdown(
-    "Four guided lessons, ten minutes each, in this order or any other. A lesson walks you over "
-    "the real pages: the sidebar names the next control to touch, ticks it off once you have "
-    "touched it, and says what there is to notice. At the end stands a question."
+    "Four guided lessons of about ten minutes each, in any order. A lesson takes you through the "
+    "pages of the app: the sidebar names the next control to use, checks it off when you have used "
+    "it, and says what to notice. Each lesson ends with a question."
 )
 for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
     count, total = lesson_guide.done(name), len(lesson.steps)
@@ -23,17 +23,17 @@ for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
         st.subheader(f"{number}. {lesson.title}")
         st.markdown(f"{lesson.learn} About {lesson.minutes} minutes.")
         places = st.columns([1, 3], vertical_alignment="center")
-        going = lesson_guide.under_way() == name
+        active = lesson_guide.under_way() == name
         places[0].button(
             "Start again" if count else "Start",
             on_click=lesson_guide.begin,
             args=(name,),
             key=f"start_{name}",
             type="secondary" if count == total else "primary",
-            disabled=going and count == 0,
+            disabled=active and count == 0,
         )
         ticks = "done" if count == total else f"{count} of {total} steps done"
-        places[1].caption(f"{ticks}. The sidebar leads on." if going else f"{ticks}.")
+        places[1].caption(f"{ticks}. Continue in the sidebar." if active else f"{ticks}.")
         with st.expander("The steps", icon=":material/checklist:"):
             for place, step in enumerate(lesson.steps):
                 box = (
@@ -43,9 +43,9 @@ for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
                 )
                 st.markdown(f"{box} {step.text}")
 
-st.header("To show it to others")
-with st.expander("Speaker notes for a demo of five minutes", icon=":material/co_present:"):
+st.header("Show it to others")
+with st.expander("Speaker notes for a five-minute demo", icon=":material/co_present:"):
     if NOTES.is_file():
         st.markdown(NOTES.read_text().split("\n", 1)[1])
     else:
-        st.info("The notes are in `docs/demo.md` of the source, which is not beside this app.")
+        st.info("The notes are in `docs/demo.md` of the source code, which is not installed here.")

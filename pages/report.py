@@ -1,5 +1,6 @@
-"""Report: take a run with you, as one file that opens without a network."""
+"""Report: download runs as one file that opens without a network."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -9,24 +10,25 @@ from maskaq.figures.results import compare
 from maskaq.reports.html import html
 from maskaq.reports.tables import csv_zip, settings_json, tables
 from maskaq.ui.shell import router
+from maskaq.ui.state import url
 from maskaq.ui.widgets import run_picker, show
 
 choice = router.enter()
 
 st.title("Report")
 st.markdown(
-    "Take a run, or several to compare, with you. The report is **one HTML file** with figures, "
-    "settings, the command that repeats each run, versions and limits. It opens in any browser "
-    "and needs no network."
+    "Download one run, or several runs to compare. The report is **one HTML file** with figures, "
+    "settings, the command that repeats each run, versions and limitations. It opens in any "
+    "browser and needs no network."
 )
 runs = run_picker.wanted(choice, key="report", of_one_source=True)
 if not runs:
-    router.stop()
+    url.stop()
 name = "maskaq-report" if len(runs) > 1 else f"maskaq-{runs[0].folder.name}"
 
 
 def report() -> str:
-    """The HTML file, made when it is asked for."""
+    """The HTML file, made when its button is pressed."""
     now = f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}"
     return html(runs, f"Made on {now} by the app of maskaq {__version__}.")
 
@@ -59,17 +61,10 @@ for place, label, data, ending, mime, about in zip(
 
 st.header("What is inside")
 results = [run.result for run in runs]
-table = compare.frame(results)
-show.figure(
-    compare.runs(table),
-    table,
-    alt=compare.describe(table),
-    key="inside",
-    name="report-accuracy",
-)
+show.chart(replace(compare.runs(results), name="report-accuracy"), key="inside")
 show.simulated()
-told = zip(compare.names(results), map(show.where_from, runs), strict=True)
-st.markdown("\n".join(f"- **{name}**: {origin}" for name, origin in told))
+origins = zip(compare.names(results), map(show.where_from, runs), strict=True)
+st.markdown("\n".join(f"- **{run}**: {origin}" for run, origin in origins))
 contents = tables(runs)
 with st.expander(f"The {len(contents)} tables of the archive", icon=":material/folder_zip:"):
     picked = st.selectbox("Table", list(contents), key="report_table")

@@ -1,4 +1,4 @@
-"""Quantizer sandbox: what rounding to a few bits does to numbers, without any model."""
+"""Quantizer sandbox: the effect of rounding to a few bits on numbers, without a model."""
 
 import streamlit as st
 
@@ -10,32 +10,32 @@ from maskaq.ui.shell import router
 from maskaq.ui.state import url
 from maskaq.ui.widgets import show
 
-COUNT = 4096  # numbers that are drawn
+COUNT = 4096  # sampled numbers
 SHAPES = ("symmetric", "asymmetric")
-FORMULA = {"log2": "log-sqrt2"}  # of a rule, where its name is another one
+FORMULA = {"log2": "log-sqrt2"}  # rules whose formula has another name
 
 choice = router.enter()
 
 st.title("Quantizer sandbox")
 st.markdown(
     """
-A **quantizer** keeps a few **levels** and moves every number to one of them. Only the number of the
-level is stored, its **code**: with 4 bits there are 16 codes. Fewer bits mean fewer levels, and
-larger errors. Where the levels lie decides how large. Try it: nothing here needs a model.
+A **quantizer** has a few **levels** and rounds every number to one of them. It stores only the
+index of the level, the **code**: 4 bits give 16 codes. Fewer bits mean fewer levels and larger
+errors; the placement of the levels matters too. Try it out: this page needs no model.
 """
 )
 url.declare(
-    values=url.one_of(reference.KINDS, "weights"),
+    values=url.one_of(reference.DISTRIBUTIONS, "weights"),
     rule=url.one_of(reference.RULES, "minmax"),
     codes=url.one_of(SHAPES, "symmetric"),
 )
 left, right = st.columns(2, gap="large")
 kind = left.radio(
     "Which numbers",
-    list(reference.KINDS),
+    list(reference.DISTRIBUTIONS),
     key="values",
     bind="query-params",
-    captions=list(reference.KINDS.values()),
+    captions=list(reference.DISTRIBUTIONS.values()),
 )
 rule = right.radio(
     "Where the levels lie",
@@ -52,72 +52,61 @@ shape = left.radio(
     bind="query-params",
     horizontal=True,
     disabled=not even,
-    help="Symmetric: zero has the code 0 and as many codes lie below as above. Asymmetric: the "
-    "codes begin at the smallest number. The logarithmic rules have no such choice.",
+    help="Symmetric: zero has the code 0, with equally many codes below and above. Asymmetric: the "
+    "codes start at the smallest number. The logarithmic rules do not have this option.",
 )
 slider, bits = "Activation bits", choice.activation_bits
 if kind == "weights":
     slider, bits = "Weight bits", choice.weight_bits
 st.info(
-    f"**{bits} bits, so {2**bits} codes**: *{slider}* in the sidebar sets them for these numbers. "
-    f"The {COUNT:,} numbers are drawn at random; *Seed* in the sidebar draws others."
+    f"**{bits} bits, so {2**bits} codes**: *{slider}* in the sidebar sets the bit width. The "
+    f"{COUNT:,} numbers are random; *Seed* in the sidebar changes them."
 )
 
-values = reference.draw(kind, COUNT, choice.seed)
+values = reference.sample(kind, COUNT, choice.seed)
 try:
     grid = reference.grid(values, bits, shape == "symmetric", rule)
 except OptionError as error:
-    st.warning(f"{error} These numbers go below 0.", icon=":material/block:")
-    router.stop()
-found = reference.apply(values, grid)
-errors = sandbox.error_frame(found)
-share = errors["share"]
+    st.warning(f"{error} Some of these numbers are negative.", icon=":material/block:")
+    url.stop()
+quantized = reference.apply(values, grid)
+errors = sandbox.errors(quantized).with_suffix(rule)
+clipping = errors.table["share"][1]
 
 one, two, three = st.columns(3)
 with one:
-    signal = "Power of the numbers against power of the errors: higher is better."
-    show.number("SQNR", found.sqnr_db, n=COUNT, help=signal, unit="dB")
+    signal = "Power of the numbers relative to the power of the errors: higher is better."
+    show.number("SQNR", quantized.sqnr_db, n=COUNT, help=signal, unit="dB")
 with two:
-    clipped = wilson(int(found.clipped.sum()), COUNT)
-    beyond = "They lie beyond the last level and are moved to it."
+    clipped = wilson(int(quantized.clipped.sum()), COUNT)
+    beyond = "They lie outside the levels and are moved to the nearest one."
     show.number("Clipped numbers", *clipped, beyond, digits=2)
 with three:
     part = "Share of the squared error. The rest is due to rounding."
-    show.number("Error due to clipping", share[1], n=COUNT, help=part)
+    show.number("Error due to clipping", clipping, n=COUNT, help=part)
 
 st.header("The numbers and the levels")
-table = sandbox.histogram_frame(values, grid)
-show.figure(
-    sandbox.histogram(values, grid),
-    table,
-    alt=sandbox.describe(table),
+show.chart(
+    sandbox.histogram(values, grid).with_suffix(kind),
     key="histogram",
-    name=f"sandbox-{kind}",
-    note="Each upright tick is a level. A number between two ticks moves to the nearer one "
-    "(rounding); a number beyond the last tick moves to that one (clipping).",
+    note="Each tick is a level. A number between two ticks moves to the nearer one (rounding); a "
+    "number outside the ticks moves to the first or last one (clipping).",
 )
-levels = sandbox.levels(grid)
-show.figure(
+show.chart(
     sandbox.staircase(grid),
-    levels,
-    alt=sandbox.describe_levels(levels),
     key="staircase",
-    name=f"levels-{rule}",
-    note="The nearer the stairs to the dotted line, the smaller the error.",
+    note="The closer the steps are to the dotted line, the smaller the error.",
 )
 if even:
     show.formula("quantization")
 show.formula(FORMULA.get(rule, rule))
 
 st.header("The errors")
-show.figure(
-    sandbox.errors(found),
+show.chart(
     errors,
-    alt=sandbox.describe_errors(errors),
     key="errors",
-    name=f"errors-{rule}",
-    note="More room for the levels clips less and rounds more coarsely. A good rule finds the "
-    "balance.",
+    note="A wider range of levels clips less but rounds more coarsely. A good rule balances the "
+    "two.",
 )
 show.formula("sqnr")
 
@@ -132,6 +121,6 @@ show.frame(
 )
 
 st.header("Number by number")
-codes, shown = sandbox.codes(found)
+codes, shown = sandbox.codes(quantized)
 show.frame(codes, alt="Value, code, rounded value and error.", key="codes_table", name="codes")
-st.caption(f"The first ones, {shown}.")
+st.caption(f"The first numbers, {shown}.")

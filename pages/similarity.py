@@ -1,4 +1,4 @@
-"""Patch similarity and entropy: how alike the patches of an image are, and how that is measured."""
+"""Patch similarity and entropy: how similar the patches of an image are, and how it is measured."""
 
 import streamlit as st
 
@@ -13,9 +13,9 @@ from maskaq.ui.state import stored_runs, url
 from maskaq.ui.widgets import show
 
 KINDS = {
-    "noise": ("Noise", "Every pixel drawn at random"),
+    "noise": ("Noise", "Every pixel is random"),
     "scene": ("Scene", "Scene {} of the evaluation set"),
-    "synthetic": ("Synthetic", "Image {} drawn by MaskAQ"),
+    "synthetic": ("Synthetic", "Image {} synthesized by MaskAQ"),
 }
 
 choice = router.enter()
@@ -25,76 +25,68 @@ block = depth - 1 if choice.block is None else min(choice.block, depth - 1)
 st.title("Patch similarity and entropy")
 st.markdown(
     """
-Two patches are **similar** if they attend to the same places. Where a picture has an object and a
-background, patches of the one attend to other places than patches of the other: similarities are
-spread out. **Entropy** measures that spread in one number, without knowing what is in the picture.
-MaskAQ draws images whose entropy is high.
+Two patches are **similar** if they attend to the same places. In an image with an object and a
+background, patches of the object attend to other places than patches of the background, so the
+similarities vary widely. **Entropy** measures this spread in one number, without knowing what is in
+the image. MaskAQ synthesizes images with a high entropy.
 """
 )
 show.demo()
 url.declare(kind=url.one_of(KINDS, "scene"))
 
 
-def draw(name: str, found: Similarity, key: str) -> None:
-    """Matrix and histogram of one picture, side by side."""
+def charts(name: str, pairs: Similarity, key: str) -> None:
+    """Matrix and histogram of one image, side by side."""
     left, right = st.columns(2, gap="large")
     with left:
-        table = similarity.frame(found.matrix)
-        show.figure(
-            similarity.matrix(found.matrix, f"{name}: pairs of patches"),
-            table,
-            alt=f"{name}: {similarity.describe(table)}",
+        show.chart(
+            similarity.matrix(pairs.matrix, name).with_suffix(key),
             key=f"matrix_{key}",
-            name=f"similarity-{key}",
-            note="Brighter: the two patches attend to more alike places.",
+            note="Brighter: the two patches attend to more similar places.",
         )
     with right:
-        shape = (found.mean, found.std), (found.kde_x, found.kde_y)
-        table = similarity.histogram_frame(found.values, *shape)
-        show.figure(
-            similarity.histogram(found.values, *shape, f"{name}: the spread"),
-            table,
-            alt=f"{name}: {similarity.describe_histogram(table)}",
+        gauss, kde = (pairs.mean, pairs.std), (pairs.kde_x, pairs.kde_y)
+        show.chart(
+            similarity.histogram(pairs.values, gauss, kde, name).with_suffix(key),
             key=f"spread_{key}",
-            name=f"spread-{key}",
-            note="The Gaussian, of equal mean and variance, is what MaskAQ reckons with.",
+            note="MaskAQ uses the Gaussian, which has the same mean and variance.",
         )
 
 
-def entropy(name: str, found: Similarity) -> None:
-    """Its entropy as a number."""
+def entropy(name: str, pairs: Similarity) -> None:
+    """The entropy of one image as a number."""
     show.number(
         name,
-        found.gaussian,
-        n=found.values.size,
+        pairs.gaussian,
+        n=pairs.values.size,
         unit="nats",
         digits=2,
         help="Differential entropy of a Gaussian of equal variance, over n pairs of patches. "
-        f"By kernel density: {found.kernel:.2f} nats.",
+        f"Kernel density estimate: {pairs.kernel:.2f} nats.",
     )
 
 
 if not attention_maps.known(choice):
-    st.header("Yours")
+    st.header("Your image")
     if (answer := attention_maps.similarity(choice)) is not None:
         image, blocks = answer
         number = len(blocks) - 1 if choice.block is None else choice.block
         one, two = st.columns([1, 3], gap="large", vertical_alignment="center")
-        one.image(sheet(image[None]), width="stretch", alt="The picture as the model sees it.")
+        one.image(sheet(image[None]), width="stretch", alt="The image as the model sees it.")
         with two:
             entropy(f"Entropy in block {number}", blocks[number])
         st.caption("Computed on this machine just now.")
-        draw("Yours", blocks[number], "own")
+        charts("Your image", blocks[number], "own")
 
-st.header(f"Three pictures in block {block}")
+st.header(f"Three images in block {block}")
 if choice.block is None:
-    st.caption("The last block. *Block* in the sidebar chooses another, *Image* other pictures.")
+    st.caption("The last block. *Block* and *Image* in the sidebar select others.")
 stored = {kind: showcase.similarity(kind, block, choice.image) for kind in KINDS}
-for place, (kind, (name, words)) in zip(st.columns(3, gap="large"), KINDS.items(), strict=True):
+for place, (kind, (name, caption)) in zip(st.columns(3, gap="large"), KINDS.items(), strict=True):
     with place:
         picture = sheet(showcase.picture(kind, choice.image)[None]).resize((256, 256), 0)
         st.image(picture, width="stretch", alt=f"{name}, as the model sees it.")
-        st.caption(words.format(choice.image))
+        st.caption(caption.format(choice.image))
         entropy(f"Entropy: {name.lower()}", stored[kind])
 kind = st.segmented_control(
     "Which of the three",
@@ -104,7 +96,7 @@ kind = st.segmented_control(
     key="kind",
     bind="query-params",
 )
-draw(KINDS[kind][0], stored[kind], kind)
+charts(KINDS[kind][0], stored[kind], kind)
 st.caption(f"Stored example, shipped with maskaq. Made with `{showcase.COMMAND}`.")
 one, two = st.columns(2, gap="large")
 with one:
@@ -116,29 +108,23 @@ show.formula("kernel density")
 
 st.header("Block by block")
 table = showcase.entropies()
-show.figure(
+show.chart(
     similarity.entropy_by_block(table),
-    table,
-    alt=similarity.describe_entropy(table),
     key="blocks",
-    name="entropy-by-block",
     note=f"Means over images, {table['pairs'].max():,} pairs of patches in each, with 95 % "
-    "intervals. Filled: a Gaussian of equal variance. Open: the kernel density, which assumes "
-    "nothing. Where they lie apart, the similarities are not spread like a Gaussian.",
+    "intervals. Filled: a Gaussian of equal variance. Open: the kernel density estimate, which "
+    "assumes no distribution. Where the two differ, the distribution is not Gaussian.",
 )
 
-st.header("While the images are drawn")
+st.header("During synthesis")
 run = stored_runs.closest(choice)
-if run is None or (table := similarity.entropy_frame(run.curves)).empty:
-    st.info("No stored run has measured the entropy. The page Synthesis makes one.")
-    router.stop()
+if run is None or similarity.entropy_frame(run.curves).empty:
+    st.info("No stored run has measured the entropy. Start one on the page Synthesis.")
+    url.stop()
 st.caption(show.where_from(run))
-show.figure(
+show.chart(
     similarity.entropy_over_steps(run.curves),
-    table,
-    alt=similarity.describe_entropy_over_steps(table),
     key="steps",
-    name="entropy-over-steps",
     note=f"Mean over {run.result.samples['count']:g} images and all blocks, source "
     f"{run.result.spec.synthesis.source}, {run.result.spec.quantization.name}.",
 )

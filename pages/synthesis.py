@@ -1,4 +1,4 @@
-"""Synthesis: let the model draw the images that replace its training data."""
+"""Synthesis: let the model make the images that replace its training data."""
 
 import streamlit as st
 
@@ -11,35 +11,34 @@ choice = router.enter()
 st.title("Synthesis")
 st.markdown(
     """
-Where do images come from, if nobody may use the training data? **P itself draws them.** Begin with
-random colours, and change every pixel a little so that P recognises a class more clearly; repeat.
-MaskAQ adds terms about attention, which the switches below turn on and off. What comes out looks
-odd to us. It only has to set off the same numbers inside P as real images would.
+If the training data is not available, the full-precision model **P makes its own images**. Start
+with random colours, change every pixel a little so that P recognises a class more clearly, and
+repeat. MaskAQ adds loss terms about attention, which the switches below turn on and off. The images
+look odd to us, but they only have to produce the same numbers inside P as real images do.
 """
 )
 show.demo()
-made = run_form.drawing(choice)
+made = run_form.synthesis(choice)
 weights = run_form.terms(choice, made.source)
-with st.expander("What follows the drawing", icon=":material/compress:"):
+with st.expander("After the synthesis", icon=":material/compress:"):
     st.markdown(
-        "A run goes on to fit Q to the images and to test it, so that every other page can show "
-        "it. The back-end `minmax` and few test images make this part short."
+        "The run then fits the quantized model **Q** to the images and evaluates it, so that all "
+        "other pages can show the run. The back-end `minmax` and few test images make this fast."
     )
     fit = run_form.fitting(choice, quick=True)
 spec = run_form.spec(choice, made, fit, weights)
 
-found = run_panel.panel(spec, key="synthesis")
-run = run_results.or_nearest(found, spec, choice)
+run = run_results.or_nearest(run_panel.panel(spec, key="synthesis"), spec, choice)
 st.caption(show.where_from(run))
 
-st.header("What was drawn")
+st.header("The images")
 sample_gallery.samples(run, choice.mask_ratio)
 
-st.header("How it came about")
+st.header("Step by step")
 synthesis_player.film(run)
-with st.expander("What the curves show, as formulas", icon=":material/function:"):
+with st.expander("The formulas behind the curves", icon=":material/function:"):
     for name in ("synthesis", "differential entropy", "ratio schedule"):
         show.formula(name)
 
-st.header("Do it again")
+st.header("Repeat this run")
 run_results.repeat(run)

@@ -1,1 +1,1 @@
-"""Charts: a data frame in, a Plotly figure out. Knows nothing of Streamlit or torch."""
+"""Charts: functions that turn arrays and data frames into a `Chart`. No Streamlit, no torch."""

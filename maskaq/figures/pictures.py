@@ -1,4 +1,4 @@
-"""Pictures as figures, and how they came about as an animation."""
+"""Images as figures and as animations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
+from maskaq.figures.chart import Chart
 from maskaq.figures.style import finish
 
 _SIDE = 320  # pixels on the screen
-# An axis without ticks, whose pixels can be squares.
+# An axis without ticks that allows square pixels.
 BARE = {
     "showticklabels": False,
     "showgrid": False,
@@ -27,45 +28,34 @@ BARE = {
 
 
 def frame(image: NDArray[np.uint8]) -> pd.DataFrame:
-    """Columns row, column, red, green and blue, one row per pixel of an image [3,S,S]."""
+    """One row per pixel of an image [3,S,S]: row, column, red, green and blue."""
     rows, columns = np.indices(image.shape[1:])
     colours = dict(zip(("red", "green", "blue"), image.reshape(3, -1), strict=True))
     return pd.DataFrame({"row": rows.ravel(), "column": columns.ravel(), **colours})
 
 
-def picture(image: NDArray[np.uint8], title: str) -> go.Figure:
-    """One image, uint8 [3,S,S], its pixels visible as squares."""
+def picture(image: NDArray[np.uint8], title: str, *, alt: str, name: str) -> Chart:
+    """One image, uint8 [3,S,S], with sharp pixels."""
     figure = go.Figure(trace(image))
     bare(figure)
-    return finish(figure, title, _SIDE + 80)
-
-
-def describe(table: pd.DataFrame) -> str:
-    """What a picture's numbers say, in one sentence; what it shows only its page knows."""
-    side = int(table["row"].max()) + 1
-    mean = table[["red", "green", "blue"]].mean()
-    strongest = "grey" if np.ptp(mean) < 8 else str(mean.idxmax())
-    return (
-        f"A picture of {side} x {side} pixels, mean brightness {mean.mean():.0f} of 255, "
-        f"on average {strongest}."
-    )
+    return Chart(finish(figure, title, _SIDE + 80), frame(image), alt, name)
 
 
 def trace(image: NDArray[np.uint8]) -> go.Image:
-    """The image as a trace; pixel centres at whole numbers from 0."""
+    """The image as a trace; pixel centres have integer coordinates, from 0."""
     return go.Image(source=data_uri(image), hovertemplate="column %{x}, row %{y}<extra></extra>")
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """The image, uint8 [3,S,S], as a PNG inside an address."""
+    """The image, uint8 [3,S,S], as a PNG data URI."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def bare(figure: go.Figure) -> None:
-    """No ticks, square pixels, first row on top: for pictures and maps of patches."""
-    # All axes at once, each replaced: plotly takes milliseconds for every single update.
+    """Remove ticks, make pixels square and put row 0 at the top, for images and patch maps."""
+    # Replace all axes in one update: each update takes plotly milliseconds.
     layout = {}
     for axis in figure.select_xaxes():
         layout[axis.plotly_name] = axis.to_plotly_json() | BARE
@@ -80,9 +70,12 @@ def animation(
     kind: Literal["webp", "gif"],
     milliseconds: int = 250,
 ) -> bytes:
-    """Frames, uint8 [H,W,3] each and of one size, as a file that plays for ever.
+    """Frames, uint8 [H,W,3] each, as an animation that loops forever.
 
-    The last frame stays four times as long, since it is what the others lead to.
+    The last frame is shown four times as long as the others.
+
+    Raises:
+        ValueError: no frame was given.
     """
     if not frames:
         raise ValueError("an animation needs at least one frame.")

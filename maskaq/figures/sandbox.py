@@ -1,4 +1,4 @@
-"""A quantizer at work on a handful of numbers: levels, staircase and errors."""
+"""Charts of a quantizer applied to some numbers: levels, staircase and errors."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from maskaq.errors import OptionError
+from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREY, VERMILLION, finish
-from maskaq.quantization.numpy_reference import RULES, Grid, Toy, apply, grid
+from maskaq.quantization.numpy_reference import RULES, Grid, Rounded, apply, grid
 
 Floats = NDArray[np.float32]
 _BINS = 80
-_HAIR = 0.005  # least width of a marked range, as a share of all values' range
-_POINTS = 1500  # drawn of the values: more cannot be told apart
+_MIN_WIDTH = 0.005  # of a marked range, as a share of the range of all values
+_POINTS = 1500  # points per series; more would overlap
 
 
 def histogram_frame(values: Floats, grid: Grid) -> pd.DataFrame:
-    """Columns low, high, count and clipped (how many of them lie beyond the grid), per bin."""
+    """One row per bin: low, high, count and clipped (values outside the range of the grid)."""
     clipped = apply(values, grid).clipped
     counts, edges = np.histogram(values, _BINS)
     beyond, _ = np.histogram(values[clipped], edges)
     return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts, "clipped": beyond})
 
 
-def histogram(values: Floats, grid: Grid) -> go.Figure:
-    """The values [n] with a tick at every level; the range of those clipped is hatched."""
+def histogram(values: Floats, grid: Grid) -> Chart:
+    """Histogram of values [n] with a tick at every level; clipped ranges are hatched."""
     table = histogram_frame(values, grid)
     figure = go.Figure()
     figure.add_bar(
@@ -41,7 +42,7 @@ def histogram(values: Floats, grid: Grid) -> go.Figure:
         customdata=table["clipped"],
         hovertemplate="near %{x:.3g}: %{y} values, %{customdata} clipped<extra></extra>",
     )
-    # A few clipped values would be bars too low to see: the range they lie in is marked instead.
+    # A few clipped values give bars too low to see, so their range is marked instead.
     clipped = values[apply(values, grid).clipped]
     ends = [clipped[clipped < grid.low], clipped[clipped > grid.high]]
     spans = [(float(end.min()), float(end.max())) for end in ends if end.size]
@@ -50,7 +51,7 @@ def histogram(values: Floats, grid: Grid) -> go.Figure:
             name=f"clipped: {clipped.size:,} of {values.size:,} values",
             x=[(low + high) / 2 for low, high in spans],
             y=[int(table["count"].max())] * len(spans),
-            width=[max(high - low, _HAIR * float(np.ptp(values))) for low, high in spans],
+            width=[max(high - low, _MIN_WIDTH * float(np.ptp(values))) for low, high in spans],
             marker={
                 "color": "rgba(0,0,0,0)",
                 "line": {"width": 1, "color": VERMILLION},
@@ -75,29 +76,29 @@ def histogram(values: Floats, grid: Grid) -> go.Figure:
     figure.update_yaxes(title="values per bin")
     figure.update_layout(barmode="overlay", bargap=0)
     title = f"{values.size:,} values and the levels they are rounded to"
-    return finish(figure, title, 400, legend_below=True)
+    figure = finish(figure, title, 400, legend_below=True)
+    return Chart(figure, table, _describe_histogram(table), "sandbox")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The histogram in one sentence, from `histogram_frame`."""
+def _describe_histogram(table: pd.DataFrame) -> str:
     total, clipped = int(table["count"].sum()), int(table["clipped"].sum())
     return (
         f"{total:,} values from {table['low'].iloc[0]:.3g} to {table['high'].iloc[-1]:.3g}; "
-        f"{clipped:,} of them ({clipped / total:.2%}) lie beyond the levels and are clipped."
+        f"{clipped:,} of them ({clipped / total:.2%}) lie outside the levels and are clipped."
     )
 
 
 def levels(grid: Grid) -> pd.DataFrame:
-    """Columns code, level and gap (to the level before), in ascending order of the levels."""
+    """Columns code, level and gap (to the previous level), in ascending order of the levels."""
     gaps = np.diff(grid.levels, prepend=np.float32(np.nan))
     return pd.DataFrame({"code": grid.codes, "level": grid.levels, "gap": gaps})
 
 
-def staircase(grid: Grid) -> go.Figure:
-    """What comes out for what goes in, beside the line where nothing changes."""
+def staircase(grid: Grid) -> Chart:
+    """Output against input of the quantizer, with the identity as a dotted line."""
     margin = 0.15 * (grid.high - grid.low) or 1.0
     x = np.linspace(grid.low - margin, grid.high + margin, 1200, dtype=np.float32)
-    found = apply(x, grid)
+    quantized = apply(x, grid)
     ends = [float(x[0]), float(x[-1])]
     figure = go.Figure()
     figure.add_scatter(
@@ -111,51 +112,52 @@ def staircase(grid: Grid) -> go.Figure:
     figure.add_scatter(
         name="quantized",
         x=x,
-        y=found.rounded,
+        y=quantized.rounded,
         mode="lines",
         line={"color": BLUE, "width": 2.5, "shape": "hv"},
-        customdata=found.codes,
+        customdata=quantized.codes,
         hovertemplate="%{x:.4g} becomes %{y:.4g}, code %{customdata}<extra></extra>",
     )
-    figure.update_xaxes(title="value in")
-    figure.update_yaxes(title="value out")
+    figure.update_xaxes(title="input value")
+    figure.update_yaxes(title="output value")
     title = f"{len(grid.levels)} levels, {grid.form.bits} bits, rule {grid.rule}"
-    return finish(figure, title, 400, legend_below=True)
+    table = levels(grid)
+    figure = finish(figure, title, 400, legend_below=True)
+    return Chart(figure, table, _describe_levels(table), f"levels-{grid.rule}")
 
 
-def describe_levels(table: pd.DataFrame) -> str:
-    """The staircase in one sentence, from `levels`."""
+def _describe_levels(table: pd.DataFrame) -> str:
     gaps = table["gap"].dropna()
     even = np.ptp(gaps) < 1e-3 * gaps.max()
-    apart = (
-        f"evenly spaced {gaps.mean():.3g} apart"
+    spacing = (
+        f"evenly spaced, step size {gaps.mean():.3g}"
         if even
-        else f"{gaps.min():.3g} to {gaps.max():.3g} apart"
+        else f"with gaps of {gaps.min():.3g} to {gaps.max():.3g}"
     )
     return (
         f"{len(table)} levels from {table['level'].iloc[0]:.3g} to {table['level'].iloc[-1]:.3g}, "
-        f"{apart}."
+        f"{spacing}."
     )
 
 
-def error_frame(toy: Toy) -> pd.DataFrame:
+def error_frame(result: Rounded) -> pd.DataFrame:
     """Columns part (rounding, clipping), values, error (mean squared) and share (of the error)."""
-    found = [toy.rounding_error, toy.clipping_error]
-    whole = sum(found) or 1.0
-    clipped = int(toy.clipped.sum())
+    parts = [result.rounding_error, result.clipping_error]
+    total = sum(parts) or 1.0
+    clipped = int(result.clipped.sum())
     return pd.DataFrame(
         {
             "part": ["rounding", "clipping"],
-            "values": [toy.values.size - clipped, clipped],
-            "error": found,
-            "share": [error / whole for error in found],
+            "values": [result.values.size - clipped, clipped],
+            "error": parts,
+            "share": [error / total for error in parts],
         }
     )
 
 
-def errors(toy: Toy) -> go.Figure:
-    """The error of every value, and how much of the squared error is rounding or clipping."""
-    table = error_frame(toy)
+def errors(result: Rounded) -> Chart:
+    """The error of every value, and the shares of rounding and clipping in the squared error."""
+    table = error_frame(result)
     figure = make_subplots(
         1,
         2,
@@ -163,17 +165,17 @@ def errors(toy: Toy) -> go.Figure:
         horizontal_spacing=0.13,
         subplot_titles=["error of each value", "share of the squared error"],
     )
-    looks = (("rounding", BLUE, "circle", ""), ("clipping", VERMILLION, "x", "/"))
-    for number, (name, colour, symbol, hatch) in enumerate(looks):
-        chosen = np.flatnonzero(toy.clipped == (name == "clipping"))
+    styles = (("rounding", BLUE, "circle", ""), ("clipping", VERMILLION, "x", "/"))
+    for number, (name, colour, symbol, hatch) in enumerate(styles):
+        chosen = np.flatnonzero(result.clipped == (name == "clipping"))
         chosen = chosen[:: max(1, chosen.size // _POINTS)]
         figure.add_scatter(
             row=1,
             col=1,
             name=name,
             mode="markers",
-            x=toy.values[chosen],
-            y=toy.rounded[chosen] - toy.values[chosen],
+            x=result.values[chosen],
+            y=result.rounded[chosen] - result.values[chosen],
             marker={"color": colour, "symbol": symbol, "size": 5 if number == 0 else 8},
             hovertemplate="%{x:.4g}: error %{y:.3g}<extra></extra>",
         )
@@ -188,48 +190,48 @@ def errors(toy: Toy) -> go.Figure:
             marker={"color": colour, "pattern": {"shape": hatch}},
             hovertemplate="%{y:.1f} %<extra></extra>",
         )
-    figure.update_xaxes(title="value", row=1, col=1)
-    figure.update_yaxes(title="value out - value in", row=1, col=1)
+    figure.update_xaxes(title="input value", row=1, col=1)
+    figure.update_yaxes(title="output - input", row=1, col=1)
     figure.update_xaxes(title="part of the error", row=1, col=2)
     figure.update_yaxes(title="%", range=[0, 112], row=1, col=2)
     figure.update_annotations(font_size=13)
-    title = f"SQNR {toy.sqnr_db:.1f} dB on {toy.values.size:,} values"
-    return finish(figure, title, 380, legend_below=True)
+    title = f"SQNR {result.sqnr_db:.1f} dB on {result.values.size:,} values"
+    figure = finish(figure, title, 380, legend_below=True)
+    return Chart(figure, table, _describe_errors(table), "errors")
 
 
-def describe_errors(table: pd.DataFrame) -> str:
-    """The errors in one sentence, from `error_frame`."""
+def _describe_errors(table: pd.DataFrame) -> str:
     rounding, clipping = table.itertuples()
     return (
-        f"Rounding {rounding.values:,} values makes {rounding.share:.0%} of the squared error, "
+        f"Rounding {rounding.values:,} values causes {rounding.share:.0%} of the squared error, "
         f"clipping {clipping.values:,} values {clipping.share:.0%}."
     )
 
 
-def codes(toy: Toy, limit: int = 64) -> tuple[pd.DataFrame, str]:
-    """The first values with columns value, code, rounded, error, clipped; and how many of all."""
-    shown = slice(min(limit, toy.values.size))
+def codes(result: Rounded, limit: int = 64) -> tuple[pd.DataFrame, str]:
+    """The first values with value, code, rounded, error and clipped; and `showing 64 of 4,096`."""
+    shown = slice(min(limit, result.values.size))
     table = pd.DataFrame(
         {
-            "value": toy.values[shown],
-            "code": toy.codes[shown],
-            "rounded": toy.rounded[shown],
-            "error": toy.rounded[shown] - toy.values[shown],
-            "clipped": toy.clipped[shown],
+            "value": result.values[shown],
+            "code": result.codes[shown],
+            "rounded": result.rounded[shown],
+            "error": result.rounded[shown] - result.values[shown],
+            "clipped": result.clipped[shown],
         }
     )
-    return table, f"showing {len(table):,} of {toy.values.size:,}"
+    return table, f"showing {len(table):,} of {result.values.size:,}"
 
 
 def rules(values: Floats, bits: int, symmetric: bool) -> pd.DataFrame:
-    """Every rule that can take the values [n].
+    """One row per rule that accepts the values [n].
 
-    Columns rule, SQNR, dB, clipped, %, codes in use, and n (values).
+    Columns `rule`, `SQNR, dB`, `clipped, %`, `codes in use` and `n` (values).
     """
     rows = []
     for name in RULES:
-        with suppress(OptionError):  # log2 cannot go below 0
-            toy = apply(values, grid(values, bits, symmetric, name))
-            used = f"{len(np.unique(toy.codes))} of {2**bits}"
-            rows.append((name, toy.sqnr_db, 100 * toy.clipped.mean(), used, values.size))
+        with suppress(OptionError):  # log2 refuses negative values
+            result = apply(values, grid(values, bits, symmetric, name))
+            used = f"{len(np.unique(result.codes))} of {2**bits}"
+            rows.append((name, result.sqnr_db, 100 * result.clipped.mean(), used, values.size))
     return pd.DataFrame(rows, columns=["rule", "SQNR, dB", "clipped, %", "codes in use", "n"])

@@ -1,8 +1,8 @@
 """Colours and layout that all charts share.
 
-The colours are those of Okabe and Ito (2008), which readers with any colour vision can tell
-apart. Backgrounds stay transparent and text colours unset, so that a chart fits a light and a
-dark page; no chart says anything by colour alone.
+The colours are those of Okabe and Ito (2008), which are distinct for readers with any type of
+colour vision. Backgrounds are transparent and text colours are unset, so that a chart fits a light
+and a dark page. No chart relies on colour alone.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY)
-# Scales whose lightness alone tells the order; the second one has its middle in near white.
+# In the first scale lightness alone gives the order; the second one is near white in the middle.
 SEQUENTIAL, DIVERGING = "Cividis", "PuOr"
-# Marks that go with the palette, for those who print in grey.
+# Symbols that go with the palette, for readers who print in grey.
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x")
 
 
-def mark(number: int) -> dict[str, str]:
-    """Colour and symbol of the n-th series; no pair comes twice among the first 49."""
+def marker_style(number: int) -> dict[str, str]:
+    """Colour and symbol of the n-th series; the first 49 series all differ."""
     shift = number // len(PALETTE)
     return {
         "color": PALETTE[number % len(PALETTE)],
@@ -33,8 +33,8 @@ def mark(number: int) -> dict[str, str]:
     }
 
 
-def whiskers(table: pd.DataFrame) -> dict[str, object]:
-    """Error bars from the columns value, low and high; missing bounds draw none."""
+def error_bars(table: pd.DataFrame) -> dict[str, object]:
+    """Error bars from the columns value, low and high; a row without bounds gets none."""
     return {
         "array": table["high"] - table["value"],
         "arrayminus": table["value"] - table["low"],
@@ -43,65 +43,67 @@ def whiskers(table: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def line(rows: pd.DataFrame, number: int, size: int = 11) -> dict[str, Any]:
-    """What `add_scatter` needs for the n-th line over the columns value, low, high and n; all but
-    its name, where its points lie, and what hovering says."""
+def line_style(rows: pd.DataFrame, number: int, size: int = 11) -> dict[str, Any]:
+    """Arguments of `add_scatter` for the n-th line, from the columns value, low, high and n.
+
+    The caller adds the name, the x values and the hover text.
+    """
     return {
         "mode": "lines+markers",
         "y": rows["value"],
-        "marker": mark(number) | {"size": size},
+        "marker": marker_style(number) | {"size": size},
         "line": {"width": 2},
-        "error_y": whiskers(rows),
+        "error_y": error_bars(rows),
         "customdata": rows[["low", "high", "n"]],
     }
 
 
-def level(figure: go.Figure, value: float, text: str) -> None:
-    """A dashed line across the figure at a height, and what it stands for."""
+def reference_line(figure: go.Figure, value: float, label: str) -> None:
+    """Add a dashed horizontal line with a label."""
     figure.add_hline(
         value,
         line={"color": GREY, "dash": "dash"},
-        annotation_text=text,
+        annotation_text=label,
         annotation_position="top right",
     )
 
 
 def in_percent(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with value, low and high in %."""
+    """The same rows with value, low and high, given in 0..1, in %."""
     return rows.assign(**{name: 100 * rows[name] for name in ("value", "low", "high")})
 
 
-def called(model: str) -> str:
-    """P, or Q with its bits.
+def model_label(model: str) -> str:
+    """`P`, or `Q` with its bit widths.
 
-    >>> called("P"), called("W4A4")
+    >>> model_label("P"), model_label("W4A4")
     ('P', 'Q W4A4')
     """
     return "P" if model == "P" else f"Q {model}"
 
 
-def heat(
+def heatmap_trace(
     values: NDArray[np.float32],
-    across: Sequence[object],
-    down: Sequence[object],
+    columns: Sequence[object],
+    rows: Sequence[object],
     unit: str,
-    **how: Any,
+    **options: Any,
 ) -> go.Heatmap:
-    """A map of cells that also hold words: values [rows,columns], `down` by `across`.
+    """A heat map of values [R,C], with the labels `rows` [R] and `columns` [C].
 
-    unit: title of the colour bar. how: what else `go.Heatmap` takes, such as the words.
+    unit: title of the colour bar. options: other arguments of `go.Heatmap`.
     """
     bar = {"title": {"text": unit, "side": "right"}, "thickness": 12}
-    usual = {"xgap": 1, "ygap": 1, "colorscale": SEQUENTIAL}
-    return go.Heatmap(z=values, x=across, y=down, colorbar=bar, **(usual | how))
+    defaults = {"xgap": 1, "ygap": 1, "colorscale": SEQUENTIAL}
+    return go.Heatmap(z=values, x=columns, y=rows, colorbar=bar, **(defaults | options))
 
 
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:
-    """Title, height in pixels and margins; returns the same figure.
+    """Set the title, the height in pixels and the margins; return the same figure.
 
-    legend_below: put the legend under the title of the x axis, side by side.
+    legend_below: put a horizontal legend below the title of the x axis.
     """
-    if legend_below:  # in shares of the plot, which is what title and axis leave of the height
+    if legend_below:  # plotly measures y in units of the plot height
         place = {"orientation": "h", "x": 0, "y": -55 / max(60, height - 160)}
         figure.update_layout(legend=place | {"traceorder": "normal"})
     figure.update_layout(

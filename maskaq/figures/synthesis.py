@@ -1,4 +1,4 @@
-"""What the two models see in the images that were made."""
+"""Tables of the synthetic images: what P and Q see in them, and the terms of their loss."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ def gallery_frame(
     q: tuple[NDArray[np.integer], NDArray[np.floating]],
     names: Sequence[str],
 ) -> pd.DataFrame:
-    """Columns image, label, P, P_certainty, Q, Q_certainty (in %) and recognised.
+    """Columns image, label, P, P_certainty, Q, Q_certainty (in %) and recognised (by P).
 
     Args:
-        label: the class each image was made for [N].
-        p, q: the class each model names [N] and its probability in 0..1 [N].
+        label: the class each image was synthesized for [N].
+        p, q: the class each model predicts [N] and its probability in 0..1 [N].
+        names: the class names.
     """
-    words = np.asarray(names, object)
+    classes = np.asarray(names, object)
     return pd.DataFrame(
         {
             "image": np.arange(len(label)),
-            "label": words[label],
-            "P": words[p[0]],
+            "label": classes[label],
+            "P": classes[p[0]],
             "P_certainty": 100 * p[1].astype(np.float32),
-            "Q": words[q[0]],
+            "Q": classes[q[0]],
             "Q_certainty": 100 * q[1].astype(np.float32),
             "recognised": p[0] == label,
         }
@@ -39,7 +40,7 @@ def gallery_frame(
 
 
 def captions(table: pd.DataFrame) -> list[str]:
-    """A line under each image: `coat: P coat 97 %, Q shirt 60 %`."""
+    """One caption per image: `coat: P coat 97 %, Q shirt 60 %`."""
     return [
         f"{row.label}: P {row.P} {row.P_certainty:.0f} %, Q {row.Q} {row.Q_certainty:.0f} %"
         for row in table.itertuples()
@@ -48,33 +49,35 @@ def captions(table: pd.DataFrame) -> list[str]:
 
 def describe_gallery(table: pd.DataFrame) -> str:
     """The gallery in one sentence, from `gallery_frame`."""
-    seen, same = int(table["recognised"].sum()), int((table["P"] == table["Q"]).sum())
+    recognised, same = int(table["recognised"].sum()), int((table["P"] == table["Q"]).sum())
     return (
-        f"P recognises {seen} of {len(table)} images as what they were made for; "
-        f"P and Q name the same class in {same}."
+        f"P recognises the intended class in {recognised} of {len(table)} images; "
+        f"P and Q predict the same class for {same}."
     )
 
 
 def terms_frame(curves: pd.DataFrame, weights: Coefficients, step: int) -> pd.DataFrame:
-    """Columns term, value, weight and adds (their product): the terms measured up to a step.
+    """The loss terms at a step: columns term, value, weight and adds (value times weight).
 
-    curves: of a stored run. Terms of weight 0 are left out, as they were never computed.
+    curves: of a stored run; the latest value up to the step counts. Terms of weight 0 are left out
+    because they are not computed.
     """
     rows = curves[(curves["stage"] == "synthesis") & (curves["step"] <= step)]
-    found = []
+    terms = []
     for name, weight in asdict(weights).items():
         values = rows[name].dropna().tolist() if name in rows else []
         if weight and values:
             value = float(values[-1])
-            found.append((name, value, weight, weight * value))
-    return pd.DataFrame(found, columns=["term", "value", "weight", "adds"])
+            terms.append((name, value, weight, weight * value))
+    return pd.DataFrame(terms, columns=["term", "value", "weight", "adds"])
 
 
 def dimmed(
     images: NDArray[np.uint8], masks: NDArray[np.bool_], grid: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Images [n,3,S,S] with all but the patches of their masks [n,N] darkened."""
+    """Images [n,3,S,S] with the patches outside their masks [n,N] darkened."""
     rows, columns = grid
     patch = images.shape[2] // rows, images.shape[3] // columns
-    light = masks.reshape(-1, 1, rows, columns).repeat(patch[0], 2).repeat(patch[1], 3)  # [n,1,S,S]
-    return np.where(light, images, images // 4).astype(np.uint8)
+    inside = masks.reshape(-1, 1, rows, columns)  # [n,1,rows,columns]
+    inside = inside.repeat(patch[0], 2).repeat(patch[1], 3)  # [n,1,S,S]
+    return np.where(inside, images, images // 4).astype(np.uint8)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
@@ -24,6 +22,7 @@ from maskaq.config.parsing import to_json
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
 from maskaq.figures import synthesis
+from maskaq.figures.chart import Chart
 from maskaq.figures.results import accuracy, compare, curves, disagreements, tensors
 from maskaq.formulas import FORMULAS
 from maskaq.models.menu import shapes
@@ -85,15 +84,6 @@ addEventListener("load", paint);
 """
 
 
-@dataclass(frozen=True)
-class _Chart:
-    """A figure, the sentence that says what it shows, and the numbers behind it."""
-
-    figure: go.Figure
-    says: str
-    table: pd.DataFrame
-
-
 def html(runs: Sequence[Stored], generated: str) -> str:
     """The report of one run or of a comparison.
 
@@ -129,27 +119,23 @@ def _page(title: str, body: str) -> str:
 
 def _comparison(runs: Sequence[Stored]) -> list[str]:
     results = [run.result for run in runs]
-    shares, cost = compare.frame(results), compare.cost_frame(results)
     return [
         "<h2>Accuracy</h2>",
-        _draw(_Chart(compare.runs(shares), compare.describe(shares), shares), "accuracy"),
+        _draw(compare.runs(results), "accuracy"),
         "<h2>Cost</h2>",
-        _draw(_Chart(compare.cost(cost), compare.describe_cost(cost), cost), "cost"),
+        _draw(compare.cost(results), "cost"),
     ]
 
 
 def _run(key: str, name: str, run: Stored) -> list[str]:
     result, seen = run.result, run.evidence
-    shares, report = accuracy.frame(result), tensors.frame(result)
-    charts = [_Chart(accuracy.accuracy(shares), accuracy.describe(shares), shares)]
+    report, charts = tensors.frame(result), [accuracy.p_and_q(result)]
     if seen is not None:
         charts.append(_outcomes(seen))
     if curves.quantities(run.curves):
-        charts.append(_Chart(curves.curves(run.curves), curves.describe(run.curves), run.curves))
+        charts.append(curves.curves(run.curves))
     if report["quantized"].any():
-        charts.append(_Chart(tensors.sqnr(report), tensors.describe(report), report))
-        layers = tensors.layers_frame(report)
-        charts.append(_Chart(tensors.layers(report), tensors.describe_layers(report), layers))
+        charts += [tensors.sqnr(report), tensors.layers(report)]
     return [
         f"<h2>{escape(name)}</h2>",
         f'<p class="quiet">Computed {escape(result.created)}; repeat it with</p>',
@@ -182,11 +168,10 @@ def _picture(picture: Image.Image, words: str) -> str:
     )
 
 
-def _outcomes(seen: Evidence) -> _Chart:
+def _outcomes(seen: Evidence) -> Chart:
     """How often which of P and Q is right."""
     p, q = seen.answers  # [n] each
-    counts = disagreements.counts(disagreements.frame(seen.labels, p, q, seen.classes))
-    return _Chart(disagreements.outcomes(counts), disagreements.describe(counts), counts)
+    return disagreements.outcomes(disagreements.frame(seen.labels, p, q, seen.classes))
 
 
 def _sight(run: Stored, seen: Evidence) -> list[str]:
@@ -207,7 +192,7 @@ def _sight(run: Stored, seen: Evidence) -> list[str]:
     return [_picture(tiles, words), *parts]
 
 
-def _draw(chart: _Chart, key: str) -> str:
+def _draw(chart: Chart, key: str) -> str:
     figure = chart.figure.update_xaxes(automargin=True).update_yaxes(automargin=True)
     drawn = figure.to_html(
         full_html=False,
@@ -218,8 +203,8 @@ def _draw(chart: _Chart, key: str) -> str:
     )
     rows = _folded("The numbers as a table", _table(chart.table))
     return (
-        f'<figure role="group" aria-label="{escape(chart.says)}">{drawn}'
-        f"<figcaption>{escape(chart.says)}</figcaption></figure>\n{rows}"
+        f'<figure role="group" aria-label="{escape(chart.alt)}">{drawn}'
+        f"<figcaption>{escape(chart.alt)}</figcaption></figure>\n{rows}"
     )
 
 

@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from maskaq.config.overrides import command_of, flat
+from maskaq.config.dotted import flat
+from maskaq.config.overrides import command_of
 from maskaq.figures.results import accuracy, compare, tensors
 from maskaq.results.store import Stored
 

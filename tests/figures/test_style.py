@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from maskaq.figures.style import mark
+from maskaq.figures.style import marker_style
 
 
 def test_no_two_series_look_the_same():
-    looks = {tuple(mark(number).values()) for number in range(49)}
-    assert len(looks) == 49
+    styles = {tuple(marker_style(number).values()) for number in range(49)}
+    assert len(styles) == 49

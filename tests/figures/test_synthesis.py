@@ -15,13 +15,13 @@ def table():
     return synthesis.gallery_frame(np.array([0, 1, 0]), p, q, ["bag", "coat"])
 
 
-def test_the_gallery_tells_what_each_model_sees(table):
+def test_the_gallery_has_the_predictions_of_both_models(table):
     assert table["recognised"].tolist() == [True, True, False]
     assert table["P_certainty"].tolist() == pytest.approx([97, 50, 60], abs=0.1)
     assert synthesis.captions(table)[1] == "coat: P coat 50 %, Q bag 40 %"
-    said = synthesis.describe_gallery(table)
-    assert said.startswith("P recognises 2 of 3 images")
-    assert said.endswith("same class in 2.")
+    assert synthesis.describe_gallery(table) == (
+        "P recognises the intended class in 2 of 3 images; P and Q predict the same class for 2."
+    )
 
 
 def test_the_terms_add_up_to_the_loss():
@@ -42,7 +42,7 @@ def test_the_terms_add_up_to_the_loss():
     assert synthesis.terms_frame(curves, weights, 0).empty
 
 
-def test_only_the_patches_of_the_mask_stay_light():
+def test_patches_outside_the_mask_are_darkened():
     images = np.full((2, 3, 8, 8), 200, np.uint8)
     masks = np.zeros((2, 16), bool)
     masks[0, 5] = masks[1, :] = True

@@ -128,9 +128,9 @@ def test_no_label_of_an_axis_is_cut_off(runs):
     assert text.count('"automargin":true') >= 2 * (2 + 2 * 5)
 
 
-def test_it_says_what_p_and_q_see_and_where_they_disagree(runs):
+def test_it_has_the_predictions_of_p_and_q_and_their_disagreements(runs):
     read = Reader(html(runs[:1], "now"))
-    assert "P recognises 4 of 4 images" in read.text["summary"]
+    assert "P recognises the intended class in 4 of 4 images" in read.text["summary"]
     assert "P and Q disagree on 35 of 500 images" in read.text["figcaption"]
 
 

@@ -1,4 +1,4 @@
-"""Seven ways to weigh the patches of a picture, in P and in Q."""
+"""Seven attribution methods over the patches of an image, in P and in Q."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from maskaq.figures.style import DIVERGING, SEQUENTIAL, called, finish, heat
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import DIVERGING, SEQUENTIAL, finish, heatmap_trace, model_label
 
 MEASURES = {
     "rank correlation with attention": "rank correlation with P's attention",
     "rank correlation with P": "rank correlation with the same method in P",
-    "in the informative mask": "share of its 30 % largest patches in the informative mask",
-    "precision": "share of its 30 % largest patches on the object",
-    "pointing": "its largest patch is on the object",
+    "in the informative mask": "share of its top 30 % of patches in the informative mask",
+    "precision": "share of its top 30 % of patches on the object",
+    "pointing": "its top patch is on the object",
     "share": "share of its positive weight on the object",
 }
 Maps = NDArray[np.floating]
@@ -32,47 +33,46 @@ def frame(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     return rows[["method", "model", "value", "low", "high", "n"]].reset_index(drop=True)
 
 
-def compared(table: pd.DataFrame, measure: str) -> go.Figure:
-    """A map from `frame`: methods down, models across, intervals in the cells."""
-    down, across = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table["model"]))
+def heatmap(table: pd.DataFrame, measure: str) -> Chart:
+    """A heat map from `frame`: a row per method, a column per model, with intervals."""
+    rows, columns = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table["model"]))
     cells = table.set_index(["method", "model"])
-    values = np.array([[cells.loc[(m, x), "value"] for x in across] for m in down], np.float32)
-    words = [
+    values = np.array([[cells.loc[(m, x), "value"] for x in columns] for m in rows], np.float32)
+    labels = [
         [
             f"{cells.loc[(m, x), 'value']:.2f}<br>{cells.loc[(m, x), 'low']:.2f} to "
             f"{cells.loc[(m, x), 'high']:.2f}"
-            for x in across
+            for x in columns
         ]
-        for m in down
+        for m in rows
     ]
     figure = go.Figure(
-        heat(
+        heatmap_trace(
             values,
-            across,
-            down,
+            columns,
+            rows,
             "0 to 1",
-            text=words,
+            text=labels,
             texttemplate="%{text}",
             zmin=min(0.0, float(values.min())),
             zmax=1,
             hovertemplate="%{y} in %{x}: %{z:.2f}<extra></extra>",
         )
     )
-    figure.update_xaxes(title="model: P, or Q by its bits", type="category")
+    figure.update_xaxes(title="model: P, or Q by its bit widths", type="category")
     figure.update_yaxes(title="method", autorange="reversed")
     count = int(table["n"].max())
     title = MEASURES[measure]
-    return finish(
-        figure, f"{title[0].upper()}{title[1:]}, n = {count:,} scenes", 150 + 50 * len(down)
-    )
+    title = f"{title[0].upper()}{title[1:]}, n = {count:,} scenes"
+    finish(figure, title, 150 + 50 * len(rows))
+    return Chart(figure, table, _describe(table, measure), f"attributions-{measure}")
 
 
-def describe(table: pd.DataFrame, measure: str) -> str:
-    """The map in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame, measure: str) -> str:
     model = str(table["model"].iloc[0])
     rows = table[table["model"] == model].sort_values("value")
     return (
-        f"{MEASURES[measure]}, in {called(model)}: from {rows['value'].iloc[0]:.2f} "
+        f"{MEASURES[measure]}, in {model_label(model)}: from {rows['value'].iloc[0]:.2f} "
         f"({rows['method'].iloc[0]}) to {rows['value'].iloc[-1]:.2f} ({rows['method'].iloc[-1]})."
     )
 
@@ -83,17 +83,19 @@ def maps_frame(methods: Sequence[str], maps: dict[str, Maps]) -> pd.DataFrame:
         pd.DataFrame(
             {"model": model, "method": method, "patch": np.arange(len(row)), "weight": row}
         )
-        for model, found in maps.items()
-        for method, row in zip(methods, found, strict=True)
+        for model, weights in maps.items()
+        for method, row in zip(methods, weights, strict=True)
     ]
     return pd.concat(rows, ignore_index=True)
 
 
-def pictured(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int]) -> go.Figure:
-    """A small map per method and model: models down, methods across, each on a scale of its own.
+def patch_maps(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int]) -> Chart:
+    """One map per model (row) and method (column), each with its own colour scale.
 
     Args:
-        maps: weights [M,N] by model, methods in order. grid: rows and columns of patches.
+        methods: names of the M methods.
+        maps: weights of the patches [M,N] by model.
+        grid: rows and columns of patches.
     """
     figure = make_subplots(
         len(maps),
@@ -103,8 +105,8 @@ def pictured(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int
         horizontal_spacing=0.015,
         vertical_spacing=0.04,
     )
-    for down, (model, found) in enumerate(maps.items(), start=1):
-        for across, (method, row) in enumerate(zip(methods, found, strict=True), start=1):
+    for line, (model, weights) in enumerate(maps.items(), start=1):
+        for column, (method, row) in enumerate(zip(methods, weights, strict=True), start=1):
             signed = bool((row < 0).any())
             reach = float(np.abs(row).max()) or 1.0
             figure.add_heatmap(
@@ -116,18 +118,19 @@ def pictured(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int
                 showscale=False,
                 hovertemplate=f"patch in row %{{y}}, column %{{x}}: %{{z:.3g}}<extra>{model}, "
                 f"{method}</extra>",
-                row=down,
-                col=across,
+                row=line,
+                col=column,
             )
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, autorange="reversed")
-    title = "Which patches speak for P's answer, by method (each map on its own scale)"
-    return finish(figure, title, 120 + 150 * len(maps))
+    title = "Which patches support P's prediction, by method (each map has its own scale)"
+    table = maps_frame(methods, maps)
+    finish(figure, title, 120 + 150 * len(maps))
+    return Chart(figure, table, _describe_maps(table), "attributions")
 
 
-def describe_maps(table: pd.DataFrame) -> str:
-    """The maps in one sentence, from `maps_frame`."""
+def _describe_maps(table: pd.DataFrame) -> str:
     best = table.loc[table.groupby(["model", "method"], sort=False)["weight"].idxmax()]
     first = best["model"].iloc[0]
     parts = [f"{row.method} {row.patch}" for row in best[best["model"] == first].itertuples()]
-    return f"The patch of largest weight in {first}, counted from 0: {', '.join(parts)}."
+    return f"The patch with the largest weight in {first}, counted from 0: {', '.join(parts)}."

@@ -1,4 +1,4 @@
-"""How many bits some patches tell about an answer."""
+"""A lower bound of the mutual information between patches and a prediction."""
 
 from __future__ import annotations
 
@@ -6,51 +6,54 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import called, finish, level, line
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import finish, line_style, model_label, reference_line
 
 PATCHES = {
     "informative": "the informative patches",
-    "as many others": "as many others",
-    "all others": "all others together",
+    "as many others": "as many other patches",
+    "all others": "all other patches",
 }
 
 
 def frame(table: pd.DataFrame, fill: str, model: str) -> pd.DataFrame:
-    """Columns patches, ratio (in %), value, low, high, entropy (bits) and n of one model, from
-    `maskaq.precomputed.claims`."""
+    """Columns patches, ratio (in %), value, low, high, entropy (bits) and n of one model.
+
+    table: from `maskaq.precomputed.claims`.
+    """
     rows = table[(table["fill"] == fill) & (table["model"] == model)]
-    made = rows.assign(ratio=100 * rows["ratio"])
-    return made[["patches", "ratio", "value", "low", "high", "entropy", "n"]].reset_index(drop=True)
+    rows = rows.assign(ratio=100 * rows["ratio"])
+    return rows[["patches", "ratio", "value", "low", "high", "entropy", "n"]].reset_index(drop=True)
 
 
-def bounds(table: pd.DataFrame, fill: str, model: str) -> go.Figure:
-    """One line per set of patches from `frame`, the entropy of the answers on top."""
+def bounds(table: pd.DataFrame, fill: str, model: str) -> Chart:
+    """One line per set of patches, from `frame`, and the entropy of the predictions."""
     figure = go.Figure()
-    for number, (patches, words) in enumerate(PATCHES.items()):
+    for number, (patches, label) in enumerate(PATCHES.items()):
         rows = table[table["patches"] == patches]
         figure.add_scatter(
-            name=words,
+            name=label,
             x=rows["ratio"],
-            **line(rows, number),
+            **line_style(rows, number),
             hovertemplate="%{y:.2f} bits (%{customdata[0]:.2f} to %{customdata[1]:.2f}), "
-            f"n = %{{customdata[2]:,}}<extra>{words}</extra>",
+            f"n = %{{customdata[2]:,}}<extra>{label}</extra>",
         )
-    most = float(table["entropy"].iloc[0])
-    level(figure, most, f"all there is to tell: {most:.2f} bits")
-    figure.update_xaxes(title="mask ratio: share of the patches that count as informative, %")
+    entropy = float(table["entropy"].iloc[0])
+    reference_line(figure, entropy, f"entropy of the prediction: {entropy:.2f} bits")
+    figure.update_xaxes(title="mask ratio: share of the patches that are informative, %")
     figure.update_yaxes(title="lower bound of the mutual information, bits")
     count = int(table["n"].max())
-    who = called(model)
-    title = f"What patches tell about the answer of {who}, the rest {fill}, n = {count:,} scenes"
-    return finish(figure, title, 420, legend_below=True)
+    title = f"Information about the prediction of {model_label(model)}"
+    title += f", other patches replaced by {fill}, n = {count:,} scenes"
+    finish(figure, title, 420, legend_below=True)
+    return Chart(figure, table, _describe(table), f"information-{model}")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The lines in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     nearest = float(table["ratio"].iloc[int(np.abs(table["ratio"].to_numpy() - 30).argmin())])
     rows = table[table["ratio"] == nearest].set_index("patches")["value"]
-    parts = [f"{words} {rows[patches]:.2f}" for patches, words in PATCHES.items()]
-    most = float(table["entropy"].iloc[0])
+    parts = [f"{label} {rows[patches]:.2f}" for patches, label in PATCHES.items()]
     return (
-        f"At a mask ratio of {nearest:.0f} %, of {most:.2f} bits at least: {', '.join(parts)} bits."
+        f"Lower bounds at a mask ratio of {nearest:.0f} %, in bits, of an entropy of "
+        f"{table['entropy'].iloc[0]:.2f}: {', '.join(parts)}."
     )

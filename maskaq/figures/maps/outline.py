@@ -1,7 +1,7 @@
-"""The border of a set of patches, drawn over a picture or a map.
+"""The outline of a set of patches, on top of an image or a map.
 
-A coloured line on a wider white one can be seen on any ground; the dash tells two borders apart
-without their colours.
+A coloured line on a wider white line is visible on any background. The dash distinguishes two
+outlines without colour.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 
 def path(mask: NDArray[np.bool_], grid: tuple[int, int], patch: float = 1.0) -> str:
-    """The border of a mask [N] as an SVG path; patches are `patch` wide, the first one's centre
-    lies where the first pixel's does.
+    """The outline of a mask [N] as an SVG path.
+
+    patch: width of a patch in pixels. Pixel centres have integer coordinates, from 0.
 
     >>> path(np.array([True]), (1, 1))
     'M-0.5,-0.5L0.5,-0.5M-0.5,0.5L0.5,0.5M-0.5,-0.5L-0.5,0.5M0.5,-0.5L0.5,0.5'
     """
     padded = np.pad(mask.reshape(grid), 1)  # [rows + 2,columns + 2]
-    # A side is part of the border where the patches at its two ends differ.
+    # A side belongs to the outline where the patches on its two sides differ.
     across = zip(*np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1]), strict=True)
     down = zip(*np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1]), strict=True)
     sides = [((column, row), (column + 1, row)) for row, column in across]
@@ -34,7 +35,7 @@ def path(mask: NDArray[np.bool_], grid: tuple[int, int], patch: float = 1.0) -> 
 
 
 def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, Any]]:
-    """Layout shapes of a border from `path`; axis is "" or the number of a subplot's axes."""
+    """Layout shapes of an outline from `path`. axis: see `tiles.axis`."""
     if not line:
         return []
     place = {"type": "path", "path": line, "xref": f"x{axis}", "yref": f"y{axis}"}
@@ -45,6 +46,6 @@ def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, 
 
 
 def key(name: str, colour: str, dash: str) -> go.Scatter:
-    """An empty line that puts a border into the legend."""
+    """An empty trace that adds an outline to the legend."""
     line = {"color": colour, "width": 2.5, "dash": dash}
     return go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line, showlegend=True)

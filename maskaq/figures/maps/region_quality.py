@@ -1,4 +1,4 @@
-"""How well maps over the patches find the object: by map, by block and by head."""
+"""How well patch maps find the object: by map, by block and by head."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import called, finish, in_percent, mark, whiskers
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import error_bars, finish, in_percent, marker_style, model_label
 
 WORDS = {
     "precision": "precision: share of the mask on the object",
     "recall": "recall: share of the object in the mask",
-    "iou": "IoU: share of both that is in both",
-    "pointing": "pointing game: the first patch is on the object",
+    "iou": "IoU: intersection of mask and object over their union",
+    "pointing": "pointing game: the top patch is on the object",
     "share": "share of the attention that is on the object",
 }
 _MAPS = {"random": "random map", "centre": "centre prior"}
@@ -20,22 +21,28 @@ _SHARES = ("value", "low", "high")
 
 
 def frame(table: pd.DataFrame, images: str, truth: str, ratio: float) -> pd.DataFrame:
-    """Columns who (P, Q by bits, or a map that sees no picture), measure, value, low, high (in %)
-    and n, from `maskaq.precomputed.claims`; measures of a mask at one ratio."""
+    """Columns who (P, Q by bit widths, or a baseline), measure, value, low, high (in %) and n.
+
+    Args:
+        table: from `maskaq.precomputed.claims`.
+        images: `scenes` or `synthetic`.
+        truth: what the maps are compared with, `foreground` or `occlusion`.
+        ratio: mask ratio of the measures of a mask.
+    """
     whole = (table["block"] == -1) & (table["head"] == -1)
     near = np.isclose(table["ratio"], ratio) | table["ratio"].isna()
     rows = table[whole & near & (table["images"] == images) & (table["truth"] == truth)]
     who = [_who(kind, model) for kind, model in zip(rows["map"], rows["model"], strict=True)]
-    made = in_percent(rows).assign(who=who)
-    return made[["who", "measure", *_SHARES, "n"]].reset_index(drop=True)
+    rows = in_percent(rows).assign(who=who)
+    return rows[["who", "measure", *_SHARES, "n"]].reset_index(drop=True)
 
 
 def _who(kind: str, model: str) -> str:
-    return _MAPS[kind] if kind in _MAPS else f"attention in {called(model)}"
+    return _MAPS[kind] if kind in _MAPS else f"attention in {model_label(model)}"
 
 
-def quality(table: pd.DataFrame, title: str) -> go.Figure:
-    """Dots with 95 % intervals from `frame`, a row of them for each measure."""
+def quality(table: pd.DataFrame, title: str) -> Chart:
+    """Points with 95 % intervals, from `frame`; a row per measure."""
     figure = go.Figure()
     for number, (who, rows) in enumerate(table.groupby("who", sort=False)):
         figure.add_scatter(
@@ -43,8 +50,8 @@ def quality(table: pd.DataFrame, title: str) -> go.Figure:
             mode="markers",
             x=rows["value"],
             y=[WORDS[measure].split(":")[0] for measure in rows["measure"]],
-            marker=mark(number) | {"size": 11},
-            error_x=whiskers(rows),
+            marker=marker_style(number) | {"size": 11},
+            error_x=error_bars(rows),
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             f"n = %{{customdata[2]:,}}<extra>{who}</extra>",
@@ -52,11 +59,11 @@ def quality(table: pd.DataFrame, title: str) -> go.Figure:
     figure.update_xaxes(title="%, mean over images", range=[0, 102])
     figure.update_yaxes(autorange="reversed")
     count = int(table["n"].max()) if len(table) else 0
-    return finish(figure, f"{title}, n = {count:,} images", 430, legend_below=True)
+    finish(figure, f"{title}, n = {count:,} images", 430, legend_below=True)
+    return Chart(figure, table, _describe(table), "region-truth")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The dots in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     rows = table[table["measure"] == "precision"].set_index("who")["value"]
     parts = [f"{who} {value:.0f} %" for who, value in rows.items()]
     return f"Share of the mask that lies on the object: {', '.join(parts)}."
@@ -69,10 +76,10 @@ def blocks_frame(table: pd.DataFrame, model: str, measure: str, ratio: float) ->
     return in_percent(rows)[["block", "head", *_SHARES, "n"]].reset_index(drop=True)
 
 
-def blocks(table: pd.DataFrame, model: str, measure: str) -> go.Figure:
-    """From `blocks_frame`: a dot per head, and a line for the mean over the heads of each block.
+def blocks(table: pd.DataFrame, model: str, measure: str) -> Chart:
+    """A point per head, and a line for the mean over the heads of each block, from `blocks_frame`.
 
-    Heads are not joined: those of two blocks have nothing to do with each other.
+    Points of heads are not connected, because heads of different blocks are unrelated.
     """
     figure = go.Figure()
     mean, heads = table[table["head"] == -1], table[table["head"] >= 0]
@@ -83,24 +90,24 @@ def blocks(table: pd.DataFrame, model: str, measure: str) -> go.Figure:
             mode="markers+text" if single else "lines+markers",
             x=rows["block"],
             y=rows["value"],
-            marker=mark(number) | {"size": 9 if single else 12},
+            marker=marker_style(number) | {"size": 9 if single else 12},
             line={"width": 2},
-            error_y=whiskers(rows) | {"thickness": 1 if single else 2},
+            error_y=error_bars(rows) | {"thickness": 1 if single else 2},
             text=rows["head"] if single else None,
             textposition="middle right",
             customdata=rows[["low", "high", "n", "head"]],
             hovertemplate="block %{x}: %{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             f"n = %{{customdata[2]:,}}<extra>{name}</extra>",
         )
-    figure.update_xaxes(title="block, 0 is the first (beside a dot: its head)", dtick=1)
+    figure.update_xaxes(title="block, counted from 0 (next to each point: its head)", dtick=1)
     figure.update_yaxes(title="%, mean over scenes", range=[0, 102])
     count = int(table["n"].max())
-    title = f"{WORDS[measure]}, {called(model)}, n = {count:,} scenes"
-    return finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
+    title = f"{WORDS[measure]}, {model_label(model)}, n = {count:,} scenes"
+    finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
+    return Chart(figure, table, _describe_blocks(table), f"region-truth-{model}-{measure}")
 
 
-def describe_blocks(table: pd.DataFrame) -> str:
-    """The map in one sentence, from `blocks_frame`."""
+def _describe_blocks(table: pd.DataFrame) -> str:
     heads = table[table["head"] >= 0].sort_values("value")
     worst, best = (
         f"head {row.head} of block {row.block} ({row.value:.0f} %)"

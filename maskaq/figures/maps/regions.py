@@ -1,4 +1,4 @@
-"""The informative region over its picture, and how well it meets the true foreground."""
+"""The informative region of an image, and its overlap with the true foreground."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from maskaq.figures.chart import Chart
 from maskaq.figures.maps import outline
 from maskaq.figures.pictures import bare, trace
-from maskaq.figures.style import BLUE, VERMILLION, finish, mark, whiskers
+from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style
 from maskaq.regions.numpy_masks import Overlap
 
 Mask = NDArray[np.bool_]
-INFORMATIVE, FOREGROUND = (BLUE, "solid"), (VERMILLION, "dot")  # colour and dash of the borders
+INFORMATIVE, FOREGROUND = (BLUE, "solid"), (VERMILLION, "dot")  # colour and dash of the outlines
 _SHADE = [[0, "rgba(0,0,0,0.6)"], [1, "rgba(0,0,0,0.6)"]]
 _MEASURES = ("precision", "recall", "IoU")
 
@@ -31,8 +32,8 @@ def frame(
     table = pd.DataFrame(
         {"patch": np.arange(mask.size), "row": rows, "column": columns, "informative": mask}
     )
-    more = {"foreground": foreground, "attention": alpha}
-    return table.assign(**{name: column for name, column in more.items() if column is not None})
+    optional = {"foreground": foreground, "attention": alpha}
+    return table.assign(**{name: column for name, column in optional.items() if column is not None})
 
 
 def overlay(
@@ -40,11 +41,18 @@ def overlay(
     mask: Mask,
     grid: tuple[int, int],
     foreground: Mask | None = None,
+    alpha: NDArray[np.floating] | None = None,
     title: str = "The informative region",
-) -> go.Figure:
-    """An image [3,S,S] with all but the patches of a mask [N] darkened, and borders.
+    *,
+    outline_foreground: bool = True,
+) -> Chart:
+    """An image [3,S,S] with the patches outside a mask [N] darkened.
 
-    The border of the mask is solid, that of the true foreground [N] dotted.
+    Args:
+        grid: rows and columns of patches.
+        foreground: patches of the true foreground [N]; their outline is dotted.
+        alpha: attention to the patches [N], for the table.
+        outline_foreground: whether the figure, and not just the table, shows the foreground.
     """
     patch = image.shape[1] / grid[0]
     figure = go.Figure(trace(image))
@@ -58,30 +66,33 @@ def overlay(
         showscale=False,
         hoverinfo="skip",
     )
-    borders = [(f"informative: {mask.sum()} of {mask.size} patches", mask, INFORMATIVE)]
-    if foreground is not None:
-        borders.append((f"true foreground: {foreground.sum()} patches", foreground, FOREGROUND))
-    drawn = []
-    for name, marked, look in borders:
-        figure.add_trace(outline.key(name, *look))
-        drawn += outline.shapes(outline.path(marked, grid, patch), *look)
-    figure.update_layout(shapes=drawn, legend={"orientation": "h", "y": -0.02, "x": 0})
+    outlines = [(f"informative: {mask.sum()} of {mask.size} patches", mask, INFORMATIVE)]
+    if foreground is not None and outline_foreground:
+        outlines.append((f"true foreground: {foreground.sum()} patches", foreground, FOREGROUND))
+    shapes = []
+    for name, patches, style in outlines:
+        figure.add_trace(outline.key(name, *style))
+        shapes += outline.shapes(outline.path(patches, grid, patch), *style)
+    figure.update_layout(shapes=shapes, legend={"orientation": "h", "y": -0.02, "x": 0})
     bare(figure)
-    return finish(figure, title, 430)
+    table = frame(mask, grid, foreground, alpha)
+    return Chart(finish(figure, title, 430), table, _describe(table), "region")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The overlay in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     mask = table["informative"]
     centre = table.loc[mask, ["row", "column"]].mean()
-    said = (
+    summary = (
         f"{mask.sum()} of {len(table)} patches are informative, centred on row "
         f"{centre['row']:.1f} and column {centre['column']:.1f} (counted from 0)"
     )
     if "foreground" not in table:
-        return said + "."
+        return summary + "."
     truth = table["foreground"]
-    return f"{said}; {(mask & truth).sum()} of them lie on the true foreground of {truth.sum()}."
+    return (
+        f"{summary}; {(mask & truth).sum()} of them are among the {truth.sum()} patches of the "
+        "true foreground."
+    )
 
 
 def overlap_frame(
@@ -90,12 +101,13 @@ def overlap_frame(
     random: Mapping[str, tuple[float, float, float]] | None = None,
     n: int = 0,
 ) -> pd.DataFrame:
-    """Columns mask, measure, value, low, high (in %), n (images) and counts (words).
+    """Columns mask, measure, value, low, high (in %), n (images) and counts (as text).
 
     Args:
-        scene: the overlap of the scene shown; it has counts and no interval.
-        scenes, random: measure (`precision`, `recall`, `IoU`) to mean, low and high in 0..1 over n
-            scenes, by attention and by random masks of equal size.
+        scene: the overlap in one scene, which has counts and no interval.
+        scenes, random: (mean, low, high) in 0..1 over n scenes by measure (`precision`, `recall`,
+            `IoU`), for informative masks and for random masks of equal size.
+        n: number of scenes.
     """
     among = {"precision": scene.chosen, "recall": scene.true, "IoU": scene.either}
     values = dict(zip(_MEASURES, scene[:3], strict=True))
@@ -111,8 +123,8 @@ def overlap_frame(
     return pd.DataFrame(rows, columns=columns)
 
 
-def overlap(table: pd.DataFrame) -> go.Figure:
-    """Precision, recall and IoU from `overlap_frame`, dots with their 95 % intervals."""
+def overlap(table: pd.DataFrame) -> Chart:
+    """Precision, recall and IoU from `overlap_frame`, with 95 % intervals."""
     figure = go.Figure()
     for number, (who, rows) in enumerate(table.groupby("mask", sort=False)):
         figure.add_scatter(
@@ -120,10 +132,10 @@ def overlap(table: pd.DataFrame) -> go.Figure:
             mode="markers+text",
             x=rows["value"],
             y=[rows["measure"], [str(who)] * len(rows)],
-            marker=mark(number) | {"size": 12},
+            marker=marker_style(number) | {"size": 12},
             text=rows["counts"],
             textposition=[_beside(value) for value in rows["value"]],
-            error_x=whiskers(rows),
+            error_x=error_bars(rows),
             showlegend=False,
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
@@ -132,44 +144,43 @@ def overlap(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="share of patches, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")
     title = "Informative region against true foreground, with 95 % intervals over scenes"
-    return finish(figure, title, 130 + 28 * len(table))
+    finish(figure, title, 130 + 28 * len(table))
+    return Chart(figure, table, _describe_overlap(table), "overlap")
 
 
 def _beside(value: float) -> str:
     return "middle left" if value > 70 else "middle right"
 
 
-def describe_overlap(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `overlap_frame`."""
+def _describe_overlap(table: pd.DataFrame) -> str:
     here = table[table["mask"] == "this scene"].set_index("measure")
     share = here["value"].round().astype(int)
-    said = (
-        f"In this scene {here['counts']['precision']} of the mask lie on the foreground "
-        f"({share['precision']} %), which covers {share['recall']} % of it"
+    summary = (
+        f"In this scene {here['counts']['precision']} of the mask are on the foreground "
+        f"({share['precision']} %); they cover {share['recall']} % of it"
     )
     means = table[(table["measure"] == "precision") & (table["mask"] != "this scene")]
     parts = [f"{row['mask']} {row['value']:.0f} %" for _, row in means.iterrows()]
-    return f"{said}; precision elsewhere: {', '.join(parts)}." if parts else said + "."
+    return f"{summary}; precision elsewhere: {', '.join(parts)}." if parts else summary + "."
 
 
-def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> go.Figure:
-    """One measure of the overlap at every mask ratio, the chosen ratio marked.
+def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> Chart:
+    """One measure of the overlap at every mask ratio, with a vertical line at the chosen ratio.
 
-    Args:
-        table: columns mask (`attention`, `random`), ratio, measure, value, low, high (in %) and n.
+    table: columns mask (`informative`, `random`), ratio, measure, value, low, high (in %) and n.
     """
     figure = go.Figure()
     rows = table[table["measure"] == measure]
     for number, (who, line) in enumerate(rows.groupby("mask", sort=False)):
-        look = mark(number)
+        style = marker_style(number)
         figure.add_scatter(
             name=f"{who} masks",
             mode="lines+markers",
             x=line["ratio"],
             y=line["value"],
-            error_y=whiskers(line),
-            marker=look,
-            line={"color": look["color"], "dash": ("solid", "dash", "dot")[number % 3]},
+            error_y=error_bars(line),
+            marker=style,
+            line={"color": style["color"], "dash": ("solid", "dash", "dot")[number % 3]},
             hovertemplate=f"ratio %{{x:.2f}}: %{{y:.1f}} %<extra>{who}</extra>",
         )
     figure.add_vline(x=ratio, line={"dash": "dot", "width": 2, "color": VERMILLION})
@@ -179,12 +190,11 @@ def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> go.Figure
     figure.update_yaxes(title=f"{measure}, %", rangemode="tozero")
     count = int(rows["n"].max())
     title = f"{measure} by mask ratio, mean of {count:,} scenes"
-    return finish(figure, title, 360, legend_below=True)
+    finish(figure, title, 360, legend_below=True)
+    return Chart(figure, table, _describe_ratios(rows, measure), "overlap-by-ratio")
 
 
-def describe_ratios(table: pd.DataFrame, measure: str = "IoU") -> str:
-    """The chart in one sentence."""
-    rows = table[table["measure"] == measure]
+def _describe_ratios(rows: pd.DataFrame, measure: str) -> str:
     parts = []
     for who, line in rows.groupby("mask", sort=False):
         best = line.iloc[int(line["value"].to_numpy().argmax())]

@@ -1,4 +1,4 @@
-"""How alike the patches' attention is: matrix, distribution and entropy."""
+"""The similarity of the patches' attention: matrix, distribution and entropy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from maskaq.figures.style import BLUE, GREEN, GREY, SEQUENTIAL, VERMILLION, finish, mark, whiskers
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    SEQUENTIAL,
+    VERMILLION,
+    error_bars,
+    finish,
+    marker_style,
+)
 
 Values = NDArray[np.floating]
 _BINS = 50
@@ -21,8 +31,11 @@ def frame(similarity: Values) -> pd.DataFrame:
     return pd.DataFrame({"patch": patch.ravel(), "other": other.ravel(), "similarity": flat})
 
 
-def matrix(similarity: Values, title: str = "Similarity of every pair of patches") -> go.Figure:
-    """Cosine similarities S [N,N] as a map, from 0 (from -1 if any is negative) to 1."""
+def matrix(similarity: Values, subject: str) -> Chart:
+    """Cosine similarities [N,N] as a heat map from 0 to 1, or from -1 if any is negative.
+
+    subject: what the similarities are from, for title and alt text.
+    """
     figure = go.Figure(
         go.Heatmap(
             z=similarity.astype(np.float32),
@@ -37,14 +50,15 @@ def matrix(similarity: Values, title: str = "Similarity of every pair of patches
     figure.update_yaxes(
         title="patch, row by row", autorange="reversed", scaleanchor="x", constrain="domain"
     )
-    return finish(figure, f"{title} ({len(similarity)} patches)", 420)
+    finish(figure, f"{subject}: pairs of patches ({len(similarity)} patches)", 420)
+    table = frame(similarity)
+    return Chart(figure, table, f"{subject}: {_describe(table)}", "similarity")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The matrix in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     pairs = table[table["patch"] != table["other"]]["similarity"]
     return (
-        f"Two different patches have a mean similarity of {pairs.mean():.2f}, from "
+        f"two different patches have a mean similarity of {pairs.mean():.2f}, from "
         f"{pairs.min():.2f} to {pairs.max():.2f}, standard deviation {pairs.std(ddof=0):.3f}."
     )
 
@@ -74,7 +88,7 @@ def histogram_frame(
 
 
 def _normal(x: Values, mean: float, std: float) -> Values:
-    std = max(std, 1e-4)  # a single value would have no width to draw
+    std = max(std, 1e-4)  # a curve of no width would not be visible
     density: Values = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
     return density
 
@@ -83,9 +97,12 @@ def histogram(
     values: Values,
     gauss: tuple[float, float],
     kde: tuple[Values, Values],
-    title: str = "How the similarities are spread",
-) -> go.Figure:
-    """Histogram of similarities [M], with a Gaussian (mean, std) and a kernel density (x, y)."""
+    subject: str,
+) -> Chart:
+    """Histogram of similarities [M], with a Gaussian (mean, std) and a kernel density (x, y).
+
+    subject: what the similarities are from, for title and alt text.
+    """
     table = histogram_frame(values, gauss, kde)
     low, high = float(table["low"].iloc[0]), float(table["high"].iloc[-1])
     x = np.linspace(low, high, 256, dtype=np.float32)
@@ -120,31 +137,33 @@ def histogram(
     figure.update_xaxes(title="cosine similarity of two patches")
     figure.update_yaxes(title="density")
     figure.update_layout(bargap=0)
-    return finish(figure, f"{title}, n = {np.size(values):,} pairs", 380, legend_below=True)
+    title = f"{subject}: distribution of similarities, n = {np.size(values):,} pairs"
+    finish(figure, title, 380, legend_below=True)
+    return Chart(figure, table, f"{subject}: {_describe_histogram(table)}", "spread")
 
 
-def describe_histogram(table: pd.DataFrame) -> str:
-    """The histogram in one sentence, from `histogram_frame`."""
+def _describe_histogram(table: pd.DataFrame) -> str:
     top = table.iloc[int(table["count"].to_numpy().argmax())]
     width = (table["high"] - table["low"]).iloc[0]
-    apart = float((table["gaussian"] - table["density"]).abs().sum() * width / 2)
+    distance = float((table["gaussian"] - table["density"]).abs().sum() * width / 2)
     middle, pairs = (top["low"] + top["high"]) / 2, int(table["count"].sum())
-    return f"Of {pairs:,} pairs most lie near {middle:.2f}; a Gaussian misplaces {apart:.0%}."
+    return f"most of {pairs:,} pairs are near {middle:.2f}; a Gaussian misplaces {distance:.0%}."
 
 
-def entropy_by_block(table: pd.DataFrame) -> go.Figure:
-    """Differential entropy of the similarities in every block, one line per kind of picture.
+def entropy_by_block(table: pd.DataFrame) -> Chart:
+    """Differential entropy of the similarities in every block, one line per kind of image.
 
-    Args:
-        table: columns kind, block, gaussian, kernel, each also with _low and _high (means over
-            images in nats, 95 % intervals), n (images) and pairs (of patches in each). Filled marks
-            and lines are the Gaussian's, open marks the kernel estimate's.
+    Filled markers and lines show the Gaussian, open markers the kernel density.
+
+    table: columns kind, block, gaussian, kernel, n (images) and pairs (of patches in each), with
+        gaussian_low, gaussian_high, kernel_low and kernel_high: means over images in nats, and
+        their 95 % intervals.
     """
     figure = go.Figure()
     for number, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
-        look = mark(number)
-        line = {"color": look["color"], "dash": _DASHES[number % 3], "width": 2}
-        for column, symbol in (("gaussian", look["symbol"]), ("kernel", look["symbol"] + "-open")):
+        colour, mark = marker_style(number).values()
+        line = {"color": colour, "dash": _DASHES[number % 3], "width": 2}
+        for column, symbol in (("gaussian", mark), ("kernel", f"{mark}-open")):
             filled = column == "gaussian"
             figure.add_scatter(
                 name=f"{kind}, {'Gaussian' if filled else 'kernel'}",
@@ -152,33 +171,33 @@ def entropy_by_block(table: pd.DataFrame) -> go.Figure:
                 x=rows["block"],
                 y=rows[column],
                 line=line,
-                marker={"color": look["color"], "symbol": symbol, "size": 10},
-                error_y=whiskers(_bounds(rows, column)),
+                marker={"color": colour, "symbol": symbol, "size": 10},
+                error_y=error_bars(_bounds(rows, column)),
                 hovertemplate="block %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
             )
-    figure.update_xaxes(title="block, from the input to the output", dtick=1)
+    figure.update_xaxes(title="block, from input to output", dtick=1)
     figure.update_yaxes(title="differential entropy H, nats")
     title = f"Entropy of patch similarity, mean of {int(table['n'].max())} images each"
-    return finish(figure, title, 440, legend_below=True)
+    finish(figure, title, 440, legend_below=True)
+    return Chart(figure, table, _describe_entropy(table), "entropy-by-block")
 
 
 def _bounds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Value, low and high, as `whiskers` takes them."""
+    """Columns value, low and high, for `error_bars`."""
     names = {column: "value", f"{column}_low": "low", f"{column}_high": "high"}
     return rows[list(names)].rename(columns=names)
 
 
-def describe_entropy(table: pd.DataFrame) -> str:
-    """The lines in one sentence."""
+def _describe_entropy(table: pd.DataFrame) -> str:
     means = table.groupby("kind", sort=False)["gaussian"].mean().sort_values(ascending=False)
     parts = [f"{kind} {value:.2f}" for kind, value in means.items()]
     return f"Mean entropy over blocks in nats, highest first: {', '.join(parts)}."
 
 
-def entropy_over_steps(curves: pd.DataFrame) -> go.Figure:
-    """Similarity entropy of the images while they are made, from a run's curves.
+def entropy_over_steps(curves: pd.DataFrame) -> Chart:
+    """Similarity entropy of the images during synthesis, from a run's curves.
 
-    The curves hold the objective L_fb = -H (MaskAQ Eq. 10), so the sign is turned.
+    The curves hold the objective L_fb = -H (MaskAQ Eq. 10), so the sign is flipped.
     """
     line = entropy_frame(curves)
     figure = go.Figure()
@@ -192,19 +211,19 @@ def entropy_over_steps(curves: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="step of synthesis")
     figure.update_yaxes(title="entropy H, nats")
     title = f"Similarity entropy over {len(line)} steps (higher is more varied)"
-    return finish(figure, title, 320)
+    finish(figure, title, 320)
+    return Chart(figure, line, _describe_entropy_over_steps(line), "entropy-over-steps")
 
 
 def entropy_frame(curves: pd.DataFrame) -> pd.DataFrame:
-    """Columns step and entropy (nats) of the steps that measured it; empty if none did."""
+    """Columns step and entropy (nats) of the steps that measured it; empty if there are none."""
     if "entropy" not in curves:
         return pd.DataFrame({"step": [], "entropy": []})
     rows = curves[(curves["stage"] == "synthesis") & curves["entropy"].notna()]
     return pd.DataFrame({"step": rows["step"], "entropy": -rows["entropy"]}).reset_index(drop=True)
 
 
-def describe_entropy_over_steps(table: pd.DataFrame) -> str:
-    """The curve in one sentence, from `entropy_frame`."""
+def _describe_entropy_over_steps(table: pd.DataFrame) -> str:
     if table.empty:
         return "This run did not measure the similarity entropy."
     first, last = table["entropy"].iloc[0], table["entropy"].iloc[-1]

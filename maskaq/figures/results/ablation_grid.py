@@ -1,4 +1,4 @@
-"""A small grid of runs: what two settings together do to the accuracy."""
+"""The accuracy of Q over a grid of two settings."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import finish, heat
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import finish, heatmap_trace
 
 DONE = "finished"
 _COLUMNS = ["a", "b", "state", "value", "low", "high", "n"]
 
 
 def frame(cells: pd.DataFrame) -> pd.DataFrame:
-    """The same cells with all columns there and the numbers as numbers.
+    """The cells with all columns present and with numeric numbers.
 
-    Columns a, b (values of the two axes, as words), state (`waiting`, `running`, `finished`,
+    Columns a, b (values of the two axes, as text), state (`waiting`, `running`, `finished`,
     `failed`, `cancelled`, ...), value, low, high (top-1 in %, NaN until finished) and n.
     """
     table = cells.reindex(columns=_COLUMNS)
@@ -23,61 +24,63 @@ def frame(cells: pd.DataFrame) -> pd.DataFrame:
     return table.assign(a=table["a"].astype(str), b=table["b"].astype(str), **numbers)
 
 
-def heatmap(table: pd.DataFrame, a: str = "a", b: str = "b") -> go.Figure:
-    """One cell per run from `frame`: its accuracy and interval, or its state in words.
+def heatmap(cells: pd.DataFrame, a: str = "a", b: str = "b") -> Chart:
+    """One cell per run: its accuracy with interval, or its state.
 
-    a, b: what the two axes are called.
+    Args:
+        cells: the columns of `frame`, at least a, b and state.
+        a, b: names of the two axes.
     """
-    table = frame(table)
-    across, down = list(dict.fromkeys(table["a"])), list(dict.fromkeys(table["b"]))
-    values = np.full((len(down), len(across)), np.nan, np.float32)
-    words = np.full(values.shape, "", object)
-    other: list[tuple[str, str, str]] = []
+    table = frame(cells)
+    columns, rows = list(dict.fromkeys(table["a"])), list(dict.fromkeys(table["b"]))
+    values = np.full((len(rows), len(columns)), np.nan, np.float32)
+    labels = np.full(values.shape, "", object)
+    unfinished: list[tuple[str, str, str]] = []
     for x, y, state, value, low, high, n in table.itertuples(index=False):
-        place = down.index(y), across.index(x)
+        place = rows.index(y), columns.index(x)
         if state == DONE:
             values[place] = value
-            words[place] = f"{value:.1f} %<br>{low:.1f} to {high:.1f}<br>n = {n:,.0f}"
+            labels[place] = f"{value:.1f} %<br>{low:.1f} to {high:.1f}<br>n = {n:,.0f}"
         else:
-            other.append((x, y, state))
+            unfinished.append((x, y, state))
     figure = go.Figure(
-        heat(
+        heatmap_trace(
             values,
-            across,
-            down,
+            columns,
+            rows,
             "top-1, %",
-            text=words,
+            text=labels,
             texttemplate="%{text}",
             xgap=2,
             ygap=2,
             hovertemplate=f"{a} %{{x}}, {b} %{{y}}<br>%{{text}}<extra></extra>",
         )
     )
-    if other:  # a heat map writes nothing where it has no number
-        x, y, states = (list(column) for column in zip(*other, strict=True))
+    if unfinished:  # plotly shows no text in heat map cells that are NaN
+        x, y, states = (list(column) for column in zip(*unfinished, strict=True))
         figure.add_scatter(
             x=x, y=y, text=states, mode="text", showlegend=False, hoverinfo="x+y+text"
         )
-    # As categories: "4" and "8" are names of cells here, with nothing in between.
-    figure.update_xaxes(title=a, type="category", showgrid=False, categoryarray=across)
+    # Category axes: "4" and "8" are labels here, not positions on a number line.
+    figure.update_xaxes(title=a, type="category", showgrid=False, categoryarray=columns)
     figure.update_yaxes(
-        title=b, type="category", showgrid=False, categoryarray=down, autorange="reversed"
+        title=b, type="category", showgrid=False, categoryarray=rows, autorange="reversed"
     )
     done = int((table["state"] == DONE).sum())
     title = f"Top-1 accuracy of Q by {a} and {b}, {done} of {len(table)} runs finished"
-    return finish(figure, title, 190 + 72 * max(1, len(down)))
+    finish(figure, title, 190 + 72 * max(1, len(rows)))
+    named = table.rename(columns={"a": a, "b": b})
+    return Chart(figure, named, _describe(table), f"grid-{a}-{b}")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The grid in one sentence."""
-    table = frame(table)
+def _describe(table: pd.DataFrame) -> str:
     done = table[table["state"] == DONE]
-    said = f"{len(done)} of {len(table)} runs are finished"
+    progress = f"{len(done)} of {len(table)} runs are finished"
     if done.empty:
-        return said + "."
+        return progress + "."
     order = done["value"].to_numpy()
     best, worst = done.iloc[int(order.argmax())], done.iloc[int(order.argmin())]
     return (
-        f"{said}; best is {best['a']} with {best['b']} ({best['value']:.1f} %), worst "
+        f"{progress}; best is {best['a']} with {best['b']} ({best['value']:.1f} %), worst "
         f"{worst['a']} with {worst['b']} ({worst['value']:.1f} %)."
     )

@@ -1,4 +1,4 @@
-"""P against Q: dots for the shares, whiskers for their 95 % intervals."""
+"""The accuracy of P and Q, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import BLUE, VERMILLION, finish, mark, whiskers
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -19,23 +20,24 @@ _MARKS = {"P": (BLUE, "circle"), "Q": (VERMILLION, "diamond")}
 
 def frame(result: RunResult) -> pd.DataFrame:
     """Columns model (`P`, `Q`, `P and Q`), measure, value, low, high (all in %) and n."""
-    shares = [
+    rows = [
         (
             model,
             f"top-{k}",
-            *(100 * getattr(found, f"top{k}{end}") for end in ("", "_low", "_high")),
+            *(100 * getattr(shares, f"top{k}{end}") for end in ("", "_low", "_high")),
         )
         for k in (1, 5)
-        for model, found in (("P", result.fp), ("Q", result.q))
+        for model, shares in (("P", result.fp), ("Q", result.q))
     ]
     agreement = (result.agreement, result.agreement_low, result.agreement_high)
-    shares.append(("P and Q", "same answer", *(100 * share for share in agreement)))
-    table = pd.DataFrame(shares, columns=["model", "measure", "value", "low", "high"])
+    rows.append(("P and Q", "same answer", *(100 * share for share in agreement)))
+    table = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high"])
     return table.assign(n=result.evaluated)
 
 
-def accuracy(table: pd.DataFrame) -> go.Figure:
-    """Top-1 and top-5 of P and Q from `frame`."""
+def p_and_q(result: RunResult) -> Chart:
+    """Top-1 and top-5 accuracy of P and Q."""
+    table = frame(result)
     figure = go.Figure()
     for model, (colour, symbol) in _MARKS.items():
         rows = table[table["model"] == model]
@@ -44,37 +46,38 @@ def accuracy(table: pd.DataFrame) -> go.Figure:
             showlegend=False,
             mode="markers",
             x=rows["value"],
-            y=[[model] * len(rows), rows["measure"]][::-1],  # two-level axis: measure, then model
+            y=[[model] * len(rows), rows["measure"]][::-1],  # two-level axis: measure, model
             marker={"color": colour, "symbol": symbol, "size": 12},
-            error_x=whiskers(rows),
+            error_x=error_bars(rows),
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>" + model + "</extra>",
         )
-    # Dots need no zero; a range that fits them shows the whiskers.
+    # Points, unlike bars, need no zero; a tight range makes the error bars visible.
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10))
-    figure.update_xaxes(title="right answers, %", range=[lowest, 101])
+    figure.update_xaxes(title="correct answers, %", range=[lowest, 101])
     figure.update_yaxes(autorange="reversed")
     count = int(table["n"].iloc[0])
-    return finish(figure, f"Accuracy on {count:,} images, with 95 % intervals", 300)
+    finish(figure, f"Accuracy on {count:,} images, with 95 % intervals", 300)
+    return Chart(figure, table, _describe(table), "accuracy")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The chart in one sentence, for those who cannot see it."""
+def _describe(table: pd.DataFrame) -> str:
     values = table.set_index(["measure", "model"])["value"]
     p, q = values["top-1", "P"], values["top-1", "Q"]
-    change = "the same as" if abs(p - q) < 0.05 else f"{abs(p - q):.1f} points {_side(q - p)}"
+    change = (
+        "the same as"
+        if abs(p - q) < 0.05
+        else f"{abs(p - q):.1f} points {'above' if q > p else 'below'}"
+    )
     return f"Q is right on {q:.1f} % of the images, {change} P with {p:.1f} %."
-
-
-def _side(difference: float) -> str:
-    return "above" if difference > 0 else "below"
 
 
 def sources_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Columns model, source, backend, bits, value, low, high (top-1 in %) and n.
 
-    P comes first, once for each model and set of images it was measured on; then every Q.
+    The rows of P come first, one for each model and set of evaluation images; P has the source
+    `none`. One row per Q follows.
     """
     rows: list[tuple[object, ...]] = []
     for result in results:
@@ -94,8 +97,8 @@ def _top1(result: RunResult, which: str) -> tuple[float, float, float, int]:
     return 100 * value, 100 * low, 100 * high, n
 
 
-def sources(results: Sequence[RunResult]) -> go.Figure:
-    """Top-1 of P and of every Q, named by the source of its images; one mark per format."""
+def sources(results: Sequence[RunResult]) -> Chart:
+    """Top-1 accuracy of P and every Q by sample source; one marker style per number format."""
     table = sources_frame(results)
     names = _names(table)
     formats = list(dict.fromkeys(table["bits"]))
@@ -107,8 +110,8 @@ def sources(results: Sequence[RunResult]) -> go.Figure:
             mode="markers",
             x=rows["value"],
             y=names[rows.index],
-            marker=mark(number) | {"size": 12},
-            error_x=whiskers(rows),
+            marker=marker_style(number) | {"size": 12},
+            error_x=error_bars(rows),
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>%{y}</extra>",
@@ -120,11 +123,12 @@ def sources(results: Sequence[RunResult]) -> go.Figure:
     )
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"P and Q on {counts or 'no'} images, with 95 % intervals"
-    return finish(figure, title, 170 + 34 * names.nunique(), legend_below=True)
+    finish(figure, title, 170 + 34 * names.nunique(), legend_below=True)
+    return Chart(figure, table, _describe_sources(table), "sources")
 
 
 def _names(table: pd.DataFrame) -> pd.Series[str]:
-    """What each row is called, with no more detail than tells the rows apart."""
+    """A label for each row, with only the details in which rows differ."""
     names = "Q from " + table["source"]
     if table.loc[table["source"] != "none", "backend"].nunique() > 1:
         names += ", " + table["backend"]
@@ -132,8 +136,7 @@ def _names(table: pd.DataFrame) -> pd.Series[str]:
     return names + ", " + table["model"] if table["model"].nunique() > 1 else names
 
 
-def describe_sources(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `sources_frame`."""
+def _describe_sources(table: pd.DataFrame) -> str:
     p, q = table[table["source"] == "none"], table[table["source"] != "none"]
     if q.empty:
         return "No run to show."
@@ -142,4 +145,4 @@ def describe_sources(table: pd.DataFrame) -> str:
         f"{source} at {bits} {value:.1f} %"
         for source, bits, value in ordered[["source", "bits", "value"]].itertuples(index=False)
     ]
-    return f"P is right on {p['value'].max():.1f} %; Q by source of its images: {', '.join(parts)}."
+    return f"P is right on {p['value'].max():.1f} %; Q by sample source: {', '.join(parts)}."

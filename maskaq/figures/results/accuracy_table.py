@@ -1,4 +1,4 @@
-"""Every source of images with every back-end, at the same bits."""
+"""The accuracy of every sample source with every back-end, at the same bit widths."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import finish, heat
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import finish, heatmap_trace
 
 _SHARES = ("p", "q", "lowest", "highest", "low", "high")
 
 
 def frame(table: pd.DataFrame, bits: str) -> pd.DataFrame:
-    """The rows of one number format, shares in %, and retention, Q's top-1 in % of P's.
+    """The rows of one number format, shares in %, with retention: Q's top-1 in % of P's.
 
     table: from `maskaq.precomputed.accuracy_table.over_seeds`.
     """
@@ -21,23 +22,26 @@ def frame(table: pd.DataFrame, bits: str) -> pd.DataFrame:
     return rows.assign(**shares, retention=100 * rows["q"] / rows["p"]).reset_index(drop=True)
 
 
-def crossed(table: pd.DataFrame, bits: str) -> go.Figure:
-    """A map from `frame`: sources down, back-ends across; below each mean its spread over seeds."""
-    down, across = list(dict.fromkeys(table["source"])), list(dict.fromkeys(table["backend"]))
-    values = np.full((len(down), len(across)), np.nan, np.float32)
-    words = np.full(values.shape, "", object)
+def heatmap(table: pd.DataFrame, bits: str) -> Chart:
+    """A heat map from `frame`: a row per source, a column per back-end.
+
+    Each cell shows the mean over seeds and the lowest and highest seed.
+    """
+    rows, columns = list(dict.fromkeys(table["source"])), list(dict.fromkeys(table["backend"]))
+    values = np.full((len(rows), len(columns)), np.nan, np.float32)
+    labels = np.full(values.shape, "", object)
     shown = table[["source", "backend", "q", *_ends(table)]]
     for source, backend, mean, lowest, highest in shown.itertuples(index=False, name=None):
-        place = down.index(source), across.index(backend)
+        place = rows.index(source), columns.index(backend)
         values[place] = mean
-        words[place] = f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}"
+        labels[place] = f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}"
     figure = go.Figure(
-        heat(
+        heatmap_trace(
             values,
-            across,
-            down,
+            columns,
+            rows,
             "top-1, %",
-            text=words,
+            text=labels,
             texttemplate="%{text}",
             hovertemplate="%{y}, %{x}: %{z:.1f} %<br>%{text}<extra></extra>",
         )
@@ -46,11 +50,12 @@ def crossed(table: pd.DataFrame, bits: str) -> go.Figure:
     figure.update_yaxes(title="source of the images", autorange="reversed", showgrid=False)
     seeds, count = _span(table["seeds"]), _span(table["n"])
     title = f"Top-1 accuracy of Q in % at {bits}; n = {count} images, seeds: {seeds}"
-    return finish(figure, title, 170 + 52 * len(down))
+    finish(figure, title, 170 + 52 * len(rows))
+    return Chart(figure, table, _describe(table), "accuracy")
 
 
 def _ends(table: pd.DataFrame) -> tuple[str, str]:
-    """Columns of what stands below a mean: the spread over seeds; with one seed, the interval."""
+    """The columns shown below a mean: its spread over seeds or, with one seed, its interval."""
     return ("lowest", "highest") if table["seeds"].max() > 1 else ("low", "high")
 
 
@@ -59,16 +64,15 @@ def _span(values: pd.Series[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The map in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     order = table["q"].to_numpy()
     best, worst = table.iloc[int(order.argmax())], table.iloc[int(order.argmin())]
-    free = table[table["source"] != "real"]
-    said = f"Best is {best['source']} with {best['backend']} ({best['q']:.1f} %)"
-    if best["source"] == "real" and len(free):
-        ours = free.iloc[int(free["q"].to_numpy().argmax())]
-        said += f", without real images {ours['source']} with {ours['backend']} ({ours['q']:.1f} %)"
+    data_free = table[table["source"] != "real"]
+    summary = f"Best is {best['source']} with {best['backend']} ({best['q']:.1f} %)"
+    if best["source"] == "real" and len(data_free):
+        top = data_free.iloc[int(data_free["q"].to_numpy().argmax())]
+        summary += f", without real images {top['source']} with {top['backend']} ({top['q']:.1f} %)"
     return (
-        f"{said}, worst {worst['source']} with {worst['backend']} ({worst['q']:.1f} %); P has "
+        f"{summary}, worst {worst['source']} with {worst['backend']} ({worst['q']:.1f} %); P has "
         f"{table['p'].mean():.1f} %."
     )

@@ -1,4 +1,4 @@
-"""How the activations under a run's samples differ from those under real images."""
+"""How activations on a run's samples differ from activations on real images."""
 
 from __future__ import annotations
 
@@ -15,32 +15,35 @@ from maskaq.evaluation.activation_shift_table import (
     factors,
     furthest,
 )
+from maskaq.figures.chart import Chart
 from maskaq.figures.results.tensors import place
-from maskaq.figures.style import DIVERGING, finish, heat, mark
+from maskaq.figures.style import DIVERGING, finish, heatmap_trace, marker_style
 
 if TYPE_CHECKING:
     from maskaq.results.activation_shift import Diagnosis
 
-_LEAST = 0.5  # octaves that the colours span at least, so that small differences look small
+_MIN_OCTAVES = 0.5  # least span of the colour scale, so that small differences look small
 
 
-def overview_frame(found: Mapping[str, Diagnosis]) -> pd.DataFrame:
+def overview_frame(diagnoses: Mapping[str, Diagnosis]) -> pd.DataFrame:
     """Columns run, statistic, factor, sure, tensors, samples and real, from diagnoses by run.
 
-    factor: by how much a tensor is off in the geometric mean, 1 for not at all. sure: how many of
-    the tensors have a ratio whose 95 % interval leaves 1 out. samples, real: images.
+    factor: geometric mean over tensors of the factor by which a tensor is off; 1 is no shift.
+    sure: number of tensors whose 95 % interval of the ratio excludes 1. samples, real: numbers of
+    images.
     """
     rows = [
         (run, statistic, factor, *count_significant(one.table, statistic), one.samples, one.real)
-        for run, one in found.items()
+        for run, one in diagnoses.items()
         for statistic, factor in factors(one.table).items()
     ]
     columns = ["run", "statistic", "factor", "sure", "tensors", "samples", "real"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def overview(table: pd.DataFrame) -> go.Figure:
-    """One dot per run and statistic, from `overview_frame`."""
+def overview(diagnoses: Mapping[str, Diagnosis]) -> Chart:
+    """One point per run and statistic. diagnoses: by name of the run."""
+    table = overview_frame(diagnoses)
     figure = go.Figure()
     for number, (statistic, rows) in enumerate(table.groupby("statistic", sort=False)):
         figure.add_scatter(
@@ -48,35 +51,38 @@ def overview(table: pd.DataFrame) -> go.Figure:
             mode="markers",
             x=rows["factor"],
             y=rows["run"],
-            marker=mark(number) | {"size": 11},
+            marker=marker_style(number) | {"size": 11},
             customdata=rows[["sure", "tensors", "samples", "real"]],
-            hovertemplate="a factor of %{x:.2f}; the interval leaves 1 out in %{customdata[0]} of "
+            hovertemplate="a factor of %{x:.2f}; the interval excludes 1 in %{customdata[0]} of "
             "%{customdata[1]} tensors; %{customdata[2]} samples, %{customdata[3]} real images"
             f"<extra>{statistic}</extra>",
         )
     runs = list(dict.fromkeys(table["run"]))
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=runs)
-    figure.update_xaxes(title="factor by which a tensor is off (1: as on real images)")
-    title = "How far activations are from those on real images, geometric mean over tensors"
-    return finish(figure, title, 170 + 38 * len(runs), legend_below=True)
+    figure.update_xaxes(title="factor by which a tensor is off (1: same as on real images)")
+    title = "Distance of the activations from those on real images, geometric mean over tensors"
+    finish(figure, title, 170 + 38 * len(runs), legend_below=True)
+    return Chart(figure, table, _describe_overview(table), "compare-diagnosis")
 
 
-def describe_overview(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `overview_frame`."""
+def _describe_overview(table: pd.DataFrame) -> str:
     rows = table[table["statistic"] == "range"].sort_values("factor")
     if rows.empty:
         return "No run is diagnosed."
     best, worst = rows.iloc[0], rows.iloc[-1]
-    said = f"The ranges of {best['run']} are off by a factor of {best['factor']:.2f} on average"
+    summary = f"The ranges of {best['run']} are off by a factor of {best['factor']:.2f} on average"
     if len(rows) == 1:
-        return said + "."
-    return f"{said}, those of {worst['run']} by {worst['factor']:.2f}."
+        return summary + "."
+    return f"{summary}, those of {worst['run']} by {worst['factor']:.2f}."
 
 
-def frame(found: Diagnosis, statistic: str) -> pd.DataFrame:
-    """The rows of one statistic with the columns place and part (see `tensors.place`), then
-    tensor, role, samples, real, ratio, low, high, and octaves = log2 of the ratio."""
-    rows = found.table[found.table["statistic"] == statistic]
+def frame(diagnosis: Diagnosis, statistic: str) -> pd.DataFrame:
+    """The rows of one statistic.
+
+    Columns place and part (see `tensors.place`), tensor, role, samples, real, ratio, low, high and
+    octaves, log2 of the ratio.
+    """
+    rows = diagnosis.table[diagnosis.table["statistic"] == statistic]
     places = [place(str(name)) for name in rows["tensor"]]
     named = pd.DataFrame(places, columns=["place", "part"], index=rows.index)
     columns = ["tensor", "role", "samples", "real", "ratio", "low", "high"]
@@ -86,29 +92,35 @@ def frame(found: Diagnosis, statistic: str) -> pd.DataFrame:
 
 
 def span(tables: list[pd.DataFrame]) -> float:
-    """Octaves that the colours of several maps must reach, so that they can be compared."""
-    found = pd.concat([table["octaves"].abs() for table in tables]).replace(np.inf, np.nan)
-    return max(_LEAST, float(np.nan_to_num(found.max())))
+    """Octaves of a colour scale shared by several heat maps."""
+    octaves = pd.concat([table["octaves"].abs() for table in tables]).replace(np.inf, np.nan)
+    return max(_MIN_OCTAVES, float(np.nan_to_num(octaves.max())))
 
 
-def ratios(table: pd.DataFrame, run: str, statistic: str, octaves: float) -> go.Figure:
-    """A map from `frame`, a row per block: samples over real images. octaves: see `span`."""
+def ratios(diagnosis: Diagnosis, run: str, statistic: str, octaves: float) -> Chart:
+    """A heat map, a row per block, of a statistic on samples divided by that on real images.
+
+    Args:
+        run: its name, for the title.
+        octaves: where the colour scale ends; see `span`.
+    """
+    table = frame(diagnosis, statistic)
     inside = table[table["place"].str.startswith("block ")]
     blocks, parts = list(dict.fromkeys(inside["place"])), list(dict.fromkeys(inside["part"]))
     values = np.full((len(blocks), len(parts)), np.nan, np.float32)
-    words = np.full(values.shape, "", object)
+    labels = np.full(values.shape, "", object)
     shown = inside[["place", "part", "octaves", "ratio"]]
-    for block, part, apart, ratio in shown.itertuples(index=False, name=None):
+    for block, part, octave, ratio in shown.itertuples(index=False, name=None):
         where = blocks.index(block), parts.index(part)
-        values[where] = apart
-        words[where] = f"{ratio:.2f}"
+        values[where] = octave
+        labels[where] = f"{ratio:.2f}"
     figure = go.Figure(
-        heat(
+        heatmap_trace(
             values,
             parts,
             blocks,
             "octaves",
-            text=words,
+            text=labels,
             texttemplate="%{text}",
             colorscale=DIVERGING,
             zmin=-octaves,
@@ -118,19 +130,16 @@ def ratios(table: pd.DataFrame, run: str, statistic: str, octaves: float) -> go.
     )
     figure.update_xaxes(title="tensor in the block", side="bottom", showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    title = f"{run}: {statistic}, samples over real images"
-    return finish(figure, title, 170 + 32 * len(blocks))
+    finish(figure, f"{run}: {statistic}, samples over real images", 170 + 32 * len(blocks))
+    return Chart(figure, table, _describe(diagnosis, statistic), f"diagnosis-{statistic}")
 
 
-def describe(found: Diagnosis, statistic: str) -> str:
-    """In plain words which tensors are furthest off, and how sure that is."""
-    rows = furthest(found.table, statistic)
+def _describe(diagnosis: Diagnosis, statistic: str) -> str:
+    rows = furthest(diagnosis.table, statistic)
     if rows.empty:
         return f"The {statistic} is not measured."
-    off, (sure, tensors) = (
-        factors(found.table)[statistic],
-        count_significant(found.table, statistic),
-    )
+    factor = factors(diagnosis.table)[statistic]
+    sure, tensors = count_significant(diagnosis.table, statistic)
     shown = rows[["tensor", "role", "ratio", "low", "high"]].itertuples(index=False, name=None)
     worst = "; ".join(
         f"{_where(tensor, role)} with {ratio:.2f} times the {statistic} ({low:.2f} to {high:.2f})"
@@ -138,8 +147,8 @@ def describe(found: Diagnosis, statistic: str) -> str:
     )
     return (
         f"Furthest from real images: {worst}. On average a tensor's {statistic} is off by a factor "
-        f"of {off:.2f}; in {sure} of {tensors} the 95 % interval leaves 1 out "
-        f"({found.samples} samples, {found.real} real images)."
+        f"of {factor:.2f}; in {sure} of {tensors} the 95 % interval excludes 1 "
+        f"({diagnosis.samples} samples, {diagnosis.real} real images)."
     )
 
 
@@ -149,5 +158,5 @@ def _where(tensor: str, role: str) -> str:
 
 
 def meaning(statistic: str) -> str:
-    """What a statistic is, for a note."""
+    """The definition of a statistic, as Markdown."""
     return f"*{statistic}*: {STATISTICS[statistic]}."

@@ -1,4 +1,4 @@
-"""The accuracy of Q at every pair of bit-widths."""
+"""The accuracy of Q at every pair of bit widths."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import VERMILLION, finish, heat
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import VERMILLION, finish, heatmap_trace
 
 
 def frame(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Columns weight_bits, activation_bits, value, low, high (top-1 in %), n, backend.
+    """The rows of one sample source.
 
-    Args:
-        table: `maskaq.precomputed.showcase.bits()`, whose shares are in 0..1. source: the rows to
-            take.
+    Columns weight_bits, activation_bits, value, low, high (top-1 in %), n and backend.
+
+    table: from `maskaq.precomputed.showcase.bits`, with shares in 0..1.
     """
-    rows = table[table["source"] == source]
-    shares = {name: 100 * rows[old] for name, old in (("value", "top1"), ("low", "low"))}
-    found = rows[["weight_bits", "activation_bits"]].assign(**shares, high=100 * rows["high"])
-    return found.assign(n=rows["n"], backend=rows["backend"]).reset_index(drop=True)
+    rows = table[table["source"] == source].reset_index(drop=True)
+    shares = {"value": 100 * rows["top1"], "low": 100 * rows["low"], "high": 100 * rows["high"]}
+    bits = rows[["weight_bits", "activation_bits"]]
+    return bits.assign(**shares, n=rows["n"], backend=rows["backend"])
 
 
-def widths(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> go.Figure:
-    """A map from `frame`, the chosen (weight bits, activation bits) framed."""
+def heatmap(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> Chart:
+    """A heat map from `frame`, with a frame around the chosen (weight bits, activation bits)."""
     values = table.pivot(index="weight_bits", columns="activation_bits", values="value")
-    down, across = [int(name) for name in values.index], [int(name) for name in values.columns]
+    rows, columns = [int(name) for name in values.index], [int(name) for name in values.columns]
     figure = go.Figure(
-        heat(
+        heatmap_trace(
             values.to_numpy(np.float32),
-            across,
-            down,
+            columns,
+            rows,
             "top-1, %",
             texttemplate="%{z:.1f}",
             hovertemplate="W%{y}A%{x}: %{z:.1f} %<extra></extra>",
         )
     )
-    if chosen[0] in down and chosen[1] in across:
+    if chosen[0] in rows and chosen[1] in columns:
         y, x = chosen
         ends = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
         figure.add_shape(type="rect", line={"color": "white", "width": 6}, **ends)
@@ -45,11 +46,11 @@ def widths(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> go.Figu
     figure.update_yaxes(title="weight bits", dtick=1, showgrid=False, autorange="reversed")
     count = int(table["n"].min())
     title = f"Top-1 accuracy of Q from {source}, in %, on {count:,} scenes"
-    return finish(figure, title, 150 + 38 * len(down))
+    finish(figure, title, 150 + 38 * len(rows))
+    return Chart(figure, table, _describe(table), f"widths-{source}")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The map in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     values = table["value"].to_numpy()
     best, worst = table.iloc[int(values.argmax())], table.iloc[int(values.argmin())]
     return (

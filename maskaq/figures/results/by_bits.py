@@ -1,4 +1,4 @@
-"""Accuracy of Q against its number format, one line for each source of images."""
+"""The accuracy of Q against its number format, one line per sample source."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
+from maskaq.figures.chart import Chart
 from maskaq.figures.results.accuracy import sources_frame
-from maskaq.figures.style import finish, level, line
+from maskaq.figures.style import finish, line_style, reference_line
 from maskaq.results.result import RunResult
 
 
 def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Columns source, bits, value, low, high (top-1 in %) and n; P has the source `none`.
 
-    From the widest format to the narrowest, weights first.
+    Sorted from the widest format to the narrowest, by weight bits, then activation bits.
     """
     table = sources_frame(results).drop(columns=["model", "backend"])
     width = (
@@ -25,8 +26,9 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     return table.loc[order].reset_index(drop=True)
 
 
-def by_bits(table: pd.DataFrame) -> go.Figure:
-    """One line per source from `frame`, P as a dashed one across."""
+def lines(results: Sequence[RunResult]) -> Chart:
+    """One line per source, and a dashed horizontal line for P."""
+    table = frame(results)
     p, q = table[table["source"] == "none"], table[table["source"] != "none"]
     figure = go.Figure()
     for number, (source, rows) in enumerate(q.groupby("source", sort=False)):
@@ -34,26 +36,26 @@ def by_bits(table: pd.DataFrame) -> go.Figure:
             name=f"Q from {source}",
             x=rows["bits"],
             line_dash="solid" if number == 0 else "dot",
-            **line(rows, number),
+            **line_style(rows, number),
             hovertemplate="%{y:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>%{x}</extra>",
         )
     for value in p["value"].unique():
-        level(figure, value, f"P, {value:.1f} %")
+        reference_line(figure, value, f"P, {value:.1f} %")
     figure.update_xaxes(title="number format of Q", type="category")
     figure.update_yaxes(title="top-1 accuracy, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
-    title = f"The fewer bits, the more the images matter ({counts} pictures)"
-    return finish(figure, title, 380, legend_below=True)
+    title = f"The fewer bits, the more the images matter (tested on {counts} images)"
+    finish(figure, title, 380, legend_below=True)
+    return Chart(figure, table, _describe(table), "accuracy-by-bits")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `frame`."""
-    lines = []
+def _describe(table: pd.DataFrame) -> str:
+    parts = []
     for source, rows in table[table["source"] != "none"].groupby("source", sort=False):
         shares = ", ".join(
             f"{value:.1f} % at {bits}"
             for bits, value in rows[["bits", "value"]].itertuples(index=False)
         )
-        lines.append(f"Q from {source}: {shares}")
-    return f"{'; '.join(lines)}."
+        parts.append(f"Q from {source}: {shares}")
+    return f"{'; '.join(parts)}."

@@ -1,4 +1,4 @@
-"""Runs side by side: accuracy, agreement and cost."""
+"""Comparison of runs: accuracy, agreement and cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, whiskers
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, error_bars, finish
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -22,23 +23,23 @@ _HATCHES = ("", "/", "\\", "x", ".", "+", "-")
 
 
 def names(results: Sequence[RunResult]) -> list[str]:
-    """A short name for each run, `W4A4 maskaq, lsq-kd`; more is said only where it differs."""
+    """A short unique name for each run, such as `W4A4 maskaq, lsq-kd`.
+
+    Model and seed are part of the name only where they differ between runs.
+    """
     specs = [result.spec for result in results]
-    more = {
-        "model": [spec.model for spec in specs],
-        "seed": [f"seed {spec.seed}" for spec in specs],
-    }
-    found = [
+    details = [spec.model for spec in specs], [f"seed {spec.seed}" for spec in specs]
+    labels = [
         f"{spec.quantization.name} {spec.synthesis.source}, {spec.fit.backend}" for spec in specs
     ]
-    for column in more.values():
+    for column in details:
         if len(set(column)) > 1:
-            found = [f"{name}, {word}" for name, word in zip(found, column, strict=True)]
-    seen: dict[str, int] = {}
-    for place, name in enumerate(found):  # two lines of the same name would be drawn as one
-        seen[name] = seen.get(name, 0) + 1
-        found[place] = name if seen[name] == 1 else f"{name} ({seen[name]})"
-    return found
+            labels = [f"{label}, {detail}" for label, detail in zip(labels, column, strict=True)]
+    counts: dict[str, int] = {}
+    for place, label in enumerate(labels):  # plotly merges rows that have the same name
+        counts[label] = counts.get(label, 0) + 1
+        labels[place] = label if counts[label] == 1 else f"{label} ({counts[label]})"
+    return labels
 
 
 def frame(results: Sequence[RunResult]) -> pd.DataFrame:
@@ -55,8 +56,9 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "measure", "value", "low", "high", "n"])
 
 
-def runs(table: pd.DataFrame) -> go.Figure:
-    """Accuracy of P and Q and their agreement from `frame`, dots with 95 % intervals."""
+def runs(results: Sequence[RunResult]) -> Chart:
+    """Accuracy of P and Q and their agreement, with 95 % intervals."""
+    table = frame(results)
     figure = go.Figure()
     for measure, (colour, symbol) in _MEASURES.items():
         rows = table[table["measure"] == measure]
@@ -66,35 +68,35 @@ def runs(table: pd.DataFrame) -> go.Figure:
             x=rows["value"],
             y=rows["run"],
             marker={"color": colour, "symbol": symbol, "size": 11},
-            error_x=whiskers(rows),
+            error_x=error_bars(rows),
             customdata=rows[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             f"n = %{{customdata[2]}}<extra>{measure}</extra>",
         )
-    _by_run(figure, table)
+    _one_row_per_run(figure, table)
     figure.update_xaxes(title="share of the images, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"Accuracy and agreement on {counts or 'no'} images, with 95 % intervals"
-    return finish(figure, title, 170 + 38 * table["run"].nunique(), legend_below=True)
+    finish(figure, title, 170 + 38 * table["run"].nunique(), legend_below=True)
+    return Chart(figure, table, _describe(table), "compare-accuracy")
 
 
-def _by_run(figure: go.Figure, table: pd.DataFrame) -> None:
+def _one_row_per_run(figure: go.Figure, table: pd.DataFrame) -> None:
     figure.update_yaxes(
         autorange="reversed", categoryorder="array", categoryarray=list(dict.fromkeys(table["run"]))
     )
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `frame`."""
+def _describe(table: pd.DataFrame) -> str:
     q = table[table["measure"] == "Q top-1"].sort_values("value", ascending=False)
     if q.empty:
         return "No run is chosen."
     best, worst = q.iloc[0], q.iloc[-1]
-    said = f"Highest is {best['run']} with {best['value']:.1f} % right"
+    summary = f"Highest top-1 accuracy of Q: {best['run']} with {best['value']:.1f} %"
     if len(q) == 1:
-        return said + "."
-    apart = "; their intervals overlap" if worst["high"] >= best["low"] else ""
-    return f"{said}, lowest {worst['run']} with {worst['value']:.1f} %{apart}."
+        return summary + "."
+    overlap = "; their intervals overlap" if worst["high"] >= best["low"] else ""
+    return f"{summary}; lowest: {worst['run']} with {worst['value']:.1f} %{overlap}."
 
 
 def cost_frame(results: Sequence[RunResult]) -> pd.DataFrame:
@@ -110,8 +112,9 @@ def cost_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     )
 
 
-def cost(table: pd.DataFrame) -> go.Figure:
-    """Seconds of every stage from `cost_frame`, as bars on end."""
+def cost(results: Sequence[RunResult]) -> Chart:
+    """Seconds of every stage, as stacked bars."""
+    table = cost_frame(results)
     figure = go.Figure()
     for number, (stage, rows) in enumerate(table.groupby("stage", sort=False)):
         figure.add_bar(
@@ -127,24 +130,24 @@ def cost(table: pd.DataFrame) -> go.Figure:
             hovertemplate="%{x:.1f} s, peak %{customdata[0]:,.0f} MB on %{customdata[1]}"
             f"<extra>{stage}</extra>",
         )
-    _by_run(figure, table)
+    _one_row_per_run(figure, table)
     figure.update_xaxes(title="seconds")
     figure.update_layout(barmode="stack")
     count = table["run"].nunique()
-    title = f"What {count} run{'s' if count != 1 else ''} cost, one measurement each"
-    return finish(figure, title, 170 + 34 * count, legend_below=True)
+    title = f"Time of {count} run{'s' if count != 1 else ''}, one measurement each"
+    finish(figure, title, 170 + 34 * count, legend_below=True)
+    return Chart(figure, table, _describe_cost(table), "compare-cost")
 
 
-def describe_cost(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `cost_frame`."""
+def _describe_cost(table: pd.DataFrame) -> str:
     if table.empty:
         return "No run is chosen."
     totals = table.groupby("run", sort=False)["seconds"].sum()
     stages = table.groupby("stage")["seconds"].sum()
     peak = table["memory_mb"].max()
-    took = (
+    summary = (
         f"Runs took {totals.min():.0f} to {totals.max():.0f} s, longest {totals.idxmax()}"
         if len(totals) > 1
         else f"The run took {totals.max():.0f} s"
     )
-    return f"{took}; {stages.idxmax()} took the most time; peak memory up to {peak:,.0f} MB."
+    return f"{summary}; {stages.idxmax()} took the most time; peak memory up to {peak:,.0f} MB."

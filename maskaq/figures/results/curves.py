@@ -1,43 +1,50 @@
-"""What a run measured at each of its steps, one small chart per quantity."""
+"""The metrics of a run at each step, one small chart per metric."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, VERMILLION, finish
 
 _COLUMNS = 3
 _ROW = 210  # pixels
-_POINTS = 500  # at most, per chart: more cannot be seen and slows the page
+_POINTS = 500  # per chart at most; more slow the page down and are not visible
 
 
 def quantities(curves: pd.DataFrame) -> list[tuple[str, str]]:
     """The (stage, metric) pairs with at least two values, in order of appearance."""
     metrics = [name for name in curves.columns if name not in ("stage", "step", "seconds")]
-    found = []
+    pairs = []
     for stage, rows in curves.groupby("stage", sort=False):
-        found += [(str(stage), name) for name in metrics if rows[name].notna().sum() > 1]
-    return found
+        pairs += [(str(stage), name) for name in metrics if rows[name].notna().sum() > 1]
+    return pairs
 
 
-def curves(table: pd.DataFrame) -> go.Figure:
-    """Small multiples from a frame with the columns stage, step, seconds and one per metric."""
-    return _multiples(table, quantities(table), "What was measured at each step")
+def curves(table: pd.DataFrame) -> Chart:
+    """One chart per stage and metric.
+
+    table: columns stage, step, seconds and one per metric, as stored with a run.
+    """
+    return _chart(table, "Metrics at each step", "curves")
 
 
-def terms(table: pd.DataFrame, metrics: Sequence[str], step: int | None = None) -> go.Figure:
-    """Only these metrics of the synthesis, with a line at one step, for scrubbing back."""
-    pairs = [pair for pair in quantities(table) if pair[0] == "synthesis" and pair[1] in metrics]
-    title = "What was measured at each step of the synthesis"
-    figure = _multiples(table, pairs, title if step is None else f"{title}; line at step {step}")
-    if step is not None and pairs:
-        figure.add_vline(x=step, line={"dash": "dot", "width": 2, "color": VERMILLION})
-    return figure
+def terms(table: pd.DataFrame, step: int) -> Chart:
+    """The metrics of the synthesis, with a vertical line at one step. table: as for `curves`."""
+    rows = table[table["stage"] == "synthesis"]
+    chart = _chart(rows, f"Metrics at each step of the synthesis; line at step {step}", "terms")
+    if chart.figure.data:
+        chart.figure.add_vline(x=step, line={"dash": "dot", "width": 2, "color": VERMILLION})
+    return chart
+
+
+def _chart(table: pd.DataFrame, title: str, name: str) -> Chart:
+    figure = _multiples(table, quantities(table), title)
+    return Chart(figure, table.dropna(axis=1, how="all"), _describe(table), name)
 
 
 def _multiples(table: pd.DataFrame, pairs: list[tuple[str, str]], title: str) -> go.Figure:
@@ -65,10 +72,9 @@ def _multiples(table: pd.DataFrame, pairs: list[tuple[str, str]], title: str) ->
     return finish(figure, title, 90 + _ROW * rows)
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The charts in one sentence, for those who cannot see them."""
+def _describe(table: pd.DataFrame) -> str:
     parts = []
     for stage, metric in quantities(table):
         line = table.loc[table["stage"] == stage, metric].dropna()
         parts.append(f"{metric.replace('_', ' ')} from {line.iloc[0]:.3g} to {line.iloc[-1]:.3g}")
-    return f"First and last values: {'; '.join(parts)}." if parts else "Nothing was measured."
+    return f"First and last values: {'; '.join(parts)}." if parts else "No metric was measured."

@@ -1,4 +1,4 @@
-"""The images on which P and Q name different classes."""
+"""The images for which P and Q predict different classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from maskaq.figures.style import finish, mark, whiskers
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import error_bars, finish, marker_style
 from maskaq.intervals import wilson
 
 Classes = NDArray[np.integer]
@@ -23,18 +24,23 @@ OUTCOMES = (
 
 
 def frame(label: Classes, p: Classes, q: Classes, names: Sequence[str]) -> pd.DataFrame:
-    """Columns image, true, P, Q (class names), outcome and agree, one row per image, from [N]."""
+    """One row per image: image, true, P, Q (class names), outcome and agree.
+
+    Args:
+        label, p, q: the true class and the predictions of P and Q [N].
+        names: the class names.
+    """
     right_p, right_q = p == label, q == label
     outcome = np.select(
         [right_p & right_q, right_p, right_q, p == q], list(OUTCOMES[:4]), OUTCOMES[4]
     )
-    words = np.asarray(names, object)
+    classes = np.asarray(names, object)
     return pd.DataFrame(
         {
             "image": np.arange(len(label)),
-            "true": words[label],
-            "P": words[p],
-            "Q": words[q],
+            "true": classes[label],
+            "P": classes[p],
+            "Q": classes[q],
             "outcome": outcome,
             "agree": p == q,
         }
@@ -44,7 +50,7 @@ def frame(label: Classes, p: Classes, q: Classes, names: Sequence[str]) -> pd.Da
 def shown(
     table: pd.DataFrame, name: str | None = None, limit: int = 24
 ) -> tuple[pd.DataFrame, str]:
-    """The images P and Q disagree on, of one true class or of all; and `showing 24 of 281`."""
+    """Images on which P and Q disagree, of one true class or of all, and `showing 24 of 281`."""
     rows = table[~table["agree"].astype(bool)]
     if name is not None:
         rows = rows[rows["true"] == name]
@@ -54,17 +60,18 @@ def shown(
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
     """Columns outcome, images, value, low, high (in %) and n, from `frame`."""
-    found = table["outcome"].value_counts()
+    images = table["outcome"].value_counts()
     rows = []
     for outcome in OUTCOMES:
-        hits = int(found.get(outcome, 0))
+        hits = int(images.get(outcome, 0))
         share = wilson(hits, len(table))
         rows.append((outcome, hits, 100 * share.value, 100 * share.low, 100 * share.high, share.n))
     return pd.DataFrame(rows, columns=["outcome", "images", "value", "low", "high", "n"])
 
 
-def outcomes(table: pd.DataFrame) -> go.Figure:
-    """How often which of the two is right, from `counts`: dots with 95 % intervals."""
+def outcomes(images: pd.DataFrame) -> Chart:
+    """How often P, Q, both or neither are right, with 95 % intervals. images: from `frame`."""
+    table = counts(images)
     figure = go.Figure()
     for number, (_, row) in enumerate(table.iterrows()):
         one = table.loc[[row.name]]
@@ -74,8 +81,8 @@ def outcomes(table: pd.DataFrame) -> go.Figure:
             mode="markers",
             x=one["value"],
             y=[f"{row['outcome']}: {row['images']:,}"],
-            marker=mark(number) | {"size": 12},
-            error_x=whiskers(one),
+            marker=marker_style(number) | {"size": 12},
+            error_x=error_bars(one),
             customdata=one[["low", "high", "n"]],
             hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
             "n = %{customdata[2]}<extra>%{y}</extra>",
@@ -83,24 +90,24 @@ def outcomes(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="share of the images, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")
     n = int(table["n"].iloc[0])
-    return finish(figure, f"Who is right on {n:,} images, with 95 % intervals", 320)
+    finish(figure, f"Which model is right on {n:,} images, with 95 % intervals", 320)
+    return Chart(figure, table, _describe(table), "outcomes")
 
 
-def describe(table: pd.DataFrame) -> str:
-    """The chart in one sentence, from `counts`."""
+def _describe(table: pd.DataFrame) -> str:
     images = table.set_index("outcome")["images"]
     apart = images["only P right"] + images["only Q right"] + images["both wrong, different"]
     return (
-        f"P and Q disagree on {apart:,} of {int(table['n'].iloc[0]):,} images: "
-        f"{images['only P right']:,} only P gets right, {images['only Q right']:,} only Q."
+        f"P and Q disagree on {apart:,} of {int(table['n'].iloc[0]):,} images: only P is right on "
+        f"{images['only P right']:,}, only Q on {images['only Q right']:,}."
     )
 
 
 def by_class(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns true, value, low, high (share of disagreement in %) and n, most first."""
+    """Share of disagreement by true class, largest first: true, value, low, high (in %) and n."""
     rows = []
     for name, group in table.groupby("true"):
         share = wilson(int((~group["agree"].astype(bool)).sum()), len(group))
         rows.append((name, 100 * share.value, 100 * share.low, 100 * share.high, share.n))
-    found = pd.DataFrame(rows, columns=["true", "value", "low", "high", "n"])
-    return found.sort_values("value", ascending=False, ignore_index=True)
+    shares = pd.DataFrame(rows, columns=["true", "value", "low", "high", "n"])
+    return shares.sort_values("value", ascending=False, ignore_index=True)

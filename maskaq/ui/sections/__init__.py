@@ -1,1 +1,1 @@
-"""Parts of pages, each with one subject."""
+"""Sections of pages, one subject per module."""

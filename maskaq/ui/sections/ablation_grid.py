@@ -1,4 +1,4 @@
-"""A grid of runs on the page: which settings vary, what it costs, how far it is, and its cells."""
+"""A grid of runs: the settings that vary, the cost, the progress, and the cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import streamlit as st
 
 from maskaq.config import RunSpec, ablation
 from maskaq.config.ablation import AXES, LIMIT, Cell
-from maskaq.config.components import DISTILLING, DRAWING, LEARNING, OWN_TERMS
+from maskaq.config.components import SOURCES
 from maskaq.config.grid_file import to_toml
 from maskaq.config.parsing import duration
 from maskaq.errors import MaskaqError
@@ -21,20 +21,19 @@ from maskaq.jobs import service
 from maskaq.jobs.records import Record
 from maskaq.results.paths import app_folder
 from maskaq.results.store import Stored
-from maskaq.ui.shell import router
 from maskaq.ui.state import session, stored_runs, url
 from maskaq.ui.widgets import run_form, run_panel, show
 
-Values = tuple[str, list[ablation.Value]]  # name of an axis, and what it takes
+Values = tuple[str, list[ablation.Value]]  # name of an axis and its values
 
-DEFAULT = ("bits", "source")  # for which all runs are shipped
+DEFAULT = ("bits", "source")  # all runs of this grid are shipped
 KEYS = ("axis_1", "axis_2")
-_POLL = 1.0  # seconds between two looks
+_POLL = 1.0  # seconds between two updates
 _WAITING, _MISSING = "waiting", "not computed"
 
 
 def axes() -> tuple[Values, Values]:
-    """Two settings that vary, and the values that they take; chosen by the visitor."""
+    """The two settings that vary and their values, chosen by the visitor."""
     names = list(AXES)
     url.declare(**{key: url.one_of(names, start) for key, start in zip(KEYS, DEFAULT, strict=True)})
     first, second = (
@@ -66,64 +65,42 @@ def _axis(place: st.delta_generator.DeltaGenerator, key: str, start: str, order:
         key=f"{key}_{name}",
         bind="query-params",
         help=AXES[name].description,
-        wrap=True,  # in a column they would leave it on the right
+        wrap=True,  # else long lists overflow the column
     )
     return name, [by_label[label] for label in by_label if label in chosen]
 
 
 def cells(base: RunSpec, a: Values, b: Values) -> list[Cell]:
-    """The runs of the grid; where it cannot be made, the page ends with the reason."""
+    """The runs of the grid; an invalid grid stops the page with the reason."""
     try:
-        found = ablation.grid(base, a, b)
+        grid = ablation.grid(base, a, b)
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
-        router.stop()
-    settled = [replace(cell, spec=_settled(cell.spec)) for cell in found]
-    if len({cell.spec for cell in settled}) < len(settled):
+        url.stop()
+    cells = [replace(cell, spec=cell.spec.canonical(run_form.PRESET)) for cell in grid]
+    if len({cell.spec for cell in cells}) < len(cells):
+        own = [name for name, info in SOURCES.items() if info.own_terms]
         st.info(
-            f"Some cells are the same run, because for them {a[0]} or {b[0]} changes nothing: "
-            "images from noise and real are not drawn, mimiq has neither mask nor alignment, and "
-            f"{', '.join(OWN_TERMS)} have terms of their own."
+            f"Some cells are the same run, because {a[0]} or {b[0]} has no effect on them: noise "
+            "and real images are not optimised, mimiq has neither mask nor alignment, and "
+            f"{', '.join(own)} have fixed terms."
         )
-    return settled
+    return cells
 
 
-def _settled(spec: RunSpec) -> RunSpec:
-    """The same run; what does not matter to its source and back-end is as the method has it."""
-    made, usual = spec.synthesis, run_form.PRESET.synthesis
-    if made.source not in DRAWING:
-        made = replace(usual, source=made.source, images=made.images)
-    elif made.source != "maskaq":
-        without = {
-            name: getattr(usual.coefficients, name)
-            for name in run_form.WITHOUT.get(made.source, ())
-        }
-        made = replace(
-            made,
-            mask_ratio=usual.mask_ratio,
-            coefficients=replace(made.coefficients, **without),
-        )
-    fit = spec.fit
-    if fit.backend not in DISTILLING:
-        fit = replace(run_form.PRESET.fit, backend=fit.backend)
-    if fit.backend in LEARNING:
-        fit = replace(fit, mask_ratio=spec.fit.mask_ratio, mask_weight=spec.fit.mask_weight)
-    return replace(spec, synthesis=made, fit=fit)
-
-
-def results_of(wanted: Sequence[Cell]) -> list[Stored | None]:
-    """The result of each cell, where there is one."""
+def results_of(cells: Sequence[Cell]) -> list[Stored | None]:
+    """The stored run of each cell, or None."""
     owner = session.owner()
-    return [stored_runs.find(cell.spec, owner) for cell in wanted]
+    return [stored_runs.find(cell.spec, owner) for cell in cells]
 
 
-def panel(wanted: Sequence[Cell]) -> None:
-    """What the missing runs cost, Run and Cancel, and the way to larger grids."""
-    found, off = results_of(wanted), stored_runs.readonly()
-    pairs = zip(wanted, found, strict=True)
+def panel(cells: Sequence[Cell]) -> None:
+    """The cost of the missing runs, buttons to start and cancel them, and the command line."""
+    results, off = results_of(cells), service.readonly()
+    pairs = zip(cells, results, strict=True)
     missing = list({cell.spec: cell for cell, result in pairs if result is None}.values())
     active = [record for record in service.swept(session.owner()) if record.active]
-    total = len({cell.spec for cell in wanted})
+    total = len({cell.spec for cell in cells})
     runs = "run" if total == 1 else "runs"
     st.caption(f"The grid has {total} {runs}, {total - len(missing)} of them finished.")
     if missing and not off:
@@ -138,41 +115,42 @@ def panel(wanted: Sequence[Cell]) -> None:
     buttons.button("Cancel", key="grid_cancel", on_click=_cancel, disabled=not active)
     if len(missing) > LIMIT:
         st.info(
-            f"The page computes up to {LIMIT} runs in one go. Take fewer values, or run the whole "
-            "grid on the command line; its results appear here too."
+            f"This page computes up to {LIMIT} runs at once. Choose fewer values, or run the grid "
+            "on the command line; its results appear here too."
         )
-    _elsewhere([cell.spec for cell in wanted])
+    _command_line([cell.spec for cell in cells])
     if pressed and _start(missing):
         st.rerun()
 
 
 def _cost(missing: Sequence[RunSpec]) -> None:
-    """How long the missing runs may take, by stored runs; else by a measurement if asked for."""
-    known = stored_runs.listed(session.owner())
-    seconds = [stored_runs.seconds_for(spec, known) for spec in missing]
-    sure = [one for one in seconds if one is not None]
-    many = len(missing)
-    others = "The other one takes" if many == 1 else f"The other {many}, one after the other, take"
-    if len(sure) == len(seconds):
+    """How long the missing runs take, estimated from stored runs or from a measurement."""
+    runs = stored_runs.listed(session.owner())
+    seconds = [stored_runs.seconds_for(spec, runs) for spec in missing]
+    known = [one for one in seconds if one is not None]
+    count = len(missing)
+    others = "The missing run takes" if count == 1 else f"The {count} missing runs take"
+    if len(known) == len(seconds):
         st.caption(
-            f"{others} about {duration(sum(sure))}, judged by stored runs. Single runs go first."
+            f"{others} about {duration(sum(known))}, estimated from stored runs. Single runs have "
+            "priority."
         )
         return
     if (words := run_panel.measured_cost(missing)) is not None:
         st.caption(f"{others} {words}")
 
 
-def _elsewhere(wanted: Sequence[RunSpec]) -> None:
-    """The grid as a file, and the command that fills this page from it."""
+def _command_line(specs: Sequence[RunSpec]) -> None:
+    """The grid as a file, and the command that runs it for this page."""
     with st.expander("This grid on the command line, or on a cluster", icon=":material/terminal:"):
         st.markdown(
-            "Takes up to 10,000 runs, many processes or a Dask cluster (`--scheduler`), several "
-            "seeds (`repeats = 3` in the file), and goes on where it was stopped. Put into this "
-            "folder, the results fill the grid below."
+            "The command takes up to 10,000 runs, uses many processes or a Dask cluster "
+            "(`--scheduler`), repeats runs with several seeds (`repeats = 3` in the file), and "
+            "resumes after an interruption. It writes to the folder that this page reads."
         )
         st.download_button(
             "Download grid.toml",
-            to_toml(dict.fromkeys(wanted)),
+            to_toml(dict.fromkeys(specs)),
             file_name="grid.toml",
             mime="application/toml",
             icon=":material/download:",
@@ -184,7 +162,7 @@ def _elsewhere(wanted: Sequence[RunSpec]) -> None:
 
 
 def _start(missing: Sequence[Cell]) -> bool:
-    if stored_runs.readonly():
+    if service.readonly():
         return False
     session.pin()
     try:
@@ -196,40 +174,40 @@ def _start(missing: Sequence[Cell]) -> bool:
 
 
 def _cancel() -> None:
-    """Stop the whole grid, what waits first, so that nothing new begins."""
+    """Cancel the whole grid, queued runs first, so that none of them starts."""
     for record in reversed(service.swept(session.owner())):
         if record.active:
-            with suppress(MaskaqError):  # it may have ended meanwhile
+            with suppress(MaskaqError):  # it may have ended in the meantime
                 service.cancel(session.owner(), record.id)
 
 
-def watch(wanted: Sequence[Cell], a: str, b: str) -> None:
-    """Map and table; they fill while the runs of the grid end. a, b: names of the axes."""
+def watch(cells: Sequence[Cell], a: str, b: str) -> None:
+    """The heat map, updated while runs finish. a, b: names of the axes."""
     grid_runs = service.swept(session.owner())
     if any(record.active for record in grid_runs):
         ended = sum(not record.active for record in grid_runs)
-        st.fragment(_follow, run_every=_POLL)(wanted, a, b, ended)
+        st.fragment(_follow, run_every=_POLL)(cells, a, b, ended)
     else:
-        _draw(wanted, a, b)
-        _say_ends(grid_runs, wanted)
+        _show(cells, a, b)
+        _show_errors(grid_runs, cells)
 
 
-def _follow(wanted: Sequence[Cell], a: str, b: str, ended: int) -> None:
-    """While runs are under way; each end runs the whole page again, so that all of it knows."""
+def _follow(cells: Sequence[Cell], a: str, b: str, ended: int) -> None:
+    """Progress and heat map while runs are active; when a run ends, the whole page runs again."""
     records = service.swept(session.owner())
     if sum(not record.active for record in records) != ended:
         st.rerun()
-    under_way = next((record for record in records if record.state == "running"), None)
-    share = under_way.progress.share if under_way else 0.0
+    running = next((record for record in records if record.state == "running"), None)
+    share = running.progress.share if running else 0.0
     left = sum(record.active for record in records)
-    said = run_panel.say(under_way) if under_way else "Waiting for a free worker."
-    st.progress(share, text=f"{left} {'runs' if left > 1 else 'run'} to go. {said}")
-    _draw(wanted, a, b)
+    status = run_panel.say(running) if running else "Waiting for a free worker."
+    st.progress(share, text=f"{left} {'runs' if left > 1 else 'run'} to go. {status}")
+    _show(cells, a, b)
 
 
-def _say_ends(records: Sequence[Record], wanted: Sequence[Cell]) -> None:
+def _show_errors(records: Sequence[Record], cells: Sequence[Cell]) -> None:
     """Why runs of this grid failed or were lost, each reason once."""
-    specs = {cell.spec for cell in wanted}
+    specs = {cell.spec for cell in cells}
     reasons = [
         record.error for record in records if record.spec in specs and record.error is not None
     ]
@@ -237,31 +215,27 @@ def _say_ends(records: Sequence[Record], wanted: Sequence[Cell]) -> None:
         st.error(reason, icon=":material/error:")
 
 
-def _draw(wanted: Sequence[Cell], a: str, b: str) -> None:
-    table = frame(wanted)
-    show.figure(
-        ablation_grid.heatmap(table, a, b),
-        table.rename(columns={"a": a, "b": b}),
-        alt=ablation_grid.describe(table),
+def _show(cells: Sequence[Cell], a: str, b: str) -> None:
+    show.chart(
+        ablation_grid.heatmap(frame(cells), a, b),
         key="grid_map",
-        name=f"grid-{a}-{b}",
-        note="In each cell: top-1 accuracy of Q with its 95 % interval, and the number of test "
-        "images. Where two intervals overlap widely, the difference may be chance.",
+        note="Each cell shows the top-1 accuracy of Q with its 95 % interval, and the number of "
+        "evaluation images. Where two intervals overlap widely, the difference may be chance.",
     )
 
 
-def frame(wanted: Sequence[Cell]) -> pd.DataFrame:
-    """One row per cell for `figures.grid`: its labels, its state, and its accuracy once there."""
+def frame(cells: Sequence[Cell]) -> pd.DataFrame:
+    """One row per cell, for `figures.results.ablation_grid`: labels, state and accuracy."""
     records = {record.spec: record for record in session.records()}  # the latest of each
     rows = []
-    for cell, found in zip(wanted, results_of(wanted), strict=True):
+    for cell, run in zip(cells, results_of(cells), strict=True):
         row: dict[str, object] = dict(zip("ab", cell.labels, strict=True))
-        if found is None:
+        if run is None:
             rows.append(row | {"state": _state(records.get(cell.spec))})
             continue
-        q = found.result.q
+        q = run.result.q
         shares = {"value": q.top1, "low": q.top1_low, "high": q.top1_high}
-        row |= {"state": ablation_grid.DONE, "n": found.result.evaluated}
+        row |= {"state": ablation_grid.DONE, "n": run.result.evaluated}
         rows.append(row | {name: 100 * share for name, share in shares.items()})
     return ablation_grid.frame(pd.DataFrame(rows))
 
@@ -272,12 +246,12 @@ def _state(record: Record | None) -> str:
     return _WAITING if record.state == "queued" else record.state
 
 
-def opened(wanted: Sequence[Cell]) -> Stored | None:
-    """Let the visitor choose a finished cell; its run, None as long as none is chosen."""
+def opened(cells: Sequence[Cell]) -> Stored | None:
+    """A select box for the finished cells; the run of the chosen one, or None."""
     done = {
-        f"{cell.labels[0]}, {cell.labels[1]}: {found.result.q.top1:.1%}": found
-        for cell, found in zip(wanted, results_of(wanted), strict=True)
-        if found is not None
+        f"{cell.labels[0]}, {cell.labels[1]}: {run.result.q.top1:.1%}": run
+        for cell, run in zip(cells, results_of(cells), strict=True)
+        if run is not None
     }
     label = st.selectbox(
         "Open the run of a cell",

@@ -1,4 +1,4 @@
-"""Every source with every back-end as measured by this library, beside what the papers print."""
+"""The measured accuracy of every sample source with every back-end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from maskaq.precomputed import accuracy_table
 from maskaq.ui.widgets import show
 
 _NOTE = (
-    "Below each accuracy: the lowest and the highest over the seeds (with one seed, its 95 % "
-    "interval). In the table, *low* and *high* are 95 % intervals of the mean: Student's over "
-    "seeds, all judged on the same images. Samples of a source are drawn once per seed and reused "
-    "by all back-ends. `reconstruct` stands here without the tuning through all of Q that ends it "
-    "at 3 bits or fewer (`fit.reconstruction.tune=0`)."
+    "Below each accuracy: the lowest and the highest value over the seeds (with one seed, its 95 % "
+    "interval). In the table, *low* and *high* are the ends of the 95 % interval of the mean: "
+    "Student's over seeds, all evaluated on the same images. Each source makes its samples once "
+    "per seed, and all back-ends use them. `reconstruct` is shown without the finetuning of all of "
+    "Q that it does last at 3 bits or fewer (`fit.reconstruction.tune=0`)."
 )
 
 
 def section(bits: str) -> None:
-    """The stored table of one model at one number format. bits: where to begin."""
+    """The stored table of one model at one number format. bits: the initial choice."""
     st.header("Measured here: every source with every back-end")
     try:
         stored = accuracy_table.read(accuracy_table.FILE)
@@ -29,12 +29,12 @@ def section(bits: str) -> None:
         st.error(str(error), icon=":material/error:")
         return
     if not stored:
-        st.info("This table is not stored yet; it takes hours. The command that makes it:")
+        st.info("This table is not stored yet. The command that makes it takes hours:")
         st.code(accuracy_table.COMMAND, language="bash")
         return
     model = st.selectbox("Model", list(stored), key="measured_model")
-    found = stored[model]
-    table = accuracy_table.over_seeds(found.table)
+    measured = stored[model]
+    table = accuracy_table.over_seeds(measured.table)
     formats = list(dict.fromkeys(table["bits"]))
     chosen = st.segmented_control(
         "Bits",
@@ -43,15 +43,9 @@ def section(bits: str) -> None:
         required=True,
         key=f"measured_bits_{model}",
     )
-    rows = figures.frame(table, chosen)
-    show.figure(
-        figures.crossed(rows, chosen),
-        rows,
-        alt=figures.describe(rows),
-        key="crossed",
-        name=f"accuracy-{model}-{chosen}",
-        note=f"{figures.describe(rows)} {_NOTE}",
-    )
-    when = f"{datetime.fromisoformat(found.created):%d %B %Y}"
-    st.caption(f"Measured with {model} on {when}, {found.device}, by `{found.command}`.")
+    chart = figures.heatmap(figures.frame(table, chosen), chosen)
+    chart = chart.with_suffix(f"{model}-{chosen}")
+    show.chart(chart, key="crossed", note=f"{chart.alt} {_NOTE}")
+    when = f"{datetime.fromisoformat(measured.created):%d %B %Y}"
+    st.caption(f"Measured with {model} on {when}, {measured.device}, by `{measured.command}`.")
     show.simulated()

@@ -1,7 +1,6 @@
-"""Whose attention a page draws: stored for the scenes, else asked of a worker.
+"""The attention and similarity that a page shows: stored for the scenes, else from a worker.
 
-A page that draws attention calls `of` and shows what it gets; `similarity` is the same for the
-likeness of patches. Numbers are rounded, masked and averaged elsewhere, this only finds them.
+Pages call `of` for attention maps and `similarity` for patch similarities.
 """
 
 from __future__ import annotations
@@ -36,12 +35,17 @@ GRID = shape_of(BUNDLED).grid  # patches of a scene
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What one query of P and of Q pays to every patch of a picture.
+    """The attention from one query to every patch of an image, in P and Q.
 
-    image: as the model sees it, uint8 [3,S,S]. grid: patches in rows and columns. p: [L,H,N]. q:
-    the same, or the mean over heads [L,1,N], or None without a Q. bits: of Q. alpha: what P's
-    class token pays to each patch, mean over blocks and heads [N]. scene: the stored scene, None
-    for another picture. live: whether a worker computed it just now.
+    Attributes:
+        image: as the model sees it, uint8 [3,S,S].
+        grid: rows and columns of patches.
+        p: attention in P [L,H,N].
+        q: attention in Q [L,H,N], or its mean over heads [L,1,N]; None without a Q.
+        bits: the bit widths of Q.
+        alpha: attention from P's class token, mean over blocks and heads [N].
+        scene: the stored scene; None for another image.
+        live: whether a worker computed the maps just now.
     """
 
     image: NDArray[np.uint8]
@@ -55,22 +59,22 @@ class Maps:
 
     @property
     def origin(self) -> str:
-        """Where this comes from."""
+        """Where the maps come from, as a caption."""
         if self.live:
-            made = f"Q is {self.bits}: its ranges are fitted to images of a run, and nothing else."
-            return f"Computed on this machine just now. {made if self.q is not None else ''}"
+            fit = f"Q is {self.bits}, with ranges fitted to the images of a run."
+            return f"Computed on this machine just now. {fit if self.q is not None else ''}"
         return (
             f"Stored example, shipped with maskaq. Q is {self.bits} and comes from the stored run "
             f"of the source maskaq. Made with `{showcase.COMMAND}`."
         )
 
     def heads(self, block: int | None) -> Rows:
-        """P's rows in a block, or their mean over blocks: [H,N]."""
+        """Attention in P in a block, or the mean over blocks for None: [H,N]."""
         rows: Rows = self.p.mean(0) if block is None else self.p[block]
         return rows
 
     def pair(self, block: int | None, head: int | None) -> tuple[Rows, Rows] | None:
-        """Rows of P and Q, [N] each; the mean over blocks or heads for None."""
+        """Attention in P and Q, [N] each; the mean over blocks or heads for None."""
         if self.q is None:
             return None
         one = head if self.by_head else None
@@ -78,38 +82,37 @@ class Maps:
         return (p.mean(0), q.mean(0)) if one is None else (p[one], q[one])
 
     def head(self, head: int | None) -> str:
-        """Which heads `pair` is about, in words."""
+        """A label for the heads that `pair` uses."""
         return "mean over heads" if head is None or not self.by_head else f"head {head}"
 
     @property
     def by_head(self) -> bool:
-        """Whether Q's heads are known one by one; of the patches of stored Qs they are not."""
+        """Whether single heads of Q are available; for patch queries of stored Qs they are not."""
         return self.q is None or self.q.shape[1] == self.p.shape[1]
 
 
 def known(choice: Choice) -> bool:
-    """Whether the stored maps are about the chosen model and picture."""
+    """Whether stored maps exist for the chosen model and image."""
     return choice.model == BUNDLED and not choice.own.weights and choice.own.picture is None
 
 
 def of(choice: Choice, query: int | None) -> Maps | None:
-    """The maps of the shared selection for one query: a patch, or None for the class token.
+    """The maps for a query: the number of a patch, or None for the class token.
 
-    Draws the button that has them computed, where they are not stored, and says what is shown in
-    the meantime. None if that is nothing.
+    If they are not stored, shows a button to compute them and returns the nearest stored maps, or
+    None if there are none.
 
-    A worker is asked `attention(model, weights, picture, query, weight_bits, activation_bits,
-    samples)`: picture uint8 [H,W,3], query None or the number of a patch, samples uint8
-    [n,3,S,S] to fit Q's ranges to, or None. It answers with a dict of image uint8 [3,S,S], as the
-    model sees it, p and q float32 [L,H,N], what the query pays to each patch (q None without
-    samples), and alpha float32 [N].
+    A worker runs `attention(model, weights, picture, query, weight_bits, activation_bits,
+    samples)`, with picture uint8 [H,W,3] and samples uint8 [n,3,S,S], or None, to fit Q's ranges
+    to. It returns a dict of image uint8 [3,S,S], p and q float32 [L,H,N] (q None without samples)
+    and alpha float32 [N].
     """
     near = stored(choice, query) if known(choice) else None
     if near is not None and near.bits == choice.bits:
         return near
-    why = f"Stored is the attention of {BUNDLED} to the eight scenes only."
+    why = f"Attention is stored only for {BUNDLED} on the eight scenes."
     if near is not None:
-        why = f"No attention of a Q with {choice.bits} is stored. Shown is {near.bits}."
+        why = f"No attention of a Q at {choice.bits} is stored. This page shows {near.bits}."
     place = st.empty()
     place.info(why)
     answer = ask.answer("attention", subject(choice), question(choice) | {"query": query})
@@ -129,7 +132,7 @@ def of(choice: Choice, query: int | None) -> Maps | None:
 
 
 def stored(choice: Choice, query: int | None) -> Maps:
-    """The stored maps of a scene; Q at the stored width that is nearest to the chosen one."""
+    """The stored maps of a scene, with Q at the stored bit widths nearest to the chosen ones."""
     number, bits = choice.image, nearest(choice.weight_bits, choice.activation_bits)
     return _of_scene(number, bits, query)
 
@@ -141,9 +144,9 @@ def _of_scene(number: int, bits: str, query: int | None) -> Maps:
 
 
 def rows(number: int, model: str, query: int | None) -> Rows:
-    """What one query of a stored model pays to the patches of a scene: [L,H,N].
+    """Attention from one query of a stored model to the patches of a scene: [L,H,N].
 
-    Of the Qs the rows of patches are stored as the mean over heads only, [L,1,N].
+    For patch queries of a Q only the mean over heads is stored, [L,1,N].
     """
     if query is None:
         return showcase.cls_rows(number, model)[..., 1:]
@@ -154,29 +157,32 @@ def rows(number: int, model: str, query: int | None) -> Rows:
 
 @lru_cache(maxsize=showcase.SCENES)
 def alpha(number: int) -> Rows:
-    """What P's class token pays to each patch of a scene, mean over blocks and heads: [N]."""
-    found: Rows = rows(number, "P", None).mean((0, 1))
-    found.setflags(write=False)
-    return found
+    """Attention from P's class token to the patches of a scene, mean over blocks and heads: [N]."""
+    mean: Rows = rows(number, "P", None).mean((0, 1))  # [N]
+    mean.setflags(write=False)
+    return mean
 
 
 def nearest(weight_bits: int, activation_bits: int) -> str:
-    """The stored width nearest to this one."""
+    """The stored bit widths nearest to these."""
     return min(
-        showcase.BITS, key=lambda name: _apart(parse_bits(name), weight_bits, activation_bits)
+        showcase.BITS, key=lambda name: _distance(parse_bits(name), weight_bits, activation_bits)
     )
 
 
-def _apart(bits: tuple[int, int], weight_bits: int, activation_bits: int) -> int:
+def _distance(bits: tuple[int, int], weight_bits: int, activation_bits: int) -> int:
     return abs(bits[0] - weight_bits) + abs(bits[1] - activation_bits)
 
 
 def distances(seen: Maps, choice: Choice, query: int | None) -> pd.DataFrame:
-    """How far Q's attention is from P's inside and outside the mask.
+    """The distance of Q's attention from P's inside and outside the mask.
 
-    Columns part, value, low, high, n (images) and patches, for `figures.attention.inside_outside`:
-    of stored maps over 1 000 scenes for the class token's mean over heads, else over the eight; of
-    computed ones over the picture alone.
+    Stored maps use 1 000 scenes for the class token's mean over heads, and eight scenes otherwise;
+    computed maps use their own image.
+
+    Returns:
+        Columns part, value, low, high, n (images) and patches, for
+        `figures.maps.attention.inside_outside`.
     """
     ratio, block, head = choice.mask_ratio, choice.block, choice.head
     if seen.live:
@@ -186,28 +192,28 @@ def distances(seen: Maps, choice: Choice, query: int | None) -> pd.DataFrame:
             return _over_many(seen.bits, ratio, -1 if block is None else block)
         numbers = range(showcase.SCENES)
         pairs = [(_of_scene(number, seen.bits, query), alpha(number)) for number in numbers]
-    found = [(maps.pair(block, head), mask_of(weights, ratio)) for maps, weights in pairs]
-    return attention.inside_outside_frame([(*pair, mask) for pair, mask in found if pair])
+    masked = [(maps.pair(block, head), mask_of(weights, ratio)) for maps, weights in pairs]
+    return attention.inside_outside_frame([(*pair, mask) for pair, mask in masked if pair])
 
 
 def _over_many(bits: str, ratio: float, block: int) -> pd.DataFrame:
     table = showcase.inside_outside()
-    fits = (table["bits"] == bits) & (table["block"] == block) & np.isclose(table["ratio"], ratio)
-    table = table[fits]
+    rows = (table["bits"] == bits) & (table["block"] == block) & np.isclose(table["ratio"], ratio)
+    table = table[rows]
     count = GRID[0] * GRID[1]
     inside = patch_count(count, ratio)
     size = {"inside": inside, "outside": count - inside}
-    words = table["part"] + " the mask"
+    part = table["part"] + " the mask"
     columns = ["part", "value", "low", "high", "n", "patches"]
-    return table.assign(part=words, patches=table["part"].map(size))[columns]
+    return table.assign(part=part, patches=table["part"].map(size))[columns]
 
 
 @lru_cache(maxsize=1)
 def overlaps() -> pd.DataFrame:
-    """Overlap of masks with the true foreground over 1 000 scenes, for `figures.regions.ratios`.
+    """Overlap of masks with the true foreground over 1 000 scenes, for `figures.maps.regions`.
 
     Columns mask (`informative`, `random`), ratio, measure (`precision`, `recall`, `IoU`), value,
-    low, high (in %) and n. Shared by all visitors: not to be changed.
+    low, high (in %) and n. All visitors share the frame: do not modify it.
     """
     table = showcase.overlap().replace({"measure": {"iou": "IoU"}})
     parts = []
@@ -218,7 +224,7 @@ def overlaps() -> pd.DataFrame:
 
 
 def overlap_table(here: Overlap, ratio: float) -> pd.DataFrame:
-    """The overlap in one scene beside the means at that ratio, for `figures.regions.overlap`."""
+    """The overlap in one scene and the means at that mask ratio, for `regions.overlap`."""
     table = overlaps()
     table = table[np.isclose(table["ratio"], ratio)]
     means = {}
@@ -229,16 +235,16 @@ def overlap_table(here: Overlap, ratio: float) -> pd.DataFrame:
 
 
 def similarity(choice: Choice) -> tuple[NDArray[np.uint8], list[Similarity]] | None:
-    """A picture that is not stored, and the similarity of its patches in every block.
+    """An image that is not stored, and the similarity of its patches in every block.
 
-    None until they are there; draws the button that has them computed. A worker is asked
-    `similarity(model, weights, picture)`, see `of`, and answers with a dict of image uint8
-    [3,S,S], as the model sees it, and blocks, for each the fields of `Similarity` as a dict.
+    Shows a button to compute them; None until they are available. A worker runs
+    `similarity(model, weights, picture)`, with arguments as in `of`, and returns a dict of image
+    uint8 [3,S,S] and blocks, the fields of `Similarity` as one dict per block.
     """
-    whole = question(choice)
-    plain = {name: whole[name] for name in ("model", "weights", "picture")}
+    arguments = question(choice)
+    plain = {name: arguments[name] for name in ("model", "weights", "picture")}
     place = st.empty()
-    place.info(f"Stored are examples of {BUNDLED} only.")
+    place.info(f"Examples are stored only for {BUNDLED}.")
     answer = ask.answer("similarity", subject(choice), plain)
     if answer is None:
         return None
@@ -247,14 +253,14 @@ def similarity(choice: Choice) -> tuple[NDArray[np.uint8], list[Similarity]] | N
 
 
 def subject(choice: Choice) -> tuple[object, ...]:
-    """What is asked about; a visitor who wanted one answer about it gets the next ones unasked."""
+    """Identifies the model and image; later queries on the same subject start without a click."""
     picture = choice.own.picture
     name = choice.image if picture is None else hash(picture.pixels.tobytes())
     return choice.model, choice.own.weights, picture is None, name
 
 
 def question(choice: Choice) -> dict[str, Any]:
-    """What the worker is told: plain values and arrays."""
+    """The arguments of a worker's task, as plain values and arrays."""
     own = choice.own.picture
     scene = showcase.scene(choice.image).image.transpose(1, 2, 0)  # [S,S,3]
     return {
@@ -268,13 +274,13 @@ def question(choice: Choice) -> dict[str, Any]:
 
 
 def _samples(choice: Choice) -> NDArray[np.uint8] | None:
-    """Images that Q's ranges can be fitted to: those of a run of this very model, if any."""
+    """Samples of a stored run of the same model, to fit Q's ranges to; None without one."""
 
     def order(run: Stored) -> tuple[bool, int]:
         bits = run.result.spec.quantization
-        wanted = choice.weight_bits, choice.activation_bits
-        apart = _apart((bits.weight_bits, bits.activation_bits), *wanted)
-        return run.result.spec.synthesis.source != "maskaq", apart
+        chosen = choice.weight_bits, choice.activation_bits
+        distance = _distance((bits.weight_bits, bits.activation_bits), *chosen)
+        return run.result.spec.synthesis.source != "maskaq", distance
 
     for run in sorted(stored_runs.listed(session.owner()), key=order):
         spec = run.result.spec

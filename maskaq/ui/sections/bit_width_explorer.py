@@ -1,7 +1,7 @@
-"""Another bit-width with samples that are there already: the accuracy of Q in a moment.
+"""The accuracy of Q at other bit widths, with the samples of a finished run.
 
-For the images that ship with maskaq the answers are stored, so they need no worker; for others a
-worker fits the ranges of Q to them and tests it.
+For the samples that ship with maskaq the accuracies are stored. For others a worker fits the ranges
+of Q and evaluates it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def panel(run: Stored, choice: Choice, first_last: str) -> None:
     spec = run.result.spec
     if spec.model != BUNDLED or spec.data:
         st.info(
-            f"This is for the bundled model {BUNDLED}, which can be tested on scenes. Press Run "
-            "above for other models."
+            f"This section needs the bundled model {BUNDLED}, which is evaluated on scenes. For "
+            "other models press Run above."
         )
         return
     stored = None
@@ -47,13 +47,13 @@ def panel(run: Stored, choice: Choice, first_last: str) -> None:
         stored = _stored(run, choice)
     answer = stored or _live(run, choice, first_last)
     if answer is not None:
-        _draw(run, choice, answer)
+        _show(run, choice, answer)
     if stored is not None:
         _map(spec.synthesis.source, choice)
 
 
 def _stored(run: Stored, choice: Choice) -> _Answer | None:
-    """What is stored for these bits; the table may lack some, while it is being made."""
+    """The stored answer for these bit widths; None if the table lacks it."""
     table = showcase.bits()
     bits = (table["weight_bits"] == choice.weight_bits) & (
         table["activation_bits"] == choice.activation_bits
@@ -65,24 +65,24 @@ def _stored(run: Stored, choice: Choice) -> _Answer | None:
     n = int(row["n"])
     q = Interval(float(row["top1"]), float(row["low"]), float(row["high"]), n)
     same = wilson(round(row["agreement"] * n), n)
-    origin = f"Stored, for the images of the W4A4 example; made with `{showcase.COMMAND}`."
+    origin = f"Stored result for the images of the W4A4 example, made with `{showcase.COMMAND}`."
     return _Answer(_of_p(run, n), q, same, str(row["backend"]), origin)
 
 
 def _of_p(run: Stored, n: int) -> Interval | None:
-    """P on the first n scenes, those of the quick answers; None where the run does not tell."""
-    seen = run_results.evidence(run)
-    if seen is None or len(seen.labels) < n:
+    """P on the first n scenes, which the quick answers use; None if the run did not store it."""
+    evidence = run_results.evidence(run)
+    if evidence is None or len(evidence.labels) < n:
         return None
-    return wilson(int((seen.answers[0, :n] == seen.labels[:n]).sum()), n)
+    return wilson(int((evidence.answers[0, :n] == evidence.labels[:n]).sum()), n)
 
 
 def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
     spec = run.result.spec
     if not run.samples:
-        st.info("This run was stored without its single images. Run it again to have them.")
+        st.info("This run was stored without its images. Run it again to store them.")
         return None
-    found = query.answer(
+    answer = query.answer(
         "accuracy",
         (run.folder, run.result.created, first_last),
         {
@@ -96,52 +96,50 @@ def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
             "n": SCENES,
         },
     )
-    if found is None:
+    if answer is None:
         return None
-    origin = f"Computed on this machine in {found['seconds']:.1f} s."
-    return _Answer(found["p"], found["q"], found["agreement"], found["backend"], origin)
+    origin = f"Computed on this machine in {answer['seconds']:.1f} s."
+    return _Answer(answer["p"], answer["q"], answer["agreement"], answer["backend"], origin)
 
 
-def _draw(run: Stored, choice: Choice, answer: _Answer) -> None:
+def _show(run: Stored, choice: Choice, answer: _Answer) -> None:
     result = run.result
     spec, places = result.spec, st.columns(4)
     if answer.p is not None:
         with places[0]:
-            show.number("P on the same scenes", *answer.p, "What Q can reach at best, about.")
+            show.number("P on the same scenes", *answer.p, "About the best that Q can reach.")
     with places[1]:
         show.number(
             f"Q at {choice.bits}, back-end {answer.backend}",
             *answer.q,
-            "Top-1 accuracy with these images and the bits of the sidebar.",
+            "Top-1 accuracy with these images at the bit widths in the sidebar.",
         )
     with places[2]:
         show.number(
             f"Same answer as P at {choice.bits}",
             *answer.agreement,
-            "Share of scenes for which P and this Q name the same class.",
+            "Share of scenes for which P and this Q predict the same class.",
         )
     with places[3]:
         show.number(
             f"This run: Q at {spec.quantization.name}, {spec.fit.backend}",
             *result.top1_q,
-            "The run's own number, as above. It was tested on more scenes, so compare Q with P on "
-            "the same scenes, and not one Q with the other to a tenth.",
+            "The accuracy of the run, as above. It was measured on more scenes, so small "
+            "differences between the two Qs mean nothing. Compare each Q with P on the same "
+            "scenes.",
         )
     st.caption(
-        f"{answer.origin} Simulated arithmetic. The ranges of Q are set in one pass by the "
-        f"back-end {answer.backend}, which learns nothing."
+        f"{answer.origin} Simulated arithmetic. The back-end {answer.backend} sets the ranges of Q "
+        "in one pass, without learning."
     )
 
 
 def _map(source: str, choice: Choice) -> None:
     table = bit_width_grid.frame(showcase.bits(), source)
     widest = max((table["high"] - table["value"]).max(), (table["value"] - table["low"]).max())
-    show.figure(
-        bit_width_grid.widths(table, (choice.weight_bits, choice.activation_bits), source),
-        table,
-        alt=bit_width_grid.describe(table),
+    show.chart(
+        bit_width_grid.heatmap(table, (choice.weight_bits, choice.activation_bits), source),
         key="widths",
-        name=f"widths-{source}",
-        note="All pairs of bit-widths with the same images, the chosen pair framed. The 95 % "
-        f"intervals are in the table; they reach at most {widest:.1f} points to either side.",
+        note="All pairs of bit widths with the same images; the chosen pair has a frame. The 95 % "
+        f"intervals are in the table; they are at most {widest:.1f} points wide on either side.",
     )

@@ -1,4 +1,4 @@
-"""What the papers print, in a place of its own: never in one table with runs of this library."""
+"""Accuracies published in papers, never in one table with runs of this library."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _COLUMNS = {
     "bits": "Bits",
     "method": "Method",
     "data": "Images used",
-    "tag": st.column_config.TextColumn("Told by", help="Who reported the number"),
+    "tag": st.column_config.TextColumn("Reported by", help="Who reported the number"),
     "note": "Note",
 }
 _WIDEST = 0.44  # points: half a 95 % interval at 50 % of 50 000 images
 
 
 def tables() -> None:
-    """One published table at a time, chosen by paper, with its source and its limits."""
-    st.header("Published by the papers")
+    """One published table, chosen by paper, with its source and its limits."""
+    st.header("Published in papers")
     st.info(
-        "None of these numbers was measured by maskaq. They are copied from papers: other models, "
-        "ImageNet's 50,000 validation images in place of scenes, and other sets of images to fit "
-        "to. Compare them with each other, not with the runs above.",
+        "None of these numbers was measured by maskaq. They are copied from papers, which use "
+        "other models, ImageNet's 50,000 validation images instead of scenes, and other "
+        "calibration images. Compare them with each other, not with the runs above.",
         icon=":material/menu_book:",
     )
     names = {f"{paper}: {table}": (paper, table) for paper, table in published.TABLES}
@@ -58,7 +58,7 @@ def tables() -> None:
         columns={name: _COLUMNS[name] for name in ("bits", "method", *about)} | numbers,
     )
     st.caption(
-        f"**Published**, top-1 in %. Source: {paper}, {table}. Papers print no intervals; with "
-        f"50,000 test images chance alone is up to {_WIDEST:.1f} points to either side. Showing "
-        f"{len(shown)} of {len(everything)} published numbers."
+        f"**Published**, top-1 in %. Source: {paper}, {table}. The papers give no intervals; "
+        f"with 50,000 test images a 95 % interval is up to {_WIDEST:.1f} points wide on either "
+        f"side. Showing {len(shown)} of {len(everything)} published numbers."
     )

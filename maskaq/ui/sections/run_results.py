@@ -1,4 +1,4 @@
-"""A finished run on the page. Stored examples and live runs are drawn by this same code."""
+"""A finished run on a page. Stored examples and live runs share this code."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from maskaq.config.components import SOURCE_NAMES
+from maskaq.config.components import SOURCES
 from maskaq.config.overrides import command_of
 from maskaq.errors import RunError
 from maskaq.figures.results import accuracy, curves, tensors
-from maskaq.ui.shell import router
-from maskaq.ui.state import selection, session, stored_runs
-from maskaq.ui.widgets import run_form, run_panel, show
+from maskaq.ui.state import selection, session, stored_runs, url
+from maskaq.ui.widgets import run_panel, run_picker, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from maskaq.results.result import RunResult
     from maskaq.results.store import Stored
 
-_ABREAST = 4  # runs in a row
+_COLUMNS = 4  # runs in a row
 _TENSOR_COLUMNS = {
     "tensor": st.column_config.TextColumn("Tensor"),
     "role": st.column_config.TextColumn("Role"),
@@ -41,27 +40,27 @@ _TENSOR_COLUMNS = {
     "low": st.column_config.NumberColumn("Lowest level", format="%.3g"),
     "high": st.column_config.NumberColumn("Highest level", format="%.3g"),
     "quantized": st.column_config.CheckboxColumn("Quantized"),
-    "why": st.column_config.TextColumn("If not, why"),
+    "why": st.column_config.TextColumn("Reason if not"),
 }
 
 
-def or_nearest(found: Stored | None, spec: RunSpec, choice: selection.Choice) -> Stored:
-    """The run that was found; else the nearest stored example, which is said; else the page ends.
+def or_nearest(run: Stored | None, spec: RunSpec, choice: selection.Choice) -> Stored:
+    """The run itself, or the nearest stored example with a note that says so.
 
-    While a run is under way there is nothing to add to its progress, so the page ends too.
+    The page stops if there is neither, and while a run is in progress.
     """
-    if found is not None:
-        return found
+    if run is not None:
+        return run
     if run_panel.busy():
-        router.stop()
+        url.stop()
     near = stored_runs.closest(choice, spec.synthesis.source)
     remedy = "" if choice.readonly else " Press Run to compute it."
-    said = f"Not computed yet: {selection.title(spec)}.{remedy}"
+    message = f"Not computed yet: {selection.title(spec)}.{remedy}"
     if near is None:
-        st.info(said)
-        router.stop()
+        st.info(message)
+        url.stop()
     st.info(
-        f"{said}\n\nUntil then you see a stored example with other settings: "
+        f"{message}\n\nUntil then, this page shows a stored example with other settings: "
         f"{selection.title(near.result.spec)}.",
         icon=":material/history:",
     )
@@ -69,21 +68,17 @@ def or_nearest(found: Stored | None, spec: RunSpec, choice: selection.Choice) ->
 
 
 def headline(run: Stored) -> None:
-    """Where the run comes from, three numbers with their intervals, and the chart of them."""
+    """The origin of a run, its three main numbers with intervals, their chart, and its images."""
     result = run.result
     st.caption(f"{show.where_from(run)} {selection.title(result.spec)}.")
     _numbers(result)
     shares, pictures = st.columns([3, 2], gap="large")
     with shares:
-        table = accuracy.frame(result)
-        show.figure(
-            accuracy.accuracy(table),
-            table,
-            alt=accuracy.describe(table),
+        show.chart(
+            accuracy.p_and_q(result).with_suffix(slug(result)),
             key="accuracy",
-            name=f"accuracy-{slug(result)}",
             note=f"Q is {100 * (result.q.top1 - result.fp.top1):+.1f} points from P. Top-5 counts "
-            "an answer as right if the true class is among the five likeliest.",
+            "an answer as correct if the true class is among the five most likely ones.",
         )
     with pictures:
         st.markdown("**The images that Q was fitted to**")
@@ -96,7 +91,7 @@ def _numbers(result: RunResult) -> None:
         show.number(
             "P, full precision",
             *result.top1_p,
-            "Top-1 accuracy: the share of images whose likeliest class is the right one.",
+            "Top-1 accuracy: the share of images whose most likely class is the true one.",
         )
     with places[1]:
         show.number(
@@ -108,51 +103,46 @@ def _numbers(result: RunResult) -> None:
         show.number(
             "Same answer",
             *(result.agreement, result.agreement_low, result.agreement_high, result.evaluated),
-            "Share of images for which P and Q name the same class, right or wrong.",
+            "Share of images for which P and Q predict the same class, right or wrong.",
         )
 
 
 def images(run: Stored) -> None:
-    """The images that Q was fitted to, on one sheet."""
-    source = run.result.spec.synthesis.source
-    sheet = run.sheet
+    """The calibration images of a run, on one sheet."""
+    source, sheet = run.result.spec.synthesis.source, run.sheet
     if sheet is None:
         st.info("This run was stored without its images.")
         return
     st.image(
         sheet,
         width="stretch",
-        caption=seen_in(run.result),
+        caption=recognised_in(run.result),
         alt=f"A sheet of images from the source {source}.",
     )
 
 
-def seen_in(result: RunResult) -> str:
-    """How many images there were and what P sees in them, with its interval."""
+def recognised_in(result: RunResult) -> str:
+    """The number of images and the share in which P recognises the intended class."""
     share = result.recognised
     return (
-        f"{share.n} images from the source {result.spec.synthesis.source}. P gives "
-        f"{share.value:.0%} of them the class they were made for (95 % interval {share.low:.0%} to "
-        f"{share.high:.0%}, n = {share.n})."
+        f"{share.n} images from the source {result.spec.synthesis.source}. P "
+        f"recognises the intended class in {share.value:.0%} of them (95 % interval "
+        f"{share.low:.0%} to {share.high:.0%}, n = {share.n})."
     )
 
 
 def sources(run: Stored) -> None:
-    """P and Q for all sources of images, everything else being as in this run."""
-    found = run_form.by_source(run, stored_runs.listed(session.owner()))
-    results = [one.result for one in found]
-    table = accuracy.sources_frame(results)
-    show.figure(
-        accuracy.sources(results),
-        table,
-        alt=accuracy.describe_sources(table),
+    """P and Q for all sample sources, with all other settings as in this run."""
+    runs = run_picker.by_source(run, stored_runs.listed(session.owner()))
+    results = [one.result for one in runs]
+    show.chart(
+        accuracy.sources(results).with_suffix(slug(run.result)),
         key="sources",
-        name=f"sources-{slug(run.result)}",
-        note="Same bits and same back-end; only the images that Q was fitted to differ. Where two "
-        "whiskers overlap widely, the difference may be chance.",
+        note="Same bit widths and same back-end; only the calibration images differ. Where two "
+        "intervals overlap widely, the difference may be chance.",
     )
     known = {result.spec.synthesis.source for result in results}
-    if missing := [name for name in SOURCE_NAMES if name not in known]:
+    if missing := [name for name in SOURCES if name not in known]:
         st.caption(
             f"Not computed with these settings: {', '.join(missing)}. Choose such a source above "
             "and press Run."
@@ -160,28 +150,23 @@ def sources(run: Stored) -> None:
 
 
 def tensor_report(run: Stored) -> None:
-    """What rounding does to every tensor: by layer, along the network, and as a table."""
+    """The SQNR of every tensor: by block, along the network, and as a table."""
     table = tensors.frame(run.result)
     name = slug(run.result)
     st.markdown(
-        "Each layer rounds its weights and what flows into it. The **SQNR** says how much of a "
-        "signal is left: at 20 dB the rounding error is a tenth of the signal, at 0 dB it is as "
-        "large."
+        "Each layer rounds its weights and its inputs. The **SQNR** (signal-to-quantization-noise "
+        "ratio) says how large the rounding error is: a tenth of the signal at 20 dB, as large as "
+        "the signal at 0 dB."
     )
     show.formula("sqnr")
-    show.figure(
-        tensors.layers(table),
-        tensors.layers_frame(table),
-        alt=tensors.describe_layers(table),
+    show.chart(
+        tensors.layers(table).with_suffix(name),
         key="layers",
-        name=f"layers-{name}",
-        note="A row for each block, the input of the network on top. In each cell: bits, and SQNR "
+        note="One row per block, from input to output. Each cell shows the bit width and the SQNR "
         "in dB.",
     )
-    show.figure(
-        tensors.sqnr(table), table, alt=tensors.describe(table), key="sqnr", name=f"sqnr-{name}"
-    )
-    st.markdown("**Every tensor.** Click on the head of a column to sort by it.")
+    show.chart(tensors.sqnr(table).with_suffix(name), key="sqnr")
+    st.markdown("**Every tensor.** Click on a column header to sort.")
     show.frame(
         table[list(_TENSOR_COLUMNS)],
         alt="Bits, range, clipping and SQNR of each tensor of Q.",
@@ -192,7 +177,7 @@ def tensor_report(run: Stored) -> None:
 
 
 def evidence(run: Stored) -> Evidence | None:
-    """What the run keeps for the eye; None without, or with a damaged file, which is said."""
+    """The evidence of a run; None without one. A damaged file shows an error."""
     try:
         return run.evidence
     except RunError as error:
@@ -200,24 +185,17 @@ def evidence(run: Stored) -> Evidence | None:
         return None
 
 
-def course(run: Stored, stage: str | None = None) -> None:
-    """What the run measured at its steps. stage: only one of them."""
+def metrics(run: Stored, stage: str | None = None) -> None:
+    """The metrics of a run at each step, of all stages or of one."""
     table = run.curves if stage is None else run.curves[run.curves["stage"] == stage]
     if curves.quantities(table):
-        table = table.dropna(axis=1, how="all")
-        show.figure(
-            curves.curves(table),
-            table,
-            alt=curves.describe(table),
-            key="curves",
-            name=f"curves-{slug(run.result)}",
-        )
+        show.chart(curves.curves(table).with_suffix(slug(run.result)), key="curves")
     elif stage is not None:
         st.info(f"The back-end {run.result.spec.fit.backend} works in one pass, without steps.")
 
 
 def repeat(run: Stored) -> None:
-    """What the run cost, the command that repeats it, and its file."""
+    """The cost of a run, the command that repeats it, and its download."""
     result = run.result
     st.caption(cost(result))
     st.markdown("The same run on the command line:")
@@ -234,29 +212,32 @@ def repeat(run: Stored) -> None:
 
 
 def cost(result: RunResult) -> str:
-    """Seconds of each stage, memory and device in one line."""
-    stages = ", ".join(f"{name} {taken:.1f} s" for name, taken in result.seconds.items())
+    """Seconds of each stage, peak memory and device, in one line."""
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
     return f"Time: {stages}. Peak memory {result.peak_memory_mb:,.0f} MB on {result.device}."
 
 
 def slug(result: RunResult) -> str:
-    """A run in the name of a file."""
+    """Bit widths, source and back-end of a run, for file names."""
     spec = result.spec
     return f"{spec.quantization.name}-{spec.synthesis.source}-{spec.fit.backend}"
 
 
 def differing(settings: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The settings in which runs differ, a column each, from `reports.tables.settings` by name."""
+    """The settings in which runs differ, one column per run.
+
+    settings: from `reports.tables.settings`, by name of the run.
+    """
     columns = [table.set_index("setting")["value"].rename(name) for name, table in settings.items()]
     together = pd.concat(columns, axis=1)
     return together[together.nunique(axis=1) > 1].reset_index()
 
 
 def side_by_side(runs: Sequence[Stored], names: Sequence[str]) -> None:
-    """The images of some runs, a few in a row, each under the name of its run."""
-    for first in range(0, len(runs), _ABREAST):
-        row = zip(runs[first : first + _ABREAST], names[first : first + _ABREAST], strict=True)
-        for place, (run, name) in zip(st.columns(_ABREAST, gap="medium"), row, strict=False):
+    """The calibration images of several runs, side by side."""
+    for first in range(0, len(runs), _COLUMNS):
+        row = zip(runs[first : first + _COLUMNS], names[first : first + _COLUMNS], strict=True)
+        for place, (run, name) in zip(st.columns(_COLUMNS, gap="medium"), row, strict=False):
             with place:
                 st.markdown(f"**{name}**")
                 images(run)

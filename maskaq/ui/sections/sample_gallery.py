@@ -1,4 +1,4 @@
-"""Pictures of a run side by side: its samples, and the images on which P and Q disagree."""
+"""Images of a run: its samples, and the evaluation images on which P and Q disagree."""
 
 from __future__ import annotations
 
@@ -19,99 +19,95 @@ if TYPE_CHECKING:
     from maskaq.results.artifacts import Evidence
     from maskaq.results.store import Stored
 
-_SIDE = 120  # pixels of a picture on the page
-_FEW = 12  # pictures, unless all are asked for
+_SIDE = 120  # pixels of an image on the page
+_FEW = 12  # images shown at first
 _SAMPLE_COLUMNS = {
     "image": st.column_config.NumberColumn("Image"),
-    "label": st.column_config.TextColumn("Made for"),
-    "P": st.column_config.TextColumn("P sees"),
-    "P_certainty": st.column_config.NumberColumn("P's certainty, %", format="%.0f"),
-    "Q": st.column_config.TextColumn("Q sees"),
-    "Q_certainty": st.column_config.NumberColumn("Q's certainty, %", format="%.0f"),
+    "label": st.column_config.TextColumn("Intended class"),
+    "P": st.column_config.TextColumn("P predicts"),
+    "P_certainty": st.column_config.NumberColumn("P's confidence, %", format="%.0f"),
+    "Q": st.column_config.TextColumn("Q predicts"),
+    "Q_certainty": st.column_config.NumberColumn("Q's confidence, %", format="%.0f"),
     "recognised": st.column_config.CheckboxColumn("P recognises it"),
 }
 
 
 def samples(run: Stored, ratio: float) -> None:
-    """The images that were made, with what P and Q see in each. ratio: of the mask, 0..1."""
-    st.markdown(run_results.seen_in(run.result))
-    seen = run_results.evidence(run)
-    if seen is None or not run.samples:
-        st.info("This run was stored without its single images. Run it again to have them.")
+    """The samples of a run with the predictions of P and Q. ratio: the mask ratio, 0..1."""
+    st.markdown(run_results.recognised_in(run.result))
+    evidence = run_results.evidence(run)
+    if evidence is None or not run.samples:
+        st.info("This run was stored without its images. Run it again to store them.")
         run_results.images(run)
         return
     images, total = run.samples["images"], len(run.samples["images"])
     left, right = st.columns(2)
-    whole = left.toggle(f"Show all {total} images", key="gallery_all", disabled=total <= _FEW)
+    show_all = left.toggle(f"Show all {total} images", key="gallery_all", disabled=total <= _FEW)
     dim = right.toggle(
         "Show only where P looks",
         key="gallery_dim",
         disabled=run.result.spec.model not in shapes(),
-        help="Darkens all patches but the informative ones, at the mask ratio in the sidebar.",
+        help="Darkens all patches except the informative ones, at the mask ratio in the sidebar.",
     )
     if dim:
         grid = shapes()[run.result.spec.model].grid
-        masks = np.stack([mask_of(row.astype(np.float32), ratio) for row in seen.alpha])  # [N,P]
+        alpha = evidence.alpha.astype(np.float32)  # [N,patches]
+        masks = np.stack([mask_of(row, ratio) for row in alpha])  # [N,patches]
         images = synthesis.dimmed(images, masks, grid)
-    p, q = zip(seen.seen, seen.certainty, strict=True)
-    table = synthesis.gallery_frame(run.samples["labels"], p, q, seen.classes)
-    count = total if whole else min(_FEW, total)
-    words = [
+    p, q = zip(evidence.seen, evidence.certainty, strict=True)
+    table = synthesis.gallery_frame(run.samples["labels"], p, q, evidence.classes)
+    summary = synthesis.describe_gallery(table)
+    count = total if show_all else min(_FEW, total)
+    captions = [
         f"**{row.label}**  \nP: {row.P} {row.P_certainty:.0f} %  \nQ: {row.Q} "
         f"{row.Q_certainty:.0f} %"
         for row in table.head(count).itertuples()
     ]
-    tiles(images[:count], words, synthesis.captions(table)[:count])
+    tiles(images[:count], captions, synthesis.captions(table)[:count])
     st.caption(
-        f"Showing {count} of {total}. Below each image: the class it was made for, then what P and "
-        f"Q see in it, and how sure they are. {synthesis.describe_gallery(table)}"
+        f"Showing {count} of {total}. Below each image: the intended class, then the predictions "
+        f"of P and Q with their confidence. {summary}"
     )
-    with st.expander("What P and Q see, as a table", icon=":material/table:"):
+    with st.expander("The predictions of P and Q as a table", icon=":material/table:"):
         show.frame(
             table,
-            alt=synthesis.describe_gallery(table),
+            alt=summary,
             key="gallery_rows",
             name=f"gallery-{run_results.slug(run.result)}",
             columns=_SAMPLE_COLUMNS,
         )
 
 
-def apart(run: Stored) -> None:
-    """Where P and Q name different classes: how often, on which images, in which classes."""
-    seen = run_results.evidence(run)
-    if seen is None:
-        st.info("This run was stored without its answers to single images. Run it again.")
+def disagreeing(run: Stored) -> None:
+    """Where P and Q predict different classes: how often, on which images, in which classes."""
+    evidence = run_results.evidence(run)
+    if evidence is None:
+        st.info("This run was stored without its predictions. Run it again to store them.")
         return
-    p, q = seen.answers  # [n] each
-    table = disagreements.frame(seen.labels, p, q, seen.classes)
-    counts, name = disagreements.counts(table), run_results.slug(run.result)
-    show.figure(
-        disagreements.outcomes(counts),
-        counts,
-        alt=disagreements.describe(counts),
-        key="outcomes",
-        name=f"outcomes-{name}",
-    )
+    p, q = evidence.answers  # [n] each
+    table = disagreements.frame(evidence.labels, p, q, evidence.classes)
+    name = run_results.slug(run.result)
+    show.chart(disagreements.outcomes(table).with_suffix(name), key="outcomes")
     classes = disagreements.by_class(table)
     every = "all classes"
     picked = st.selectbox(
         "True class",
         [every, *classes["true"]],
         key="apart_class",
-        help="The class with the most disagreement comes first.",
+        help="Sorted by share of disagreement, largest first.",
     )
     only = None if picked == every else picked
-    rows, said = disagreements.shown(table, only, limit=len(table))
-    _kept(seen, only, len(rows))
+    rows, shown = disagreements.shown(table, only, limit=len(table))
+    _stored(evidence, only, len(rows))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**Images on which P and Q disagree**, {said}")
+        st.markdown(f"**Images on which P and Q disagree**, {shown}")
         show.frame(rows, alt=f"{len(rows)} images.", key="apart", name=f"disagreements-{name}")
     with right:
         st.markdown("**Share of disagreement in each class**, in %, with 95 % intervals")
         show.frame(
             classes,
-            alt="Share of images of each class on which P and Q disagree, most first.",
+            alt="Share of images of each class on which P and Q disagree, largest first.",
             key="classes",
             name=f"disagreements-by-class-{name}",
             columns={
@@ -124,29 +120,25 @@ def apart(run: Stored) -> None:
         )
 
 
-def _kept(seen: Evidence, picked: str | None, count: int) -> None:
-    """The stored images of disagreement of one true class, or of all."""
-    true = np.asarray(seen.classes, object)[seen.labels[seen.apart_index]]
+def _stored(evidence: Evidence, picked: str | None, count: int) -> None:
+    """The stored images on which P and Q disagree, of one true class or of all."""
+    classes, index = np.asarray(evidence.classes, object), evidence.apart_index
+    true, (p, q) = classes[evidence.labels[index]], classes[evidence.answers[:, index]]  # [k] each
     kept = [place for place, name in enumerate(true) if picked in (None, name)]
-    answers = [
-        tuple(seen.classes[answer[seen.apart_index[place]]] for answer in seen.answers)
-        for place in kept
-    ]
-    told = [(true[place], p, q) for place, (p, q) in zip(kept, answers, strict=True)]
-    words = [f"**{label}**  \nP: {p}  \nQ: {q}" for label, p, q in told]
-    tiles(seen.apart[kept], words, [f"{label}: P {p}, Q {q}" for label, p, q in told])
+    captions = [f"**{true[k]}**  \nP: {p[k]}  \nQ: {q[k]}" for k in kept]
+    tiles(evidence.apart[kept], captions, [f"{true[k]}: P {p[k]}, Q {q[k]}" for k in kept])
     st.caption(
-        f"Showing {len(kept)} of {count:,} images: of a run, the pictures of the first {len(true)} "
-        "disagreements are kept."
+        f"Showing {len(kept)} of {count:,} images. A run stores the images of its first "
+        f"{len(true)} disagreements."
     )
 
 
-def tiles(pictures: NDArray[np.uint8], words: list[str], alts: list[str]) -> None:
-    """Pictures uint8 [n,3,S,S] side by side; words: Markdown below each, alts: the same plain."""
-    if not len(pictures):
+def tiles(images: NDArray[np.uint8], captions: list[str], alts: list[str]) -> None:
+    """Images uint8 [n,3,S,S] side by side, with Markdown captions and plain alt texts."""
+    if not len(images):
         return
-    factor = max(1, -(-2 * _SIDE // pictures.shape[-1]))  # sharp squares, also on fine screens
-    large = pictures.repeat(factor, 2).repeat(factor, 3).transpose(0, 2, 3, 1)  # [n,fS,fS,3]
+    factor = max(1, -(-2 * _SIDE // images.shape[-1]))  # sharp pixels, also on high-DPI screens
+    large = images.repeat(factor, 2).repeat(factor, 3).transpose(0, 2, 3, 1)  # [n,fS,fS,3]
     with st.container(horizontal=True, gap="small"):
-        for picture, caption, alt in zip(large, words, alts, strict=True):
-            st.image(picture, caption=caption, width=_SIDE, alt=alt)
+        for image, caption, alt in zip(large, captions, alts, strict=True):
+            st.image(image, caption=caption, width=_SIDE, alt=alt)

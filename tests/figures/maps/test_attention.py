@@ -22,53 +22,52 @@ def test_all_heads_share_one_scale_and_the_chosen_one_is_framed(rows, mask, soun
 
 
 def test_no_chosen_head_means_no_frame(rows, mask):
-    figure = attention.heads(rows, GRID, mask, None)
+    figure = attention.heads(rows, GRID, mask, None).figure
     assert not [shape for shape in figure.layout.shapes if shape.type == "rect"]
     assert len(figure.layout.shapes) == 2 * 3
 
 
-def test_the_patch_that_looks_is_crossed_out_in_every_map(rows, mask):
-    figure = attention.heads(rows, GRID, mask, None, query=6)  # row 1, column 2
+def test_the_query_patch_has_a_cross_in_every_map(rows, mask):
+    figure = attention.heads(rows, GRID, mask, None, query=6).figure  # row 1, column 2
     crosses = [shape for shape in figure.layout.shapes if "M1.7,0.7L2.3,1.3" in str(shape.path)]
     assert [shape.xref for shape in crosses[::2]] == ["x", "x2", "x3"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 12])
 def test_any_number_of_heads_fits(count, mask):
-    figure = attention.heads(np.ones((count, 16), np.float32), GRID, mask, 0)
+    figure = attention.heads(np.ones((count, 16), np.float32), GRID, mask, 0).figure
     assert len([trace for trace in figure.data if trace.type == "heatmap"]) == count
 
 
 def test_the_sentence_names_the_head_that_looks_most_at_the_mask(rows, mask):
-    table = attention.frame(rows, GRID, mask)
-    assert len(table) == 3 * 16
-    assert table["attention"].dtype == np.float32
-    said = attention.describe(table)
-    assert f"most in head 1 ({0.6 / 1.25:.0%})" in said
-    assert "19% of all" in said
+    chart = attention.heads(rows, GRID, mask, None)
+    assert len(chart.table) == 3 * 16
+    assert chart.table["attention"].dtype == np.float32
+    assert f"most in head 1 ({0.6 / 1.25:.0%})" in chart.alt
+    assert "19% of all patches" in chart.alt
 
 
-def test_an_empty_mask_catches_nothing(rows):
-    said = attention.describe(attention.frame(rows, GRID, np.zeros(16, bool)))
-    assert "On average 0% of the attention" in said
+def test_an_empty_mask_gets_no_attention(rows):
+    alt = attention.heads(rows, GRID, np.zeros(16, bool), None).alt
+    assert "On average 0% of the attention" in alt
 
 
-def test_the_difference_has_its_own_scale_with_nothing_in_the_middle(rows, mask, sound):
+def test_the_difference_has_its_own_scale_centred_on_zero(rows, mask, sound):
     p, q = rows[0], rows[1]
-    figure = sound(attention.difference(p, q, GRID, mask), units=False)
+    chart = attention.difference(p, q, GRID, mask)
+    figure = sound(chart, units=False)
     first, second, third = (trace for trace in figure.data if trace.type == "heatmap")
     assert first.coloraxis == second.coloraxis != third.coloraxis
     np.testing.assert_allclose(third.z.ravel(), p - q)
     scale = figure.layout.coloraxis2
     assert scale.cmin == -scale.cmax == pytest.approx(-0.15)
     assert len(figure.layout.shapes) == 2 * 3
-    said = attention.describe_difference(attention.difference_frame(p, q, GRID, mask))
-    assert "0.1500 per patch inside the informative region and 0.0000 outside" in said
-    assert "inside it at row 1, column 1" in said
+    assert "0.1500 per patch inside the informative region and 0.0000 outside" in chart.alt
+    assert "inside it at row 1, column 1" in chart.alt
 
 
-def test_equal_maps_still_draw(rows, mask):
-    figure = attention.difference(rows[0], rows[0], GRID, mask)
+def test_equal_maps_can_be_shown(rows, mask):
+    figure = attention.difference(rows[0], rows[0], GRID, mask).figure
     assert figure.layout.coloraxis2.cmax > 0
 
 
@@ -79,25 +78,27 @@ def test_inside_and_outside_come_with_interval_and_count(rows, mask, sound):
     assert table["value"].iloc[0] == pytest.approx(0.05 + (0.1 + 0.08 + 0.06) / 3 - 0.05 + 0.05)
     assert table["n"].tolist() == [3, 3]
     assert table["patches"].tolist() == [3, 13]
-    figure = sound(attention.inside_outside(table))
+    chart = attention.inside_outside(table)
+    figure = sound(chart)
     assert figure.data[0].error_x.array[0] > 0
     assert "3 images, with 95 % intervals" in figure.layout.title.text
-    assert "times as much inside" in attention.describe_inside_outside(table)
+    assert "a ratio of" in chart.alt
 
 
 def test_one_image_has_no_interval(rows, mask):
     table = attention.inside_outside_frame([(rows[0], rows[1], mask)])
     assert table[["low", "high"]].isna().all(axis=None)
-    assert "1 image, without an interval" in attention.inside_outside(table).layout.title.text
+    assert (
+        "1 image, without an interval" in attention.inside_outside(table).figure.layout.title.text
+    )
 
 
 def test_a_mask_of_all_patches_has_no_outside(rows):
     every = np.ones(16, bool)
-    table = attention.difference_frame(rows[0], rows[1], GRID, every)
-    said = attention.describe_difference(table)
-    assert "inside the informative region, which is all; most" in said
+    alt = attention.difference(rows[0], rows[1], GRID, every).alt
+    assert "inside the informative region, which covers all patches; the largest" in alt
     table = attention.inside_outside_frame([(rows[0], rows[1], every)] * 2)
     assert table["n"].tolist() == [2, 0]
-    said = attention.describe_inside_outside(table)
-    assert "inside the mask (n = 2 images)" in said
-    assert len(attention.inside_outside(table).data) == 2
+    chart = attention.inside_outside(table)
+    assert "inside the mask (n = 2 images)" in chart.alt
+    assert len(chart.figure.data) == 2

@@ -13,16 +13,15 @@ def sides(path):
 
 def test_two_neighbours_share_no_side():
     mask = np.array([True, True, False, False])
-    found = sides(outline.path(mask, (2, 2)))
-    assert len(found) == 6
-    assert (0.5, -0.5, 0.5, 0.5) not in found  # between the two
-    assert (1.5, -0.5, 1.5, 0.5) in found  # the picture's own edge counts
+    drawn = sides(outline.path(mask, (2, 2)))
+    assert len(drawn) == 6
+    assert (0.5, -0.5, 0.5, 0.5) not in drawn  # between the two
+    assert (1.5, -0.5, 1.5, 0.5) in drawn  # the edge of the image counts too
 
 
-def test_patches_may_be_many_pixels():
+def test_patches_can_be_several_pixels_wide():
     mask = np.array([False, False, False, True])
-    found = sides(outline.path(mask, (2, 2), patch=8))
-    assert found == {
+    assert sides(outline.path(mask, (2, 2), patch=8)) == {
         (7.5, 7.5, 15.5, 7.5),
         (7.5, 15.5, 15.5, 15.5),
         (7.5, 7.5, 7.5, 15.5),
@@ -30,13 +29,13 @@ def test_patches_may_be_many_pixels():
     }
 
 
-def test_nothing_has_no_border():
+def test_an_empty_mask_has_no_outline():
     path = outline.path(np.zeros(4, bool), (2, 2))
     assert path == ""
     assert outline.shapes(path, "red", "dot") == []
 
 
-def test_a_border_shows_on_any_ground_and_by_its_dash():
+def test_an_outline_is_visible_on_any_background_and_has_a_dash():
     under, over = outline.shapes("M0,0L1,0", "red", "dot", "2")
     assert under["line"] == {"color": "white", "width": 5}
     assert over["line"]["dash"] == "dot"

@@ -14,12 +14,12 @@ RANDOM = {"precision": (0.2, 0.19, 0.21), "recall": (0.2, 0.19, 0.21), "IoU": (0
 
 @pytest.fixture
 def truth():
-    found = np.zeros(16, bool)
-    found[[5, 6, 10, 11]] = True
-    return found
+    foreground = np.zeros(16, bool)
+    foreground[[5, 6, 10, 11]] = True
+    return foreground
 
 
-def test_the_overlay_darkens_all_but_the_mask_and_draws_both_borders(image, mask, truth, sound):
+def test_the_overlay_darkens_the_rest_and_outlines_mask_and_foreground(image, mask, truth, sound):
     figure = sound(regions.overlay(image, mask, GRID, truth), units=False)
     shade = figure.data[1]
     assert shade.z.dtype == np.float32
@@ -31,28 +31,32 @@ def test_the_overlay_darkens_all_but_the_mask_and_draws_both_borders(image, mask
     assert len(figure.layout.shapes) == 4
 
 
-def test_without_a_foreground_there_is_one_border(image, mask):
-    figure = regions.overlay(image, mask, GRID)
+def test_without_a_foreground_there_is_one_outline(image, mask, truth):
+    figure = regions.overlay(image, mask, GRID).figure
     assert len(figure.layout.shapes) == 2
     assert len(figure.data) == 3
+    chart = regions.overlay(image, mask, GRID, truth, outline_foreground=False)
+    assert len(chart.figure.data) == 3
+    assert "true foreground" in chart.alt
 
 
-def test_the_table_and_the_sentence_tell_what_meets(mask, truth):
-    table = regions.frame(mask, GRID, truth, np.linspace(0, 1, 16))
+def test_the_table_and_the_sentence_describe_the_overlap(image, mask, truth):
+    chart = regions.overlay(image, mask, GRID, truth, np.linspace(0, 1, 16))
+    table = chart.table
     assert table.columns.tolist() == [
         *("patch", "row", "column", "informative", "foreground", "attention")
     ]
     assert table.loc[9, ["row", "column"]].tolist() == [2, 1]
-    said = regions.describe(table)
-    assert said.startswith("3 of 16 patches are informative")
-    assert "2 of them lie on the true foreground of 4" in said
-    assert "foreground" not in regions.describe(regions.frame(mask, GRID))
+    assert chart.alt.startswith("3 of 16 patches are informative")
+    assert "2 of them are among the 4 patches of the true foreground" in chart.alt
+    assert "foreground" not in regions.overlay(image, mask, GRID).alt
 
 
 def test_overlap_shows_counts_intervals_and_chance(mask, truth, sound):
     table = regions.overlap_frame(overlap(mask, truth), SCENES, RANDOM, 1000)
     assert len(table) == 9
-    figure = sound(regions.overlap(table))
+    chart = regions.overlap(table)
+    figure = sound(chart)
     assert [trace.name for trace in figure.data] == [
         *("this scene", "mean of 1,000 scenes", "random masks, 1,000 scenes")
     ]
@@ -62,18 +66,15 @@ def test_overlap_shows_counts_intervals_and_chance(mask, truth, sound):
     assert list(mean.error_x.array) == pytest.approx([2, 3, 3])
     assert list(mean.error_x.arrayminus) == pytest.approx([2, 2, 2])
     assert len({trace.marker.symbol for trace in figure.data}) == 3
-    said = regions.describe_overlap(table)
-    assert (
-        "2 of 3 patches of the mask lie on the foreground (67 %), which covers 50 % of it" in said
-    )
-    assert "random masks, 1,000 scenes 20 %" in said
+    assert "2 of 3 patches of the mask are on the foreground (67 %); they cover 50 %" in chart.alt
+    assert "random masks, 1,000 scenes 20 %" in chart.alt
 
 
 def test_overlap_of_one_scene_alone_has_no_interval(mask, truth):
     table = regions.overlap_frame(overlap(mask, truth))
     assert table["mask"].unique().tolist() == ["this scene"]
     assert table["low"].isna().all()
-    assert regions.describe_overlap(table).endswith("of it.")
+    assert regions.overlap(table).alt.endswith("of it.")
 
 
 def test_ratios_mark_the_chosen_one_and_name_the_best(sound):
@@ -85,9 +86,9 @@ def test_ratios_mark_the_chosen_one_and_name_the_best(sound):
         ],
         columns=["mask", "ratio", "measure", "value", "low", "high", "n"],
     )
-    figure = sound(regions.ratios(table, 0.5))
+    chart = regions.ratios(table, 0.5)
+    figure = sound(chart)
     assert figure.layout.shapes[0].x0 == 0.5
     assert "1,000 scenes" in figure.layout.title.text
     assert "%" in figure.layout.yaxis.title.text
-    said = regions.describe_ratios(table)
-    assert "attention masks reach 60 % at ratio 0.2" in said
+    assert "attention masks reach 60 % at ratio 0.2" in chart.alt

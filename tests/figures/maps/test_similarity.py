@@ -19,22 +19,23 @@ def bell(mean, std):
     return np.exp(-0.5 * ((X - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
 
 
-def test_the_matrix_is_drawn_whole_from_0_to_1(sound):
+def test_the_matrix_is_complete_and_its_scale_goes_from_0_to_1(sound):
     matrix = np.array([[1, 0.25], [0.25, 1]])
-    figure = sound(similarity.matrix(matrix))
+    chart = similarity.matrix(matrix, "A scene")
+    figure = sound(chart)
     (trace,) = figure.data
     assert trace.z.dtype == np.float32
     np.testing.assert_array_equal(trace.z, matrix)
     assert (trace.zmin, trace.zmax) == (0, 1)
     assert "2 patches" in figure.layout.title.text
-    assert similarity.matrix(-matrix).data[0].zmin == -1
-    said = similarity.describe(similarity.frame(matrix))
-    assert "mean similarity of 0.25, from 0.25 to 0.25" in said
+    assert similarity.matrix(-matrix, "A scene").figure.data[0].zmin == -1
+    assert chart.alt.startswith("A scene: two different patches")
+    assert "mean similarity of 0.25, from 0.25 to 0.25" in chart.alt
 
 
 def test_the_histogram_is_a_density_beside_two_curves(values, sound):
     kde = (X, bell(0.5, 0.1))
-    figure = sound(similarity.histogram(values, (0.5, 0.1), kde))
+    figure = sound(similarity.histogram(values, (0.5, 0.1), kde, "A scene"))
     bars, gauss, kernel = figure.data
     assert (np.asarray(bars.y) * np.asarray(bars.width)).sum() == pytest.approx(1)
     assert max(gauss.y) == pytest.approx(3.99, abs=0.02)
@@ -43,22 +44,19 @@ def test_the_histogram_is_a_density_beside_two_curves(values, sound):
     assert "n = 4,032 pairs" in figure.layout.title.text
 
 
-def test_the_sentence_tells_how_well_a_gaussian_fits(values):
+def test_the_sentence_says_how_well_a_gaussian_fits(values):
     kde = (X, bell(0.5, 0.1))
-    good = similarity.histogram_frame(values, (0.5, 0.1), kde)
-    bad = similarity.histogram_frame(values, (0.9, 0.1), kde)
-    assert good["count"].sum() == 4032
-    misplaced = [
-        float(similarity.describe_histogram(table).split()[-1].rstrip("%."))
-        for table in (good, bad)
-    ]
+    good = similarity.histogram(values, (0.5, 0.1), kde, "Good")
+    bad = similarity.histogram(values, (0.9, 0.1), kde, "Bad")
+    assert good.table["count"].sum() == 4032
+    misplaced = [float(chart.alt.split()[-1].rstrip("%.")) for chart in (good, bad)]
     assert misplaced[0] < 10
     assert misplaced[1] > 60
 
 
-def test_equal_values_can_be_drawn():
-    figure = similarity.histogram(np.full(10, 0.3), (0.3, 0.0), (X, bell(0.3, 0.1)))
-    assert all(np.isfinite(np.asarray(trace.y)).all() for trace in figure.data)
+def test_equal_values_can_be_shown():
+    chart = similarity.histogram(np.full(10, 0.3), (0.3, 0.0), (X, bell(0.3, 0.1)), "Equal")
+    assert all(np.isfinite(np.asarray(trace.y)).all() for trace in chart.figure.data)
 
 
 def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
@@ -73,7 +71,8 @@ def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
             *("kernel", "kernel_low", "kernel_high", "n", "pairs"),
         ],
     )
-    figure = sound(similarity.entropy_by_block(table))
+    chart = similarity.entropy_by_block(table)
+    figure = sound(chart)
     assert len(figure.data) == 6
     assert all(trace.marker.symbol.endswith("-open") for trace in figure.data[1::2])
     assert len({trace.line.dash for trace in figure.data[::2]}) == 3
@@ -82,22 +81,18 @@ def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
     assert np.allclose(figure.data[0].error_y.array, 0.03)
     assert np.allclose(figure.data[0].error_y.arrayminus, 0.02)
     assert np.allclose(figure.data[1].error_y.array, 0.1)
-    said = similarity.describe_entropy(table)
-    assert said.index("synthetic image -0.60") < said.index("noise -2.50")
+    assert chart.alt.index("synthetic image -0.60") < chart.alt.index("noise -2.50")
 
 
-def test_entropy_over_steps_turns_the_sign_of_the_objective(sound):
+def test_entropy_over_steps_flips_the_sign_of_the_objective(sound):
     curves = CURVES.assign(entropy=[1.0, 0.8, 0.5, np.nan, np.nan])
-    figure = sound(similarity.entropy_over_steps(curves))
-    assert list(figure.data[0].y) == [-1, -0.8, -0.5]
-    table = similarity.entropy_frame(curves)
-    assert table["step"].tolist() == [1, 2, 3]
-    assert "rises from -1.00 to -0.50 nats in 3 steps" in similarity.describe_entropy_over_steps(
-        table
-    )
+    chart = similarity.entropy_over_steps(curves)
+    assert list(sound(chart).data[0].y) == [-1, -0.8, -0.5]
+    assert chart.table["step"].tolist() == [1, 2, 3]
+    assert "rises from -1.00 to -0.50 nats in 3 steps" in chart.alt
 
 
 def test_a_run_without_entropy_says_so():
-    assert len(similarity.entropy_over_steps(CURVES).data[0].x) == 0
-    said = similarity.describe_entropy_over_steps(similarity.entropy_frame(CURVES))
-    assert "did not measure" in said
+    chart = similarity.entropy_over_steps(CURVES)
+    assert len(chart.figure.data[0].x) == 0
+    assert "did not measure" in chart.alt

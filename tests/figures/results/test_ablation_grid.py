@@ -20,8 +20,11 @@ def cells():
     )
 
 
-def test_finished_cells_show_number_interval_and_count_the_others_a_word(cells, sound):
-    figure = sound(ablation_grid.heatmap(cells, "weight bits", "mask ratio"))
+def test_finished_cells_show_their_accuracy_and_others_their_state(cells, sound):
+    chart = ablation_grid.heatmap(cells, "weight bits", "mask ratio")
+    assert chart.name == "grid-weight bits-mask ratio"
+    assert {"weight bits", "mask ratio"} <= set(chart.table)
+    figure = sound(chart)
     heat, words = figure.data
     assert heat.z.dtype == np.float32
     assert heat.z[0, 0] == pytest.approx(40.1)
@@ -38,13 +41,13 @@ def test_finished_cells_show_number_interval_and_count_the_others_a_word(cells, 
 
 
 def test_the_sentence_names_best_and_worst(cells):
-    said = ablation_grid.describe(cells)
-    assert "best is 4 with 0.5 (85.0 %), worst 2 with 0.1 (40.1 %)" in said
-    assert ablation_grid.describe(cells.iloc[1:3]) == "0 of 2 runs are finished."
+    alt = ablation_grid.heatmap(cells).alt
+    assert "best is 4 with 0.5 (85.0 %), worst 2 with 0.1 (40.1 %)" in alt
+    assert ablation_grid.heatmap(cells.iloc[1:3]).alt == "0 of 2 runs are finished."
 
 
-def test_a_grid_that_has_only_begun_draws():
+def test_a_grid_without_finished_runs_can_be_shown():
     begun = pd.DataFrame({"a": [2, 4], "b": [0.1, 0.1], "state": ["waiting", "queued"]})
-    figure = ablation_grid.heatmap(begun)
+    figure = ablation_grid.heatmap(begun).figure
     assert list(figure.data[1].text) == ["waiting", "queued"]
     assert figure.data[0].x == ("2", "4")

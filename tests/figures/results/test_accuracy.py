@@ -20,8 +20,8 @@ def test_the_frame_holds_every_share_in_percent_with_interval_and_count():
     assert len(table) == 5
 
 
-def test_the_figure_draws_values_whiskers_and_sample_size():
-    p, q = accuracy.accuracy(accuracy.frame(stored.result())).data
+def test_the_figure_has_values_and_error_bars():
+    p, q = accuracy.p_and_q(stored.result()).figure.data
     assert (p.name, list(p.x)) == ("P", pytest.approx([90, 99]))
     assert (q.name, list(q.x)) == ("Q", pytest.approx([88, 98]))
     assert list(q.error_x.array) == pytest.approx([3, 1])
@@ -30,11 +30,11 @@ def test_the_figure_draws_values_whiskers_and_sample_size():
     assert p.marker.symbol != q.marker.symbol  # colour is not the only difference
 
 
-def test_the_axis_fits_the_lowest_whisker_and_the_title_says_how_many():
+def test_the_axis_fits_the_lowest_interval_and_the_title_has_the_number_of_images():
     low = replace(stored.result(), q=replace(stored.result().q, top1=0.13, top1_low=0.11))
-    figure = accuracy.accuracy(accuracy.frame(low))
+    figure = accuracy.p_and_q(low).figure
     assert figure.layout.xaxis.range == (0, 101)
-    figure = accuracy.accuracy(accuracy.frame(stored.result()))
+    figure = accuracy.p_and_q(stored.result()).figure
     assert figure.layout.xaxis.range == (80, 101)
     assert "500 images" in figure.layout.title.text
 
@@ -45,21 +45,21 @@ def test_the_axis_fits_the_lowest_whisker_and_the_title_says_how_many():
 )
 def test_the_description_gives_the_takeaway(top1, words):
     result = replace(stored.result(), q=replace(stored.result().q, top1=top1))
-    said = accuracy.describe(accuracy.frame(result))
-    assert f"Q is right on {100 * top1:.1f} %" in said
-    assert words in said
-    assert "P with 90.0 %" in said
+    alt = accuracy.p_and_q(result).alt
+    assert f"Q is right on {100 * top1:.1f} %" in alt
+    assert words in alt
+    assert "P with 90.0 %" in alt
 
 
 def runs():
     """Noise and maskaq at W4A4, and maskaq at W3A3; P is the same for all."""
-    found = []
+    results = []
     for source, bits, top1 in (("noise", (4, 4), 0.6), ("maskaq", (4, 4), 0.88)):
         spec = spec_of("maskaq", bits)
         spec = replace(spec, synthesis=replace(spec.synthesis, source=source))
         base = stored.result(spec)
-        found.append(replace(base, q=replace(base.q, top1=top1, top1_low=top1 - 0.03)))
-    return [*found, stored.result(spec_of("maskaq", (3, 3)))]
+        results.append(replace(base, q=replace(base.q, top1=top1, top1_low=top1 - 0.03)))
+    return [*results, stored.result(spec_of("maskaq", (3, 3)))]
 
 
 def test_sources_show_p_once_and_every_q(sound):
@@ -82,12 +82,12 @@ def test_sources_show_p_once_and_every_q(sound):
 
 def test_back_ends_are_named_where_they_differ():
     other = replace(runs()[1], spec=replace(runs()[1].spec, fit=FitOptions(backend="mse")))
-    figure = accuracy.sources([runs()[1], other])
+    figure = accuracy.sources([runs()[1], other]).figure
     assert figure.data[1].y.tolist() == ["Q from maskaq, reconstruct", "Q from maskaq, mse"]
 
 
 def test_the_sentence_ranks_the_sources():
-    said = accuracy.describe_sources(accuracy.sources_frame(runs()))
-    assert said.startswith("P is right on 90.0 %")
-    assert said.index("maskaq at W4A4 88.0 %") < said.index("noise at W4A4 60.0 %")
-    assert accuracy.describe_sources(accuracy.sources_frame([])) == "No run to show."
+    alt = accuracy.sources(runs()).alt
+    assert alt.startswith("P is right on 90.0 %")
+    assert alt.index("maskaq at W4A4 88.0 %") < alt.index("noise at W4A4 60.0 %")
+    assert accuracy.sources([]).alt == "No run to show."

@@ -25,11 +25,11 @@ def table():
     return over_seeds(pd.DataFrame(map(vars, [*cells, replace(CELL, bits="W3A3")])))
 
 
-def test_sources_stand_against_back_ends_with_spread(table, sound):
+def test_sources_are_rows_and_back_ends_columns_with_the_spread_over_seeds(table, sound):
     rows = accuracy_table.frame(table, "W4A4")
     assert len(rows) == 3
     assert rows.loc[0, "retention"] == pytest.approx(100 * 0.805 / 0.9)
-    figure = sound(accuracy_table.crossed(rows, "W4A4"))
+    figure = sound(accuracy_table.heatmap(rows, "W4A4"))
     (heat,) = figure.data
     assert (list(heat.y), list(heat.x)) == (["maskaq", "real"], ["repq", "mse"])
     assert heat.z[0, 0] == pytest.approx(80.5)
@@ -39,12 +39,13 @@ def test_sources_stand_against_back_ends_with_spread(table, sound):
 
 
 def test_a_single_seed_shows_its_interval(table):
-    (heat,) = accuracy_table.crossed(accuracy_table.frame(table, "W3A3"), "W3A3").data
+    chart = accuracy_table.heatmap(accuracy_table.frame(table, "W3A3"), "W3A3")
+    (heat,) = chart.figure.data
     assert heat.text[0, 0] == "81.0<br>77.0 to 85.0"
 
 
 def test_the_sentence_names_the_best_without_real_images(table):
-    assert accuracy_table.describe(accuracy_table.frame(table, "W4A4")) == (
+    assert accuracy_table.heatmap(accuracy_table.frame(table, "W4A4"), "W4A4").alt == (
         "Best is real with repq (85.5 %), without real images maskaq with repq (80.5 %), worst "
         "maskaq with mse (70.5 %); P has 90.0 %."
     )

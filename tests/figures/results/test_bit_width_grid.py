@@ -19,15 +19,18 @@ def table() -> pd.DataFrame:
 
 
 def test_the_numbers_are_those_of_one_source_in_percent(table):
-    found = bit_width_grid.frame(table, "maskaq")
-    assert len(found) == 49
-    assert found.loc[0, "value"] == pytest.approx(22)
-    assert (found["low"] == 10).all()
-    assert (found["n"] == 1000).all()
+    rows = bit_width_grid.frame(table, "maskaq")
+    assert len(rows) == 49
+    assert rows.loc[0, "value"] == pytest.approx(22)
+    assert (rows["low"] == 10).all()
+    assert (rows["n"] == 1000).all()
 
 
-def test_every_pair_stands_at_its_place_and_the_chosen_one_is_framed(table):
-    figure = bit_width_grid.widths(bit_width_grid.frame(table, "maskaq"), (3, 7), "maskaq")
+def test_every_pair_has_its_cell_and_the_chosen_one_is_framed(table, sound):
+    chart = bit_width_grid.heatmap(bit_width_grid.frame(table, "maskaq"), (3, 7), "maskaq")
+    assert chart.name == "widths-maskaq"
+    assert chart.alt == "From 22.0 % at W2A2 to 88.0 % at W8A8."
+    figure = sound(chart)
     (heat,) = figure.data
     place = list(heat.y).index(3), list(heat.x).index(7)
     assert heat.z[place] == pytest.approx(37)
@@ -37,12 +40,8 @@ def test_every_pair_stands_at_its_place_and_the_chosen_one_is_framed(table):
     assert figure.layout.xaxis.title.text == "activation bits"
 
 
-def test_a_table_that_is_not_whole_is_drawn_as_far_as_it_goes(table):
-    figure = bit_width_grid.widths(bit_width_grid.frame(table, "noise").head(3), (8, 8), "noise")
+def test_an_incomplete_table_can_be_shown(table):
+    rows = bit_width_grid.frame(table, "noise").head(3)
+    figure = bit_width_grid.heatmap(rows, (8, 8), "noise").figure
     assert len(figure.data[0].y) == 1
     assert not figure.layout.shapes
-
-
-def test_it_is_said_in_a_sentence(table):
-    said = bit_width_grid.describe(bit_width_grid.frame(table, "maskaq"))
-    assert said == "From 22.0 % at W2A2 to 88.0 % at W8A8."

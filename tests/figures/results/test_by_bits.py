@@ -10,7 +10,7 @@ from tests.support import stored
 
 def results():
     start = stored.result()
-    found = []
+    results = []
     for source in ("noise", "maskaq"):
         for bits, top1 in ((3, 0.7), (8, 0.88)):
             spec = replace(
@@ -21,8 +21,8 @@ def results():
                 ),
             )
             q = replace(start.q, top1=top1, top1_low=top1 - 0.02, top1_high=top1 + 0.01)
-            found.append(replace(start, spec=spec, q=q))
-    return found
+            results.append(replace(start, spec=spec, q=q))
+    return results
 
 
 def test_p_comes_once_and_formats_from_wide_to_narrow():
@@ -32,8 +32,8 @@ def test_p_comes_once_and_formats_from_wide_to_narrow():
     assert table["n"].unique().tolist() == [500]
 
 
-def test_each_source_is_a_line_with_whiskers_of_its_own_mark_and_dash():
-    figure = by_bits.by_bits(by_bits.frame(results()))
+def test_each_source_is_a_line_with_its_own_marker_and_dash():
+    figure = by_bits.lines(results()).figure
     noise, maskaq = figure.data
     assert (noise.name, maskaq.name) == ("Q from noise", "Q from maskaq")
     assert list(noise.x) == ["W8A8", "W3A3"]
@@ -43,10 +43,9 @@ def test_each_source_is_a_line_with_whiskers_of_its_own_mark_and_dash():
     assert noise.marker.symbol != maskaq.marker.symbol
     assert noise.line.dash != maskaq.line.dash
     assert figure.layout.yaxis.title.text == "top-1 accuracy, %"
-    assert "500 pictures" in figure.layout.title.text
+    assert "500 images" in figure.layout.title.text
     assert [note.text for note in figure.layout.annotations] == ["P, 90.0 %"]
 
 
 def test_the_sentence_names_every_value():
-    said = by_bits.describe(by_bits.frame(results()))
-    assert "Q from noise: 88.0 % at W8A8, 70.0 % at W3A3" in said
+    assert "Q from noise: 88.0 % at W8A8, 70.0 % at W3A3" in by_bits.lines(results()).alt

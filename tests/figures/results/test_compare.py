@@ -16,7 +16,7 @@ def results():
     return [good, poor]
 
 
-def test_names_say_what_differs_and_never_repeat(results):
+def test_names_contain_what_differs_and_are_unique(results):
     assert compare.names(results) == ["W4A4 maskaq, reconstruct", "W3A3 maskaq, reconstruct"]
     again = replace(results[0], spec=replace(results[0].spec, seed=7))
     assert compare.names([results[0], again]) == [
@@ -26,10 +26,11 @@ def test_names_say_what_differs_and_never_repeat(results):
     assert len(set(twice)) == 3
 
 
-def test_runs_are_drawn_with_intervals_and_marks(results, sound):
-    table = compare.frame(results)
+def test_runs_have_intervals_and_distinct_markers(results, sound):
+    chart = compare.runs(results)
+    table = chart.table
     assert table.loc[(table["run"] == "W3A3 maskaq, reconstruct")]["value"].tolist() == [90, 50, 93]
-    figure = sound(compare.runs(table))
+    figure = sound(chart)
     q = figure.data[1]
     assert (q.name, list(q.x)) == ("Q top-1", pytest.approx([88, 50]))
     assert list(q.error_x.array) == pytest.approx([3, 4])
@@ -38,25 +39,23 @@ def test_runs_are_drawn_with_intervals_and_marks(results, sound):
 
 
 def test_the_sentence_says_when_intervals_overlap(results):
-    apart = compare.describe(compare.frame(results))
-    assert apart == (
-        "Highest is W4A4 maskaq, reconstruct with 88.0 % right, "
-        "lowest W3A3 maskaq, reconstruct with 50.0 %."
+    assert compare.runs(results).alt == (
+        "Highest top-1 accuracy of Q: W4A4 maskaq, reconstruct with 88.0 %; "
+        "lowest: W3A3 maskaq, reconstruct with 50.0 %."
     )
-    alike = compare.describe(compare.frame([results[0], stored.result(spec_of("maskaq", (5, 5)))]))
-    assert alike.endswith("their intervals overlap.")
-    assert compare.describe(compare.frame([])) == "No run is chosen."
+    similar = compare.runs([results[0], stored.result(spec_of("maskaq", (5, 5)))])
+    assert similar.alt.endswith("their intervals overlap.")
+    assert compare.runs([]).alt == "No run is chosen."
 
 
 def test_cost_stacks_the_stages_and_leaves_the_total_out(results, sound):
-    table = compare.cost_frame(results)
-    assert "total" not in set(table["stage"])
-    figure = sound(compare.cost(table))
+    chart = compare.cost(results)
+    assert "total" not in set(chart.table["stage"])
+    figure = sound(chart)
     assert figure.layout.barmode == "stack"
     assert sum(trace.x[0] for trace in figure.data) == pytest.approx(40)
     assert len({trace.marker.pattern.shape for trace in figure.data}) == 4
     assert figure.layout.xaxis.title.text == "seconds"
-    said = compare.describe_cost(table)
-    assert "synthesis took the most time" in said
-    assert "900 MB" in said
-    assert compare.describe_cost(table.head(0)) == "No run is chosen."
+    assert "synthesis took the most time" in chart.alt
+    assert "900 MB" in chart.alt
+    assert compare.cost([]).alt == "No run is chosen."

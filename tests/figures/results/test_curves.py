@@ -10,7 +10,7 @@ from tests.support.stored import CURVES
 def test_every_quantity_of_every_stage_gets_one_chart():
     expected = [("synthesis", "loss"), ("synthesis", "mask_ratio"), ("fit", "loss")]
     assert curves.quantities(CURVES) == expected
-    figure = curves.curves(CURVES)
+    figure = curves.curves(CURVES).figure
     lines = [(list(line.x), list(line.y)) for line in figure.data]
     assert lines == [([1, 2, 3], [3, 2, 1]), ([1, 2, 3], [0.5, 0.3, 0.1]), ([1, 2], [0.5, 0.25])]
     titles = [note.text for note in figure.layout.annotations]
@@ -20,36 +20,38 @@ def test_every_quantity_of_every_stage_gets_one_chart():
 
 def test_long_runs_are_thinned():
     long = pd.DataFrame({"stage": "fit", "step": range(5000), "loss": 1.0})
-    (line,) = curves.curves(long).data
+    (line,) = curves.curves(long).figure.data
     assert len(line.x) == 500
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_too_few_steps_give_an_empty_chart(rows):
     assert curves.quantities(CURVES.head(rows)) == []
-    assert len(curves.curves(CURVES.head(rows)).data) == 0
-    assert curves.describe(CURVES.head(rows)) == "Nothing was measured."
+    chart = curves.curves(CURVES.head(rows))
+    assert len(chart.figure.data) == 0
+    assert chart.alt == "No metric was measured."
 
 
 def test_the_description_gives_first_and_last_values():
-    said = curves.describe(CURVES)
-    assert said == (
+    assert curves.curves(CURVES).alt == (
         "First and last values: loss from 3 to 1; mask ratio from 0.5 to 0.1; "
         "loss from 0.5 to 0.25."
     )
 
 
-def test_terms_are_chosen_and_a_step_is_marked():
-    figure = curves.terms(CURVES, ["mask_ratio"], step=2)
-    (line,) = figure.data
-    assert list(line.y) == [0.5, 0.3, 0.1]
-    assert [shape.x0 for shape in figure.layout.shapes] == [2]
-    assert "line at step 2" in figure.layout.title.text
-    assert len(curves.terms(CURVES, ["loss"]).data) == 1  # of the synthesis, not of the fit
-    assert not curves.terms(CURVES, ["loss"]).layout.shapes
-    assert len(curves.terms(CURVES, ["nothing"], step=2).data) == 0
+def test_terms_are_those_of_the_synthesis_with_a_line_at_the_step():
+    chart = curves.terms(CURVES, step=2)
+    _, ratio = chart.figure.data
+    assert list(ratio.y) == [0.5, 0.3, 0.1]
+    assert {shape.x0 for shape in chart.figure.layout.shapes} == {2}
+    assert "line at step 2" in chart.figure.layout.title.text
+    assert set(chart.table["stage"]) == {"synthesis"}
+    assert chart.alt == "First and last values: loss from 3 to 1; mask ratio from 0.5 to 0.1."
+    nothing = curves.terms(CURVES[CURVES["stage"] == "fit"], step=2)
+    assert not nothing.figure.data
+    assert not nothing.figure.layout.shapes
 
 
-def test_every_chart_says_what_runs_along():
-    figure = curves.curves(CURVES)
+def test_every_chart_has_a_title_on_its_x_axis():
+    figure = curves.curves(CURVES).figure
     assert {axis.title.text for axis in figure.select_xaxes()} == {"step"}

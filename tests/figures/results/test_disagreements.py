@@ -7,7 +7,7 @@ from maskaq.figures.results import disagreements
 from maskaq.intervals import wilson
 
 NAMES = ["bag", "coat", "shirt"]
-#            both right   P only  Q only  both wrong alike  both wrong apart
+#                both right  P    Q  both wrong, same  both wrong, different
 LABEL = np.array([0, 0, 1, 1, 2, 2, 0])
 P = np.array([0, 0, 1, 2, 0, 0, 1])
 Q = np.array([0, 0, 2, 1, 0, 1, 2])
@@ -41,22 +41,22 @@ def test_shown_says_how_many_of_how_many(table):
 
 
 def test_outcomes_come_with_interval_and_count(table, sound):
-    counts = disagreements.counts(table)
+    chart = disagreements.outcomes(table)
+    counts = chart.table
     assert counts["images"].tolist() == [2, 1, 1, 1, 2]
     expected = wilson(2, 7)
     assert counts.loc[0, ["value", "low", "high"]].tolist() == pytest.approx(
         [100 * number for number in expected[:3]]
     )
-    figure = sound(disagreements.outcomes(counts))
+    figure = sound(chart)
     assert len({trace.marker.symbol for trace in figure.data}) == 5
     assert figure.data[0].y == ("both right: 2",)
     assert "7 images" in figure.layout.title.text
-    said = disagreements.describe(counts)
-    assert said == "P and Q disagree on 4 of 7 images: 1 only P gets right, 1 only Q."
+    assert chart.alt == "P and Q disagree on 4 of 7 images: only P is right on 1, only Q on 1."
 
 
 def test_classes_are_ranked_by_disagreement(table):
-    found = disagreements.by_class(table)
-    assert found["true"].tolist() == ["coat", "shirt", "bag"]
-    assert found["value"].tolist() == pytest.approx([100, 50, 100 / 3])
-    assert found["n"].tolist() == [2, 2, 3]
+    shares = disagreements.by_class(table)
+    assert shares["true"].tolist() == ["coat", "shirt", "bag"]
+    assert shares["value"].tolist() == pytest.approx([100, 50, 100 / 3])
+    assert shares["n"].tolist() == [2, 2, 3]

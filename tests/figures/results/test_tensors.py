@@ -11,7 +11,7 @@ from tests.support import stored
 
 
 def test_the_figure_places_quantized_tensors_in_order_of_the_network():
-    figure = tensors.sqnr(tensors.frame(stored.result()))
+    figure = tensors.sqnr(tensors.frame(stored.result())).figure
     points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
     assert points == {"weight": ([1, 3], [16, 19]), "softmax": ([2, 4], [17, 20])}
     assert "4 quantized tensors" in figure.layout.title.text
@@ -20,19 +20,19 @@ def test_the_figure_places_quantized_tensors_in_order_of_the_network():
 
 def test_exact_tensors_have_no_ratio_and_are_left_out():
     exact = (replace(stored.TENSORS[0], sqnr_db=math.inf), *stored.TENSORS[1:])
-    figure = tensors.sqnr(tensors.frame(replace(stored.result(), tensors=exact)))
+    figure = tensors.sqnr(tensors.frame(replace(stored.result(), tensors=exact))).figure
     assert sum(len(trace.x) for trace in figure.data) == 3
 
 
 def test_the_description_names_the_worst_tensor():
-    said = tensors.describe(tensors.frame(stored.result()))
-    assert "from 16.0 to 20.0 dB" in said
-    assert "lowest is blocks.0.weight (weight, 4 bits)" in said
+    alt = tensors.sqnr(tensors.frame(stored.result())).alt
+    assert "between 16.0 and 20.0 dB" in alt
+    assert "lowest in blocks.0.weight (weight, 4 bits)" in alt
 
 
-def test_nothing_quantized_is_said():
+def test_a_run_without_quantized_tensors_says_so():
     table = tensors.frame(replace(stored.result(), tensors=stored.TENSORS[-1:]))
-    assert tensors.describe(table) == "No tensor is quantized."
+    assert tensors.sqnr(table).alt == "No tensor is quantized."
 
 
 def test_the_frame_keeps_every_row_of_the_report():
@@ -66,22 +66,22 @@ def test_layers_put_a_block_in_a_row_and_its_tensors_in_columns(sound):
     assert "6 tensors in 2 blocks" in figure.layout.title.text
 
 
-def test_layers_of_a_model_in_stages_keep_the_stages_apart():
+def test_layers_of_a_model_with_stages_are_named_by_stage_and_block():
     table = tensors.layers_frame(blocks("layers.3.blocks.{}."))
     assert table["block"].tolist()[:4] == ["block 3.0"] * 3 + ["block 3.1"]
     assert table.iloc[-1][["block", "part"]].tolist() == ["head", "weight"]
 
 
-def test_an_exact_tensor_is_written_so():
+def test_an_exact_tensor_is_labelled_exact():
     table = blocks()
     table.loc[0, "sqnr_db"] = None
-    (heat,) = tensors.layers(table).data
+    (heat,) = tensors.layers(table).figure.data
     assert math.isnan(heat.z[0, 0])
     assert heat.text[0][0] == "4b<br>exact"
 
 
 def test_the_sentence_about_layers_names_worst_and_best():
-    said = tensors.describe_layers(blocks())
-    assert "qkv.weight keeps the least signal (10.5 dB) and fc2.input the most (12.5 dB)" in said
+    alt = tensors.layers(blocks()).alt
+    assert "qkv.weight has the lowest SQNR (10.5 dB) and fc2.input the highest (12.5 dB)" in alt
     outside = blocks().tail(1)
-    assert tensors.describe_layers(outside) == "No tensor inside a block is quantized."
+    assert tensors.layers(outside).alt == "No tensor inside a block is quantized."

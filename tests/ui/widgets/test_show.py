@@ -15,18 +15,14 @@ def page() -> None:
     import plotly.graph_objects as go
     import streamlit as st
 
+    from maskaq.figures.chart import Chart
     from maskaq.ui.widgets import show
 
     show.sidebar()
     table = pd.DataFrame({"x": range(1200), "y": range(1200)})
-    show.figure(
-        go.Figure(go.Scatter(x=[1, 2], y=[1, 2])),
-        table,
-        alt="It rises.",
-        key="line",
-        name="a-line",
-        note="Read it from left to right.",
-    )
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))
+    chart = Chart(figure, table, "It rises.", "a-line")
+    show.chart(chart, key="line", note="Read it from left to right.")
     show.number("Top-1", 0.8765, 0.85, 0.9, 1000, "Share of right answers.")
     show.number("SQNR", 12.345, unit="dB", digits=2)
     show.simulated()
@@ -45,9 +41,10 @@ def formulas() -> None:
 def test_every_formula_comes_with_its_source():
     app = AppTest.from_function(formulas, default_timeout=60).run()
     assert not app.exception
-    said = [found.value for found in app.caption]
-    assert len(app.latex) == len(FORMULAS) == len(said)
-    assert all(FORMULAS[name].source in text for name, text in zip(FORMULAS, said, strict=True))
+    captions = [caption.value for caption in app.caption]
+    assert len(app.latex) == len(FORMULAS) == len(captions)
+    for name, caption in zip(FORMULAS, captions, strict=True):
+        assert FORMULAS[name].source in caption
 
 
 def test_an_unknown_formula_is_refused():
@@ -60,7 +57,7 @@ def app() -> AppTest:
     return AppTest.from_function(page, default_timeout=60).run()
 
 
-def chart(app: AppTest) -> dict[str, object]:
+def image_options(app: AppTest) -> dict[str, object]:
     return json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]
 
 
@@ -68,32 +65,32 @@ def test_a_figure_has_alt_text_a_note_and_a_file_name(app):
     assert not app.exception
     proto = app.get("plotly_chart")[0].proto
     assert proto.alt == "It rises."
-    assert chart(app) == {"format": "png", "filename": "maskaq-a-line", "scale": 2}
+    assert image_options(app) == {"format": "png", "filename": "maskaq-a-line", "scale": 2}
     assert app.caption[0].value == "Read it from left to right."
 
 
 def test_figures_are_saved_in_the_chosen_format(app):
     app.button_group(key="picture").set_value("svg").run()
-    assert chart(app)["format"] == "svg"
+    assert image_options(app)["format"] == "svg"
 
 
-def test_the_table_is_drawn_when_it_is_opened_and_says_what_is_left_out(app):
+def test_the_table_is_built_when_opened_and_says_what_is_left_out(app):
     assert not app.dataframe
     app.session_state["line_table"] = True
     app.run()
     assert len(app.dataframe[0].value) == 1000
-    assert any("Showing 1,000 of 1,200 rows" in found.value for found in app.caption)
+    assert any("Showing 1,000 of 1,200 rows" in caption.value for caption in app.caption)
     assert app.get("download_button")[0].proto.label == "Download as CSV"
 
 
 def test_a_number_comes_with_its_interval_and_sample_size(app):
     assert [metric.value for metric in app.metric] == ["87.6 %", "12.35 dB"]
-    said = [found.value for found in app.caption]
-    assert "95 % interval 85.0 to 90.0 %, n = 1,000" in said
-    assert any(found.startswith("Simulated arithmetic") for found in said)
+    captions = [caption.value for caption in app.caption]
+    assert "95 % interval 85.0 to 90.0 %, n = 1,000" in captions
+    assert any(caption.startswith("Simulated arithmetic") for caption in captions)
 
 
-def test_a_demo_says_why_things_are_off(app, monkeypatch):
+def test_a_demo_explains_disabled_controls(app, monkeypatch):
     assert not app.info
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     assert "switched off" in app.run().info[0].value
