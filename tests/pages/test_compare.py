@@ -87,28 +87,28 @@ def test_own_runs_may_be_chosen_and_others_not(open_page, press, cluster):
 
 def test_published_numbers_are_never_among_ours(open_page):
     app = open_page(PAGE)
-    paper, table = published.TABLES[0]
+    paper, table = published.tables()[0]
     ours = {"run", "measure"}
     for frame in app.dataframe:
         assert not (ours & set(frame.value.columns) and "method" in frame.value.columns)
     rows = next(frame.value for frame in app.dataframe if "method" in frame.value)
-    wanted = [row for row in published.ROWS if (row.paper, row.table) == (paper, table)]
-    numbers = rows[list(dict.fromkeys(row.model for row in wanted))]
+    wanted = published.frame().query("paper == @paper and table == @table")
+    numbers = rows[list(dict.fromkeys(wanted["model"]))]
     assert numbers.notna().sum().sum() == len(wanted)
     assert "W4A4 maskaq, reconstruct" not in set(rows["method"])
 
 
-@pytest.mark.parametrize("paper, table", published.TABLES)
+@pytest.mark.parametrize("paper, table", published.tables())
 def test_every_published_table_names_its_source(open_page, text, paper, table):
     app = open_page(PAGE)
     app.selectbox(key="published").set_value(f"{paper}: {table}").run()
     assert not app.exception
-    assert f"Source: {paper}, {table}." in text(app)
+    assert f"Source: [{paper}]({published.addresses()[paper]}), {table}." in text(app)
 
 
 def test_published_numbers_can_be_filtered_by_bits(open_page, text):
     app = open_page(PAGE)
-    paper, table = published.TABLES[0]
+    paper, table = published.tables()[0]
     app.get_by_key(f"published_bits_{paper}_{table}").set_value(["W3A3"]).run()
     rows = next(frame.value for frame in app.dataframe if "method" in frame.value)
     assert set(rows["bits"]) == {"W3A3"}

@@ -26,7 +26,7 @@ def tables() -> None:
         "calibration images. Compare them with each other, not with the runs above.",
         icon=":material/menu_book:",
     )
-    names = {f"{paper}: {table}": (paper, table) for paper, table in published.TABLES}
+    names = {f"{paper}: {table}": (paper, table) for paper, table in published.tables()}
     everything = published.frame()
     paper, table = names[st.selectbox("Published table", list(names), key="published")]
     rows = everything[(everything["paper"] == paper) & (everything["table"] == table)]
@@ -57,8 +57,9 @@ def tables() -> None:
         name="published",
         columns={name: _COLUMNS[name] for name in ("bits", "method", *about)} | numbers,
     )
+    address = published.addresses()[paper]
     st.caption(
-        f"**Published**, top-1 in %. Source: {paper}, {table}. The papers give no intervals; "
+        f"**Published**, top-1 in %. Source: [{paper}]({address}), {table}. The papers give no intervals; "
         f"with 50,000 test images a 95 % interval is up to {_WIDEST:.1f} points wide on either "
         f"side. Showing {len(shown)} of {len(everything)} published numbers."
     )
