@@ -1,17 +1,23 @@
+"""Numbers copied from papers: right, complete, and with their source."""
+
 from __future__ import annotations
+
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from maskaq.precomputed.published import ROWS, TABLES, frame
+import maskaq
+from maskaq.precomputed import published
+
+NUMBERS = published.frame()
 
 
 def top1(bits, method, model, table):
-    """All numbers printed for this; most often one."""
-    return [
-        row.top1
-        for row in ROWS
-        if (row.bits, row.method, row.model) == (bits, method, model) and table in row.table
-    ]
+    """All numbers printed for a method, bits and model in tables whose name contains `table`."""
+    rows = NUMBERS[NUMBERS["table"].str.contains(table, regex=False)]
+    chosen = (rows["bits"] == bits) & (rows["method"] == method) & (rows["model"] == model)
+    return rows["top1"][chosen].tolist()
 
 
 @pytest.mark.parametrize(
@@ -38,32 +44,45 @@ def test_numbers_are_those_of_the_papers(bits, method, model, table, value):
     assert top1(bits, method, model, table) == [value]
 
 
-def test_a_dash_makes_no_row():
+def test_numbers_that_were_not_printed_have_no_row():
     assert top1("W4A4", "CLAMP-ViT", "ViT-T", "Table 1") == []
     assert top1("W3A4", "APQ-ViT", "ViT-S", "real-data") == []
 
 
-def test_the_tables_are_as_long_as_printed():
-    lengths = frame().groupby("table").size()
-    # 24 methods and formats on six models, 2 and 4 dashes less; 2 more of GenQ; 6 of P.
+def test_the_tables_are_complete():
+    lengths = NUMBERS.groupby("table").size()
+    # 24 methods and formats on six models without 2 and 4 dashes, 2 more of GenQ, 6 of P.
     assert lengths["Table 1"] == 146 + 6
     assert lengths["real-data methods, W4A4 / W3A4"] == 11 * 7 * 2 - 7 + 7
-    assert len(frame()) == len(ROWS)
+    assert len(NUMBERS) == 473
 
 
 def test_every_row_names_its_source_and_is_a_percentage():
-    for row in ROWS:
-        assert row.paper
-        assert row.table
-        assert row.tag in {"paper", "released code", "third party"}
-        assert row.data in {"data-free", "real images", "full precision"}
-        assert 0 < row.top1 < 100
-    assert {(row.paper, row.table) for row in ROWS} == set(TABLES)
+    assert NUMBERS.notna().all(None)
+    assert set(NUMBERS["tag"]) == {"paper", "released code", "third party"}
+    assert set(NUMBERS["data"]) == {"data-free", "real images", "full precision"}
+    assert NUMBERS["top1"].between(0, 100, inclusive="neither").all()
+    assert published.tables()[0] == ("MaskAQ, arXiv 2606.04373", "Table 1")
+    assert set(published.addresses()) == set(NUMBERS["paper"])
+    assert all(url.startswith("https://") for url in published.addresses().values())
 
 
-def test_what_others_ran_is_said():
-    notes = {row.note for row in ROWS if row.method == "MimiQ" and row.bits == "W3A3"}
-    assert notes == {"re-run by MaskAQ's authors"}
-    bounds = [row for row in ROWS if row.table.startswith("real-data")]
-    assert all("ERQ's authors" in row.note for row in bounds if row.bits == "W3A4")
-    assert not any(row.note for row in bounds if row.method == "RepQ-ViT" and row.bits == "W4A4")
+def test_runs_by_other_authors_are_marked():
+    mimiq = NUMBERS.query("method == 'MimiQ' and bits == 'W3A3'")
+    assert set(mimiq["note"]) == {"re-run by MaskAQ's authors"}
+    bounds = NUMBERS[NUMBERS["table"].str.startswith("real-data")]
+    assert bounds.query("bits == 'W3A4'")["note"].str.contains("ERQ's authors").all()
+    assert (bounds.query("method == 'RepQ-ViT' and bits == 'W4A4'")["note"] == "").all()
+
+
+def test_a_returned_table_is_a_copy():
+    published.frame()["top1"] = 0.0
+    assert (published.frame()["top1"] > 0).all()
+
+
+def test_the_files_are_package_data():
+    package = Path(maskaq.__file__).parent
+    settings = tomllib.loads((package.parent / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["maskaq"]
+    packaged = {path for pattern in patterns for path in package.glob(pattern)}
+    assert {published.FOLDER / "top1.csv", published.FOLDER / "papers.csv"} <= packaged
