@@ -1,4 +1,4 @@
-"""The page Ablation: two settings vary, the grid fills while its runs end."""
+"""The page Ablation: two settings vary, and the grid fills as its runs finish."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maskaq.config.components import SOURCE_NAMES
+from maskaq.config.components import SOURCES
 from maskaq.config.presets import spec_of
 from maskaq.jobs import sweep
 from maskaq.results.paths import app_folder
@@ -27,7 +27,7 @@ def few(app, **values):
 
 @pytest.fixture
 def small(open_page):
-    """W4A4 and W3A3 from maskaq and noise: one of the four is stored."""
+    """W4A4 and W3A3 from maskaq and noise; one of the four is stored."""
     return few(open_page(PAGE), axis_1_bits=["W4A4", "W3A3"], axis_2_source=["maskaq", "noise"])
 
 
@@ -38,7 +38,7 @@ def states(app):
     }
 
 
-def test_it_opens_with_what_is_stored(open_page, text):
+def test_it_opens_with_the_stored_runs(open_page, text):
     app = open_page(PAGE)
     assert not app.exception
     assert "The grid has 16 runs, 1 of them finished." in text(app)
@@ -60,7 +60,7 @@ def test_all_shipped_runs_fill_the_first_grid(open_page, text, workplace):
     assert len(app.selectbox(key="opened").options) == 16
 
 
-def test_the_cost_is_said_first(small, text, press, cluster):
+def test_the_cost_is_estimated_before_the_run(small, text, press, cluster):
     assert "The grid has 4 runs, 1 of them finished." in text(small)
     # 40 s for W3A3 from maskaq; no run of the source noise is stored.
     cluster.answers["cost"] = {"seconds": 7200.0, "memory_mb": 1500.0}
@@ -72,10 +72,10 @@ def test_the_cost_is_said_first(small, text, press, cluster):
     assert "The other one takes about 40 s, judged by stored runs" in text(small)
 
 
-def test_a_grid_too_large_for_the_page_goes_to_the_command_line(open_page, text, workplace):
-    app = few(open_page(PAGE), axis_2_source=list(SOURCE_NAMES))
+def test_a_grid_too_large_for_the_page_shows_its_command(open_page, text, workplace):
+    app = few(open_page(PAGE), axis_2_source=list(SOURCES))
     assert not app.exception
-    assert f"The grid has {4 * len(SOURCE_NAMES)} runs, 1 of them finished." in text(app)
+    assert f"The grid has {4 * len(SOURCES)} runs, 1 of them finished." in text(app)
     assert app.button(key="grid").disabled
     assert "The page computes up to 25 runs in one go" in text(app)
     (command,) = (one.value for one in app.code if "sweep" in one.value)
@@ -84,14 +84,14 @@ def test_a_grid_too_large_for_the_page_goes_to_the_command_line(open_page, text,
     assert Path(words[-1]) == workplace / "runs" / "app"
 
 
-def test_what_a_sweep_puts_into_the_folder_fills_the_grid(open_page, text):
+def test_runs_of_a_sweep_in_the_folder_fill_the_grid(open_page, text):
     before = spec_of("maskaq", (3, 3))
     for one in sweep.plan([before], app_folder()):
         stored.write(one.folder, one.spec)
     assert "The grid has 16 runs, 2 of them finished." in text(open_page(PAGE))
 
 
-def test_the_grid_fills_while_runs_end(small, press, cluster, text):
+def test_the_grid_fills_as_runs_finish(small, press, cluster, text):
     press(small, "Run 3 missing")
     assert len(cluster.records) == 3
     assert small.button(key="grid").disabled
@@ -122,7 +122,7 @@ def test_any_finished_cell_opens_its_run(small, text):
     assert {"P, full precision", "Q, W4A4", "Same answer"} <= labels
 
 
-def test_cancel_stops_all_of_it(small, press, cluster, text):
+def test_cancel_stops_the_whole_grid(small, press, cluster, text):
     press(small, "Run 3 missing")
     cluster.step("synthesis", 1, 2)
     press(small.run(), "Cancel")
@@ -131,7 +131,7 @@ def test_cancel_stops_all_of_it(small, press, cluster, text):
     assert "Run 3 missing" in [button.label for button in small.button]
 
 
-def test_a_grid_is_no_single_run(small, press, cluster, open_page):
+def test_a_grid_leaves_room_for_a_single_run(small, press, cluster, open_page):
     press(small, "Run 3 missing")
     assert any("0 of 3 have ended" in one.value for one in small.run().sidebar.caption)
     small.switch_page(pages.QUANTIZE.file)
@@ -141,7 +141,7 @@ def test_a_grid_is_no_single_run(small, press, cluster, open_page):
     assert not small.button(key="quantize").disabled
 
 
-def test_others_see_nothing_of_a_grid(small, press, cluster, open_page, text):
+def test_a_grid_is_hidden_from_others(small, press, cluster, open_page, text):
     press(small, "Run 3 missing")
     other = open_page(PAGE)
     assert not other.get("progress")
@@ -159,7 +159,7 @@ def test_the_axes_decide_the_runs(open_page, press, cluster):
     assert {spec.quantization.weight_bits for spec in specs} == {3}
 
 
-def test_settings_that_stay_are_those_of_the_controls(open_page, press, cluster):
+def test_settings_off_the_axes_come_from_the_controls(open_page, press, cluster):
     app = open_page(PAGE, images="8", steps="20", backend="minmax", eval_images="500", seed="4")
     few(app, axis_1_bits=["W4A4"], axis_2_source=["maskaq"])
     press(app, "Run 1 missing")
@@ -168,7 +168,7 @@ def test_settings_that_stay_are_those_of_the_controls(open_page, press, cluster)
     assert (spec.fit.backend, spec.eval_images, spec.seed) == ("minmax", 500, 4)
 
 
-def test_cells_that_are_one_run_are_computed_once(open_page, press, cluster, text):
+def test_cells_with_equal_runs_are_computed_once(open_page, press, cluster, text):
     app = open_page(PAGE, axis_1="mask_ratio", axis_2="entropy", source="noise", weight_bits="3")
     assert "Some cells are the same run" in text(app)
     press(app, "Run 1 missing")
@@ -176,43 +176,39 @@ def test_cells_that_are_one_run_are_computed_once(open_page, press, cluster, tex
 
 
 @pytest.mark.parametrize(
-    "params, said",
+    "params, message",
     [
         ({"axis_1": "source"}, "both axes are source"),
         ({"axis_1": "refresh", "backend": "minmax"}, "never refreshes its samples"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused(open_page, params, said):
+def test_an_impossible_grid_is_refused(open_page, params, message):
     app = open_page(PAGE, **params)
     assert not app.exception
-    assert said in app.error[0].value
+    assert message in app.error[0].value
 
 
-def test_the_link_holds_the_values_too(open_page, text):
+def test_the_address_holds_the_values_of_an_axis(open_page, text):
     app = open_page(PAGE, axis_1_bits="W3A3", axis_2_source="noise")
     assert not any("Allowed" in warning.value for warning in app.warning)
     assert "The grid has 1 run," in text(app)
     assert app.get_by_key("axis_2_source").value == ["noise"]
 
 
-def test_a_bad_value_of_an_axis_is_said(open_page, text):
-    app = open_page(PAGE, axis_1_bits="W9A9")
+def test_bad_values_in_the_address_are_named(open_page, text):
+    app = open_page(PAGE, axis_1="colour", axis_2="colour", axis_1_bits="W9A9")
     assert not app.exception
-    assert "axis_1_bits = `W9A9`. Allowed: any of W8A8, W4A4, W3A3, W2A4." in app.warning[0].value
+    assert (app.session_state["axis_1"], app.session_state["axis_2"]) == ("bits", "source")
+    notice = app.warning[0].value
+    assert "axis_1 = `colour`" in notice
+    assert "axis_2 = `colour`" in notice
+    assert "axis_1_bits = `W9A9`. Allowed: any of W8A8, W4A4, W3A3, W2A4." in notice
     assert "The grid has 16 runs" in text(app)
 
 
-def test_no_value_is_refused(open_page):
+def test_an_axis_without_values_is_refused(open_page):
     app = few(open_page(PAGE), axis_1_bits=[])
     assert "one or more" in app.error[0].value
-
-
-@pytest.mark.parametrize("key, default", [("axis_1", "bits"), ("axis_2", "source")])
-def test_a_bad_value_in_the_address_is_said(open_page, key, default):
-    app = open_page(PAGE, **{key: "colour"})
-    assert not app.exception
-    assert app.session_state[key] == default
-    assert f"{key} = `colour`" in app.warning[0].value
 
 
 def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster):

@@ -1,4 +1,4 @@
-"""The attention page: every control changes what is drawn, from stored arrays or a worker's."""
+"""The page Attention: every control changes the figures, from stored arrays or a worker's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from maskaq.regions.numpy_masks import mask_of
 from maskaq.ui.sections import attention_maps
 from maskaq.ui.state import pages, uploads
 
-HEADS, REGION, CHANGE, APART = ", 6 heads", "attends to most", "(attention per", "Distance"
+HEADS, REGION, CHANGE, DISTANCE = ", 6 heads", "attends to most", "(attention per", "Distance"
 
 
 @pytest.fixture
@@ -31,16 +31,17 @@ def title(figure):
     return figure["layout"]["title"]["text"]
 
 
-@pytest.mark.parametrize("bits", showcase.BITS)
-def test_it_opens_at_every_stored_width(bits, look, drawn, text, shipped):
-    app = look(weight_bits=bits[1], activation_bits=bits[3])
-    assert not app.exception
-    p, q, apart = heat(drawn(app, CHANGE))
-    np.testing.assert_allclose(q, attention_maps.rows(0, bits, None).mean((0, 1)), atol=1e-6)
-    np.testing.assert_allclose(p - q, apart, atol=1e-6)
-    assert f"Q is {bits}" in text(app)
-    assert "Stored example, shipped with maskaq" in text(app)
-    assert not [button for button in app.button if button.label == "Compute"]
+def test_it_opens_at_every_stored_bit_width(look, set_bits, drawn, text, shipped):
+    app = look()
+    for bits in showcase.BITS:
+        set_bits(app, bits)
+        assert not app.exception
+        p, q, difference = heat(drawn(app, CHANGE))
+        np.testing.assert_allclose(q, attention_maps.rows(0, bits, None).mean((0, 1)), atol=1e-6)
+        np.testing.assert_allclose(p - q, difference, atol=1e-6)
+        assert f"Q is {bits}" in text(app)
+        assert "Stored example, shipped with maskaq" in text(app)
+        assert not [button for button in app.button if button.label == "Compute"]
 
 
 def test_the_heads_are_those_of_the_block(look, drawn):
@@ -73,7 +74,7 @@ def test_the_head_is_framed_and_compared(look, drawn):
     assert "head 2" in title(drawn(app, CHANGE))
 
 
-def test_a_patch_can_look_too(look, drawn, text):
+def test_the_attention_of_a_patch_is_shown_too(look, drawn, text):
     app = look(block="1")
     assert app.number_input(key="patch").disabled
     app.session_state["query"] = "patch"
@@ -115,20 +116,20 @@ def test_overlap_comes_with_1000_scenes_and_chance(look, drawn):
     assert table["value"] > table["random_value"]
 
 
-def test_inside_and_outside_are_told_apart_over_scenes(look, drawn):
+def test_distances_inside_and_outside_the_mask_are_shown_over_scenes(look, drawn):
     app = look(mask_ratio="0.5")
-    assert "1,000 images, with 95 % intervals" in title(drawn(app, APART))
-    many = drawn(app, APART)["data"][0]["x"][0]
+    assert "1,000 images, with 95 % intervals" in title(drawn(app, DISTANCE))
+    before = drawn(app, DISTANCE)["data"][0]["x"][0]
     app.slider(key="mask_ratio").set_value(0.1).run()
-    assert drawn(app, APART)["data"][0]["x"][0] != many
+    assert drawn(app, DISTANCE)["data"][0]["x"][0] != before
     app.selectbox(key="head").set_value("0").run()
-    assert "8 images, with 95 % intervals" in title(drawn(app, APART))
+    assert "8 images, with 95 % intervals" in title(drawn(app, DISTANCE))
 
 
 def test_a_mask_of_everything_has_no_outside(look, drawn):
     app = look(mask_ratio="1.0")
     assert not app.exception
-    names = [trace["y"][0] for trace in drawn(app, APART)["data"]]
+    names = [trace["y"][0] for trace in drawn(app, DISTANCE)["data"]]
     assert names == ["inside the mask, 64 patches", "outside the mask, 0 patches"]
 
 
@@ -141,7 +142,7 @@ def answer(**question):
 
 @pytest.fixture
 def scenes_answer(cluster):
-    """The same of the bundled model, whose Q has no attention at all."""
+    """Answer for the bundled model, with a Q that has no attention at all."""
 
     def answer(**question):
         p = np.full((6, 6, 64), 0.01, np.float32)
@@ -151,7 +152,7 @@ def scenes_answer(cluster):
     cluster.answers["attention"] = answer
 
 
-def test_bits_that_are_not_stored_are_computed_on_request(
+def test_bit_widths_that_are_not_stored_are_computed_on_request(
     look, drawn, text, press, cluster, scenes_answer
 ):
     app = look(weight_bits="5", activation_bits="4", block="2")
@@ -167,9 +168,9 @@ def test_bits_that_are_not_stored_are_computed_on_request(
     assert "Computed on this machine just now. Q is W5A4" in text(app)
     assert "is stored. Shown is" not in text(app)
     assert heat(drawn(app, CHANGE))[1].max() == 0
-    assert "1 image, without an interval" in title(drawn(app, APART))
+    assert "1 image, without an interval" in title(drawn(app, DISTANCE))
     assert f"foreground: {showcase.scene(0).name}" in title(drawn(app, "The true"))
-    # What was asked once is answered from memory, and the next question needs no press.
+    # The answer is cached, and the next question needs no button.
     app.slider(key="mask_ratio").set_value(0.4).run()
     assert len(cluster.asked) == 1
     app.slider(key="weight_bits").set_value(6).run()
@@ -177,7 +178,7 @@ def test_bits_that_are_not_stored_are_computed_on_request(
     assert "Q is W6A4" in text(app)
 
 
-def test_a_picture_of_ones_own_is_computed(look, drawn, text, press, cluster, scenes_answer):
+def test_an_uploaded_picture_is_computed(look, drawn, text, press, cluster, scenes_answer):
     app = look()
     picture = io.BytesIO()
     Image.fromarray(np.full((64, 64, 3), 40, np.uint8)).save(picture, "PNG")
@@ -187,10 +188,10 @@ def test_a_picture_of_ones_own_is_computed(look, drawn, text, press, cluster, sc
     assert not app.exception
     assert (cluster.asked[0][1]["picture"] == 40).all()
     assert len(heat(drawn(app, HEADS))) == 6
-    assert "Does it find the object?" not in text(app)  # nobody knows where the object is
+    assert "Does it find the object?" not in text(app)  # which is unknown
 
 
-def test_another_model_is_computed_without_q_as_nothing_fits_it(look, drawn, text, press, cluster):
+def test_another_model_has_no_q_without_stored_images(look, drawn, text, press, cluster):
     cluster.answers["attention"] = answer
     app = look(model="deit_tiny_patch16_224", block="11")
     assert "Stored is the attention of scenes_vit" in text(app)
@@ -202,7 +203,7 @@ def test_another_model_is_computed_without_q_as_nothing_fits_it(look, drawn, tex
     assert "Q needs images to be fitted to" in text(app)
 
 
-def test_what_went_wrong_is_said_and_can_be_tried_again(look, press, cluster):
+def test_a_failure_is_shown_and_can_be_tried_again(look, press, cluster):
     def refuse(**question):
         raise ModelError("deit_tiny_patch16_224 needs a file with weights.")
 
@@ -216,7 +217,7 @@ def test_what_went_wrong_is_said_and_can_be_tried_again(look, press, cluster):
     assert app.get("plotly_chart")
 
 
-def test_a_demo_shows_what_is_stored_and_computes_nothing(look, monkeypatch, text, cluster):
+def test_a_demo_shows_stored_maps_and_computes_nothing(look, monkeypatch, text, cluster):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     app = look(weight_bits="5")
     assert not app.exception
@@ -231,7 +232,7 @@ def test_a_demo_shows_what_is_stored_and_computes_nothing(look, monkeypatch, tex
     assert not cluster.asked
 
 
-def test_bad_values_of_a_link_are_said(open_page):
+def test_bad_values_in_the_address_are_named(open_page):
     app = open_page(pages.ATTENTION, query="all", patch="64")
     assert not app.exception
     assert app.session_state["query"] == "CLS"

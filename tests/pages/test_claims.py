@@ -1,4 +1,4 @@
-"""The page Claims: two claims, four tests, stored tables, pictures of one's own."""
+"""The page Claims: two claims, four tests, stored tables, the visitor's own pictures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_bits_choose_q(open_page, drawn):
     assert not app.info
 
 
-def test_bits_that_are_not_stored_are_said(open_page, text):
+def test_bit_widths_that_are_not_stored_are_named(open_page, text):
     app = open_page(PAGE, test="Information", weight_bits="6")
     assert "No Q at W6A4 is stored here. Shown is W4A4." in text(app)
 
@@ -53,7 +53,7 @@ def test_the_mask_ratio_chooses_the_nearest_stored_one(open_page, drawn):
     assert "mask ratio 30%" in figure["layout"]["title"]["text"]
 
 
-def test_filling_and_measure_are_chosen(open_page, drawn):
+def test_the_filling_and_the_measure_can_be_chosen(open_page, drawn):
     app = open_page(PAGE, test="Deletion")
     app.get_by_key("claim_fill").set_value("blur").run()
     app.selectbox(key="claim_curve").set_value("apart").run()
@@ -61,7 +61,7 @@ def test_filling_and_measure_are_chosen(open_page, drawn):
     assert "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
 
 
-def test_methods_of_a_scene_are_stored(open_page, drawn, cluster):
+def test_the_attributions_of_a_scene_are_stored(open_page, drawn, cluster):
     figure = drawn(open_page(PAGE, test="Attributions", image="3"), "Which patches speak")
     assert len(figure["data"]) == 2 * len(claims.METHODS)
     expected = claims.maps(3, "P")[1].reshape(8, 8)
@@ -75,7 +75,7 @@ def picture() -> bytes:
     return stream.getvalue()
 
 
-def test_a_picture_of_ones_own_is_asked_for_method_by_method(open_page, press, cluster, drawn):
+def test_an_uploaded_picture_is_computed_method_by_method(open_page, press, cluster, drawn):
     cluster.answers["attribution"] = lambda **asked: {
         "image": np.zeros((3, 64, 64), np.uint8),
         "p": np.full(64, float(len(asked["method"]))),
@@ -91,7 +91,7 @@ def test_a_picture_of_ones_own_is_asked_for_method_by_method(open_page, press, c
     assert figure["data"][0]["z"][0][0] == len("attention")
 
 
-def test_missing_tables_are_said_with_the_command(open_page, tables):
+def test_the_command_is_shown_for_missing_tables(open_page, tables):
     for path in tables.iterdir():
         path.unlink()
     for test in SECTIONS:

@@ -1,8 +1,9 @@
-"""The page Compare: chosen runs side by side, published numbers apart from them."""
+"""The page Compare: chosen runs side by side, and published numbers separate from them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -38,28 +39,26 @@ def test_it_opens_with_a_stored_run_and_the_published_tables(open_page, text):
     assert "None of these numbers was measured by maskaq" in text(app)
 
 
-@pytest.mark.parametrize("bits", [(8, 8), (4, 4), (3, 3), (2, 4)])
-def test_the_bits_of_the_sidebar_choose_the_runs_to_begin_with(open_page, text, workplace, bits):
-    for source in ("noise", "mimiq", "real"):
-        add(workplace, bits, source)
-    if bits != (4, 4):
-        add(workplace, bits)
-    app = open_page(PAGE, weight_bits=str(bits[0]), activation_bits=str(bits[1]))
-    assert not app.exception
-    name = f"W{bits[0]}A{bits[1]}"
-    assert [label.split(",")[0] for label in chosen(app)] == [
-        f"{name} {source}" for source in ("maskaq", "mimiq", "noise", "real")
-    ]
-    table = app.dataframe[0].value  # what differs
-    assert list(table["setting"]) == ["synthesis.source"]
+def test_the_bits_of_the_sidebar_preselect_the_runs(open_page, set_bits, workplace):
+    sources = ("maskaq", "mimiq", "noise", "real")
+    for bits, source in product([(4, 4), (3, 3)], sources):
+        if (bits, source) != ((4, 4), "maskaq"):  # which is there
+            add(workplace, bits, source)
+    app = open_page(PAGE)
+    for bits in ("W3A3", "W4A4"):
+        set_bits(app, bits)
+        assert not app.exception
+        assert [label.split(",")[0] for label in chosen(app)] == [f"{bits} {s}" for s in sources]
+        table = app.dataframe[0].value  # what differs
+        assert list(table["setting"]) == ["synthesis.source"]
 
 
-def test_bits_that_are_not_stored_are_said(open_page, text):
+def test_bit_widths_that_are_not_stored_are_named(open_page, text):
     app = open_page(PAGE, weight_bits="6")
     assert "No run at W6A4 ships with maskaq; the choice below begins with W4A4" in text(app)
 
 
-def test_chosen_runs_are_what_is_drawn(open_page, workplace, text):
+def test_the_chosen_runs_are_drawn(open_page, workplace, text):
     add(workplace, (3, 3), "noise")
     add(workplace, (8, 8), "real", folder="runs")  # of the command line
     app = open_page(PAGE)
@@ -76,7 +75,7 @@ def test_chosen_runs_are_what_is_drawn(open_page, workplace, text):
     assert "Published by the papers" in text(app)
 
 
-def test_own_runs_may_be_chosen_and_others_not(open_page, press, cluster):
+def test_only_your_own_runs_can_be_chosen(open_page, press, cluster):
     mine = press(open_page(pages.QUANTIZE, seed="5"), "Run")
     cluster.finish()
     mine.run()
@@ -85,7 +84,7 @@ def test_own_runs_may_be_chosen_and_others_not(open_page, press, cluster):
     assert len(open_page(PAGE).multiselect[0].options) == 1
 
 
-def test_published_numbers_are_never_among_ours(open_page):
+def test_published_numbers_are_never_mixed_with_ours(open_page):
     app = open_page(PAGE)
     paper, table = published.tables()[0]
     ours = {"run", "measure"}
@@ -98,12 +97,12 @@ def test_published_numbers_are_never_among_ours(open_page):
     assert "W4A4 maskaq, reconstruct" not in set(rows["method"])
 
 
-@pytest.mark.parametrize("paper, table", published.tables())
-def test_every_published_table_names_its_source(open_page, text, paper, table):
+def test_every_published_table_names_its_source(open_page, text):
     app = open_page(PAGE)
-    app.selectbox(key="published").set_value(f"{paper}: {table}").run()
-    assert not app.exception
-    assert f"Source: [{paper}]({published.addresses()[paper]}), {table}." in text(app)
+    for paper, table in published.tables():
+        app.selectbox(key="published").set_value(f"{paper}: {table}").run()
+        assert not app.exception
+        assert f"Source: [{paper}]({published.addresses()[paper]}), {table}." in text(app)
 
 
 def test_published_numbers_can_be_filtered_by_bits(open_page, text):
@@ -114,7 +113,7 @@ def test_published_numbers_can_be_filtered_by_bits(open_page, text):
     assert set(rows["bits"]) == {"W3A3"}
 
 
-def test_without_any_run_the_papers_still_stand_there(open_page, text, monkeypatch, tmp_path):
+def test_without_any_run_the_published_tables_are_shown(open_page, text, monkeypatch, tmp_path):
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     app = open_page(PAGE)
     assert not app.exception
@@ -131,7 +130,7 @@ def test_a_demo_compares_too(open_page, monkeypatch, cluster):
 
 
 def diagnose(folder):
-    """A made-up diagnosis in the folder of a made-up run."""
+    """Write a made-up diagnosis into the folder of a made-up run."""
     rows = [
         ("blocks.0.attn.operands.softmax", "softmax", 0, "range", 1.0, 4.0, 0.25, 0.2, 0.3),
         ("blocks.0.attn.operands.softmax", "softmax", 0, "entropy", 3.0, 2.0, 1.5, 1.4, 1.6),
@@ -144,23 +143,23 @@ def diagnose(folder):
     )
 
 
-def test_a_run_without_a_diagnosis_says_how_to_make_one(open_page, text, workplace):
+def test_a_run_without_a_diagnosis_shows_the_command(open_page, text, workplace):
     app = open_page(PAGE)
     assert "No diagnosis is stored for: W4A4 maskaq, reconstruct." in text(app)
     code = "\n".join(block.value for block in app.code)
     assert f"python -m benchmarks.diagnosis {workplace / 'examples' / 'a'}" in code
 
 
-def test_a_stored_diagnosis_is_drawn_told_and_sourced(open_page, text, workplace, drawn):
+def test_a_stored_diagnosis_is_drawn_with_its_summary_and_origin(open_page, text, workplace, drawn):
     diagnose(workplace / "examples" / "a")
     add(workplace, source="noise")
     app = open_page(PAGE)
     assert not app.exception
-    said = text(app)
-    assert "softmax of block 0 with 0.25 times the range (0.20 to 0.30)" in said
-    assert "(32 samples, 256 real images)" in said
-    assert "Computed on 21 November 2026, 12:00 UTC by `make it`" in said
-    assert "No diagnosis is stored for: W4A4 noise, reconstruct." in said
+    shown = text(app)
+    assert "softmax of block 0 with 0.25 times the range (0.20 to 0.30)" in shown
+    assert "(32 samples, 256 real images)" in shown
+    assert "Computed on 21 November 2026, 12:00 UTC by `make it`" in shown
+    assert "No diagnosis is stored for: W4A4 noise, reconstruct." in shown
     heat = drawn(app, "W4A4 maskaq, reconstruct: range, samples over real")["data"][0]
     assert heat["z"][0][0] == -2
     app.get_by_key("diagnosis_statistic").set_value("entropy").run()
@@ -170,7 +169,7 @@ def test_a_stored_diagnosis_is_drawn_told_and_sourced(open_page, text, workplace
     assert "The peak is not measured." in text(app)
 
 
-def test_a_damaged_diagnosis_takes_nothing_with_it(open_page, text, workplace):
+def test_a_damaged_diagnosis_does_not_hide_the_rest(open_page, text, workplace):
     (workplace / "examples" / "a" / activation_shift.FILE).write_text("{")
     app = open_page(PAGE)
     assert not app.exception
@@ -179,7 +178,7 @@ def test_a_damaged_diagnosis_takes_nothing_with_it(open_page, text, workplace):
     assert "Published by the papers" in text(app)
 
 
-def test_what_ships_is_diagnosed(open_page, text, shipped):
+def test_every_shipped_run_has_a_diagnosis(open_page, text, shipped):
     app = open_page(PAGE)
     assert not app.exception
     if "No diagnosis" in text(app):
@@ -187,13 +186,13 @@ def test_what_ships_is_diagnosed(open_page, text, shipped):
     assert "Furthest from real images" in text(app)
 
 
-def test_without_a_table_its_command_stands_there(open_page, text):
+def test_without_a_table_its_command_is_shown(open_page, text):
     app = open_page(PAGE)
     assert "This table is not stored yet" in text(app)
     assert accuracy_table.COMMAND in [block.value for block in app.code]
 
 
-def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
+def test_our_own_table_is_shown_before_the_published_ones(open_page, text, drawn):
     cell = accuracy_table.Cell(
         "scenes_vit", "maskaq", "repq", "W4A4", 0, 0.9, 0.8, 0.78, 0.82, 5000, 2.0, 30.0
     )
@@ -217,8 +216,8 @@ def test_our_own_table_stands_beside_the_papers(open_page, text, drawn):
     assert "python -m benchmarks.accuracy" in text(app)
 
 
-def swept(workplace, count=6):
-    """A sweep of the command line, one of whose runs is damaged."""
+def write_sweep(workplace, count=6):
+    """Write a sweep of the command line, in which one run is damaged."""
     specs = [replace(spec_of("maskaq"), seed=seed) for seed in range(count)]
     for one in sweep.plan(specs, workplace / "runs" / "seeds"):
         stored.write(one.folder, one.spec)
@@ -226,7 +225,7 @@ def swept(workplace, count=6):
 
 
 def test_a_sweep_of_the_command_line_is_chosen_by_its_folder(open_page, workplace):
-    swept(workplace)
+    write_sweep(workplace)
     app = open_page(PAGE)
     app.selectbox(key="compare_folder").set_value("the sweep seeds").run()
     assert not app.exception
@@ -241,5 +240,5 @@ def test_a_sweep_of_the_command_line_is_chosen_by_its_folder(open_page, workplac
     assert "Choose one or more runs above." in [one.value for one in app.info]
 
 
-def test_without_a_sweep_nothing_is_asked(open_page):
+def test_without_a_sweep_there_is_no_menu_of_folders(open_page):
     assert not [box for box in open_page(PAGE).selectbox if box.label == "Runs from"]

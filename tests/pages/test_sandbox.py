@@ -1,4 +1,4 @@
-"""The sandbox: every control changes what is drawn, by the rules of the library."""
+"""The page Quantizer sandbox: every control changes the figures, as the library computes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COUNT = 4096
 
 
 def sqnr(kind="weights", bits=4, symmetric=True, rule="minmax", seed=0):
-    values = reference.draw(kind, COUNT, seed)
+    values = reference.sample(kind, COUNT, seed)
     return (
         f"{reference.apply(values, reference.grid(values, bits, symmetric, rule)).sqnr_db:.1f} dB"
     )
@@ -31,7 +31,7 @@ def test_it_opens_with_weights_and_minmax(app, numbers, text, drawn):
     assert "The first ones, showing 64 of 4,096." in text(app)
 
 
-@pytest.mark.parametrize("kind", list(reference.KINDS)[1:])
+@pytest.mark.parametrize("kind", list(reference.DISTRIBUTIONS)[1:])
 def test_the_distribution_changes_the_numbers(kind, app, numbers):
     app.radio(key="values").set_value(kind).run()
     assert not app.exception
@@ -52,7 +52,7 @@ def test_symmetric_or_not_changes_the_levels(app, numbers, drawn):
     app.radio(key="codes").set_value("asymmetric").run()
     after = drawn(app, "the levels they are rounded to")["data"][-1]["x"]
     assert numbers(app)["SQNR"] == sqnr("gelu", symmetric=False)
-    assert min(before) < -5 < min(after)  # half of the symmetric levels go to waste
+    assert min(before) < -5 < min(after)  # half of the symmetric levels are unused
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_symmetric_or_not_changes_the_levels(app, numbers, drawn):
         ("gelu", "activation_bits", "weight_bits"),
     ],
 )
-def test_bits_of_that_kind_of_number_count(kind, mine, other, app, numbers, text):
+def test_the_bits_of_that_kind_of_number_matter(kind, mine, other, app, numbers, text):
     app.radio(key="values").set_value(kind).run()
     app.slider(key=mine).set_value(3).run()
     assert numbers(app)["SQNR"] == sqnr(kind, bits=3) != sqnr(kind)
@@ -71,12 +71,12 @@ def test_bits_of_that_kind_of_number_count(kind, mine, other, app, numbers, text
     assert numbers(app)["SQNR"] == sqnr(kind, bits=3)
 
 
-def test_the_seed_draws_other_numbers(app, numbers):
+def test_the_seed_changes_the_numbers(app, numbers):
     app.number_input(key="seed").set_value(7).run()
     assert numbers(app)["SQNR"] == sqnr(seed=7) != sqnr()
 
 
-def test_a_rule_that_cannot_take_the_numbers_says_why(app, text):
+def test_a_rule_that_does_not_fit_the_numbers_says_why(app, text):
     app.radio(key="rule").set_value("log2").run()
     assert not app.exception
     assert "allowed: values from 0, such as softmax" in app.warning[0].value
@@ -104,7 +104,7 @@ def test_rounding_and_clipping_share_the_error(app, drawn, numbers):
     assert numbers(app)["Error due to clipping"] == f"{shares[1]:.1f} %"
 
 
-def test_a_link_holds_the_page_and_bad_values_are_said(open_page):
+def test_the_address_holds_the_settings_and_bad_values_are_named(open_page):
     app = open_page(pages.SANDBOX, values="softmax", rule="log2", codes="asymmetric")
     shown = [app.radio(key=key).value for key in ("values", "rule", "codes")]
     assert shown == ["softmax", "log2", "asymmetric"]

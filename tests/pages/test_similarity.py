@@ -1,4 +1,4 @@
-"""The similarity page: three kinds of pictures, stored, and one's own."""
+"""The page Similarity: three kinds of stored pictures, and the visitor's own."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ def entropy(kind, block, image=0):
     return f"{showcase.similarity(kind, block, image).gaussian:.2f} nats"
 
 
-@pytest.mark.parametrize("bits", showcase.BITS)
-def test_it_opens_at_every_stored_width(bits, look, text, drawn, numbers, shipped):
-    app = look(weight_bits=bits[1], activation_bits=bits[3])
-    assert not app.exception
-    assert numbers(app)["Entropy: scene"] == entropy("scene", 5)
-    assert f"source maskaq, {bits}" in text(app)
-    line = drawn(app, "Similarity entropy over")["data"][0]
-    (run,) = (
-        run
+def test_it_opens_at_every_stored_bit_width(look, set_bits, text, drawn, numbers, shipped):
+    app = look()
+    runs = {
+        run.result.spec.quantization.name: run
         for run in stored_runs.presets()
         if run.result.spec.synthesis.source == "maskaq"
-        and run.result.spec.quantization.name == bits
-    )
-    made = run.curves[run.curves["stage"] == "synthesis"]
-    np.testing.assert_allclose(line["y"], -made["entropy"], atol=1e-6)
+    }
+    assert set(runs) == set(showcase.BITS)
+    for bits, run in runs.items():
+        set_bits(app, bits)
+        assert not app.exception
+        assert numbers(app)["Entropy: scene"] == entropy("scene", 5)
+        assert f"source maskaq, {bits}" in text(app)
+        line = drawn(app, "Similarity entropy over")["data"][0]
+        curve = run.curves[run.curves["stage"] == "synthesis"]
+        np.testing.assert_allclose(line["y"], -curve["entropy"], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", showcase.KINDS)
@@ -97,7 +98,7 @@ def test_block_by_block_has_means_with_intervals(look, drawn, text):
 
 
 def answer(**question):
-    """As `maskaq.queries.table.similarity` of a model with 12 blocks, alike in all patches."""
+    """As `maskaq.queries.table.similarity` for a model with 12 blocks and equal patches."""
     matrix = np.ones((196, 196), np.float32)
     block = showcase.Similarity(
         matrix=matrix,
@@ -127,7 +128,7 @@ def test_another_model_is_computed_on_request(look, press, cluster, numbers, dra
     assert "Three pictures in block 5" in [header.value for header in app.header]
 
 
-def test_a_picture_of_ones_own_is_computed(look, press, cluster, numbers):
+def test_an_uploaded_picture_is_computed(look, press, cluster, numbers):
     cluster.answers["similarity"] = answer
     picture = io.BytesIO()
     Image.fromarray(np.full((64, 64, 3), 40, np.uint8)).save(picture, "PNG")
@@ -148,13 +149,13 @@ def test_a_demo_computes_nothing(look, monkeypatch, cluster, text):
     assert not cluster.asked
 
 
-def test_without_a_measured_run_it_says_so(look, text):
+def test_without_a_measured_run_a_note_is_shown(look, text):
     app = look()  # the made-up example has no entropy
     assert not app.exception
     assert "No stored run has measured the entropy" in text(app)
 
 
-def test_bad_values_of_a_link_are_said(look):
+def test_bad_values_in_the_address_are_named(look):
     app = look(kind="photo")
     assert not app.exception
     assert app.session_state["kind"] == "scene"
