@@ -59,7 +59,7 @@ def tables() -> None:
     )
     address = published.addresses()[paper]
     st.caption(
-        f"**Published**, top-1 in %. Source: [{paper}]({address}), {table}. The papers give no intervals; "
-        f"with 50,000 test images a 95 % interval is up to {_WIDEST:.1f} points wide on either "
-        f"side. Showing {len(shown)} of {len(everything)} published numbers."
+        f"**Published**, top-1 in %. Source: [{paper}]({address}), {table}. The papers give no "
+        f"intervals; with 50,000 test images a 95 % interval is up to {_WIDEST:.1f} points wide on "
+        f"either side. Showing {len(shown)} of {len(everything)} published numbers."
     )
