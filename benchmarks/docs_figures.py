@@ -33,7 +33,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     for name, draw in (
         ("region", region),
-        ("drawing", synthesis),
+        ("synthesis", synthesis),
         ("bits", bits),
         ("deletion", deletion_curves),
     ):
