@@ -1,4 +1,4 @@
-"""What a run reports while it works: the only channel of progress in the library."""
+"""Progress events of a run, the only way that the library reports progress."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Event:
     """One step of one stage.
 
     stage: `"load"`, `"synthesis"`, `"fit"` or `"evaluation"`.
-    step, total: steps done and to be done in this stage, 1-based, so step == total is its end.
-    metrics: scalars, such as the terms of the loss; empty where nothing new was measured.
-    images: uint8 [n,3,S,S], at times, the samples as they are now.
+    step, total: steps done in this stage, counted from 1, and all of its steps.
+    metrics: scalars, such as the terms of the loss; empty if there are no new ones.
+    images: uint8 [n,3,S,S], the current images, in some events only.
     problem: what went wrong without ending the run (an image that turned NaN), else "".
     """
 

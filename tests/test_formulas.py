@@ -11,7 +11,7 @@ from maskaq.quantization.numpy_reference import RULES
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_every_formula_is_whole_and_names_its_source(name):
+def test_every_formula_is_complete_and_has_a_source(name):
     formula = FORMULAS[name]
     assert formula.latex.count("{") == formula.latex.count("}")
     assert len(re.findall(r"\\left\b", formula.latex)) == len(
@@ -46,7 +46,7 @@ def test_every_learning_back_end_and_every_term_has_its_formulas():
         ("quantization", "Eq. 26", "mathrm{clip}"),
     ],
 )
-def test_equations_of_maskaq_have_its_numbers(name, equation, part):
+def test_equations_of_maskaq_have_their_numbers(name, equation, part):
     assert FORMULAS[name].equation == equation
     assert FORMULAS[name].source == f"{MASKAQ}, {equation}"
     assert part in FORMULAS[name].latex

@@ -1,13 +1,13 @@
-"""Views of finished samples as varied as photographs, for fitting Q to.
+"""Views of synthetic images that vary as much as photographs, for fitting Q.
 
-Samples fill their whole area with what sets off a class, at one contrast. Photographs have empty
-skies, black borders, glare and several things at once; they reach further, most of all behind the
-attention of the first blocks, where 32 samples of ViT-Tiny span half the range. What is done here
-uses no data: a random crop, a part of another sample (CutMix, Yun et al. 2019), another contrast,
-and an area of one colour inside or around the rest.
+Synthetic images fill their whole area with features of a class, at one contrast. Photographs have
+empty skies, black borders, glare and several objects; their activations have larger ranges, mainly
+after the attention of the first blocks, where 32 synthetic images of ViT-Tiny span half the range.
+The views use no data: a random crop, a part of another image (CutMix, Yun et al. 2019), another
+contrast, and an area of uniform colour inside or around the rest.
 
-A few samples are soon learned by heart. `crossed` makes many of them: layouts of one with textures
-of another, which keeps spectrum and contrast, as both are `natural`.
+Q soon overfits to few images. `combine_frequencies` makes many of them: the layout of one with the
+texture of another, which keeps spectrum and contrast if both images are `natural`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from torch.nn import functional
 
 from maskaq.augment.views import AUGMENTATIONS
 
-__all__ = ["crossed", "varied"]
+__all__ = ["combine_frequencies", "vary"]
 
-CROSSED = 0.6  # share of the images that get the fine structure of another one
-CUTS = 5  # where coarse ends: half of an image's side, a quarter, ..
+COMBINED = 0.6  # share of the images that get the fine structure of another one
+CUTS = 5  # number of limits between coarse and fine: half of an image's side, a quarter, ..
 
-PASTED, FLAT = 0.4, 0.4  # share of the views with a part of another one, with an area of one colour
+PASTED = 0.4  # share of the views with a part of another image
+FLAT = 0.4  # share of the views with an area of uniform colour
 CONTRAST = (-0.2, 0.55)  # logarithm of the factor
-BRIGHTNESS, TINT = 0.125, 0.05  # largest shift of all channels alike, of each; pixels are 0..1
+BRIGHTNESS = 0.125  # largest shift of all channels together; pixels are 0..1
+TINT = 0.05  # largest shift of each channel
 
 
 @torch.no_grad()
-def varied(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One view of each image: uint8 [N,3,S,S] to the same, with a generator of their device."""
+def vary(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Make one view of each image: uint8 [N,3,S,S] -> the same, on the generator's device."""
     count, device = len(images), images.device
 
     def uniform(low: float, high: float, channels: int = 1) -> Tensor:
@@ -52,26 +54,30 @@ def varied(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def crossed(coarse: Tensor, fine: Tensor, generator: torch.Generator) -> Tensor:
-    """A share of the images with what is fine in others, half of those mirrored.
+def combine_frequencies(coarse: Tensor, fine: Tensor, generator: torch.Generator) -> Tensor:
+    """Replace the fine structure of a share of the images by that of others, half of them mirrored.
 
-    coarse, fine: uint8 [N,3,S,S] on the generator's device; gives the same.
+    Args:
+        coarse, fine: uint8 [N,3,S,S] on the generator's device.
+
+    Returns:
+        uint8 [N,3,S,S].
     """
     count, size, device = len(coarse), coarse.shape[-1], coarse.device
     chance, mirror = torch.rand((2, count), generator=generator, device=device)  # [N] each
     cuts = torch.randint(1, CUTS + 1, (count,), generator=generator, device=device)
-    cuts = torch.where(chance < CROSSED, cuts, 0)
-    made, others = coarse.float(), fine.float()
+    cuts = torch.where(chance < COMBINED, cuts, 0)
+    mixed, others = coarse.float(), fine.float()
     others = torch.where(mirror[:, None, None, None] < 0.5, others.flip(3), others)
     for cut in range(1, CUTS + 1):
-        own, other = made[cuts == cut], others[cuts == cut]  # [M,3,S,S]
+        own, other = mixed[cuts == cut], others[cuts == cut]  # [M,3,S,S]
         side = max(1, size >> cut)
-        made[cuts == cut] = _blurred(own, side) + other - _blurred(other, side)
-    return made.clamp(0, 255).round().to(torch.uint8)
+        mixed[cuts == cut] = _blurred(own, side) + other - _blurred(other, side)
+    return mixed.clamp(0, 255).round().to(torch.uint8)
 
 
 def _blurred(images: Tensor, side: int) -> Tensor:
-    """What is left of images [N,3,S,S] at side x side pixels, in the old size."""
+    """Images [N,3,S,S] reduced to side x side pixels and enlarged again."""
     if not len(images):
         return images
     small = functional.interpolate(images, size=side, mode="bilinear", antialias=True)
@@ -81,16 +87,16 @@ def _blurred(images: Tensor, side: int) -> Tensor:
 def _areas(
     images: Tensor, share: float, sides: tuple[float, float], generator: torch.Generator
 ) -> Tensor:
-    """A random rectangle in a share of the images, bool [N,1,S,S]; nothing in the others."""
+    """A random rectangle in a share of the images, bool [N,1,S,S]; none in the others."""
     count, size, device = len(images), images.shape[-1], images.device
-    draw = torch.rand((5, count, 1), generator=generator, device=device)
+    random = torch.rand((5, count, 1), generator=generator, device=device)
     places = torch.arange(size, device=device)
     inside = []
-    for length, start in (draw[:2], draw[2:4]):
+    for length, start in (random[:2], random[2:4]):
         length = size * (sides[0] + (sides[1] - sides[0]) * length)  # [N,1]
         first = start * (size - length)
         inside.append((places >= first) & (places < first + length))  # [N,S]
     area: Tensor = (
-        inside[0][:, :, None] & inside[1][:, None] & (draw[4] < share)[..., None]
+        inside[0][:, :, None] & inside[1][:, None] & (random[4] < share)[..., None]
     )  # [N,S,S]
     return area[:, None]  # [N,1,S,S]

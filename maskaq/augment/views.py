@@ -1,10 +1,10 @@
-"""Random views of the images, so that they show their class from every side of the model's eye.
+"""Random views of the images during synthesis.
 
-Without them, optimised images hold patterns that work at one place and scale only (MaskAQ and
-others before it use SimCLR's views, Chen et al. 2020, section 3). Every view of `crops` is a
-separable resampling: `rows @ image @ columns^T`, where both matrices hold the shift, the flip, the
-crop and the bilinear interpolation at once. That is exact at the wrapped border and costs two small
-matrix products per image.
+Without them, the images are optimised into patterns that work at one place and scale only. MaskAQ
+and earlier methods use SimCLR's views (Chen et al. 2020, section 3). A view of `crops` is a
+separable resampling, `rows @ image @ columns^T`, whose two matrices combine shift, flip, crop and
+bilinear interpolation. That is exact at the wrapped border and costs two small matrix products per
+image.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ __all__ = ["AUGMENTATIONS", "resampling"]
 Augmentation = Callable[[Tensor, int, int, torch.Generator], Tensor]
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
 
-BASE = 224  # pixels the published shifts and crops refer to; other sizes scale
+BASE = 224  # side in pixels that the published shifts and crops refer to; others are scaled
 SHIFT = 16  # largest circular shift of `crops`
 SMALLEST_CROP = 140  # side of its smallest crop
 EASY = 0.25  # share of the steps of `easy-to-hard` that show whole images
-HARDEST_CROP = 0.3  # side of its last crops, share of the image's
-NOISE = 0.1  # standard deviation of its pixel noise, in normalised units
+HARDEST_CROP = 0.3  # side of its last crops, as a share of the image's
+NOISE = 0.1  # standard deviation of the pixel noise of `crops`, in normalised units
 
 
 def resampling(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Matrices that stretch a stretch of a circular axis to its full length, bilinearly.
+    """Matrices that scale a range of a circular axis to its full length, with linear interpolation.
 
     Args:
-        start: [B], where the stretch begins, in pixels, any real number.
-        length: [B], its length, negative to run backwards from `start`.
+        start: [B], where the range begins, in pixels, any real number.
+        length: [B], its length; negative for a range that runs backwards from `start`.
         size: pixels of the axis, before and after.
 
     Returns:
-        [B,size,size], rows (new pixels) sum to 1 over columns (old pixels).
+        [B,size,size]; each row (a new pixel) sums to 1 over the columns (old pixels).
 
     >>> resampling(torch.tensor([1.0]), torch.tensor([3.0]), 3).tolist()  # shift by one
     [[[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
@@ -55,42 +55,42 @@ def resampling(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Uniform in -1..1."""
+    """Uniform random values in -1..1."""
     return torch.rand(shape, generator=generator, device=generator.device) * 2 - 1
 
 
 @AUGMENTATIONS.register("crops")
 def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
-    """Per image: circular shift, flip, square crop back to full size, pixel noise."""
+    """Per image: circular shift, flip, square crop resized to the full image, pixel noise."""
     count, _, size, _ = images.shape
-    draw = _uniform((6, count), generator)
+    random = _uniform((6, count), generator)
     smallest = SMALLEST_CROP / BASE
-    side = size * (smallest + (1 - smallest) * (draw[0] + 1) / 2)  # [B]
+    side = size * (smallest + (1 - smallest) * (random[0] + 1) / 2)  # [B]
     room = (size - side) / 2
-    top = room * (1 + draw[1]) + (SHIFT * size / BASE * draw[2]).round()
-    left = room * (1 + draw[5]) + (SHIFT * size / BASE * draw[3]).round()
-    flipped = draw[4] < 0
+    top = room * (1 + random[1]) + (SHIFT * size / BASE * random[2]).round()
+    left = room * (1 + random[5]) + (SHIFT * size / BASE * random[3]).round()
+    flipped = random[4] < 0
     rows = resampling(top, side, size)  # [B,S,S]
     columns = resampling(
         torch.where(flipped, left + side, left), torch.where(flipped, -side, side), size
     )
-    seen = rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
+    views = rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
     noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return seen + NOISE * noise
+    return views + NOISE * noise
 
 
 @AUGMENTATIONS.register("easy-to-hard")
 def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
-    """Whole images first, then ever smaller crops back to full size; half of them flipped.
+    """Whole images first, then smaller and smaller crops resized to full size; half are flipped.
 
-    The first quarter of the steps shows whole images; from there the side of the crops falls
-    linearly to 0.3 of the image's at the last step. Their place is random.
+    The first quarter of the steps uses whole images; from there the side of the crops, at random
+    positions, decreases linearly to 0.3 of the image's side at the last step.
     """
     count, _, size, _ = images.shape
-    draw = torch.rand((3, count), generator=generator, device=generator.device)
+    random = torch.rand((3, count), generator=generator, device=generator.device)
     side = size * (1 - (1 - HARDEST_CROP) * _difficulty(step, total))
-    top, left = (size - side) * draw[0], (size - side) * draw[1]  # [B]
-    flipped = draw[2] < 0.5
+    top, left = (size - side) * random[0], (size - side) * random[1]  # [B]
+    flipped = random[2] < 0.5
     length = torch.full_like(top, side)  # [B]
     rows = resampling(top, length, size)  # [B,S,S]
     columns = resampling(
@@ -100,7 +100,7 @@ def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Genera
 
 
 def _difficulty(step: int, total: int) -> float:
-    """0 for the easy first steps, 1 at the last one."""
+    """0 in the easy first steps, 1 at the last one."""
     easy = EASY * total
     return max(0.0, (step - easy) / max(1.0, total - 1 - easy))
 
@@ -110,8 +110,8 @@ def _released(images: Tensor, step: int, total: int, generator: torch.Generator)
     """As in MaskAQ's code: one circular shift for all, then colour shifts per image and channel.
 
     The shift is up to 8 pixels of 224 in the first half of the steps, 16 in the second. The first
-    colour shift shrinks to nothing with the remaining steps; the second, with a random contrast
-    of 1/e to e, stays.
+    colour shift decreases to 0 at the last step; the second, with a random contrast of 1/e to e,
+    does not decrease.
     """
     count, channels, size, _ = images.shape
     reach = (SHIFT if 2 * step >= total else SHIFT // 2) * size / BASE
@@ -124,5 +124,5 @@ def _released(images: Tensor, step: int, total: int, generator: torch.Generator)
 
 @AUGMENTATIONS.register("none")
 def _none(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
-    """The images as they are."""
+    """The images unchanged."""
     return images

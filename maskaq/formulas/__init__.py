@@ -1,7 +1,6 @@
-"""The formulas that stand beside what they define, each with its paper and equation.
+"""The formulas that the app shows, each with its paper and equation.
 
-Symbols follow `MASKAQ`; where its print has a slip, `meaning` says so. LaTeX for KaTeX, without
-dollar signs.
+Symbols follow `MASKAQ`; `meaning` mentions its misprints. LaTeX for KaTeX, without dollar signs.
 """
 
 from maskaq.formulas import attention, judging, quantization, synthesis

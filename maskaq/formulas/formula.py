@@ -1,4 +1,4 @@
-"""One formula, and the place where all of them are kept."""
+"""The formula type and the registry of all formulas."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MASKAQ = "MaskAQ (Qian et al., ICML 2026, arXiv 2606.04373)"
 
 @dataclass(frozen=True)
 class Formula:
-    """One formula. latex: for KaTeX. meaning: its symbols in words. paper, equation: where from.
+    """A formula. latex: for KaTeX. meaning: its symbols in words. paper: its source.
 
-    equation: `Eq. 5` and the like; "" where the source does not number it.
+    equation: `Eq. 5` and the like; "" if the source does not number it.
     """
 
     latex: str

@@ -1,4 +1,4 @@
-"""How claims and results are judged."""
+"""The measures by which claims and results are judged."""
 
 from maskaq.formulas.formula import add
 
@@ -13,7 +13,7 @@ add(
     "overlap",
     r"\text{precision} = \frac{|m \cap f|}{|m|}, \quad \text{recall} = \frac{|m \cap f|}{|f|}, "
     r"\quad \mathrm{IoU} = \frac{|m \cap f|}{|m \cup f|}",
-    "How the mask m meets the true foreground f, both as sets of patches.",
+    "Agreement of the mask m with the true foreground f, both as sets of patches.",
     "common definitions",
 )
 
@@ -22,16 +22,16 @@ add(
     r"\mathrm{pointing} = \frac{1}{n} \sum_{i=1}^{n} "
     r"\left[ \arg\max_j \alpha_{ij} \in f_i \right], \qquad "
     r"\mathrm{share} = \frac{\sum_{j \in f} \max(\alpha_j, 0)}{\sum_j \max(\alpha_j, 0)}",
-    "How often the patch of largest weight lies on the foreground f, and which share of the weight "
-    "does. Here without the tolerance that the paper allows around an object.",
+    "How often the patch of largest weight lies on the foreground f, and the share of all weight "
+    "on f. Here without the tolerance that the paper allows around an object.",
     _POINTING,
 )
 
 add(
     "deletion",
     r"A = \int_0^1 \mathrm{accuracy}\left(x \odot (1 - m_s) + \tilde{x} \odot m_s\right) ds",
-    "m_s are the first share s of the patches in some order, and x~ is what takes their place. The "
-    "smaller the area A, the sooner the answer is lost. Insertion is the reverse.",
+    "m_s is the first share s of the patches in some order, and x~ what replaces them. The smaller "
+    "the area A, the sooner the prediction is lost. Insertion is the reverse.",
     _RISE,
 )
 
@@ -39,9 +39,9 @@ add(
     "information",
     r"I(X; Y) = H(Y) - H(Y \mid X) \;\ge\; H(Y) + \mathbb{E} \log_2 r(Y \mid X), \qquad "
     r"r = (1 - w)\,\mathrm{softmax}(z / t) + w\,h",
-    "X is what is left of a picture, Y the model's answer to the whole of it, z its logits on what "
-    "is left. r may be any guess of Y; h are the shares of the answers. t and w are fitted on "
-    "other pictures. A better guess would find more, so this is a lower bound.",
+    "X is the remaining part of an image, Y the model's prediction for the whole image, z its "
+    "logits for X. r may be any model of Y given X; h is the distribution of the predictions. t "
+    "and w are fitted on other images. A better r would yield more, so this is a lower bound.",
     _BARBER,
     "Eq. 3",
 )
@@ -50,8 +50,8 @@ add(
     "integrated gradients",
     r"\mathrm{IG}_i(x) = (x_i - x'_i) \int_0^1 \frac{\partial F(x' + a (x - x'))}"
     r"{\partial x_i}\, da, \qquad \sum_i \mathrm{IG}_i(x) = F(x) - F(x')",
-    "Gradients of the class's logit F along the way from a grey picture x' to x. They sum to the "
-    "difference of the two logits (completeness); rounding in Q breaks that.",
+    "Gradients of the class's logit F on the path from a grey image x' to x. They sum to the "
+    "difference of the two logits (completeness); rounding in Q violates that.",
     _AXIOMATIC,
     "Eq. 1 and Proposition 1",
 )
@@ -59,7 +59,7 @@ add(
 add(
     "rollout",
     r"R = \prod_{l=1}^{L} \tfrac{1}{2} \left( \bar{A}^{(l)} + I \right)",
-    "How much of each token has arrived at each other one after all blocks, A the mean over heads. "
+    "How much each token contributes to each other one after all blocks; A is the mean over heads. "
     "The row of the class token is shown.",
     _ROLLOUT,
     "Eq. 1",
@@ -69,7 +69,7 @@ add(
     "wilson",
     r"\frac{1}{1 + z^2/n} \left( \hat{p} + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat{p}(1-\hat{p})}{n} "
     r"+ \frac{z^2}{4 n^2}} \right), \qquad z = 1.96",
-    "95 % interval of a share p_hat measured on n images. It stays within 0 to 1 and holds for "
-    "small n.",
+    "95 % confidence interval of a share p_hat measured on n images. It stays within 0 to 1 and is "
+    "valid for small n.",
     _WILSON,
 )

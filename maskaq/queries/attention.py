@@ -23,7 +23,7 @@ from maskaq.models.attention import Maps, record
 from maskaq.models.loading import LoadedModel
 from maskaq.precomputed.showcase import Similarity
 from maskaq.queries import model_cache
-from maskaq.regions.mask import class_rows, patch_attention
+from maskaq.regions.mask import class_attention, patch_attention
 from maskaq.regions.similarity import (
     gaussian_entropy,
     kernel_density,
@@ -161,6 +161,6 @@ def _rows(maps: Sequence[Maps], prefix: int, query: int | None) -> NDArray[np.fl
     """What one query pays to the patches, of the first image: [L,H,N]."""
     probs = torch.stack([block.probs[0] for block in maps])  # [L,H,T,T]
     of_patch = None if query is None else probs[:, :, prefix + query, prefix:]  # [L,H,N]
-    rows = class_rows(probs, prefix) if of_patch is None else of_patch
+    rows = class_attention(probs, prefix) if of_patch is None else of_patch
     found: NDArray[np.float32] = rows.float().numpy()
     return found

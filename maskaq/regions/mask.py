@@ -1,8 +1,8 @@
-"""The informative region: the few patches that P's attention singles out.
+"""The informative region: the patches with the largest attention of P.
 
 MaskAQ (Qian et al. 2026) keeps the k patches of largest attention weight alpha (Eq. 4 and 11),
 anneals k from 50 % to 10 % of the patches, and drops a random part of them in each step (Eq. 13)
-so that the images do not come to depend on one fixed set.
+so that the images do not depend on a fixed set.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 if TYPE_CHECKING:
     from maskaq.models.attention import Maps
 
-__all__ = ["class_rows", "informative_mask", "patch_attention", "random_drop", "ratio_at"]
+__all__ = ["class_attention", "informative_mask", "patch_attention", "random_drop", "ratio_at"]
 
 
-def class_rows(probs: Tensor, prefix: int) -> Tensor:
-    """What the class token, token 0, pays to each patch: [B,H,T,T] to [B,H,N].
+def class_attention(probs: Tensor, prefix: int) -> Tensor:
+    """Attention of the class token, token 0, to each patch: [B,H,T,T] -> [B,H,N].
 
-    In a model without a class token (prefix 0), what all patches pay on average.
+    In a model without a class token (prefix 0), the mean over all patches.
     """
     return probs[:, :, 0, prefix:] if prefix else probs.mean(2)  # [B,H,N]
 
@@ -31,8 +31,7 @@ def class_rows(probs: Tensor, prefix: int) -> Tensor:
 def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:
     """Attention weight alpha of each patch: [B,N], without gradient.
 
-    The mean over blocks and heads of what the class token, token 0, pays to each patch; of what all
-    patches pay on average where a model has no class token.
+    The mean over blocks and heads of `class_attention`.
 
     Args:
         maps: one per block, tensors [B,H,T,T].
@@ -42,13 +41,13 @@ def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -
     total = torch.zeros(())
     for block in maps:
         full = (block.probs if reading == "paper" else block.logits).detach()
-        row = class_rows(full, prefix)  # [B,H,N]
+        row = class_attention(full, prefix)  # [B,H,N]
         total = total.to(full.device) + row.float().mean(1)  # [B,N]
     return total / len(maps)
 
 
 def informative_mask(alpha: Tensor, ratio: float) -> Tensor:
-    """The patches of largest attention: bool [B,N] with max(1, int(N * ratio)) true per image.
+    """The patches of largest attention: bool [B,N], true for max(1, int(N * ratio)) per image.
 
     >>> informative_mask(torch.tensor([[0.1, 0.4, 0.2, 0.3]]), 0.5).tolist()
     [[False, True, False, True]]
@@ -59,7 +58,7 @@ def informative_mask(alpha: Tensor, ratio: float) -> Tensor:
 
 
 def ratio_at(step: int, total: int, start: float, end: float) -> float:
-    """Mask ratio at a step counted from 0: linear from `start` towards `end`, reached at `total`.
+    """Mask ratio at a step, counted from 0: linear from `start` to `end` at step `total`.
 
     >>> ratio_at(0, 2000, 0.5, 0.1), round(ratio_at(1000, 2000, 0.5, 0.1), 9)
     (0.5, 0.3)
@@ -73,15 +72,15 @@ def random_drop(
 ) -> Tensor:
     """Keep a random part of each image's mask: bool [B,N] -> bool [B,N] (MaskAQ Eq. 13).
 
-    Of k patches max(1, floor(k * (1 - drop))) stay, each set of that size equally likely.
-    `"released"` rounds where the paper floors.
+    Of k patches, max(1, floor(k * (1 - drop))) are kept, all sets of that size equally likely.
+    `"released"` rounds instead of taking the floor.
     """
     share = 1 - drop
     kept = [
         max(1, round(k * share) if reading == "released" else math.floor(k * share + 1e-9))
         for k in mask.sum(-1).tolist()
     ]
-    draw = torch.rand(mask.shape, generator=generator, device=mask.device)
-    rank = draw.masked_fill(~mask, -1).argsort(-1, descending=True).argsort(-1)  # [B,N]
+    random = torch.rand(mask.shape, generator=generator, device=mask.device)
+    rank = random.masked_fill(~mask, -1).argsort(-1, descending=True).argsort(-1)  # [B,N]
     keep = torch.tensor(kept, device=mask.device)[:, None]  # [B,1]
     return (rank < keep) & mask

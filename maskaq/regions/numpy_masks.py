@@ -1,7 +1,7 @@
 """Masks and their overlap with the true foreground, in numpy alone.
 
-Pages call these while a slider moves, in a process that never loads torch. `mask_of` is the twin of
-`maskaq.regions.mask.informative_mask`, and a test holds the two together.
+The app calls these while a slider moves, in a process that does not load torch. `mask_of` is the
+counterpart of `maskaq.regions.mask.informative_mask`; a test checks that they agree.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["Overlap", "foreground_patches", "inside_outside", "mask_of", "overla
 
 
 class Overlap(NamedTuple):
-    """How a mask agrees with the truth, shares in 0..1 and the patches they count.
+    """Agreement of a mask with the true foreground: shares in 0..1 and numbers of patches.
 
-    precision: hits / chosen. recall: hits / true. iou: hits / patches in either of the two.
+    precision: hits / chosen. recall: hits / true. iou: hits / either.
     """
 
     precision: float
@@ -32,23 +32,26 @@ class Overlap(NamedTuple):
 
 
 def patch_count(n: int, ratio: float) -> int:
-    """Patches in a mask of that ratio, at least one.
+    """Number of patches in a mask of this ratio, at least one.
 
     >>> patch_count(196, 0.1)
     19
 
     Raises:
-        OptionError: no patch, or a ratio outside 0..1.
+        OptionError: no patch, or a ratio that is not above 0 and up to 1.
     """
     if n < 1 or not 0 < ratio <= 1:
-        raise OptionError(f"mask of {ratio!r} of {n!r} patches; allowed: above 0 up to 1, of 1 up.")
+        raise OptionError(
+            f"mask ratio {ratio!r} of {n!r} patches; allowed: a ratio above 0 and up to 1, and at "
+            "least 1 patch."
+        )
     return max(1, int(n * ratio))
 
 
 def mask_of(alpha: NDArray[np.floating], ratio: float) -> NDArray[np.bool_]:
-    """The patches of largest attention (MaskAQ Eq. 11): [...,N] to bool [...,N].
+    """The patches of largest attention (MaskAQ Eq. 11): [...,N] -> bool [...,N].
 
-    Of patches with equal attention the first ones are taken, so that the mask is always the same.
+    Of patches with equal attention the first ones are chosen, so that the mask is deterministic.
 
     >>> mask_of(np.array([0.1, 0.4, 0.2, 0.3]), 0.5).tolist()
     [False, True, False, True]
@@ -61,7 +64,7 @@ def mask_of(alpha: NDArray[np.floating], ratio: float) -> NDArray[np.bool_]:
 
 
 def overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Overlap:
-    """Compare a mask with the truth, [N] each. A share of nothing is 0.
+    """Compare a mask with the true foreground, [N] each. A ratio with denominator 0 is 0.
 
     >>> overlap(np.array([True, True, False]), np.array([True, False, True])).iou
     0.3333333333333333
@@ -80,17 +83,17 @@ def overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Overlap:
 
 
 def foreground_patches(foreground: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-    """Patches at least half of whose pixels are foreground: [...,S,S] to [...,N], row by row.
+    """Patches with at least half of their pixels foreground: [...,S,S] -> [...,N], row by row.
 
     Raises:
-        OptionError: the grid does not divide the picture.
+        OptionError: the grid does not divide the image.
     """
     *front, height, width = foreground.shape
     rows, columns = grid
     if height % rows or width % columns:
         raise OptionError(
-            f"a grid of {rows} x {columns} patches; a picture of {height} x {width} pixels needs "
-            "one that divides it."
+            f"a grid of {rows} x {columns} patches does not divide an image of {height} x {width} "
+            "pixels."
         )
     cut = foreground.reshape(*front, rows, height // rows, columns, width // columns)
     share: NDArray[np.floating] = cut.mean(axis=(-3, -1))  # [...,rows,columns]
@@ -100,15 +103,14 @@ def foreground_patches(foreground: NDArray[np.bool_], grid: tuple[int, int]) -> 
 def inside_outside(
     p: NDArray[np.floating], q: NDArray[np.floating], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Mean absolute difference over the patches in the mask and over the others, per image:
-    [...,N] to [...].
+    """Mean absolute difference inside and outside the mask, per image: [...,N] -> [...].
 
-    NaN where one of the two has no patch.
+    NaN if there is no patch.
     """
-    apart = np.abs(np.asarray(p, np.float64) - q)  # [...,N]
+    difference = np.abs(np.asarray(p, np.float64) - q)  # [...,N]
     means = []
     for part in (mask, ~mask):
         count = part.sum(-1)  # [...]
-        total = np.where(part, apart, 0).sum(-1)
+        total = np.where(part, difference, 0).sum(-1)
         means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     return means[0], means[1]

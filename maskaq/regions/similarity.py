@@ -1,12 +1,12 @@
-"""How alike the attention of the patches is, and the entropy of that likeness.
+"""Similarity between the attention rows of patches, and the entropy of these similarities.
 
-Rows of an attention map that all look alike mean that the model finds nothing in the image. MaskAQ
-(Qian et al. 2026, Eq. 5-10) therefore spreads the cosine similarities S of all pairs of rows and
-measures the spread by their differential entropy, with a Gaussian in place of the histogram:
+If all rows of an attention map are similar, the model finds nothing in the image. MaskAQ (Qian et
+al. 2026, Eq. 5-10) therefore increases the spread of the cosine similarities S of all pairs of
+rows, measured as their differential entropy with a Gaussian in place of the histogram:
 
     H = 0.5 * log(2 pi e var(S))
 
-`kernel_density` and `kernel_entropy` estimate the true density instead, for plots.
+`kernel_density` and `kernel_entropy` do not assume a Gaussian; they are for plots.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 def patch_similarity(rows: Tensor) -> Tensor:
     """Cosine similarity of every pair of rows (MaskAQ Eq. 5): [..,N,D] -> [..,N,N] in -1..1.
 
-    A row of zeros is similar to nothing, itself included.
+    The similarity of a row of zeros to any row, itself included, is 0.
 
     >>> patch_similarity(torch.tensor([[3.0, 0.0], [0.0, 2.0]])).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
@@ -40,85 +40,85 @@ def patch_similarity(rows: Tensor) -> Tensor:
 
 
 def similarity_moments(
-    rows: Tensor, diagonal: bool, products: torch.dtype | None = None
+    rows: Tensor, diagonal: bool, product_dtype: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance of the similarities of all pairs of rows (MaskAQ Eq. 8, 9).
 
     Args:
         rows: [..,N,D], N at least 2.
-        diagonal: count each row's similarity with itself, too, as MaskAQ's released code does.
-        products: precision of the products of matrices, that of the rows by default. In bfloat16
-            the variance is right to 1 %.
+        diagonal: include each row's similarity to itself, as MaskAQ's released code does.
+        product_dtype: of the matrix products, that of the rows by default. In bfloat16 the variance
+            is accurate to 1 %.
 
     Returns:
         mean [..] and biased variance [..].
     """
     unit = functional.normalize(rows, dim=-1)
-    mean, variance = _Moments.apply(unit, diagonal, products or rows.dtype)
+    mean, variance = _Moments.apply(unit, diagonal, product_dtype or rows.dtype)
     return mean, variance
 
 
 class _Moments(torch.autograd.Function):
-    """Mean and variance of `unit @ unit^T`, whose gradient is one product more.
+    """Mean and variance of `unit @ unit^T`, with one more matrix product for the gradient.
 
-    By hand, because autograd would take two, and five passes over the matrix. With d = u - m, where
-    m is the mean of the rows u,
+    Written by hand because autograd would need two, and five passes over the matrix. With
+    d = u - m, where m is the mean of the rows u,
 
         u_i . u_j = d_i . d_j + u_i . m + u_j . m - m . m
 
-    and only the first, small term is left to a product of matrices of few digits.
+    and only the first, small term needs a matrix product, which may have low precision.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, unit: Tensor, diagonal: bool, products: torch.dtype
+        ctx: Any, unit: Tensor, diagonal: bool, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         rows = unit.shape[-2]
         pairs = rows * (rows if diagonal else rows - 1)
-        middle = unit.mean(-2, keepdim=True)  # [..,1,D]
-        off = (unit - middle).to(products)
-        apart = (off @ off.mT).to(unit.dtype)  # [..,N,N]
-        along = (unit - middle / 2) @ middle.mT  # [..,N,1]
-        apart.add_(along).add_(along.mT)
-        _clear(apart, diagonal)
-        mean = apart.sum((-2, -1)) / pairs  # [..]
-        # Off the mean first: sums of squares alone would cancel where all rows are alike.
-        apart -= mean[..., None, None]
-        _clear(apart, diagonal)
-        ctx.save_for_backward(unit.to(products), apart.to(products))
+        centre = unit.mean(-2, keepdim=True)  # [..,1,D]
+        offset = (unit - centre).to(dtype)
+        similarity = (offset @ offset.mT).to(unit.dtype)  # [..,N,N]
+        along = (unit - centre / 2) @ centre.mT  # [..,N,1]
+        similarity.add_(along).add_(along.mT)
+        _clear_diagonal(similarity, diagonal)
+        mean = similarity.sum((-2, -1)) / pairs  # [..]
+        # Subtract the mean before squaring: a difference of squares would cancel for similar rows.
+        deviation = similarity.sub_(mean[..., None, None])
+        _clear_diagonal(deviation, diagonal)
+        ctx.save_for_backward(unit.to(dtype), deviation.to(dtype))
         ctx.pairs, ctx.diagonal = pairs, diagonal
-        return mean, torch.linalg.vector_norm(apart, dim=(-2, -1)).square() / pairs
+        return mean, torch.linalg.vector_norm(deviation, dim=(-2, -1)).square() / pairs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        unit, apart = ctx.saved_tensors
+        unit, deviation = ctx.saved_tensors
         mean, variance = (grad[..., None, None] for grad in grads)  # [..,1,1]
-        partners = unit.sum(-2, keepdim=True) - (0 if ctx.diagonal else unit)  # [..,N,D]
-        product = (apart @ unit).to(grads[0].dtype)  # [..,N,D]
-        total = 4 * variance * product + 2 * mean * partners
+        others = unit.sum(-2, keepdim=True) - (0 if ctx.diagonal else unit)  # [..,N,D]
+        product = (deviation @ unit).to(grads[0].dtype)  # [..,N,D]
+        total = 4 * variance * product + 2 * mean * others
         return total / ctx.pairs, None, None
 
 
-def _clear(matrix: Tensor, diagonal: bool) -> None:
-    """Take the diagonal out, in place, unless it counts."""
-    if not diagonal:
+def _clear_diagonal(matrix: Tensor, included: bool) -> None:
+    """Set the diagonal to 0, in place, unless it is included."""
+    if not included:
         matrix.diagonal(dim1=-2, dim2=-1).zero_()
 
 
 def gaussian_entropy(variance: Tensor, floor: float = 1e-8) -> Tensor:
-    """Entropy in nats of a Gaussian of that variance (MaskAQ Eq. 10), `floor` added to it.
+    """Entropy in nats of a Gaussian with this variance plus `floor` (MaskAQ Eq. 10).
 
     Similarities of non-negative rows lie in 0..1, so their variance is at most 1/4 and their
-    entropy at most 0.726; the floor keeps it above -7.8 where all rows are alike.
+    entropy at most 0.726; the floor keeps it above -7.8 if all rows are equal.
     """
     return 0.5 * torch.log(2 * math.pi * math.e * (variance + floor))
 
 
 def kernel_density(values: Tensor, points: Tensor) -> Tensor:
-    """Density of `values` [..,M] at `points` [P] by Gaussian kernels: [..,P], integral 1.
+    """Gaussian kernel density of `values` [..,M] at `points` [P]: [..,P], integral 1.
 
-    The bandwidth is Silverman's rule 1.06 * std * M^(-1/5) (Silverman 1986, Eq. 3.28), but no less
-    than 1e-3. Needs M * P numbers of memory.
+    The bandwidth follows Silverman's rule 1.06 * std * M^(-1/5) (Silverman 1986, Eq. 3.28), but is
+    at least 1e-3. The memory is M * P numbers.
     """
     width = 1.06 * values.std(-1, correction=0) * values.shape[-1] ** -0.2  # [..]
     width = width.clamp(min=1e-3)[..., None]  # [..,1]
@@ -131,7 +131,7 @@ def kernel_density(values: Tensor, points: Tensor) -> Tensor:
 def kernel_entropy(values: Tensor, bins: int = 512) -> Tensor:
     """Entropy in nats of the kernel density of `values` [..,M]: [..] (MaskAQ Eq. 6, without bins).
 
-    The integral is a sum over `bins` points that reach half the range beyond the values.
+    The integral is taken over `bins` points, from half the range below the values to half above.
     """
     low, high = values.min(), values.max()
     margin = torch.clamp((high - low) / 2, min=0.01)

@@ -1,4 +1,4 @@
-"""The models of a synthesis, prepared once for all of its batches."""
+"""The models that all batches of a synthesis share."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from torch import Tensor, nn
 from maskaq.config import SynthesisOptions
 from maskaq.models.attention import Maps, maps_of, record
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.shortcuts import Thinning, most_attended, smaller
+from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
 
-__all__ = ["MakeQ", "Quantized", "Setting", "private_copy"]
+__all__ = ["MakeQ", "QuantizedCopy", "SynthesisContext", "private_copy"]
 
 MakeQ = Callable[[Tensor], nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
-class Quantized:
-    """A copy of Q for synthesis alone; thinning: where patches leave, if any ever do."""
+class QuantizedCopy:
+    """A copy of Q for synthesis. dropping: the module that drops patches, if any step does."""
 
     model: nn.Module
-    thinning: Thinning | None
+    dropping: PatchDropping | None
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
-    """What all batches share.
+class SynthesisContext:
+    """Options and models shared by all batches.
 
-    model: a copy of P of its own, on `device`. thinning: where patches leave it, if any ever do.
-    coarse: P at half the resolution, if any step needs it. meanings: crops of an image with labels
-    of their own, at most; 0 for none.
+    model: a private copy of P on `device`. dropping: the module in it that drops patches, if any
+    step does. coarse: P at half the resolution, if any step needs it. max_crops: largest number of
+    crops of an image that have their own labels; 0 for none.
     """
 
     loaded: LoadedModel
@@ -43,9 +43,9 @@ class Setting:
     device: torch.device
     make_q: MakeQ | None
     model: nn.Module
-    thinning: Thinning | None
+    dropping: PatchDropping | None
     coarse: nn.Module | None
-    meanings: int = 0
+    max_crops: int = 0
 
     @classmethod
     def of(
@@ -55,33 +55,33 @@ class Setting:
         precision: str = "float32",
         device: str = "cpu",
         make_q: MakeQ | None = None,
-        meanings: int = 0,
-    ) -> Setting:
-        """With the copies of P that the options need.
+        max_crops: int = 0,
+    ) -> SynthesisContext:
+        """Make the copies of P that the options need.
 
         Raises:
             OptionError: coarse steps are not possible with this model.
         """
         place, coarse = torch.device(device), None
         if options.savings.coarse:
-            coarse = smaller(private_copy(loaded.model, place, precision), loaded.size)
-        model = private_copy(loaded.model, place, precision)
-        thins = options.savings.patches < 1
-        thinning = Thinning.put_into(model, loaded.prefix) if thins else None
-        return cls(loaded, options, precision, place, make_q, model, thinning, coarse, meanings)
+            coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.size)
+        model, dropping = private_copy(loaded.model, place, precision), None
+        if options.savings.patches < 1:
+            dropping = PatchDropping.insert_into(model, loaded.prefix)
+        return cls(loaded, options, precision, place, make_q, model, dropping, coarse, max_crops)
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """Of the terms that are on."""
+        """Those above 0, by term."""
         return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
 
     def grid(self, coarse: bool) -> tuple[int, int]:
-        """Patches in rows and columns, of P or of the coarse one."""
+        """Rows and columns of patches, at full or half resolution."""
         rows, columns = self.loaded.grid
         return (rows // 2, columns // 2) if coarse else (rows, columns)
 
     def cast(self) -> torch.autocast:
-        """A context in which models and views of images run in the precision of this synthesis."""
+        """Autocast to the precision of this synthesis."""
         half = self.precision == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
@@ -92,59 +92,61 @@ class Setting:
         return logits
 
     def run_recorded(
-        self, model: nn.Module, images: Tensor, thins: bool
+        self, model: nn.Module, images: Tensor, drop_patches: bool
     ) -> tuple[Tensor, list[Maps], Tensor | None]:
-        """Logits [B,K], the maps of each block, and the patches that stayed, [B,k], if it thins."""
-        if not thins:
+        """Logits [B,K], the maps of each block, and the patches kept, int64 [B,k], if it drops."""
+        if not drop_patches:
             with record(model) as maps:
                 return self.run(model, images), self._lean(maps), None
-        thinning, share = self.thinning, self.options.savings.patches
-        assert thinning is not None, "there is one whenever patches are dropped"
+        dropping, share = self.dropping, self.options.savings.patches
+        assert dropping is not None, "inserted whenever the options drop patches"
         kept: list[Tensor] = []
 
         def choose() -> Tensor:
-            kept.append(most_attended(maps, self.loaded.prefix, share))
+            kept.append(most_attended_patches(maps, self.loaded.prefix, share))
             return kept[0]
 
-        with record(model) as maps, thinning.keeping(choose):
+        with record(model) as maps, dropping.keep_only(choose):
             return self.run(model, images), self._lean(maps), kept[0]
 
     def _lean(self, maps: list[Maps]) -> list[Maps]:
-        """The maps without logits, which only the released reading looks at."""
+        """The maps without logits, which only the released reading uses."""
         if self.options.reading == "released":
             return maps
         return [block._replace(logits=block.logits.new_empty(0)) for block in maps]
 
-    def quantized(self, images: Tensor) -> Quantized:
-        """Q, made from normalised images [B,3,S,S]."""
-        assert self.make_q is not None, "the loop checks that it is there for alignment"
+    def quantized(self, images: Tensor) -> QuantizedCopy:
+        """Make Q from normalised images [B,3,S,S]."""
+        assert self.make_q is not None, "the loop checks that alignment has it"
         model = private_copy(self.make_q(images), self.device, self.precision)
-        if self.thinning is None:
-            return Quantized(model, None)
-        return Quantized(model, Thinning.put_into(model, self.loaded.prefix))
+        if self.dropping is None:
+            return QuantizedCopy(model, None)
+        return QuantizedCopy(model, PatchDropping.insert_into(model, self.loaded.prefix))
 
-    def maps(self, q: Quantized, images: Tensor, blocks: int, kept: Tensor | None) -> list[Maps]:
-        """The maps of Q's first blocks, and nothing that comes after them."""
-        thinned: AbstractContextManager[None] = nullcontext()
-        if kept is not None and q.thinning is not None:
-            thinned = q.thinning.keeping(lambda: kept)
-        with self.cast(), thinned:
+    def maps(
+        self, q: QuantizedCopy, images: Tensor, blocks: int, kept: Tensor | None
+    ) -> list[Maps]:
+        """The maps of Q's first `blocks` blocks; the rest of Q is not run."""
+        dropping: AbstractContextManager[None] = nullcontext()
+        if kept is not None and q.dropping is not None:
+            dropping = q.dropping.keep_only(lambda: kept)
+        with self.cast(), dropping:
             return self._lean(maps_of(q.model, images, blocks))
 
 
 def private_copy(model: nn.Module, device: torch.device, precision: str = "float32") -> nn.Module:
-    """A frozen copy of P or Q to record and to move about, while others use the original.
+    """A frozen copy of P or Q that can be recorded and moved while others use the original.
 
-    Weights of products are kept in the precision of the passes, or autocast would convert them in
-    each one. On the CPU attention is explicit: the backward pass of torch's fused kernel takes
-    more than twice as long there.
+    The weights of matrix products are stored in the precision of the passes, so that autocast does
+    not convert them in each pass. On the CPU attention is explicit: the backward pass of torch's
+    fused kernel takes more than twice as long there.
     """
-    made = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    for module in made.modules():
+    private = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+    for module in private.modules():
         if device.type == "cpu" and hasattr(module, "fused_attn"):
             vars(module)["fused_attn"] = False
         weight = getattr(module, "weight", None)
         if precision == "bfloat16" and weight is not None and weight.ndim > 1:
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.bfloat16()
-    return made
+    return private

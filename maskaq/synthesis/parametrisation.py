@@ -1,11 +1,12 @@
-"""What an image is made of while it is optimised.
+"""The parameters that an image is computed from while it is optimised.
 
 `pixels`, as in the papers: every pixel of the normalised image is free, clamped to the valid range
 after each step.
 
-`natural`: an image is a function of a few planes of growing resolution, so that it starts and stays
-like a photograph in spectrum, colour and contrast. It uses no data, only what all photographs
-share: coarse structure is strongest, colour varies less than brightness, contrast is limited.
+`natural`: an image is computed from a few planes of increasing resolution, so that its spectrum,
+colour and contrast resemble those of a photograph from the start. It uses no data, only what all
+photographs have in common: coarse structure is strongest, colour varies less than brightness, and
+contrast is limited.
 
     z   = sum over levels s of gain_s * upsample(L_s)        one luminance and two chroma planes
     z  -= 0.7 * mean(z);  z /= std(luminance)                per image; the mean per plane
@@ -30,17 +31,17 @@ from maskaq.registry import Registry
 __all__ = ["PARAMETRISATIONS", "Natural", "Parametrisation", "Pixels", "levels", "to_uint8"]
 
 GAINS = (1.0, 1.0, 0.8, 0.5, 0.3, 0.15)  # of the levels, coarsest first
-CENTRING = 0.7  # share of a plane's mean that is taken out
+CENTRING = 0.7  # share of a plane's mean that is subtracted
 SHARPNESS = 1.1  # of the sigmoid: decides the contrast
 # Rows: luminance, orange-blue, green-magenta. Columns: red, green, blue.
 COLOURS = ((1.0, 1.0, 1.0), (0.35, 0.0, -0.35), (-0.2, 0.4, -0.2))
 
 
 class Parametrisation(Protocol):
-    """A batch of images as something to be optimised, drawn at random or taken from samples.
+    """A batch of images as parameters to optimise.
 
-    Made as `kind(loaded, count, generator)`, or `kind.resume(loaded, images, state, device)` from
-    uint8 images [B,3,S,S] and the `state()` that belongs to them.
+    `kind(loaded, count, generator)` initialises them at random, `kind.resume(loaded, images, state,
+    device)` from uint8 images [B,3,S,S] and their `state()`.
     """
 
     def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None: ...
@@ -52,13 +53,13 @@ class Parametrisation(Protocol):
         """The same images again."""
 
     def parameters(self) -> list[Tensor]:
-        """Leaf tensors, image by image along their first axis."""
+        """Leaf tensors, with the images along their first axis."""
 
     def images(self) -> Tensor:
         """[B,3,S,S] normalised for the model, differentiable."""
 
     def clamp(self) -> None:
-        """Bring the parameters back to valid images, after a step."""
+        """Clamp the parameters to valid images, after a step."""
 
     def state(self) -> dict[str, Tensor]:
         """What `resume` needs beside the images, each [B,..]."""
@@ -68,7 +69,7 @@ PARAMETRISATIONS: Registry[type[Parametrisation]] = Registry("parametrisation")
 
 
 def to_uint8(images: Tensor, loaded: LoadedModel) -> Tensor:
-    """Normalised images [B,3,S,S] -> uint8, what a file of them would hold."""
+    """Normalised images [B,3,S,S] -> uint8 pixels."""
     mean, std = loaded.mean.to(images.device), loaded.std.to(images.device)
     shown = images.detach().float() * std + mean
     return shown.mul(255).round().clamp(0, 255).to(torch.uint8)
@@ -82,9 +83,9 @@ class Pixels:
         shape = (count, 3, loaded.size, loaded.size)
         device = generator.device
         start = torch.randn(shape, generator=generator, device=device)
-        self._place(loaded, start)
+        self._set(loaded, start)
 
-    def _place(self, loaded: LoadedModel, start: Tensor) -> None:
+    def _set(self, loaded: LoadedModel, start: Tensor) -> None:
         mean, std = loaded.mean.to(start.device), loaded.std.to(start.device)
         self._low, self._high = -mean / std, (1 - mean) / std  # [1,3,1,1], pixels 0 and 255
         self._pixels = start.requires_grad_()
@@ -94,10 +95,10 @@ class Pixels:
     def resume(
         cls, loaded: LoadedModel, images: Tensor, state: Mapping[str, Tensor], device: torch.device
     ) -> Pixels:
-        """From the images alone."""
-        made = cls.__new__(cls)
-        made._place(loaded, loaded.normalise(images).to(device))
-        return made
+        """From the images alone; `state` is not used."""
+        pixels = cls.__new__(cls)
+        pixels._set(loaded, loaded.normalise(images).to(device))
+        return pixels
 
     def parameters(self) -> list[Tensor]:
         """The pixels, [B,3,S,S]."""
@@ -109,18 +110,18 @@ class Pixels:
 
     @torch.no_grad()
     def clamp(self) -> None:
-        """Into the range of valid pixels."""
+        """Clamp to the range of valid pixels."""
         self._pixels.clamp_(self._low, self._high)
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing: the images are all there is."""
+        """Empty: the images are enough."""
         return {}
 
 
 def levels(size: int) -> tuple[int, ...]:
-    """Sides of the pyramid's planes, coarsest first, each about twice the one before.
+    """Sides of the pyramid's planes, coarsest first, each about twice the previous one.
 
-    Six levels from 128 pixels on, five below, so that the coarsest one is a few cells wide.
+    Six levels from 128 pixels, five below, so that the coarsest one is a few cells wide.
 
     >>> levels(224), levels(64)
     ((7, 14, 28, 56, 112, 224), (4, 8, 16, 32, 64))
@@ -129,20 +130,20 @@ def levels(size: int) -> tuple[int, ...]:
     return tuple(max(1, round(size / 2**power)) for power in reversed(range(count)))
 
 
-def _stretching(short: int, long: int, device: torch.device) -> Tensor:
-    """Matrix [short,long] that interpolates rows of `short` pixels to `long`, linearly."""
+def _interpolation(short: int, long: int, device: torch.device) -> Tensor:
+    """Matrix [short,long] that interpolates rows of `short` pixels linearly to `long`."""
     unit = torch.eye(short, device=device)[None]  # [1,short,short]
     return functional.interpolate(unit, size=long, mode="linear")[0]
 
 
 @PARAMETRISATIONS.register("natural")
 class Natural:
-    """A pyramid of luminance and chroma planes, contrast normalised, squashed into the range."""
+    """A pyramid of luminance and chroma planes, with normalised contrast and a final sigmoid."""
 
     PREFIX: ClassVar[str] = "level"
 
     def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None:
-        self._place(
+        self._set(
             loaded,
             [
                 torch.randn(count, 3, side, side, generator=generator, device=generator.device)
@@ -150,14 +151,16 @@ class Natural:
             ],
         )
 
-    def _place(self, loaded: LoadedModel, planes: list[Tensor]) -> None:
+    def _set(self, loaded: LoadedModel, planes: list[Tensor]) -> None:
         device = planes[0].device
         std = loaded.std.to(device)  # [1,3,1,1]
         self._scale, self._offset = 1 / std, -loaded.mean.to(device) / std
         self._mix = SHARPNESS * torch.tensor(COLOURS, device=device).T  # [3,3], rgb from planes
         self._levels = [plane.requires_grad_() for plane in planes]
-        # Bilinear interpolation is a matrix on either side, and all levels share one product.
-        self._across = [_stretching(plane.shape[-1], loaded.size, device) for plane in planes[:-1]]
+        # Bilinear interpolation multiplies by a matrix on either side; all levels share a product.
+        self._across = [
+            _interpolation(plane.shape[-1], loaded.size, device) for plane in planes[:-1]
+        ]
         weighted = [gain * one for gain, one in zip(GAINS, self._across, strict=False)]
         self._down = torch.cat(weighted).T  # [S, sum of s]
 
@@ -165,20 +168,20 @@ class Natural:
     def resume(
         cls, loaded: LoadedModel, images: Tensor, state: Mapping[str, Tensor], device: torch.device
     ) -> Natural:
-        """From the levels that were kept; images alone do not determine them.
+        """From the levels in `state`; the images alone do not determine them.
 
         Raises:
-            OptionError: the samples carry no levels.
+            OptionError: `state` has no levels.
         """
         names = [f"{cls.PREFIX}{i}" for i in range(len(levels(loaded.size)))]
         if missing := [name for name in names if name not in state]:
             raise OptionError(
-                f"these samples have no {', '.join(missing)}, so 'natural' cannot go on from them; "
-                "use the samples it made, or parametrisation 'pixels'."
+                f"these samples have no {', '.join(missing)}, which 'natural' needs to resume from "
+                "them; use samples made with 'natural', or parametrisation 'pixels'."
             )
-        made = cls.__new__(cls)
-        made._place(loaded, [state[name].to(device, torch.float32, copy=True) for name in names])
-        return made
+        natural = cls.__new__(cls)
+        natural._set(loaded, [state[name].to(device, torch.float32, copy=True) for name in names])
+        return natural
 
     def parameters(self) -> list[Tensor]:
         """The levels, [B,3,s,s] each, coarsest first."""
@@ -190,7 +193,7 @@ class Natural:
         wide = torch.cat([level @ across for level, across in coarse], 2)  # [B,3,sum of s,S]
         fine = self._levels[-1]
         z = torch.add(self._down @ wide, fine, alpha=GAINS[len(self._levels) - 1])  # [B,3,S,S]
-        # Centring, contrast and colours in one pass, with weights of their own for each image.
+        # Centring, contrast and colours in one pass, with separate weights for each image.
         mean, deviation = z.mean((2, 3)), z[:, 0].std((1, 2))  # [B,3], [B]
         weight = self._mix / deviation[:, None, None]  # [B,3,3]
         shift = -CENTRING * weight @ mean[..., None]  # [B,3,1]
@@ -201,7 +204,7 @@ class Natural:
         """Nothing to do: every value of the levels is a valid image."""
 
     def state(self) -> dict[str, Tensor]:
-        """The levels in half precision, under half a grey level of error."""
+        """The levels in half precision; the error is below half a grey level."""
         return {
             f"{self.PREFIX}{i}": level.detach().half().cpu() for i, level in enumerate(self._levels)
         }

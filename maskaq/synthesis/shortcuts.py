@@ -1,10 +1,10 @@
-"""Leaving work out of a synthesis step, where the images hardly miss it.
+"""Shortcuts that make synthesis steps cheaper at little cost in image quality.
 
-Each way is a field of `Savings`; what it costs in accuracy is in `benchmarks/README.md`.
+Each shortcut is a field of `Savings`; `benchmarks/README.md` has its cost in accuracy.
 
 - Steps between two alignments run P alone.
-- A random part of the blocks and of the query patches stands for all of them; the terms keep their
-  expected value, and Q is not run beyond the last block that counts.
+- A random subset of the blocks and of the query patches represents all of them; the terms keep
+  their expected value, and Q is not run beyond the last block of the subset.
 - The first steps are made at half the resolution, where a ViT has a quarter of the patches.
 - In the last steps the patches that P attends to least are dropped after the first blocks. Sparse
   model inversion (Hu et al., ICML 2024) drops patches for good; here each view chooses its own, as
@@ -27,45 +27,53 @@ from maskaq.errors import OptionError
 from maskaq.models.attention import Maps
 from maskaq.regions.mask import informative_mask, patch_attention
 
-__all__ = ["Plan", "Thinning", "drawn", "halved", "most_attended", "plan", "smaller"]
+__all__ = [
+    "PatchDropping",
+    "StepPlan",
+    "halve_images",
+    "halve_input_size",
+    "most_attended_patches",
+    "plan_step",
+    "random_subset",
+]
 
-FULL_BLOCKS = 1 / 3  # share of the blocks, the first ones, that see every patch
+FULL_BLOCKS = 1 / 3  # share of the blocks, the first ones, that process every patch
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What one step does: at half the resolution, with alignment, with patches dropped."""
+class StepPlan:
+    """Whether a step runs at half the resolution, aligns Q with P, and drops patches."""
 
     coarse: bool
-    aligns: bool
-    thin: bool
+    align: bool
+    drop_patches: bool
 
 
-def plan(options: SynthesisOptions, step: int) -> Plan:
+def plan_step(options: SynthesisOptions, step: int) -> StepPlan:
     """The plan of a step, counted from 0.
 
     >>> from maskaq.config import Savings
-    >>> plan(SynthesisOptions(steps=8, savings=Savings(coarse=0.5, align_every=2)), 5)
-    Plan(coarse=False, aligns=False, thin=False)
+    >>> plan_step(SynthesisOptions(steps=8, savings=Savings(coarse=0.5, align_every=2)), 5)
+    StepPlan(coarse=False, align=False, drop_patches=False)
     """
     savings, total = options.savings, options.steps
     coarse = step < round(savings.coarse * total)
-    begins = max(int(options.align_from * total), round(savings.coarse * total))
-    aligns = step >= begins and (step - begins) % savings.align_every == 0
-    thin = savings.patches < 1 and step >= savings.patches_from * total and not coarse
-    return Plan(coarse, aligns, thin)
+    first = max(int(options.align_from * total), round(savings.coarse * total))
+    align = step >= first and (step - first) % savings.align_every == 0
+    drop_patches = savings.patches < 1 and step >= savings.patches_from * total and not coarse
+    return StepPlan(coarse, align, drop_patches)
 
 
-def drawn(share: float, count: int, generator: torch.Generator) -> list[int]:
-    """A random part of `count` things, in order; at least one of them."""
+def random_subset(share: float, count: int, generator: torch.Generator) -> list[int]:
+    """A random share of the indices below `count`, in ascending order; at least one of them."""
     if share == 1:
         return list(range(count))
     order = torch.randperm(count, generator=generator, device=generator.device)
     return sorted(order[: max(1, round(share * count))].tolist())
 
 
-def smaller(model: nn.Module, size: int) -> nn.Module:
-    """P for images of half the side, in place, with its position embeddings resampled.
+def halve_input_size(model: nn.Module, size: int) -> nn.Module:
+    """Make P take images of half the side, in place; its position embeddings are resampled.
 
     Raises:
         OptionError: half the side is not a whole number of patches.
@@ -82,13 +90,13 @@ def smaller(model: nn.Module, size: int) -> nn.Module:
     return model
 
 
-def halved(images: Tensor) -> Tensor:
-    """Views at half the resolution: [B,3,S,S] -> [B,3,S/2,S/2]."""
+def halve_images(images: Tensor) -> Tensor:
+    """Images at half the resolution: [B,3,S,S] -> [B,3,S/2,S/2]."""
     return functional.avg_pool2d(images, 2)  # [B,3,S/2,S/2]
 
 
-class Thinning(nn.Module):
-    """A place between two blocks where patches may leave: [B,T,C] -> [B,prefix+k,C]."""
+class PatchDropping(nn.Module):
+    """Drops patches between two blocks, if asked to: [B,T,C] -> [B,prefix+k,C]."""
 
     def __init__(self, depth: int, prefix: int) -> None:
         super().__init__()
@@ -96,17 +104,17 @@ class Thinning(nn.Module):
         self._choose: Callable[[], Tensor] | None = None
 
     @classmethod
-    def put_into(cls, model: nn.Module, prefix: int) -> Thinning:
-        """Insert one behind the first blocks of a timm ViT, in place."""
+    def insert_into(cls, model: nn.Module, prefix: int) -> PatchDropping:
+        """Insert one after the first blocks of a timm ViT, in place."""
         vit: Any = model
         blocks = list(vit.blocks)
-        made = cls(max(1, round(FULL_BLOCKS * len(blocks))), prefix)
-        vit.blocks = nn.Sequential(*blocks[: made.depth], made, *blocks[made.depth :])
-        return made
+        dropping = cls(max(1, round(FULL_BLOCKS * len(blocks))), prefix)
+        vit.blocks = nn.Sequential(*blocks[: dropping.depth], dropping, *blocks[dropping.depth :])
+        return dropping
 
     @contextmanager
-    def keeping(self, choose: Callable[[], Tensor]) -> Iterator[None]:
-        """While open, the patches that `choose` names stay, int64 [B,k]."""
+    def keep_only(self, choose: Callable[[], Tensor]) -> Iterator[None]:
+        """While open, keep only the patches that `choose` returns, int64 [B,k]."""
         self._choose = choose
         try:
             yield
@@ -120,7 +128,7 @@ class Thinning(nn.Module):
         return torch.cat([x[:, : self._prefix], x.gather(1, patches)], 1)  # [B,prefix+k,C]
 
 
-def most_attended(maps: Sequence[Maps], prefix: int, share: float) -> Tensor:
-    """The patches of largest attention by the maps so far, in order: int64 [B,k]."""
+def most_attended_patches(maps: Sequence[Maps], prefix: int, share: float) -> Tensor:
+    """The share of patches with the largest attention, in ascending order: int64 [B,k]."""
     mask = informative_mask(patch_attention(maps, prefix), share)  # [B,N]
     return mask.nonzero()[:, 1].view(len(mask), -1)  # [B,k]

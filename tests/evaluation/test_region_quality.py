@@ -9,7 +9,7 @@ from maskaq.errors import OptionError
 from maskaq.evaluation.region_quality import MASKED, centre_prior, mask_quality, weight_quality
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
-from maskaq.regions.mask import class_rows, patch_attention
+from maskaq.regions.mask import class_attention, patch_attention
 from maskaq.regions.numpy_masks import foreground_patches, mask_of, overlap
 
 TRUTH = np.array([[True, True, False, False], [False, False, False, True], [False] * 4])
@@ -73,7 +73,9 @@ def test_rows_of_the_class_token_average_to_alpha(scenes_p: LoadedModel) -> None
     batch = scenes("evaluation", range(40))
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(scenes_p.normalise(batch.images))
-    rows = torch.stack([class_rows(block.probs, scenes_p.prefix) for block in maps], 1)  # [B,L,H,N]
+    rows = torch.stack(
+        [class_attention(block.probs, scenes_p.prefix) for block in maps], 1
+    )  # [B,L,H,N]
     alpha = patch_attention(maps, scenes_p.prefix)  # [B,N]
     torch.testing.assert_close(rows.mean((1, 2)), alpha)
     truth = foreground_patches(batch.foreground.numpy(), scenes_p.grid)

@@ -16,16 +16,16 @@ from maskaq.regions.mask import informative_mask, patch_attention, random_drop, 
 
 def make_maps(blocks: int, tokens: int, seed: int = 0) -> list[Maps]:
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(blocks, 2, 3, tokens, tokens, generator=generator)
-    return [Maps(logits, logits.softmax(-1), torch.empty(0)) for logits in drawn]
+    normal = torch.randn(blocks, 2, 3, tokens, tokens, generator=generator)
+    return [Maps(logits, logits.softmax(-1), torch.empty(0)) for logits in normal]
 
 
 def loop_attention(tensors: list[Tensor], prefix: int) -> list[list[float]]:
     images, heads, tokens = tensors[0].shape[:3]
     queries = [0] if prefix else range(tokens)
-    found = []
+    result = []
     for image in range(images):
-        found.append([0.0] * (tokens - prefix))
+        result.append([0.0] * (tokens - prefix))
         for patch in range(tokens - prefix):
             seen = [
                 float(block[image, head, query, prefix + patch])
@@ -33,8 +33,8 @@ def loop_attention(tensors: list[Tensor], prefix: int) -> list[list[float]]:
                 for head in range(heads)
                 for query in queries
             ]
-            found[-1][patch] = sum(seen) / len(seen)
-    return found
+            result[-1][patch] = sum(seen) / len(seen)
+    return result
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 2])
@@ -42,8 +42,8 @@ def loop_attention(tensors: list[Tensor], prefix: int) -> list[list[float]]:
 def test_patch_attention_is_the_mean_of_the_class_tokens_row(prefix: int, reading: str) -> None:
     maps = make_maps(blocks=2, tokens=6)
     tensors = [block.probs if reading == "paper" else block.logits for block in maps]
-    found = patch_attention(maps, prefix, reading)
-    torch.testing.assert_close(found, torch.tensor(loop_attention(tensors, prefix)))
+    result = patch_attention(maps, prefix, reading)
+    torch.testing.assert_close(result, torch.tensor(loop_attention(tensors, prefix)))
 
 
 def test_patch_attention_has_no_gradient() -> None:
@@ -61,8 +61,8 @@ def test_masks_of_the_released_code(shared: Path, percent: int) -> None:
 
 def test_ratios_of_the_released_code(shared: Path) -> None:
     vectors = load_file(shared / "reference" / "released_code_vectors.safetensors")
-    found = [ratio_at(step, 2000, 0.5, 0.1) for step in (0, 500, 1000, 1999)]
-    assert found == pytest.approx(vectors["ratio.schedule"].tolist(), abs=1e-6)
+    result = [ratio_at(step, 2000, 0.5, 0.1) for step in (0, 500, 1000, 1999)]
+    assert result == pytest.approx(vectors["ratio.schedule"].tolist(), abs=1e-6)
 
 
 @given(
@@ -96,18 +96,18 @@ def test_equal_attention_still_gives_k_patches() -> None:
 @pytest.mark.parametrize(
     "patches, reading, kept", [(98, "paper", 68), (19, "paper", 13), (98, "released", 69)]
 )
-def test_drop_keeps_what_the_paper_says(patches: int, reading: str, kept: int) -> None:
+def test_drop_keeps_as_many_patches_as_the_paper(patches: int, reading: str, kept: int) -> None:
     mask = torch.arange(196).expand(2, 196) < patches
     generator = torch.Generator().manual_seed(0)
     assert random_drop(mask, 0.3, generator, reading).sum(-1).tolist() == [kept, kept]
 
 
-def test_drop_floors_whole_numbers_as_written() -> None:
+def test_drop_is_not_affected_by_rounding_errors() -> None:
     mask = torch.ones(1, 100, dtype=torch.bool)  # 100 * (1 - 0.9) is 9.999999999999998
     assert random_drop(mask, 0.9, torch.Generator()).sum() == 10
 
 
-def test_drop_takes_every_patch_equally_often_and_anew_for_each_image() -> None:
+def test_drop_is_uniform_and_independent_between_images() -> None:
     mask = torch.arange(8).expand(4000, 8) < 4
     kept = random_drop(mask, 0.5, torch.Generator().manual_seed(0))
     assert kept.float().mean(0)[:4].tolist() == pytest.approx([0.5] * 4, abs=0.03)

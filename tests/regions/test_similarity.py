@@ -16,26 +16,26 @@ from maskaq.regions.similarity import (
 
 
 def loop_similarities(rows: Tensor, diagonal: bool) -> list[float]:
-    found = []
+    result = []
     for i in range(len(rows)):
         for j in range(len(rows)):
             if i != j or diagonal:
                 length = math.sqrt((rows[i] ** 2).sum()) * math.sqrt((rows[j] ** 2).sum())
-                found.append(float((rows[i] * rows[j]).sum()) / length)
-    return found
+                result.append(float((rows[i] * rows[j]).sum()) / length)
+    return result
 
 
 def test_similarity_is_the_cosine_of_each_pair() -> None:
     rows = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
-    found = patch_similarity(rows)
-    assert found.shape == (2, 5, 5)
+    result = patch_similarity(rows)
+    assert result.shape == (2, 5, 5)
     for image in range(2):
         expected = loop_similarities(rows[image], diagonal=True)
-        assert found[image].flatten().tolist() == pytest.approx(expected, abs=1e-6)
+        assert result[image].flatten().tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("diagonal", [False, True])
-def test_moments_are_those_of_the_listed_pairs(diagonal: bool) -> None:
+def test_moments_equal_those_of_the_listed_pairs(diagonal: bool) -> None:
     rows = torch.rand(3, 6, 9, generator=torch.Generator().manual_seed(1))
     mean, variance = similarity_moments(rows, diagonal)
     for image in range(3):
@@ -46,7 +46,7 @@ def test_moments_are_those_of_the_listed_pairs(diagonal: bool) -> None:
         assert variance[image].item() == pytest.approx(spread, rel=1e-4)
 
 
-def test_equal_rows_have_no_variance_and_the_entropy_of_the_floor() -> None:
+def test_equal_rows_have_variance_0_and_the_entropy_of_the_floor() -> None:
     rows = torch.rand(1, 9, generator=torch.Generator().manual_seed(2)).expand(8, 9)
     mean, variance = similarity_moments(rows, diagonal=False)
     assert mean.item() == pytest.approx(1)
@@ -55,41 +55,41 @@ def test_equal_rows_have_no_variance_and_the_entropy_of_the_floor() -> None:
     assert lowest == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 1e-8), abs=1e-3)
 
 
-def test_tiny_variance_survives_single_precision() -> None:
+def test_small_variances_are_accurate_in_single_precision() -> None:
     generator = torch.Generator().manual_seed(3)
     rows = 1 + 0.1 * torch.rand(50, 60, generator=generator, dtype=torch.float64)
     exact = similarity_moments(rows, diagonal=False)[1].item()
-    found = similarity_moments(rows.float(), diagonal=False)[1].item()
+    result = similarity_moments(rows.float(), diagonal=False)[1].item()
     assert exact < 1e-7
-    assert found == pytest.approx(exact, rel=1e-2)
+    assert result == pytest.approx(exact, rel=1e-2)
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
-def test_moments_from_products_in_half_precision_are_near(alike: float) -> None:
+@pytest.mark.parametrize("common", [0.0, 0.5, 0.9])
+def test_moments_with_products_in_half_precision_are_close(common: float) -> None:
     generator = torch.Generator().manual_seed(5)
     rows = torch.rand(2, 196, 196, generator=generator).pow(8).double()
-    rows = alike * rows.mean(1, keepdim=True) + (1 - alike) * rows
+    rows = common * rows.mean(1, keepdim=True) + (1 - common) * rows
     exact = similarity_moments(rows, diagonal=False)
     half = rows.float().requires_grad_()
-    found = similarity_moments(half, False, torch.bfloat16)
-    for one, wanted in zip(found, exact, strict=True):
-        torch.testing.assert_close(one.double(), wanted, rtol=1e-2, atol=0)
-    whole = rows.float().requires_grad_()
-    slow = torch.autograd.grad(similarity_moments(whole, False)[1].log().sum(), whole)[0]
-    fast = torch.autograd.grad(found[1].log().sum(), half)[0]
-    assert (fast - slow).norm() < 0.02 * slow.norm()
+    result = similarity_moments(half, False, torch.bfloat16)
+    for one, expected in zip(result, exact, strict=True):
+        torch.testing.assert_close(one.double(), expected, rtol=1e-2, atol=0)
+    full = rows.float().requires_grad_()
+    exact_gradient = torch.autograd.grad(similarity_moments(full, False)[1].log().sum(), full)[0]
+    gradient = torch.autograd.grad(result[1].log().sum(), half)[0]
+    assert (gradient - exact_gradient).norm() < 0.02 * exact_gradient.norm()
 
 
 def test_entropy_bound_of_probabilities() -> None:
-    half = torch.eye(2).repeat_interleave(4, 0)  # two groups: the widest spread there is
+    half = torch.eye(2).repeat_interleave(4, 0)  # two groups: the largest possible variance
     variance = similarity_moments(half, diagonal=True)[1]
     assert variance.item() == pytest.approx(0.25)
     assert gaussian_entropy(variance).item() == pytest.approx(0.726, abs=1e-3)
 
 
 def test_gaussian_entropy_by_hand() -> None:
-    found = gaussian_entropy(torch.tensor([1.0, 0.04]), floor=0.0).tolist()
-    assert found == pytest.approx([1.4189385, 1.4189385 + math.log(0.2)])
+    result = gaussian_entropy(torch.tensor([1.0, 0.04]), floor=0.0).tolist()
+    assert result == pytest.approx([1.4189385, 1.4189385 + math.log(0.2)])
 
 
 def test_moments_have_the_right_gradient() -> None:
@@ -105,9 +105,11 @@ def test_kernel_density_by_hand() -> None:
     mean = (0.1 + 0.5 + 0.6) / 3
     deviation = math.sqrt(sum((v - mean) ** 2 for v in (0.1, 0.5, 0.6)) / 3)
     width = 1.06 * deviation * 3**-0.2
-    for place, found in zip((0.0, 0.4), kernel_density(values, points)[0].tolist(), strict=True):
+    for place, result in zip((0.0, 0.4), kernel_density(values, points)[0].tolist(), strict=True):
         kernels = [math.exp(-0.5 * ((place - v) / width) ** 2) for v in (0.1, 0.5, 0.6)]
-        assert found == pytest.approx(sum(kernels) / (3 * width * math.sqrt(2 * math.pi)), rel=1e-4)
+        assert result == pytest.approx(
+            sum(kernels) / (3 * width * math.sqrt(2 * math.pi)), rel=1e-4
+        )
 
 
 def test_kernel_entropy_of_normal_values_is_the_gaussian_entropy() -> None:

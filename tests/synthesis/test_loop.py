@@ -16,7 +16,7 @@ from maskaq.models import attention as attention_module
 from maskaq.models.attention import Maps, attention_modules
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis import batch as batch_module
-from maskaq.synthesis.loop import Samples, draw_labels, recognised, synthesise
+from maskaq.synthesis.loop import Samples, optimise_images, recognised_share, sample_labels
 
 ALL = Coefficients(one_hot=1.0, tv=1e-5, inter_head=1.0, entropy=1.0, align=0.1)
 ONE_HOT = Coefficients(one_hot=1.0)
@@ -24,7 +24,7 @@ SMALL = SynthesisOptions(images=4, batch=4, steps=3, coefficients=ONE_HOT)
 
 
 class Q:
-    """Makes Q by rounding P's weights, and notes each time it is asked."""
+    """Makes Q by rounding P's weights, and records its calls."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -33,28 +33,28 @@ class Q:
 
     def __call__(self, images: Tensor) -> nn.Module:
         self.seen.append(images)
-        made = copy.deepcopy(self.loaded.model)
-        for weight in made.parameters():
+        model = copy.deepcopy(self.loaded.model)
+        for weight in model.parameters():
             weight.copy_((weight * 16).round() / 16)
-        self.models.append(made)
-        return made
+        self.models.append(model)
+        return model
 
 
-def drawn(
+def synthesize(
     loaded: LoadedModel, options: SynthesisOptions, seed: int = 0, **how: object
 ) -> tuple[list[Event], Samples]:
     if options.coefficients.align and "make_q" not in how:
         how["make_q"] = Q(loaded)
-    found = list(synthesise(loaded, options, seed=seed, **how))  # type: ignore[arg-type]
-    events = [item for item in found[:-1] if isinstance(item, Event)]
-    assert len(events) == len(found) - 1
-    assert isinstance(found[-1], Samples)
-    return events, found[-1]
+    items = list(optimise_images(loaded, options, seed=seed, **how))  # type: ignore[arg-type]
+    events = [item for item in items[:-1] if isinstance(item, Event)]
+    assert len(events) == len(items) - 1
+    assert isinstance(items[-1], Samples)
+    return events, items[-1]
 
 
-def test_samples_and_events_have_the_promised_shape(scenes_p: LoadedModel) -> None:
+def test_shapes_of_samples_and_events(scenes_p: LoadedModel) -> None:
     options = replace(SMALL, images=6, batch=4, coefficients=ALL)
-    events, samples = drawn(scenes_p, options)
+    events, samples = synthesize(scenes_p, options)
     assert samples.images.shape == (6, 3, scenes_p.size, scenes_p.size)
     assert samples.images.dtype == torch.uint8
     assert samples.labels.shape == (6,)
@@ -72,7 +72,7 @@ def test_samples_and_events_have_the_promised_shape(scenes_p: LoadedModel) -> No
 
 
 def test_loss_is_the_weighted_sum_of_the_terms(scenes_p: LoadedModel) -> None:
-    events, _ = drawn(scenes_p, replace(SMALL, coefficients=ALL))
+    events, _ = synthesize(scenes_p, replace(SMALL, coefficients=ALL))
     for event in events:
         names = ["one_hot", "tv", "inter_head", "entropy", "align"]
         total = sum(getattr(ALL, name) * event.metrics[name] for name in names)
@@ -87,9 +87,9 @@ def test_optimisation_lowers_the_loss(
     options = replace(
         SMALL, steps=12, parametrisation=parametrisation, reading=reading, augmentation="none"
     )
-    events, samples = drawn(scenes_p, options)
+    events, samples = synthesize(scenes_p, options)
     assert events[-1].metrics["one_hot"] < 0.8 * events[0].metrics["one_hot"]
-    still = drawn(scenes_p, replace(options, steps=0))[1]
+    still = synthesize(scenes_p, replace(options, steps=0))[1]
     assert samples.recognised >= still.recognised
     assert not torch.equal(samples.images, still.images)
 
@@ -97,31 +97,31 @@ def test_optimisation_lowers_the_loss(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_same_seed_same_images(scenes_p: LoadedModel, precision: str) -> None:
     options = replace(SMALL, coefficients=ALL)
-    one, two = (drawn(scenes_p, options, precision=precision)[1] for _ in range(2))
+    one, two = (synthesize(scenes_p, options, precision=precision)[1] for _ in range(2))
     assert torch.equal(one.images, two.images)
     assert torch.equal(one.labels, two.labels)
     assert one.history == two.history
-    other = drawn(scenes_p, options, seed=1, precision=precision)[1]
+    other = synthesize(scenes_p, options, seed=1, precision=precision)[1]
     assert not torch.equal(one.images, other.images)
 
 
 def test_precision_changes_the_images_a_little(scenes_p: LoadedModel) -> None:
-    full, half = (drawn(scenes_p, SMALL, precision=p)[1] for p in ("float32", "bfloat16"))
+    full, half = (synthesize(scenes_p, SMALL, precision=p)[1] for p in ("float32", "bfloat16"))
     difference = (full.images.float() - half.images.float()).abs()
     assert 0 < difference.mean() < 12
 
 
 def test_an_image_does_not_depend_on_how_many_are_made(scenes_p: LoadedModel) -> None:
-    few = drawn(scenes_p, replace(SMALL, images=2, batch=2))[1]
-    many = drawn(scenes_p, replace(SMALL, images=5, batch=2))[1]
+    few = synthesize(scenes_p, replace(SMALL, images=2, batch=2))[1]
+    many = synthesize(scenes_p, replace(SMALL, images=5, batch=2))[1]
     assert torch.equal(many.images[:2], few.images)
     assert len(many.images) == 5
 
 
-def test_p_is_untouched_and_needs_no_gradient(scenes_p: LoadedModel) -> None:
+def test_p_is_unchanged_and_needs_no_gradient(scenes_p: LoadedModel) -> None:
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}
     q = Q(scenes_p)
-    drawn(scenes_p, replace(SMALL, coefficients=ALL), make_q=q)
+    synthesize(scenes_p, replace(SMALL, coefficients=ALL), make_q=q)
     after = scenes_p.model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     for model in (scenes_p.model, *q.models):
@@ -129,7 +129,7 @@ def test_p_is_untouched_and_needs_no_gradient(scenes_p: LoadedModel) -> None:
     assert all(block.fused_attn for block in attention_modules(scenes_p.model))
 
 
-def test_recorder_is_gone_after_an_exception(
+def test_recorder_is_removed_after_an_exception(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded: list[nn.Module] = []
@@ -144,7 +144,7 @@ def test_recorder_is_gone_after_an_exception(
 
     q = Q(scenes_p)
     monkeypatch.setattr(VisionTransformer, "forward", fails_at_q)
-    run = synthesise(scenes_p, replace(SMALL, coefficients=ALL), seed=0, make_q=q)
+    run = optimise_images(scenes_p, replace(SMALL, coefficients=ALL), seed=0, make_q=q)
     assert isinstance(next(run), Event)
     with pytest.raises(RuntimeError, match="stop"):
         next(run)
@@ -154,7 +154,7 @@ def test_recorder_is_gone_after_an_exception(
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-def test_recorder_is_only_used_where_a_term_needs_maps(
+def test_recorder_is_only_used_if_a_term_needs_maps(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[nn.Module] = []
@@ -168,14 +168,16 @@ def test_recorder_is_only_used_where_a_term_needs_maps(
     expected = {"one_hot": 0, "tv": 0, "inter_head": 3, "entropy": 3, "align": 6}
     for name, count in expected.items():
         passes.clear()
-        drawn(scenes_p, replace(SMALL, coefficients=Coefficients(**{"one_hot": 0.0, name: 1.0})))
+        synthesize(
+            scenes_p, replace(SMALL, coefficients=Coefficients(**{"one_hot": 0.0, name: 1.0}))
+        )
         assert len(passes) == count * len(attention_modules(scenes_p.model)), name
 
 
 def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: LoadedModel) -> None:
     options = replace(SMALL, images=6, batch=4, steps=4, coefficients=ALL, align_from=0.5)
     q = Q(scenes_p)
-    events, _ = drawn(scenes_p, options, make_q=q)
+    events, _ = synthesize(scenes_p, options, make_q=q)
     assert [len(images) for images in q.seen] == [4, 2]
     assert ["align" in event.metrics for event in events] == [False, False, True, True] * 2
     assert [event.metrics.get("mask_ratio") for event in events[:4]] == [
@@ -184,49 +186,49 @@ def test_q_is_made_once_per_batch_when_alignment_begins(scenes_p: LoadedModel) -
         pytest.approx(0.3),
         pytest.approx(0.2),
     ]
-    still = drawn(scenes_p, replace(options, steps=0))[1]
-    assert not torch.equal(q.seen[0], scenes_p.normalise(still.images[:4]))  # not the first ones
+    still = synthesize(scenes_p, replace(options, steps=0))[1]
+    assert not torch.equal(q.seen[0], scenes_p.normalise(still.images[:4]))  # not the initial ones
     without = Q(scenes_p)
-    drawn(scenes_p, SMALL, make_q=without)
+    synthesize(scenes_p, SMALL, make_q=without)
     assert not without.seen
 
 
-def test_alignment_alone_waits_for_its_turn(scenes_p: LoadedModel) -> None:
+def test_images_do_not_change_before_alignment_alone_begins(scenes_p: LoadedModel) -> None:
     alone = Coefficients(one_hot=0.0, align=1.0)
     options = replace(SMALL, steps=4, coefficients=alone, align_from=0.5, augmentation="none")
     q = Q(scenes_p)
-    events, samples = drawn(scenes_p, options, make_q=q)
-    still = drawn(scenes_p, replace(options, steps=0))[1]
+    events, samples = synthesize(scenes_p, options, make_q=q)
+    still = synthesize(scenes_p, replace(options, steps=0))[1]
     assert (scenes_p.normalise(still.images) - q.seen[0]).abs().max() < 0.01
     assert not torch.equal(samples.images, still.images)
     assert events[0].metrics == {"loss": 0.0}
 
 
-def test_align_moves_the_images_of_both_models(scenes_p: LoadedModel) -> None:
-    plain = drawn(scenes_p, SMALL)[1]
+def test_every_term_changes_the_images(scenes_p: LoadedModel) -> None:
+    plain = synthesize(scenes_p, SMALL)[1]
     changes = (Coefficients(align=1.0), Coefficients(entropy=1.0), Coefficients(inter_head=1.0))
     for changed in changes:
-        other = drawn(scenes_p, replace(SMALL, coefficients=changed))[1]
+        other = synthesize(scenes_p, replace(SMALL, coefficients=changed))[1]
         assert not torch.equal(other.images, plain.images)
 
 
 @pytest.mark.parametrize("name", ["natural", "pixels"])
 @pytest.mark.parametrize("reading", ["paper", "released"])
-def test_nan_image_is_dropped_and_the_others_go_on(
+def test_nan_image_is_excluded_and_the_others_are_not_affected(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch, name: str, reading: str
 ) -> None:
     options = replace(SMALL, images=7, steps=4, parametrisation=name, reading=reading)
-    whole = drawn(scenes_p, options)[1]
-    original = batch_module.Batch._move
+    whole = synthesize(scenes_p, options)[1]
+    original = batch_module.Batch._update
 
     def poisoned(batch: batch_module.Batch, loss: Tensor, step: int) -> None:
         original(batch, loss, step)
-        if step == 1 and len(batch.dead) == 3:  # the second batch
+        if step == 1 and len(batch.failed) == 3:  # the second batch
             with torch.no_grad():
-                batch._source.parameters()[0][1] = torch.nan
+                batch._parametrisation.parameters()[0][1] = torch.nan
 
-    monkeypatch.setattr(batch_module.Batch, "_move", poisoned)
-    events, samples = drawn(scenes_p, options)
+    monkeypatch.setattr(batch_module.Batch, "_update", poisoned)
+    events, samples = synthesize(scenes_p, options)
     problems = {event.step: event.problem for event in events if event.problem}
     assert list(problems) == [6]
     assert problems[6].startswith("image 5 is no longer finite")
@@ -242,26 +244,26 @@ def test_nan_image_is_dropped_and_the_others_go_on(
 def test_failure_in_the_last_step_is_reported_too(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = batch_module.Batch._move
+    original = batch_module.Batch._update
 
     def poisoned(batch: batch_module.Batch, loss: Tensor, step: int) -> None:
         original(batch, loss, step)
         if step == 2:
             with torch.no_grad():
-                batch._source.parameters()[0][:2] = torch.inf
+                batch._parametrisation.parameters()[0][:2] = torch.inf
 
-    monkeypatch.setattr(batch_module.Batch, "_move", poisoned)
-    events, samples = drawn(scenes_p, SMALL)
-    found = [event.problem for event in events if event.problem]
-    assert [problem[:27] for problem in found] == ["images 0, 1 are no longer f"]
+    monkeypatch.setattr(batch_module.Batch, "_update", poisoned)
+    events, samples = synthesize(scenes_p, SMALL)
+    problems = [event.problem for event in events if event.problem]
+    assert [problem[:27] for problem in problems] == ["images 0, 1 are no longer f"]
     assert len(samples.images) == 2
 
 
-def test_all_images_lost_is_an_error(scenes_p: LoadedModel) -> None:
-    first = drawn(scenes_p, SMALL)[1]
+def test_failure_of_all_images_is_an_error(scenes_p: LoadedModel) -> None:
+    first = synthesize(scenes_p, SMALL)[1]
     broken = {name: torch.full_like(value, torch.nan) for name, value in first.state.items()}
     start = replace(first, state=broken)
-    run = synthesise(scenes_p, SMALL, seed=0, start=start)
+    run = optimise_images(scenes_p, SMALL, seed=0, start=start)
     event = next(run)
     assert isinstance(event, Event)
     assert event.problem.startswith("images 0, 1, 2, 3 are")
@@ -270,25 +272,25 @@ def test_all_images_lost_is_an_error(scenes_p: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("name", ["natural", "pixels"])
-def test_refresh_goes_on_from_the_samples(scenes_p: LoadedModel, name: str) -> None:
+def test_refresh_continues_from_the_samples(scenes_p: LoadedModel, name: str) -> None:
     options = replace(SMALL, images=5, batch=2, parametrisation=name)
-    first = drawn(scenes_p, options)[1]
-    same = drawn(scenes_p, replace(options, steps=0), start=first)[1]
+    first = synthesize(scenes_p, options)[1]
+    same = synthesize(scenes_p, replace(options, steps=0), start=first)[1]
     assert (same.images.int() - first.images.int()).abs().max() <= 1
-    further = drawn(scenes_p, replace(options, images=99), seed=7, start=first)[1]
+    further = synthesize(scenes_p, replace(options, images=99), seed=7, start=first)[1]
     assert torch.equal(further.labels, first.labels)
     assert len(further.images) == 5
     moved = (further.images.float() - first.images.float()).abs().mean()
-    fresh = drawn(scenes_p, options, seed=7)[1].images.float()
+    fresh = synthesize(scenes_p, options, seed=7)[1].images.float()
     assert 0 < moved < (fresh - first.images.float()).abs().mean() / 2
 
 
-def test_labels_cover_the_classes_before_any_comes_again() -> None:
-    labels = draw_labels(25, 10, seed=3)
+def test_labels_cover_all_classes_before_any_is_repeated() -> None:
+    labels = sample_labels(25, 10, seed=3)
     assert labels[:10].sort().values.tolist() == list(range(10))
     assert labels[10:20].sort().values.tolist() == list(range(10))
-    assert torch.equal(draw_labels(12, 10, seed=3), labels[:12])
-    assert not torch.equal(draw_labels(25, 10, seed=4), labels)
+    assert torch.equal(sample_labels(12, 10, seed=3), labels[:12])
+    assert not torch.equal(sample_labels(25, 10, seed=4), labels)
 
 
 def test_recognised_is_the_share_of_right_labels(scenes_p: LoadedModel) -> None:
@@ -296,19 +298,19 @@ def test_recognised_is_the_share_of_right_labels(scenes_p: LoadedModel) -> None:
     images = images.to(torch.uint8)
     with torch.no_grad():
         labels = scenes_p.model(scenes_p.normalise(images)).argmax(-1)
-    assert recognised(scenes_p, images, labels) == 1
+    assert recognised_share(scenes_p, images, labels) == 1
     labels[:35] = (labels[:35] + 1) % 10
-    assert recognised(scenes_p, images, labels) == 0.5
-    _, samples = drawn(scenes_p, replace(SMALL, steps=8, augmentation="none"))
-    assert samples.recognised == recognised(scenes_p, samples.images, samples.labels)
+    assert recognised_share(scenes_p, images, labels) == 0.5
+    _, samples = synthesize(scenes_p, replace(SMALL, steps=8, augmentation="none"))
+    assert samples.recognised == recognised_share(scenes_p, samples.images, samples.labels)
 
 
 @pytest.mark.parametrize(
     "coefficients, message",
     [(Coefficients(one_hot=0), "all coefficients are 0"), (Coefficients(align=2), "align is 2")],
 )
-def test_settings_that_cannot_work(
+def test_settings_that_cannot_work_are_refused(
     scenes_p: LoadedModel, coefficients: Coefficients, message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
-        next(synthesise(scenes_p, replace(SMALL, coefficients=coefficients), seed=0))
+        next(optimise_images(scenes_p, replace(SMALL, coefficients=coefficients), seed=0))

@@ -13,10 +13,9 @@ from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, Natural, levels, to_uint8
 
 
-def made(loaded: LoadedModel, name: str = "natural", count: int = 4, seed: int = 0) -> Natural:
+def initial(loaded: LoadedModel, name: str = "natural", count: int = 4, seed: int = 0) -> Natural:
     generator = torch.Generator().manual_seed(seed)
-    found = PARAMETRISATIONS[name](loaded, count, generator)
-    return found  # type: ignore[return-value]
+    return PARAMETRISATIONS[name](loaded, count, generator)  # type: ignore[return-value]
 
 
 def sized(loaded: LoadedModel, size: int) -> LoadedModel:
@@ -24,7 +23,7 @@ def sized(loaded: LoadedModel, size: int) -> LoadedModel:
 
 
 def loop_natural(planes: list[Tensor], size: int) -> Tensor:
-    """The formula, image by image, without the model's normalisation."""
+    """The formula for one image at a time, without the model's normalisation."""
     gains = [1, 1, 0.8, 0.5, 0.3, 0.15]
     shown = []
     for image in range(len(planes[0])):
@@ -45,18 +44,18 @@ def loop_natural(planes: list[Tensor], size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [64, 224])
-def test_natural_is_its_formula(scenes_p: LoadedModel, size: int) -> None:
+def test_natural_equals_its_formula(scenes_p: LoadedModel, size: int) -> None:
     loaded = sized(scenes_p, size)
-    natural = made(loaded, count=2)
+    natural = initial(loaded, count=2)
     expected = loop_natural([p.detach() for p in natural.parameters()], size)
-    found = natural.images() * loaded.std + loaded.mean
-    torch.testing.assert_close(found.detach(), expected, atol=1e-5, rtol=0)
+    pixels = natural.images() * loaded.std + loaded.mean
+    torch.testing.assert_close(pixels.detach(), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [32, 64, 96, 224, 225, 384])
 def test_natural_pixels_have_the_contrast_of_photographs(scenes_p: LoadedModel, size: int) -> None:
     loaded = sized(scenes_p, size)
-    shown = made(loaded, count=8).images() * loaded.std + loaded.mean
+    shown = initial(loaded, count=8).images() * loaded.std + loaded.mean
     assert shown.shape == (8, 3, size, size)
     assert 0 < shown.min() < shown.max() < 1
     assert shown.std().item() == pytest.approx(0.23, abs=0.02)
@@ -70,8 +69,8 @@ def test_levels_double_up_to_the_image() -> None:
         assert all(abs(2 * a - b) <= 1 for a, b in pairwise(sides))
 
 
-def test_contrast_cannot_grow_with_the_parameters(scenes_p: LoadedModel) -> None:
-    natural = made(scenes_p)
+def test_contrast_does_not_depend_on_the_scale_of_the_parameters(scenes_p: LoadedModel) -> None:
+    natural = initial(scenes_p)
     before = natural.images().detach()
     with torch.no_grad():
         for level in natural.parameters():
@@ -80,12 +79,12 @@ def test_contrast_cannot_grow_with_the_parameters(scenes_p: LoadedModel) -> None
 
 
 def test_pixels_stay_in_the_valid_range(scenes_p: LoadedModel) -> None:
-    pixels = made(scenes_p, "pixels")
+    pixels = initial(scenes_p, "pixels")
     shown = pixels.images() * scenes_p.std + scenes_p.mean
     assert shown.min() == 0
     assert shown.max() == 1
     inside = (shown > 0) & (shown < 1)
-    assert 0.5 < inside.float().mean() < 0.75  # 68 % of N(0,1) lies within one, the range
+    assert 0.5 < inside.float().mean() < 0.75  # 68 % of N(0,1) lies within 1, the limit
     with torch.no_grad():
         pixels.parameters()[0].add_(100)
     pixels.clamp()
@@ -94,7 +93,7 @@ def test_pixels_stay_in_the_valid_range(scenes_p: LoadedModel) -> None:
 
 @pytest.mark.parametrize("name", sorted(PARAMETRISATIONS))
 def test_resumed_images_are_the_same(scenes_p: LoadedModel, name: str) -> None:
-    first = made(scenes_p, name)
+    first = initial(scenes_p, name)
     images = to_uint8(first.images(), scenes_p)
     place = torch.device("cpu")
     again = PARAMETRISATIONS[name].resume(scenes_p, images, first.state(), place)
@@ -106,7 +105,7 @@ def test_resumed_images_are_the_same(scenes_p: LoadedModel, name: str) -> None:
     assert first.parameters()[-1].abs().sum() > 0
 
 
-def test_natural_cannot_go_on_from_images_alone(scenes_p: LoadedModel) -> None:
+def test_natural_cannot_resume_from_images_alone(scenes_p: LoadedModel) -> None:
     images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
     with pytest.raises(OptionError, match=r"no level0, .*level4.*'pixels'"):
         Natural.resume(scenes_p, images, {}, torch.device("cpu"))

@@ -12,9 +12,16 @@ from maskaq.errors import OptionError
 from maskaq.events import Event
 from maskaq.models.attention import attention_modules, record
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.context import Setting, private_copy
-from maskaq.synthesis.loop import Samples, synthesise
-from maskaq.synthesis.shortcuts import Plan, Thinning, drawn, most_attended, plan, smaller
+from maskaq.synthesis.context import SynthesisContext, private_copy
+from maskaq.synthesis.loop import Samples, optimise_images
+from maskaq.synthesis.shortcuts import (
+    PatchDropping,
+    StepPlan,
+    halve_input_size,
+    most_attended_patches,
+    plan_step,
+    random_subset,
+)
 from maskaq.synthesis.terms.head_similarity import patch_maps
 from maskaq.synthesis.terms.objectives import inter_head
 
@@ -24,7 +31,9 @@ OPTIONS = SynthesisOptions(images=3, batch=3, steps=4, coefficients=ALL)
 
 def run(loaded: LoadedModel, savings: Savings) -> tuple[list[Event], Samples]:
     items = list(
-        synthesise(loaded, replace(OPTIONS, savings=savings), seed=0, make_q=lambda _: loaded.model)
+        optimise_images(
+            loaded, replace(OPTIONS, savings=savings), seed=0, make_q=lambda _: loaded.model
+        )
     )
     assert isinstance(items[-1], Samples)
     return [item for item in items if isinstance(item, Event)], items[-1]
@@ -33,16 +42,16 @@ def run(loaded: LoadedModel, savings: Savings) -> tuple[list[Event], Samples]:
 def test_steps_follow_the_plan() -> None:
     savings = Savings(align_every=3, coarse=0.2, patches=0.5, patches_from=0.6)
     options = replace(OPTIONS, steps=10, savings=savings)
-    plans = [plan(options, step) for step in range(10)]
-    assert [step for step, now in enumerate(plans) if now.coarse] == [0, 1]
-    assert [step for step, now in enumerate(plans) if now.aligns] == [2, 5, 8]
-    assert [step for step, now in enumerate(plans) if now.thin] == [6, 7, 8, 9]
-    assert {plan(OPTIONS, step) for step in range(4)} == {Plan(False, True, False)}
+    plans = [plan_step(options, step) for step in range(10)]
+    assert [step for step, plan in enumerate(plans) if plan.coarse] == [0, 1]
+    assert [step for step, plan in enumerate(plans) if plan.align] == [2, 5, 8]
+    assert [step for step, plan in enumerate(plans) if plan.drop_patches] == [6, 7, 8, 9]
+    assert {plan_step(OPTIONS, step) for step in range(4)} == {StepPlan(False, True, False)}
 
 
-def test_alignment_between_coarse_steps_and_align_from_begins_at_the_later() -> None:
+def test_alignment_begins_after_the_coarse_steps_and_after_align_from() -> None:
     options = replace(OPTIONS, steps=10, align_from=0.5, savings=Savings(coarse=0.2))
-    assert [step for step in range(10) if plan(options, step).aligns] == [5, 6, 7, 8, 9]
+    assert [step for step in range(10) if plan_step(options, step).align] == [5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,7 @@ def test_alignment_between_coarse_steps_and_align_from_begins_at_the_later() -> 
         Savings(2, 0.5, 0.5, 0.25, 0.5, 0.5),
     ],
 )
-def test_every_saving_makes_images_of_its_own(scenes_p: LoadedModel, savings: Savings) -> None:
+def test_every_saving_changes_the_images(scenes_p: LoadedModel, savings: Savings) -> None:
     events, samples = run(scenes_p, savings)
     assert samples.images.shape == (3, 3, scenes_p.size, scenes_p.size)
     assert not torch.equal(samples.images, run(scenes_p, Savings())[1].images)
@@ -64,101 +73,103 @@ def test_every_saving_makes_images_of_its_own(scenes_p: LoadedModel, savings: Sa
     values = torch.tensor([value for event in events for value in event.metrics.values()])
     assert values.isfinite().all()
     aligned = [event.step - 1 for event in events if "align" in event.metrics]
-    wanted = replace(OPTIONS, savings=savings)
-    assert aligned == [step for step in range(4) if plan(wanted, step).aligns]
+    options = replace(OPTIONS, savings=savings)
+    assert aligned == [step for step in range(4) if plan_step(options, step).align]
 
 
-def test_drawn_parts_are_in_order_and_differ() -> None:
+def test_random_subsets_are_sorted_and_differ() -> None:
     generator = torch.Generator().manual_seed(0)
-    parts = [tuple(drawn(0.5, 12, generator)) for _ in range(50)]
+    parts = [tuple(random_subset(0.5, 12, generator)) for _ in range(50)]
     assert all(len(part) == 6 and list(part) == sorted(set(part)) for part in parts)
     assert len(set(parts)) > 40
     counts = torch.tensor([one for part in parts for one in part]).bincount(minlength=12)
     assert counts.min() > 10  # of 25 expected
-    assert drawn(0.01, 12, generator) != []
-    assert drawn(1, 3, generator) == [0, 1, 2]
+    assert random_subset(0.01, 12, generator) != []
+    assert random_subset(1, 3, generator) == [0, 1, 2]
 
 
-def test_rows_of_some_queries_have_the_gradient_of_the_cut() -> None:
+def test_gradient_of_the_rows_of_some_queries() -> None:
     full = torch.rand(2, 3, 6, 6, dtype=torch.float64, requires_grad=True)
     queries = torch.tensor([0, 3])
-    found = patch_maps(full, 1, queries)
-    assert torch.equal(found, full[:, :, 1:, 1:][:, :, queries])
+    rows = patch_maps(full, 1, queries)
+    assert torch.equal(rows, full[:, :, 1:, 1:][:, :, queries])
     assert torch.autograd.gradcheck(lambda x: patch_maps(x, 1, queries), (full,))
 
 
-def test_a_random_part_of_the_queries_has_the_expected_value_of_all(scenes_p: LoadedModel) -> None:
+def test_a_random_subset_of_the_queries_keeps_the_expected_value(scenes_p: LoadedModel) -> None:
     generator = torch.Generator().manual_seed(1)
     maps = torch.rand(1, 3, 64, 64, generator=generator).pow(4)
     whole = inter_head([maps]).item()
-    parts = [inter_head([maps[:, :, drawn(0.25, 64, generator)]]).item() for _ in range(200)]
+    parts = [
+        inter_head([maps[:, :, random_subset(0.25, 64, generator)]]).item() for _ in range(200)
+    ]
     assert sum(parts) / 200 == pytest.approx(whole, abs=3 * pstdev(parts) / 200**0.5)
 
 
-def test_p_drops_the_patches_it_attends_to_least_and_q_the_same_ones(scenes_p: LoadedModel) -> None:
+def test_p_drops_the_least_attended_patches_and_q_the_same_ones(scenes_p: LoadedModel) -> None:
     options = replace(OPTIONS, savings=Savings(patches=0.25))
-    setting = Setting.of(scenes_p, options, make_q=lambda _: scenes_p.model)
+    context = SynthesisContext.of(scenes_p, options, make_q=lambda _: scenes_p.model)
     images = torch.randn(2, 3, scenes_p.size, scenes_p.size)
     patches = (scenes_p.size // 8) ** 2
     with torch.no_grad():
-        _, maps, kept = setting.run_recorded(setting.model, images, thins=True)
-        _, whole, nothing = setting.run_recorded(setting.model, images, thins=False)
+        _, maps, kept = context.run_recorded(context.model, images, drop_patches=True)
+        _, full, nothing = context.run_recorded(context.model, images, drop_patches=False)
         assert nothing is None
         assert kept is not None
-        of_q = setting.maps(setting.quantized(images), images, len(maps), kept)
-    depth = setting.thinning.depth  # type: ignore[union-attr]
+        of_q = context.maps(context.quantized(images), images, len(maps), kept)
+    depth = context.dropping.depth  # type: ignore[union-attr]
     assert kept.shape == (2, patches // 4)
-    assert torch.equal(kept, most_attended(whole[:depth], scenes_p.prefix, 0.25))
+    assert torch.equal(kept, most_attended_patches(full[:depth], scenes_p.prefix, 0.25))
     sizes = [block.probs.shape[-1] - scenes_p.prefix for block in maps]
     assert sizes == [patches] * depth + [patches // 4] * (len(maps) - depth)
     for one, other in zip(maps, of_q, strict=True):
         torch.testing.assert_close(one.probs, other.probs)
 
 
-def test_without_a_choice_every_patch_stays(scenes_p: LoadedModel) -> None:
+def test_every_patch_is_kept_by_default(scenes_p: LoadedModel) -> None:
     model = private_copy(scenes_p.model, torch.device("cpu"))
-    Thinning.put_into(model, scenes_p.prefix)
+    PatchDropping.insert_into(model, scenes_p.prefix)
     images = torch.randn(2, 3, scenes_p.size, scenes_p.size)
     with torch.no_grad():
         torch.testing.assert_close(model(images), scenes_p.model(images))
 
 
-def test_coarse_steps_show_p_a_quarter_of_the_patches(scenes_p: LoadedModel) -> None:
-    half = smaller(private_copy(scenes_p.model, torch.device("cpu")), scenes_p.size)
+def test_coarse_steps_have_a_quarter_of_the_patches(scenes_p: LoadedModel) -> None:
+    half = halve_input_size(private_copy(scenes_p.model, torch.device("cpu")), scenes_p.size)
     with torch.no_grad(), record(half) as maps:
         half(torch.zeros(1, 3, scenes_p.size // 2, scenes_p.size // 2))
     assert maps[0].probs.shape[-1] == scenes_p.prefix + (scenes_p.size // 16) ** 2
     assert scenes_p.model.pos_embed.shape[1] == scenes_p.prefix + (scenes_p.size // 8) ** 2
 
 
-def test_coarse_steps_need_a_side_of_an_even_number_of_patches() -> None:
+def test_coarse_steps_need_an_even_number_of_patches_per_side() -> None:
     model = VisionTransformer(img_size=40, patch_size=8, embed_dim=24, depth=2, num_heads=3)
     with pytest.raises(OptionError, match="40 pixels and patches of 8 are not"):
-        smaller(model, 40)
+        halve_input_size(model, 40)
 
 
-def test_q_is_not_run_beyond_the_last_block_that_counts(
+def test_q_is_not_run_beyond_the_last_block_of_the_subset(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    original = Setting.maps
+    original = SynthesisContext.maps
 
     def counted(*inputs: object) -> object:
-        found = original(*inputs)  # type: ignore[arg-type]
-        counts.append(len(found))
-        return found
+        maps = original(*inputs)  # type: ignore[arg-type]
+        counts.append(len(maps))
+        return maps
 
-    monkeypatch.setattr(Setting, "maps", counted)
+    monkeypatch.setattr(SynthesisContext, "maps", counted)
     run(scenes_p, Savings(blocks=0.01))
-    whole = len(attention_modules(scenes_p.model))
+    blocks = len(attention_modules(scenes_p.model))
     assert len(counts) == 4
-    assert min(counts) < whole
+    assert min(counts) < blocks
     assert len(set(counts)) > 1
 
 
 @pytest.mark.parametrize(
     "name, value", [("align_every", 0), ("blocks", 0.0), ("coarse", 1.0), ("patches", 1.5)]
 )
-def test_values_that_make_no_sense_are_refused(name: str, value: float) -> None:
+def test_invalid_values_are_refused(name: str, value: float) -> None:
     with pytest.raises(OptionError, match="allowed"):
         Savings(**{name: value})  # type: ignore[arg-type]

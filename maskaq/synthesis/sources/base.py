@@ -1,4 +1,4 @@
-"""What a sample source is."""
+"""The interface of a sample source."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Calibration = Callable[[int], tuple[Tensor, Tensor]]
 
 
 class Source(Protocol):
-    """Draws `options.images` samples.
+    """Makes `options.images` calibration images.
 
-    The arguments are those of `optimise_images`. calibration: gives that many images uint8 [N,3,S,S] and
-    labels int64 [N] of the calibration split. With `start`, samples it drew before, a source that
-    optimises goes on from them, and any other returns them.
+    The arguments are those of `optimise_images`. calibration: returns N images uint8 [N,3,S,S] and
+    labels int64 [N] of the calibration split. start: samples of an earlier call; a source that
+    optimises images continues from them, any other returns them.
     """
 
     def __call__(

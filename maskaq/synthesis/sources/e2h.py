@@ -1,10 +1,10 @@
 """DFQ-ViT (Tong et al., arXiv 2507.14481): synthesis from easy to hard.
 
-Public are only the idea and its purpose, a better balance of global and local features; neither
-losses nor what is difficult nor a schedule. This is our reading: a curriculum that first fits whole
-images, then ever smaller random crops resized to the full input, each crop with the image's label,
-so that the images get their global layout before their detail. The views are those of the
-augmentation `easy-to-hard`; the terms are cross-entropy to the label and, as in MimiQ, total
+Only the idea and its purpose are public, a better balance of global and local features, but no
+losses, no definition of difficulty and no schedule. This is our reading: a curriculum that first
+fits whole images, then smaller and smaller random crops resized to the full input, each with the
+image's label, so that the images get their global layout before their details. The views are those
+of the augmentation `easy-to-hard`; the terms are cross-entropy to the label and, as in MimiQ, total
 variation.
 """
 
@@ -29,7 +29,7 @@ def synthesize(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025)."""
+    """Optimise whole images, then smaller and smaller crops (our reading of DFQ-ViT, 2025)."""
     own = replace(options, source="e2h", augmentation="easy-to-hard")
     own = replace(own, coefficients=coefficients_of(own))
     return optimise_images(loaded, own, **how)

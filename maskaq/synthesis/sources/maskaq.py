@@ -1,4 +1,4 @@
-"""MaskAQ (Qian et al. 2026): the synthesis as the options have it."""
+"""MaskAQ (Qian et al. 2026): synthesis with all terms of the options."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def synthesize(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Every term that has a coefficient, alignment with Q included (Qian et al. 2026)."""
+    """Optimise with every term that has a coefficient, alignment with Q included."""
     return optimise_images(loaded, options, **how)

@@ -1,4 +1,4 @@
-"""MimiQ (Choi et al. 2025), which MaskAQ builds on."""
+"""MimiQ (Choi et al. 2025), the method that MaskAQ extends."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def synthesize(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """MaskAQ without similarity entropy and alignment, as MimiQ (Choi et al. 2025) had it."""
+    """Optimise without similarity entropy and alignment."""
     without = replace(options, coefficients=replace(options.coefficients, entropy=0.0, align=0.0))
     return optimise_images(loaded, without, **how)

@@ -1,4 +1,4 @@
-"""Noise: the floor of every comparison."""
+"""Noise: the baseline that every method has to beat."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def synthesize(
     start: Samples | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Normal noise, clamped to valid pixels: what any method must beat."""
+    """Normal noise, clamped to valid pixels."""
     if start is not None:
         yield start
         return
-    still = replace(options, parametrisation="pixels", steps=0)
-    for samples in optimise_images(loaded, still, **how):
+    noise = replace(options, parametrisation="pixels", steps=0)
+    for samples in optimise_images(loaded, noise, **how):
         if isinstance(samples, Samples):
             yield Event("synthesis", 1, 1, images=samples.images[:IMAGES_PER_EVENT])
         yield samples

@@ -2,11 +2,10 @@
 
     L = CE(z, y) - sum over blocks of H + 0.05 |TV(x) - v|
 
-H is the entropy of the similarities between patch features, see `patch_entropy`, which also says
-how TV is measured and v drawn. The release optimises pixels in two rounds of 500 steps, each with a
-learning rate of its own that warms up and falls; here it is one round, the schedule that all
-sources share, and the views and the parametrisation of the options. TV is that of the images
-themselves, not of their views.
+H is the entropy of the similarities between patch features; see `terms.patch_entropy`, also for
+TV and v. The release optimises pixels in two rounds of 500 steps, each with its own learning rate
+that warms up and decays; here there is one round, with the schedule that all sources share and the
+views and parametrisation of the options. TV is that of the images, not of their views.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def synthesize(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Patches whose features are alike in many different ways (PSAQ-ViT, ECCV 2022)."""
+    """Optimise for diverse similarities between patch features (PSAQ-ViT, ECCV 2022)."""
     own = replace(options, source="psaq")
     own = replace(own, coefficients=coefficients_of(own))
     return optimise_images(loaded, own, **how)

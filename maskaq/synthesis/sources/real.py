@@ -1,4 +1,4 @@
-"""Real images: what data-free sources are compared with."""
+"""Real images, for comparison with data-free sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from maskaq.config import SynthesisOptions
 from maskaq.errors import DataError
 from maskaq.events import Event
 from maskaq.models.loading import LoadedModel
-from maskaq.synthesis.loop import IMAGES_PER_EVENT, Samples, recognised
+from maskaq.synthesis.loop import IMAGES_PER_EVENT, Samples, recognised_share
 from maskaq.synthesis.sources.base import Calibration
 
 
@@ -21,15 +21,15 @@ def load(
     start: Samples | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Images of the calibration split, for comparison: not data-free."""
+    """Images of the calibration split."""
     if start is not None:
         yield start
         return
     if calibration is None:
         raise DataError(
-            "source 'real' needs real images and there are none; pass --data FOLDER, or take a "
+            "source 'real' needs real images and there are none; pass --data FOLDER, or use a "
             "data-free source such as 'maskaq'."
         )
     images, labels = calibration(options.images)
     yield Event("synthesis", 1, 1, images=images[:IMAGES_PER_EVENT])
-    yield Samples(images, labels, recognised(loaded, images, labels))
+    yield Samples(images, labels, recognised_share(loaded, images, labels))

@@ -1,12 +1,12 @@
-"""SARDFQ (Zhong et al., ICCV 2025, arXiv 2412.16553): attention priors, several meanings.
+"""SARDFQ (Zhong et al., ICCV 2025, arXiv 2412.16553): attention priors, multi-semantic images.
 
     L = alpha_1 L_APA + L_SL + 0.05 L_TV
 
-The authors' code was not looked at. See `attention_prior` for L_APA and `semantics` for L_SL
-and the crops, and for what is our reading in them. alpha_1, which the paper searches per model from
-1 to 1e5, is fixed: 0.01 here is 0.01 N^2 there, as maps are counted in multiples of 1/N. L_TV are
-the L2 norms of MaskAQ's released code over the batch: beside 0.05 times a sum of squares, no other
-term would count.
+Written from the paper, without its code. `terms.attention_prior` defines L_APA and
+`terms.multi_semantic` L_SL and the crops; both say what is our reading. alpha_1, which the paper
+searches per model from 1 to 1e5, is fixed: 0.01 here is 0.01 N^2 there, as maps are in units of
+1/N. L_TV is the L2 norms over the batch of MaskAQ's released code: 0.05 times a sum of squares
+would outweigh all other terms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.loop import Samples, optimise_images
 from maskaq.synthesis.sources.base import Calibration
 
-MAX_CROPS = 4  # crops of an image, at most
+MAX_CROPS = 4  # per image
 
 
 def synthesize(
@@ -32,7 +32,7 @@ def synthesize(
     calibration: Calibration | None = None,
     **how: Any,
 ) -> Iterator[Event | Samples]:
-    """Attention after random patterns, crops with classes of their own (SARDFQ, ICCV 2025)."""
+    """Optimise for random attention patterns and crops with their own classes."""
     own = replace(options, source="sardfq", reading="released")
     own = replace(own, coefficients=coefficients_of(own))
-    return optimise_images(loaded, own, **how, meanings=MAX_CROPS)
+    return optimise_images(loaded, own, **how, max_crops=MAX_CROPS)

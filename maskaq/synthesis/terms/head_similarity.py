@@ -1,13 +1,13 @@
-"""Inter-head similarity: for each query patch, the maps of all heads should show the same thing.
+"""Inter-head similarity: for each query patch, the maps of all heads should be similar.
 
-MimiQ's prior, which MaskAQ takes over (Qian et al. 2026, Eq. 3), by the structural similarity of
+MimiQ's prior, which MaskAQ adopts (Qian et al. 2026, Eq. 3). It uses the structural similarity of
 Wang et al. 2004 with one window over the whole map:
 
     SSIM(a, b) = (2 m_a m_b + c1) (2 cov_ab + c2) / ((m_a^2 + m_b^2 + c1) (var_a + var_b + c2))
 
-Each map is scaled to 0..1, for which c1 = 0.01^2 and c2 = 0.03^2 are meant. Neither the scaled maps
-nor pairs of maps are ever stored: an affine scaling acts on the statistics alone, and covariances
-of all pairs of heads are one matrix product per query.
+Each map is scaled to 0..1, the range for which c1 = 0.01^2 and c2 = 0.03^2 are defined. Neither the
+scaled maps nor pairs of maps are stored: the affine scaling is applied to the statistics, and the
+covariances of all pairs of heads are one matrix product per query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["head_similarity", "over_heads", "patch_maps"]
+__all__ = ["head_similarity", "mean_over_heads", "patch_maps"]
 
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
@@ -28,7 +28,7 @@ SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
 class _Statistics(torch.autograd.Function):
     """Mean, minimum, maximum of maps over their last axis, and covariance between heads.
 
-    By hand, because autograd would keep and fill a dozen tensors of the size of the maps.
+    Written by hand because autograd would keep a dozen tensors of the size of the maps.
     """
 
     @staticmethod
@@ -45,7 +45,7 @@ class _Statistics(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         centred, argmin, argmax = ctx.saved_tensors
         mean, low, high, covariance = grads
-        # The mean taken out of centred needs no term: centred sums to 0 over each map.
+        # Subtracting the mean adds no term, as `centred` sums to 0 over each map.
         size = centred.shape[-1]
         total = ((covariance + covariance.mT) / size) @ centred  # [B,N,H,D]
         total.add_((mean / size)[..., None])
@@ -56,9 +56,9 @@ class _Statistics(torch.autograd.Function):
 
 
 class _Patches(torch.autograd.Function):
-    """Maps among the patches alone, copied with the queries first.
+    """Attention between patches, copied with the queries first.
 
-    By hand: autograd would fill and add up a tensor of zeros for each of the two slices.
+    Written by hand because autograd would fill and add a tensor of zeros for each of the slices.
     """
 
     @staticmethod
@@ -71,39 +71,39 @@ class _Patches(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        given = grads[0].transpose(1, 2)  # [B,H,R,N]
+        grad = grads[0].transpose(1, 2)  # [B,H,R,N]
         if ctx.queries is not None:
-            every = given.new_zeros(*given.shape[:2], given.shape[-1], given.shape[-1])
-            given = every.index_copy_(2, ctx.queries, given)  # [B,H,N,N]
-        return functional.pad(given, (ctx.prefix, 0) * 2), None, None  # [B,H,T,T]
+            full = grad.new_zeros(*grad.shape[:2], grad.shape[-1], grad.shape[-1])
+            grad = full.index_copy_(2, ctx.queries, grad)  # [B,H,N,N]
+        return functional.pad(grad, (ctx.prefix, 0) * 2), None, None  # [B,H,T,T]
 
 
 def patch_maps(full: Tensor, prefix: int, queries: Tensor | None = None) -> Tensor:
-    """The patches among themselves: maps [B,H,T,T] -> [B,H,R,N], laid out queries before heads.
+    """Attention between patches: maps [B,H,T,T] -> [B,H,R,N], in memory queries before heads.
 
     Args:
-        queries: int64 [R], the patches whose rows are wanted; all N by default.
+        queries: int64 [R], the patches whose rows are returned; all N by default.
     """
     cut = cast(Tensor, _Patches.apply(full, prefix, queries))
     return cut.transpose(1, 2)  # [B,H,R,N], a view
 
 
-def over_heads(maps: Tensor) -> Tensor:
+def mean_over_heads(maps: Tensor) -> Tensor:
     """Mean over the heads: [B,H,R,N] -> [B,R,N].
 
-    As a sum, whose gradient autograd hands on without a copy for every head.
+    A sum, because autograd passes its gradient on without a copy for every head.
     """
     return maps.sum(1) / maps.shape[1]  # [B,R,N]
 
 
 def head_similarity(blocks: Sequence[Tensor]) -> Tensor:
-    """SSIM of every two heads for every query: per block [B,H,N,D] -> [L,B,N,H,H].
+    """SSIM of every pair of heads for every query: per block [B,H,N,D] -> [L,B,N,H,H].
 
-    It is 1 on the diagonal. Cost is H*H*D multiplications per query, memory one copy of the maps. A
-    constant map counts as all zeros.
+    It is 1 on the diagonal. The cost is H*H*D multiplications per query, the memory one copy of the
+    maps. A constant map counts as all zeros.
     """
     statistics = zip(*(_Statistics.apply(maps) for maps in blocks), strict=True)
-    # They are small, so that all blocks together take hardly longer than one.
+    # They are small: all blocks together take hardly longer than one.
     mean, low, high, covariance = (torch.stack(values) for values in statistics)
     scale = 1 / (high - low).clamp(min=SMALLEST_RANGE)  # [L,B,N,H]
     mean = (mean - low) * scale

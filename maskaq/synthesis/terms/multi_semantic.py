@@ -1,12 +1,12 @@
-"""SARDFQ's semantics: parts of an image that are images of their own, and labels that are not sure.
+"""SARDFQ's semantics: crops of an image with classes of their own, and soft labels.
 
-**Several meanings** (multi-semantic reinforcement; Zhong et al., ICCV 2025, arXiv 2412.16553): 1 to
-4 disjoint crops of an image, each resized to the full input, shall show P a class of their own. Our
-reading, in a batch of fixed size: the crops are quadrants, drawn once together with their labels;
-each step shows every image with probability 1/2 whole, with its own label, and otherwise as one of
-its crops, with that one's label.
+**Multi-semantic reinforcement** (Zhong et al., ICCV 2025, arXiv 2412.16553): 1 to 4 disjoint crops
+of an image, each resized to the full input, have to show P a class of their own. Our reading, in a
+batch of fixed size: the crops are quadrants, sampled once together with their labels; in each step
+P is shown every image uncropped with its own label with probability 1/2, and otherwise one of its
+crops with the label of the crop.
 
-**Soft labels**: the target is softmax(Z), where Z of the label is drawn once per image from
+**Soft labels**: the target is softmax(Z), where Z of the label is sampled once per image from
 U(5, 10). That the other classes have Z = 0 is our reading.
 """
 
@@ -18,68 +18,69 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Meanings", "View", "draw_meanings", "draw_peaks", "soft_cross_entropy", "view"]
+__all__ = ["Crops", "View", "sample_crops", "sample_peaks", "sample_view", "soft_cross_entropy"]
 
 QUADRANTS = 4
 PEAK = 5.0, 10.0  # logit of the label in a soft target
 
 
-class Meanings(NamedTuple):
-    """The crops of each image that have a label of their own.
+class Crops(NamedTuple):
+    """The crops of each image that have their own labels.
 
-    crops: int64 [B], how many, 1 to 4. quadrant: int64 [B,4], numbered row by row, of which the
-    first `crops` count. labels: int64 [B,4] of these.
+    count: int64 [B], 1 to 4. quadrant: int64 [B,4], numbered row by row; the first `count` are
+    used. labels: int64 [B,4], one per quadrant.
     """
 
-    crops: Tensor
+    count: Tensor
     quadrant: Tensor
     labels: Tensor
 
 
 class View(NamedTuple):
-    """What a step shows: images [B,3,S,S], their labels int64 [B], and bool [B] which are whole.
+    """What P is shown in a step: images [B,3,S,S] and their labels int64 [B].
 
-    whole: None for all of them.
+    uncropped: bool [B], the images shown as a whole; None for all of them.
     """
 
     images: Tensor
     labels: Tensor
-    whole: Tensor | None = None
+    uncropped: Tensor | None = None
 
 
-def draw_meanings(images: int, classes: int, most: int, generator: torch.Generator) -> Meanings:
-    """Up to `most` crops for each image, 1 to 4."""
+def sample_crops(images: int, classes: int, most: int, generator: torch.Generator) -> Crops:
+    """Sample 1 to `most` crops for each image; `most` is at most 4."""
     device, shape = generator.device, (images, QUADRANTS)
-    return Meanings(
-        crops=torch.randint(1, most + 1, (images,), generator=generator, device=device),
+    return Crops(
+        count=torch.randint(1, most + 1, (images,), generator=generator, device=device),
         quadrant=torch.rand(shape, generator=generator, device=device).argsort(1),
         labels=torch.randint(classes, shape, generator=generator, device=device),
     )
 
 
-def view(images: Tensor, labels: Tensor, own: Meanings, generator: torch.Generator) -> View:
-    """Each image [B,3,S,S] whole with its label [B], or one of its crops at full size."""
+def sample_view(images: Tensor, labels: Tensor, crops: Crops, generator: torch.Generator) -> View:
+    """Each image [B,3,S,S] uncropped with its label [B], or one of its crops at full size."""
     size = images.shape[-1]
     half = size // 2
-    draw = torch.rand((2, len(images)), generator=generator, device=generator.device)
-    whole = draw[0] < 0.5
-    turn = (draw[1] * own.crops).long()[:, None]  # [B,1]
-    parts = [
+    random = torch.rand((2, len(images)), generator=generator, device=generator.device)
+    uncropped = random[0] < 0.5
+    chosen = (random[1] * crops.count).long()[:, None]  # [B,1]
+    quadrants = [
         images[..., top : top + half, left : left + half]
         for top in (0, size - half)
         for left in (0, size - half)
     ]
     each = torch.arange(len(images), device=images.device)
-    crop = torch.stack(parts, 1)[each, own.quadrant.gather(1, turn)[:, 0]]  # [B,3,S/2,S/2]
+    quadrant = crops.quadrant.gather(1, chosen)[:, 0]  # [B]
+    crop = torch.stack(quadrants, 1)[each, quadrant]  # [B,3,S/2,S/2]
     large = functional.interpolate(crop, size=(size, size), mode="bilinear")  # [B,3,S,S]
     return View(
-        torch.where(whole[:, None, None, None], images, large),
-        torch.where(whole, labels, own.labels.gather(1, turn)[:, 0]),
-        whole,
+        torch.where(uncropped[:, None, None, None], images, large),
+        torch.where(uncropped, labels, crops.labels.gather(1, chosen)[:, 0]),
+        uncropped,
     )
 
 
-def draw_peaks(images: int, generator: torch.Generator) -> Tensor:
+def sample_peaks(images: int, generator: torch.Generator) -> Tensor:
     """The logit of the label in each image's soft target, [B]."""
     share = torch.rand(images, generator=generator, device=generator.device)
     return PEAK[0] + (PEAK[1] - PEAK[0]) * share

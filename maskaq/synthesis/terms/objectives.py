@@ -1,24 +1,24 @@
-"""The terms of the synthesis objectives, each a registered function of one `StepState`.
+"""The terms of the synthesis loss, each a registered function of a `StepState`.
 
-MaskAQ's sum is
+MaskAQ's loss is
 
     L_S = one-hot + TV + inter-head + lambda_fb * entropy + lambda_align * alignment
 
 (Qian et al. 2026, Eq. 1, 2, 3, 10 and 14, summed in Eq. 15.) The paper and the code its authors
-released differ in most of them; `reading` says which one a step follows:
+released differ in most of them; `reading` selects one:
 
     term         "paper"                                   "released"
     maps         attention probabilities                   logits, before the division by sqrt(d)
     tv           sum of squares, 2 directions, per image   L2 norms over the batch, 4 directions
     inter_head   1 - mean SSIM                             1 - mean SSIM^2
-    entropy      every two different patches               64 random patches, pairs with themselves
-    align        whole maps, sum over blocks               class token's row, mean over blocks
+    entropy      all pairs of different patches            64 random patches, self-pairs included
+    align        full maps, sum over blocks                class token's row, mean over blocks
 
 Maps are averaged over the heads for `entropy` and `align`. A term has one value per image, [B], or
 a single one, [], where the released code couples the batch.
 
-`patch_entropy` and `tv_target` are PSAQ-ViT's, `soft_label` and `attention_prior` SARDFQ's; they
-have one reading.
+`patch_entropy` and `tv_target` come from PSAQ-ViT, `soft_label` and `attention_prior` from SARDFQ;
+they have a single reading.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from maskaq.regions.mask import class_rows
+from maskaq.regions.mask import class_attention
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
-from maskaq.synthesis.terms.attention_prior import draw_mixtures, mixture_maps, prior_distance
-from maskaq.synthesis.terms.head_similarity import head_similarity, over_heads
-from maskaq.synthesis.terms.multi_semantic import draw_peaks, soft_cross_entropy
-from maskaq.synthesis.terms.patch_entropy import draw_variation, feature_entropy, variation_gap
+from maskaq.synthesis.terms.attention_prior import mixture_maps, prior_distance, sample_mixtures
+from maskaq.synthesis.terms.head_similarity import head_similarity, mean_over_heads
+from maskaq.synthesis.terms.multi_semantic import sample_peaks, soft_cross_entropy
+from maskaq.synthesis.terms.patch_entropy import feature_entropy, sample_target, variation_gap
 from maskaq.synthesis.terms.step_state import StepState
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
 
 NEEDS_MAPS = ("inter_head", "entropy", "align", "patch_entropy", "attention_prior")
 NEEDS_Q = ("align",)
-DRAWN_ROWS = 64  # of the released entropy
+SAMPLED_ROWS = 64  # patches per map in the released entropy
 
 Objective = Callable[[StepState], Tensor]
 OBJECTIVES: Registry[Objective] = Registry("objective")
@@ -83,17 +83,18 @@ def total_variation(images: Tensor, reading: str = "paper") -> Tensor:
 
 
 def inter_head(maps: list[Tensor], reading: str = "paper") -> Tensor:
-    """How unlike the heads' maps are (MaskAQ Eq. 3): per block [B,H,N,N] -> [B].
+    """Dissimilarity between the maps of the heads (MaskAQ Eq. 3): per block [B,H,N,N] -> [B].
 
-    0 where all heads agree. The released code squares the similarity, so that heads that are each
-    other's negative count as alike.
+    0 if all heads agree. The released code squares the similarity, so that opposite heads count as
+    similar.
     """
     total = torch.zeros((), device=maps[0].device)
     for rows in {block.shape[2] for block in maps}:
-        alike = head_similarity([block for block in maps if block.shape[2] == rows])  # [L,B,N,H,H]
+        group = [block for block in maps if block.shape[2] == rows]
+        similarity = head_similarity(group)  # [L,B,N,H,H]
         if reading == "released":
-            alike = alike.square()
-        total = total + (1 - alike).mean((2, 3, 4)).sum(0)  # [B]
+            similarity = similarity.square()
+        total = total + (1 - similarity).mean((2, 3, 4)).sum(0)  # [B]
     return total / len(maps)
 
 
@@ -101,24 +102,24 @@ def similarity_entropy(
     maps: list[Tensor],
     generator: torch.Generator,
     reading: str = "paper",
-    products: torch.dtype | None = None,
+    product_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Negative entropy of the similarities between patches (MaskAQ Eq. 10): -> [B].
 
     Args:
         maps: per block [B,N,N], one row per patch.
-        generator: draws the rows of the released code, where N is above 64.
-        reading: `"paper"` takes every two different rows, `"released"` 64 random rows, anew for
-            each image and block, and each with itself as well.
-        products: see `similarity_moments`.
+        generator: samples the rows of the released code if N is above 64.
+        reading: `"paper"` uses all pairs of different rows; `"released"` all pairs, self-pairs
+            included, of 64 random rows, other ones for each image and block.
+        product_dtype: see `similarity_moments`.
     """
     variances = []
     for rows in maps:
-        if reading == "released" and rows.shape[1] > DRAWN_ROWS:
+        if reading == "released" and rows.shape[1] > SAMPLED_ROWS:
             order = torch.rand(rows.shape[:2], generator=generator, device=rows.device).argsort(-1)
-            chosen = order[:, :DRAWN_ROWS, None].expand(-1, -1, rows.shape[-1])
+            chosen = order[:, :SAMPLED_ROWS, None].expand(-1, -1, rows.shape[-1])
             rows = rows.gather(1, chosen)  # [B,64,N]
-        variances.append(similarity_moments(rows, reading == "released", products)[1])  # [B]
+        variances.append(similarity_moments(rows, reading == "released", product_dtype)[1])  # [B]
     return -gaussian_entropy(torch.stack(variances)).mean(0)  # [B]
 
 
@@ -131,28 +132,28 @@ def alignment(
 ) -> Tensor:
     """Distance between the maps of P and Q inside the mask (MaskAQ Eq. 14): -> [B].
 
-    The mask selects key patches, the columns of the maps; what it selects is divided by its size.
+    The mask selects key patches, the columns of the maps; their sum is divided by its size.
 
     Args:
-        maps_p, maps_q: per block, rows of queries averaged over the heads, [B,R,N]. The paper's
-            reading has all patches as queries, the released one only the class token, R = 1.
+        maps_p, maps_q: per block, rows of queries averaged over the heads, [B,R,N]. In the paper's
+            reading all patches are queries, in the released one only the class token, R = 1.
         masks: per block, bool [B,N].
         reading: `"paper"` sums over the blocks, `"released"` averages.
-        patches: how many queries the rows stand for, R by default.
+        patches: number of queries that the rows represent, R by default.
     """
-    inside = []
+    distances = []
     for p, q, mask in zip(maps_p, maps_q, masks, strict=True):
-        standing = (patches or p.shape[1]) / p.shape[1]
-        # A thin block may have lost every patch of the mask.
-        weight = standing * mask / mask.sum(-1, keepdim=True).clamp(min=1)  # [B,N]
-        inside.append(((p - q).abs().sum(1) * weight).sum(-1))  # [B]
-    total = torch.stack(inside)  # [L,B]
+        row_weight = (patches or p.shape[1]) / p.shape[1]
+        # Patch dropping may have dropped every patch of the mask.
+        weight = row_weight * mask / mask.sum(-1, keepdim=True).clamp(min=1)  # [B,N]
+        distances.append(((p - q).abs().sum(1) * weight).sum(-1))  # [B]
+    total = torch.stack(distances)  # [L,B]
     return total.mean(0) if reading == "released" else total.sum(0)
 
 
 @OBJECTIVES.register("one_hot")
 def _one_hot(state: StepState) -> Tensor:
-    assert state.logits is not None, "the loop runs P in every step"
+    assert state.logits is not None, "the batch runs P in every step"
     return cross_entropy(state.logits, state.labels)
 
 
@@ -168,12 +169,12 @@ def _inter_head(state: StepState) -> Tensor:
 
 @OBJECTIVES.register("entropy")
 def _entropy(state: StepState) -> Tensor:
-    return similarity_entropy(state.mean_maps, state.generator, state.reading, state.products)
+    return similarity_entropy(state.mean_maps, state.generator, state.reading, state.product_dtype)
 
 
 @OBJECTIVES.register("align")
 def _align(state: StepState) -> Tensor:
-    prefix, whole = state.prefix, None
+    prefix, patches = state.prefix, None
     if state.reading == "released" and prefix:
         rows_p, rows_q = (
             [full[:, :, :1, prefix:].mean(1) for full in state.attention(maps)]  # [B,1,N]
@@ -181,51 +182,55 @@ def _align(state: StepState) -> Tensor:
         )
     else:
         rows_p = state.mean_maps  # [B,R,N]
-        rows_q = [over_heads(maps) for maps in state.among_patches(state.maps_q)]
-        whole = None if state.mask is None else state.mask.shape[-1]
-    total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, whole)
-    return total if state.reading == "released" else state.standing * total
+        rows_q = [mean_over_heads(maps) for maps in state.between_patches(state.maps_q)]
+        patches = None if state.mask is None else state.mask.shape[-1]
+    total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, patches)
+    return total if state.reading == "released" else state.block_weight * total
 
 
 @OBJECTIVES.register("patch_entropy")
 def _patch_entropy(state: StepState) -> Tensor:
-    assert state.maps_p is not None, "the loop records whenever a term needs maps"
+    assert state.maps_p is not None, "the batch records maps whenever a term needs them"
     total = torch.zeros(len(state.images), device=state.images.device)
     for block in state.maps_p:
         features = block.heads[:, :, state.prefix :].float().mean(1)  # [B,N,d]
         total = total - feature_entropy(features)  # [B]
-    return state.standing * total
+    return state.block_weight * total
 
 
 @OBJECTIVES.register("tv_target")
 def _tv_target(state: StepState) -> Tensor:
-    target = state.once("tv_target", draw_variation)  # []
-    return variation_gap(state.images, target, state.deviation)
+    target = state.constants("tv_target", sample_target)  # []
+    return variation_gap(state.images, target, state.pixel_std)
 
 
 @OBJECTIVES.register("attention_prior")
 def _attention_prior(state: StepState) -> Tensor:
-    assert state.maps_p is not None, "the loop records whenever a term needs maps"
+    assert state.maps_p is not None, "the batch records maps whenever a term needs them"
     blocks = state.blocks or len(state.maps_p)
     images, heads = state.maps_p[0].probs.shape[:2]
-    drawn = state.once("attention_prior", lambda g: draw_mixtures((blocks, images, heads), g))
+    mixtures = state.constants(
+        "attention_prior", lambda generator: sample_mixtures((blocks, images, heads), generator)
+    )
     total = torch.zeros(images, device=state.images.device)
     for depth, block in zip(state.depths or range(blocks), state.maps_p, strict=True):
         number = depth + 1  # the paper counts from 1
         if 2 * number < blocks:
             continue
-        prior = mixture_maps(drawn.at(depth), state.grid)  # [B,H,N]
-        rows = class_rows(block.probs.float(), state.prefix)  # [B,H,N]
+        prior = mixture_maps(mixtures.at(depth), state.grid)  # [B,H,N]
+        rows = class_attention(block.probs.float(), state.prefix)  # [B,H,N]
         if rows.shape[-1] < prior.shape[-1] and state.kept is not None:
             prior = prior.gather(2, state.kept[:, None].expand(-1, heads, -1))  # [B,H,k]
         total = total + number / blocks * prior_distance(rows, prior)  # [B]
-    if state.whole is not None:  # a prior is about the whole image
-        total = total * state.whole
-    return state.standing * total
+    if state.uncropped is not None:  # the priors are for uncropped images
+        total = total * state.uncropped
+    return state.block_weight * total
 
 
 @OBJECTIVES.register("soft_label")
 def _soft_label(state: StepState) -> Tensor:
-    assert state.logits is not None, "the loop runs P in every step"
-    peaks = state.once("soft_label", lambda generator: draw_peaks(len(state.labels), generator))
+    assert state.logits is not None, "the batch runs P in every step"
+    peaks = state.constants(
+        "soft_label", lambda generator: sample_peaks(len(state.labels), generator)
+    )
     return soft_cross_entropy(state.logits, state.labels, peaks)

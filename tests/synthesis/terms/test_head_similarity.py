@@ -30,8 +30,8 @@ def loop_ssim(first: Tensor, second: Tensor) -> float:
 def test_similarity_is_the_structural_similarity_of_each_pair(probabilities: bool) -> None:
     maps = 2 * torch.randn(2, 3, 4, 9, generator=torch.Generator().manual_seed(0))
     maps = maps.softmax(-1) if probabilities else maps
-    (found,) = head_similarity([maps])
-    assert found.shape == (2, 4, 3, 3)
+    (result,) = head_similarity([maps])
+    assert result.shape == (2, 4, 3, 3)
     for image in range(2):
         for query in range(4):
             expected = [
@@ -39,17 +39,17 @@ def test_similarity_is_the_structural_similarity_of_each_pair(probabilities: boo
                 for i in range(3)
                 for j in range(3)
             ]
-            assert found[image, query].flatten().tolist() == pytest.approx(expected, abs=1e-5)
+            assert result[image, query].flatten().tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_released_codes_similarities(shared: Path) -> None:
+def test_similarities_of_the_released_code(shared: Path) -> None:
     vectors = load_file(shared / "reference" / "released_code_vectors.safetensors")
     for block, expected in zip(vectors["attn.p"], vectors["inter_head.ssim"], strict=True):
-        found = head_similarity([patch_maps(block, 1)]).flatten(0, 2)
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        result = head_similarity([patch_maps(block, 1)]).flatten(0, 2)
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
-def test_gradient_written_by_hand_is_right() -> None:
+def test_the_handwritten_gradient_is_right() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = torch.randn(2, 3, 4, 5, dtype=torch.float64, generator=generator, requires_grad=True)
     assert torch.autograd.gradcheck(
@@ -60,11 +60,11 @@ def test_gradient_written_by_hand_is_right() -> None:
 def test_scale_and_offset_of_a_map_do_not_matter() -> None:
     maps = torch.rand(1, 2, 3, 8, generator=torch.Generator().manual_seed(2))
     changed = torch.stack([maps[:, 0] * 1e-3 + 0.5, maps[:, 1] * 40 - 7], 1)
-    found = head_similarity([changed])
-    torch.testing.assert_close(found, head_similarity([maps]), atol=1e-3, rtol=0)
+    result = head_similarity([changed])
+    torch.testing.assert_close(result, head_similarity([maps]), atol=1e-3, rtol=0)
 
 
-def test_constant_maps_are_finite_and_alike() -> None:
+def test_constant_maps_are_finite_and_similar() -> None:
     maps = torch.full((1, 2, 3, 8), 0.125, requires_grad=True)
     (similarity,) = head_similarity([maps])
     similarity.sum().backward()

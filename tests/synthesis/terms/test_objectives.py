@@ -33,7 +33,7 @@ def vectors(shared: Path) -> dict[str, Tensor]:
     return load_file(shared / "reference" / "released_code_vectors.safetensors")
 
 
-def drawn(*shape: int, seed: int = 0) -> Tensor:
+def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -43,17 +43,17 @@ def state_of(reading: str, images: int = 2, heads: int = 3, prefix: int = 1) -> 
     maps = [
         [
             Maps(z, z.softmax(-1), z[..., :4])
-            for z in drawn(2, images, heads, tokens, tokens, seed=seed)
+            for z in normal(2, images, heads, tokens, tokens, seed=seed)
         ]
         for seed in (0, 1)
     ]
     return StepState(
-        images=drawn(images, 3, 6, 6),
-        logits=drawn(images, 7),
+        images=normal(images, 3, 6, 6),
+        logits=normal(images, 7),
         labels=torch.arange(images),
         maps_p=maps[0],
         maps_q=maps[1],
-        mask=informative_mask(drawn(images, 5), 0.6),
+        mask=informative_mask(normal(images, 5), 0.6),
         prefix=prefix,
         reading=reading,
         generator=torch.Generator().manual_seed(0),
@@ -67,54 +67,54 @@ def test_there_is_a_term_for_each_coefficient() -> None:
 
 def test_cross_entropy_by_hand() -> None:
     logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]])
-    found = cross_entropy(logits, torch.tensor([1, 0])).tolist()
+    result = cross_entropy(logits, torch.tensor([1, 0])).tolist()
     rows = [[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]]
     expected = [
         math.log(sum(math.exp(z) for z in row)) - row[label]
         for row, label in zip(rows, (1, 0), strict=True)
     ]
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert result == pytest.approx(expected, abs=1e-6)
 
 
 def test_total_variation_of_the_paper_by_hand() -> None:
-    images = drawn(2, 3, 4, 5)
-    for image, found in zip(images, total_variation(images), strict=True):
+    images = normal(2, 3, 4, 5)
+    for image, result in zip(images, total_variation(images), strict=True):
         total = 0.0
         for plane in image:
             for i in range(4):
                 for j in range(5):
                     total += float(plane[i, j] - plane[i + 1, j]) ** 2 if i < 3 else 0
                     total += float(plane[i, j] - plane[i, j + 1]) ** 2 if j < 4 else 0
-        assert found.item() == pytest.approx(total, rel=1e-5)
+        assert result.item() == pytest.approx(total, rel=1e-5)
 
 
 def test_total_variation_of_the_released_code(vectors: dict[str, Tensor]) -> None:
-    found = total_variation(vectors["tv.image"], "released")
-    assert found.item() == pytest.approx(vectors["tv.loss"].item(), rel=1e-5)
+    result = total_variation(vectors["tv.image"], "released")
+    assert result.item() == pytest.approx(vectors["tv.loss"].item(), rel=1e-5)
 
 
 def test_inter_head_of_the_released_code(vectors: dict[str, Tensor]) -> None:
     blocks = [block[:, :, 1:, 1:] for block in vectors["attn.p"]]
-    found = inter_head(blocks, "released")
-    assert found.shape == (2,)
-    assert found.mean().item() == pytest.approx(vectors["inter_head.loss"].item(), abs=1e-5)
+    result = inter_head(blocks, "released")
+    assert result.shape == (2,)
+    assert result.mean().item() == pytest.approx(vectors["inter_head.loss"].item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_inter_head_is_the_mean_over_blocks_queries_and_pairs(reading: str) -> None:
-    blocks = list(drawn(2, 3, 2, 4, 9).softmax(-1))
-    found = inter_head(blocks, reading)
+    blocks = list(normal(2, 3, 2, 4, 9).softmax(-1))
+    result = inter_head(blocks, reading)
     for image in range(3):
         values = [
             1 - float(s) ** (2 if reading == "released" else 1)
             for block in blocks
             for s in head_similarity([block[image : image + 1]]).flatten()
         ]
-        assert found[image].item() == pytest.approx(sum(values) / len(values), abs=1e-5)
+        assert result[image].item() == pytest.approx(sum(values) / len(values), abs=1e-5)
 
 
-def test_inter_head_is_0_where_heads_agree_and_readings_differ_on_negatives() -> None:
-    one = drawn(1, 1, 4, 9)
+def test_inter_head_is_0_if_heads_agree_and_readings_differ_on_opposite_heads() -> None:
+    one = normal(1, 1, 4, 9)
     assert inter_head([one.expand(1, 3, 4, 9)]).item() == pytest.approx(0, abs=1e-6)
     opposite = torch.cat([one, -one], 1)
     assert inter_head([opposite]).item() > inter_head([opposite], "released").item() + 0.2
@@ -122,14 +122,14 @@ def test_inter_head_is_0_where_heads_agree_and_readings_differ_on_negatives() ->
 
 def test_entropy_of_the_released_code(vectors: dict[str, Tensor]) -> None:
     rows = [block[:, :, 1:, 1:].mean(1) for block in vectors["entropy.attn"]]
-    found = similarity_entropy(rows, torch.Generator(), "released")
-    assert found.shape == (2,)
-    assert found.mean().item() == pytest.approx(vectors["entropy.loss"].item(), abs=1e-5)
+    result = similarity_entropy(rows, torch.Generator(), "released")
+    assert result.shape == (2,)
+    assert result.mean().item() == pytest.approx(vectors["entropy.loss"].item(), abs=1e-5)
 
 
 def test_entropy_of_the_paper_by_hand() -> None:
-    blocks = list(drawn(2, 2, 6, 6).softmax(-1))
-    found = similarity_entropy(blocks, torch.Generator())
+    blocks = list(normal(2, 2, 6, 6).softmax(-1))
+    result = similarity_entropy(blocks, torch.Generator())
     for image in range(2):
         total = 0.0
         for block in blocks:
@@ -143,21 +143,21 @@ def test_entropy_of_the_paper_by_hand() -> None:
             mean = sum(pairs) / 30
             variance = sum((pair - mean) ** 2 for pair in pairs) / 30
             total -= 0.5 * math.log(2 * math.pi * math.e * (variance + 1e-8))
-        assert found[image].item() == pytest.approx(total / 2, rel=1e-3)
+        assert result[image].item() == pytest.approx(total / 2, rel=1e-3)
 
 
-def test_released_entropy_draws_64_rows_and_the_papers_none() -> None:
-    rows = [drawn(2, 70, 70)]
-    made = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    released = [similarity_entropy(rows, generator, "released") for generator in made]
+def test_released_entropy_samples_64_rows_and_that_of_the_paper_none() -> None:
+    rows = [normal(2, 70, 70)]
+    generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    released = [similarity_entropy(rows, generator, "released") for generator in generators]
     assert not torch.equal(released[0], released[1])
-    paper = [similarity_entropy(rows, generator) for generator in made]
+    paper = [similarity_entropy(rows, generator) for generator in generators]
     assert torch.equal(paper[0], paper[1])
 
 
 @pytest.mark.parametrize("percent", [10, 30, 50])
 def test_alignment_of_the_released_code(vectors: dict[str, Tensor], percent: int) -> None:
-    # A head width of 1, as these logits are not divided by its root.
+    # Head width 1, as these logits are not divided by its square root.
     p, q = (
         [Maps(z, z.softmax(-1), torch.empty(2, 3, 197, 1)) for z in vectors[f"attn.{name}"]]
         for name in "pq"
@@ -174,15 +174,15 @@ def test_alignment_of_the_released_code(vectors: dict[str, Tensor], percent: int
         reading="released",
         generator=torch.Generator(),
     )
-    found = OBJECTIVES["align"](state).mean().item()
-    assert found == pytest.approx(vectors[f"align.{percent}"].item(), abs=1e-5)
+    result = OBJECTIVES["align"](state).mean().item()
+    assert result == pytest.approx(vectors[f"align.{percent}"].item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_alignment_by_hand(reading: str) -> None:
-    p, q = list(drawn(2, 2, 5, 5)), list(drawn(2, 2, 5, 5, seed=1))
-    mask = informative_mask(drawn(2, 5, seed=2), 0.6)
-    found = alignment(p, q, [mask, mask], reading)
+    p, q = list(normal(2, 2, 5, 5)), list(normal(2, 2, 5, 5, seed=1))
+    mask = informative_mask(normal(2, 5, seed=2), 0.6)
+    result = alignment(p, q, [mask, mask], reading)
     for image in range(2):
         total = sum(
             abs(float(a[image, row, column] - b[image, row, column]))
@@ -192,10 +192,10 @@ def test_alignment_by_hand(reading: str) -> None:
             if mask[image, column]
         )
         expected = total / 3 / (2 if reading == "released" else 1)
-        assert found[image].item() == pytest.approx(expected, rel=1e-5)
+        assert result[image].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_released_reading_takes_logits_before_their_division() -> None:
+def test_released_reading_uses_logits_before_their_division() -> None:
     state = state_of("released")
     assert state.maps_p is not None
     expected = state.maps_p[0].logits[:, :, 1:, 1:] * 2  # head width 4
@@ -208,7 +208,7 @@ def test_released_reading_takes_logits_before_their_division() -> None:
 @pytest.mark.parametrize("prefix", [0, 2])
 @pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
-def test_every_term_takes_any_number_of_prefix_tokens(name: str, reading: str, prefix: int) -> None:
+def test_terms_support_any_number_of_prefix_tokens(name: str, reading: str, prefix: int) -> None:
     value = OBJECTIVES[name](state_of(reading, prefix=prefix))
     assert value.shape == (() if (name, reading) == ("tv", "released") else (2,))
     assert value.isfinite().all()
@@ -219,7 +219,7 @@ def test_every_term_takes_any_number_of_prefix_tokens(name: str, reading: str, p
 def test_the_readings_differ_and_gradients_reach_the_images(
     name: str, reading: str, scenes_p: LoadedModel
 ) -> None:
-    images = drawn(2, 3, scenes_p.size, scenes_p.size).requires_grad_()
+    images = normal(2, 3, scenes_p.size, scenes_p.size).requires_grad_()
     with record(scenes_p.model) as maps_p:
         logits = scenes_p.model(images)
     with record(scenes_p.model) as maps_q, torch.no_grad():

@@ -1,4 +1,4 @@
-"""The fast loss and its gradient against formulas written out plainly, for autograd to follow."""
+"""The fast terms and their gradients against plain formulas differentiated by autograd."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from maskaq.data.scenes import scenes
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import ranged
-from maskaq.quantization.conversion.steady import steady
-from maskaq.synthesis.context import Setting
+from maskaq.quantization.backends.ranges_only import calibrated_q
+from maskaq.quantization.conversion.freeze import freeze_weights
+from maskaq.synthesis.context import SynthesisContext
 from maskaq.synthesis.terms.objectives import OBJECTIVES, StepState
 
 OPTIONS = replace(spec_of("maskaq").synthesis, images=3, batch=3)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Of maps [..,D] scaled to 0..1, one window over all of them: [..]."""
+    """SSIM of maps [..,D] scaled to 0..1, with one window over the whole map: [..]."""
     a, b = (
         (m - m.amin(-1, keepdim=True)) / (m.amax(-1, keepdim=True) - m.amin(-1, keepdim=True))
         for m in (a, b)
@@ -42,36 +42,34 @@ def plain_terms(images: Tensor, labels: Tensor, p: list[Tensor], q: list[Tensor]
     across = images[..., 1:] - images[..., :-1]
     tv = down.square().sum((1, 2, 3)) + across.square().sum((1, 2, 3))
     heads = p[0].shape[1]
-    unlike, entropy, align = 0.0, 0.0, 0.0
+    dissimilarity, entropy, align = 0.0, 0.0, 0.0
     for one, other in zip(p, q, strict=True):
-        among, of_q = one[:, :, 1:, 1:], other[:, :, 1:, 1:]
-        pairs = [ssim(among[:, i], among[:, j]) for i in range(heads) for j in range(heads)]
-        unlike = unlike + (1 - torch.stack(pairs).mean(0)).mean(-1) / len(p)
-        mean_p, mean_q = among.mean(1), of_q.mean(1)
+        of_p, of_q = one[:, :, 1:, 1:], other[:, :, 1:, 1:]
+        pairs = [ssim(of_p[:, i], of_p[:, j]) for i in range(heads) for j in range(heads)]
+        dissimilarity = dissimilarity + (1 - torch.stack(pairs).mean(0)).mean(-1) / len(p)
+        mean_p, mean_q = of_p.mean(1), of_q.mean(1)
         similar = functional.cosine_similarity(mean_p[:, :, None], mean_p[:, None], dim=-1)
-        apart = ~torch.eye(similar.shape[-1], dtype=torch.bool)
-        variance = similar[:, apart].var(-1, correction=0)
+        different = ~torch.eye(similar.shape[-1], dtype=torch.bool)
+        variance = similar[:, different].var(-1, correction=0)
         spread = 0.5 * torch.log(2 * torch.pi * torch.e * (variance + 1e-8))
         entropy = entropy - spread / len(p)
         inside = ((mean_p - mean_q).abs() * mask[:, None]).sum((1, 2))
         align = align + inside / mask.sum(-1)
-    return {"tv": tv, "inter_head": unlike, "entropy": entropy, "align": align}
+    return {"tv": tv, "inter_head": dissimilarity, "entropy": entropy, "align": align}
 
 
 @pytest.mark.parametrize("name", ["tv", "inter_head", "entropy", "align"])
-def test_terms_and_gradients_are_those_of_the_plain_formulas(
-    scenes_p: LoadedModel, name: str
-) -> None:
+def test_terms_and_gradients_equal_the_plain_formulas(scenes_p: LoadedModel, name: str) -> None:
     start = scenes_p.normalise(scenes("calibration", range(3)).images)
-    q = ranged(scenes_p.model, QuantOptions(4, 4), BACKENDS["tails"].scheme, start)
-    setting = Setting.of(scenes_p, OPTIONS, make_q=lambda _: steady(q))
+    q = calibrated_q(scenes_p.model, QuantOptions(4, 4), BACKENDS["tails"].scheme, start)
+    context = SynthesisContext.of(scenes_p, OPTIONS, make_q=lambda _: freeze_weights(q))
     mask = torch.rand(3, 64, generator=torch.Generator().manual_seed(0)) < 0.3
     outcomes = []
     for fast in (True, False):
         images = start.clone().requires_grad_()
         if fast:
-            logits, maps_p, _ = setting.run_recorded(setting.model, images, thins=False)
-            maps_q = setting.maps(setting.quantized(images.detach()), images, len(maps_p), None)
+            logits, maps_p, _ = context.run_recorded(context.model, images, drop_patches=False)
+            maps_q = context.maps(context.quantized(images.detach()), images, len(maps_p), None)
             state = StepState(
                 images=images,
                 labels=torch.arange(3),
@@ -92,6 +90,6 @@ def test_terms_and_gradients_are_those_of_the_plain_formulas(
             p_maps, q_maps = ([block.probs for block in seen] for seen in (seen_p, seen_q))
             value = plain_terms(images, torch.arange(3), p_maps, q_maps, mask)[name]
         outcomes.append((value.detach(), torch.autograd.grad(value.sum(), images)[0]))
-    (value, gradient), (wanted, slope) = outcomes
-    torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-5)
-    assert (gradient - slope).norm() < 1e-3 * slope.norm()
+    (value, gradient), (plain_value, plain_gradient) = outcomes
+    torch.testing.assert_close(value, plain_value, rtol=1e-4, atol=1e-5)
+    assert (gradient - plain_gradient).norm() < 1e-3 * plain_gradient.norm()
