@@ -1,1 +1,1 @@
-"""Images: the bundled scenes, folders and uploads."""
+"""Data: the bundled scenes, image folders and uploads."""

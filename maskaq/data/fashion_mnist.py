@@ -1,8 +1,8 @@
 """Fashion-MNIST garments from IDX files (Xiao, Rasul, Vollgraf 2017; MIT licence).
 
-The 10 000 test garments ship inside the package. The 60 000 training garments are only needed to
-train the bundled model; they are read from a folder the user names, or from where Debian's
-package `dataset-fashion-mnist` puts them.
+The 10 000 test garments ship with the package. The 60 000 training garments are only needed to
+train the bundled model; they are read from a folder given by the user, or from the folder of
+Debian's package `dataset-fashion-mnist`.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ CLASS_NAMES = (
 BUNDLED = Path(__file__).parent / "idx"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _UNSIGNED_BYTE = 0x08
-# No IDX file of this data set is larger; anything beyond is a decompression bomb.
+# Size of the largest IDX file of this data set; a larger one is a decompression bomb.
 _LARGEST = 60_000 * 28 * 28 + 16
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """Read a gzipped IDX file of unsigned bytes that must have exactly `shape`.
+    """Read a gzipped IDX file of unsigned bytes that must have exactly this shape.
 
     Returns:
-        uint8 tensor of that shape.
+        A uint8 tensor of that shape.
 
     Raises:
-        DataError: the file is missing, damaged, truncated, or of another type or shape.
+        DataError: the file is missing, damaged, truncated, or has another type or shape.
     """
     try:
         with gzip.open(path) as stream:
@@ -56,20 +56,22 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
             "--fashion-mnist DIR with the four IDX files in DIR."
         ) from None
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}); fetch it again.") from error
-    header = 4 + 4 * len(shape)
-    wanted = (0, 0, _UNSIGNED_BYTE, len(shape), *shape)
-    found = struct.unpack(f">4B{len(shape)}I", raw[:header]) if len(raw) >= header else tuple(raw)
-    if found != wanted:
         raise DataError(
-            f"{path} starts with {found}; expected {wanted}: the IDX magic for unsigned bytes, "
-            f"then the dimensions {shape}. Fetch it again."
+            f"{path} is not a complete gzip file ({error}); download it again."
+        ) from error
+    header = 4 + 4 * len(shape)
+    expected = (0, 0, _UNSIGNED_BYTE, len(shape), *shape)
+    start = struct.unpack(f">4B{len(shape)}I", raw[:header]) if len(raw) >= header else tuple(raw)
+    if start != expected:
+        raise DataError(
+            f"{path} starts with {start}; expected {expected}: the IDX magic for unsigned bytes, "
+            f"then the dimensions {shape}. Download it again."
         )
     size = math.prod(shape)
     if len(raw) != header + size:
         raise DataError(
-            f"{path} holds {len(raw) - header} bytes of data; expected {size} for {shape}. "
-            "Fetch it again."
+            f"{path} contains {len(raw) - header} bytes of data; expected {size} for {shape}. "
+            "Download it again."
         )
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).copy()).reshape(shape)
 
@@ -79,13 +81,13 @@ def garments(part: str, folder: Path | None = None) -> tuple[Tensor, Tensor]:
 
     Args:
         part: `"test"` (bundled, 10 000) or `"train"` (60 000, from `folder`).
-        folder: where the training IDX files lie; None looks where Debian installs them.
+        folder: folder of the IDX files; None takes the bundled ones or those of Debian's package.
 
     Returns:
-        images uint8 [N,28,28] and labels int64 [N] in 0..9.
+        Images uint8 [N,28,28] and labels int64 [N] in 0..9.
 
     Raises:
-        DataError: see `read_idx`; also when a label is above 9.
+        DataError: as `read_idx`, and for labels above 9.
     """
     if part == "test":
         where, prefix, count = folder or BUNDLED, "t10k", 10_000

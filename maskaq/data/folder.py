@@ -1,7 +1,7 @@
-"""Images of one's own: a folder of class folders, prepared as timm prepares them for that model.
+"""Labelled images from a folder of class folders, preprocessed as timm does for the model.
 
-Images stay bytes until they are used, which is a quarter of the memory. Nothing is lost by it:
-timm, too, resizes and crops bytes and only then scales them to floats.
+Images are kept as uint8 until they are used, which takes a quarter of the memory. No precision is
+lost: timm also resizes and crops uint8 images and only then converts them to floats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Images", "labels_in", "load_images", "split_images", "transform_of"]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled images. images: uint8 [N,3,S,S]; labels: int64 [N]; paths: where each came from."""
+    """Labelled images. images: uint8 [N,3,S,S]. labels: int64 [N]. paths: of the files."""
 
     images: Tensor
     labels: Tensor
@@ -36,7 +36,7 @@ class Images:
         return len(self.images)
 
     def pick(self, positions: Tensor) -> Images:
-        """The images at int64 `positions` [n], in that order."""
+        """The images at `positions`, int64 [n], in that order."""
         paths = tuple(self.paths[index] for index in positions.tolist())
         return Images(self.images[positions], self.labels[positions], paths)
 
@@ -50,19 +50,19 @@ def load_images(
     limit: int = 0,
     seed: int = 0,
 ) -> Images:
-    """Read `folder/CLASS/picture.jpg` and so on.
+    """Read the images `folder/CLASS/*.jpg` and those in other formats that timm reads.
 
     Args:
         data_config: timm's preprocessing of the model: size, crop, interpolation.
-        synsets: WordNet ids in the order of the model's classes; class folders may be named by
-            them. Folders named by class index (`7`, `007`) are always understood.
-        classes: number of classes of the model, to refuse an index beyond; None takes the number
-            of synsets, if given.
-        limit: read at most so many, spread evenly over the classes; 0 reads all.
-        seed: which ones, when there is a limit; a larger limit adds to the choice of a smaller.
+        synsets: WordNet ids in the order of the model's classes, which class folders may be named
+            after. Folders may always be named by class index (`7`, `007`).
+        classes: number of classes of the model, to refuse larger indices; None takes the number of
+            synsets, if given.
+        limit: read at most this many images, spread evenly over the classes; 0 reads all.
+        seed: selects the images when there is a limit; a larger limit adds to a smaller one.
 
     Raises:
-        DataError: not a folder, a class folder of unknown name, no image, or a broken one.
+        DataError: not a folder, an unknown class folder, no image, or an unreadable image.
     """
     files = _files(Path(folder), synsets or (), classes or len(synsets or ()))
     if limit:
@@ -89,10 +89,10 @@ def load_images(
 def labels_in(
     folder: str | Path, *, synsets: Sequence[str] | None = None, classes: int | None = None
 ) -> list[int]:
-    """Labels of the images that `load_images` would read, in order; no image is opened.
+    """Labels of the images that `load_images` reads, in order, without opening them.
 
     Raises:
-        DataError: as `load_images`, but for broken images.
+        DataError: as `load_images`, except for unreadable images.
     """
     return [
         label for _, label in _files(Path(folder), synsets or (), classes or len(synsets or ()))
@@ -100,7 +100,7 @@ def labels_in(
 
 
 def transform_of(data_config: Mapping[str, Any]) -> Callable[[Image.Image], Tensor]:
-    """timm's preprocessing of a picture for a model, up to bytes: uint8 [3,S,S]."""
+    """timm's preprocessing of a PIL image for a model, without normalisation: uint8 [3,S,S]."""
     transform: Callable[[Image.Image], Tensor] = create_transform(
         data_config["input_size"],
         interpolation=data_config["interpolation"],
@@ -112,15 +112,15 @@ def transform_of(data_config: Mapping[str, Any]) -> Callable[[Image.Image], Tens
 
 
 def split_images(images: Images, calibration: int, seed: int = 0) -> tuple[Images, Images]:
-    """Draw `calibration` images at random and set them apart from the rest, the evaluation images.
+    """Split off `calibration` random images; the rest are the evaluation images.
 
     Raises:
-        DataError: fewer than one image would be left for evaluation.
+        DataError: no image would be left for evaluation.
     """
     if not 0 <= calibration < len(images):
         raise DataError(
             f"{calibration} calibration images out of {len(images)}: allowed are 0 to "
-            f"{len(images) - 1}, so that some are left to evaluate on."
+            f"{len(images) - 1}, so that at least one is left for evaluation."
         )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     chosen, rest = order[:calibration], order[calibration:].sort().values
@@ -128,29 +128,29 @@ def split_images(images: Images, calibration: int, seed: int = 0) -> tuple[Image
 
 
 def _files(folder: Path, synsets: Sequence[str], classes: int) -> list[tuple[Path, int]]:
-    """Image files and their labels, in order of label and path."""
+    """Image files with their labels, in order of label and path."""
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; pass one that holds a folder for each class.")
-    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    labels = {path: _label(path.name, synsets, classes) for path in inside}
+        raise DataError(f"{folder} is not a folder; pass one with a subfolder for each class.")
+    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    labels = {path: _label(path.name, synsets, classes) for path in subfolders}
     unknown = [path.name for path, label in labels.items() if label is None]
     if unknown:
         raise DataError(
-            f"{folder} has {len(unknown)} folders that name no class of the model, such as "
-            f"{unknown[0]!r}; allowed: {_allowed(synsets, classes)}."
+            f"{folder} has {len(unknown)} folders that are not named after a class of the model, "
+            f"such as {unknown[0]!r}; allowed: {_allowed(synsets, classes)}."
         )
     endings = get_img_extensions(as_set=True)
     files = [
         (path, label)
-        for where, label in labels.items()
+        for subfolder, label in labels.items()
         if label is not None
-        for path in sorted(where.rglob("*"))
+        for path in sorted(subfolder.rglob("*"))
         if path.suffix.lower() in endings and not path.name.startswith(".")
     ]
     if not files:
         raise DataError(
-            f"{folder} holds no image in a class folder; put images in folders named by class: "
-            f"{_allowed(synsets, classes)}. Read are {', '.join(sorted(endings))}."
+            f"{folder} has no image in a class folder; put images in folders named by class: "
+            f"{_allowed(synsets, classes)}. Supported formats: {', '.join(sorted(endings))}."
         )
     return sorted(files, key=lambda item: (item[1], item[0]))
 
@@ -169,13 +169,13 @@ def _allowed(synsets: Sequence[str], classes: int) -> str:
 
 
 def _spread(files: list[tuple[Path, int]], limit: int, seed: int) -> list[tuple[Path, int]]:
-    """Deal from shuffled classes in turn, one image of each, until there are `limit`."""
+    """Select `limit` files, taking one of each class in turn from a shuffled list."""
     generator = torch.Generator().manual_seed(seed)
     shuffled = [files[i] for i in torch.randperm(len(files), generator=generator).tolist()]
-    turns: dict[int, int] = {}  # number of the latest image of each class
-    dealt = []
+    counts: dict[int, int] = {}  # images seen so far, by class
+    turns = []
     for item in shuffled:
-        turn = turns[item[1]] = turns.get(item[1], -1) + 1
-        dealt.append((turn, item))
-    dealt.sort(key=lambda entry: entry[0])  # stable: within a turn the order stays shuffled
-    return [item for _, item in dealt[:limit]]
+        turns.append((counts.get(item[1], 0), item))
+        counts[item[1]] = turns[-1][0] + 1
+    turns.sort(key=lambda entry: entry[0])  # stable: within a turn the order stays shuffled
+    return [item for _, item in turns[:limit]]

@@ -1,8 +1,8 @@
-"""`scenes`: a Fashion-MNIST garment in a cluttered, coloured picture, its true foreground known.
+"""`scenes`: Fashion-MNIST garments in cluttered, coloured images with known foreground.
 
 Every scene is a pure function of (split, index, seed): all its random numbers come from a hash of
-these, so a scene is the same alone or in a batch, today or in another process. The pasting is
-written over whole batches; the only loop is over the few clutter shapes.
+these, so a scene does not depend on its batch or process. Composition is vectorised over the batch;
+the only loop is over the few clutter shapes.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from maskaq.errors import DataError, OptionError, unknown
 __all__ = ["CLASS_NAMES", "SIZE", "SPLITS", "Scenes", "compose", "keys", "scenes"]
 
 SIZE = 64  # pixels, height and width
-# Test garments of each split. They are disjoint; `calibration` is only for the `real` source.
+# Test garments of each split, disjoint; `calibration` is only used by the `real` source.
 SPLITS = {"evaluation": range(0, 5000), "calibration": range(5000, 10_000)}
 
-_SHAPES = 9  # clutter shapes a scene
-_GRID = 4  # cells a side of the coarse colour field behind them
-_AT_ONCE = 200  # scenes
-_GRAIN = 16  # cells a side of the fine texture
+_SHAPES = 9  # clutter shapes per scene
+_GRID = 4  # cells per side of the coarse colour field behind them
+_GRAIN = 16  # cells per side of the fine texture
+_BATCH = 200  # scenes composed together
 
 
 class Scenes(NamedTuple):
     """A batch of scenes.
 
-    images: uint8 [B,3,64,64]; labels: int64 [B], garment class 0..9;
-    foreground: bool [B,64,64], True where a pixel belongs to the garment.
+    images: uint8 [B,3,64,64]. labels: int64 [B], garment class 0..9. foreground: bool [B,64,64],
+    True for pixels of the garment.
     """
 
     images: Tensor
@@ -52,7 +52,8 @@ def scenes(split: str, indices: Sequence[int], seed: int = 0) -> Scenes:
         seed: another seed puts the same garments into other scenes.
 
     Raises:
-        OptionError: unknown split. DataError: an index outside the split.
+        OptionError: unknown split.
+        DataError: an index outside the split.
     """
     if split not in SPLITS:
         raise OptionError(unknown("split", split, SPLITS))
@@ -62,10 +63,10 @@ def scenes(split: str, indices: Sequence[int], seed: int = 0) -> Scenes:
         raise DataError(f"scene {outside[0]} is outside {split}; allowed: 0 to {len(pool) - 1}.")
     images, labels = _test_garments()
     chosen = torch.tensor([pool[index] for index in indices], dtype=torch.long)
-    # Part by part, since the planes of thousands of scenes do not fit near the processor.
+    # In batches, because the intermediate planes of thousands of scenes do not fit the cache.
     parts = [
         compose(images[part], labels[part], keys(split, part.numpy(), seed))
-        for part in chosen.split(_AT_ONCE)
+        for part in chosen.split(_BATCH)
     ]
     return Scenes(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
@@ -83,7 +84,7 @@ def keys(split: str, indices: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """Finaliser of the SplitMix64 generator (Steele, Lea, Flood 2014): uint64 to uint64."""
+    """Output function of the SplitMix64 generator (Steele, Lea, Flood 2014): uint64 to uint64."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -91,16 +92,16 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 class _Uniform:
-    """Uniform numbers in [0,1), drawn from the hash of (key, position)."""
+    """Uniform numbers in [low,high), from a hash of (key, position)."""
 
     def __init__(self, keys: np.ndarray) -> None:
-        self._keys, self._drawn = keys, 0
+        self._keys, self._position = keys, 0
 
     def __call__(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         count = int(np.prod(shape))
-        slots = np.arange(self._drawn, self._drawn + count, dtype=np.uint64)
-        self._drawn += count
-        bits = _mix(self._keys[:, None] ^ _mix(slots)[None, :]) >> np.uint64(40)
+        positions = np.arange(self._position, self._position + count, dtype=np.uint64)
+        self._position += count
+        bits = _mix(self._keys[:, None] ^ _mix(positions)[None, :]) >> np.uint64(40)  # [B,count]
         unit = torch.from_numpy(bits.astype(np.float32) / 2**24)
         return unit.reshape(-1, *shape) * (high - low) + low  # [B,*shape]
 
@@ -113,12 +114,12 @@ def compose(
     scale: tuple[float, float] = (0.6, 0.9),
     clutter: float = 1.0,
 ) -> Scenes:
-    """Paste garments into freshly drawn surroundings.
+    """Paste garments onto random backgrounds.
 
     Args:
         garment: uint8 [B,28,28]. labels: int64 [B]. keys: uint64 [B], see `keys`.
-        scale: smallest and largest side of the garment's square, as a share of the picture.
-        clutter: 0 (plain ground) to 1 (all clutter); training moves from one to the other.
+        scale: smallest and largest side of the garment's square, as a share of the image.
+        clutter: 0 (plain ground) to 1 (full clutter); training moves from one to the other.
     """
     uniform = _Uniform(keys)
     ground = _ground(uniform, clutter)  # [B,3,S,S]
@@ -126,7 +127,7 @@ def compose(
     centre = (uniform(2) - 0.5) * 2 * (1 - side)  # [B,2], in [-1,1]; the square stays inside
     flip = torch.where(uniform(1) < 0.5, -1.0, 1.0)  # [B,1]
     axis = _axis()
-    grid = torch.stack(  # [B,S,S,2]: where in the garment's square each pixel looks
+    grid = torch.stack(  # [B,S,S,2]: coordinates of each pixel in the garment's square
         [
             (flip * (axis - centre[:, :1]) / side)[:, None].expand(-1, SIZE, -1),
             ((axis - centre[:, 1:]) / side)[:, :, None].expand(-1, -1, SIZE),
@@ -146,13 +147,13 @@ def compose(
 
 
 def _ground(uniform: _Uniform, clutter: float) -> Tensor:
-    """Background [B,3,S,S]: a soft colour field, shapes painted over it, fine texture."""
+    """Background [B,3,S,S]: a smooth colour field, shapes on top of it, and a fine texture."""
     field = uniform(3, _GRID, _GRID, low=0.05, high=0.7)  # [B,3,4,4]
     flat = field.mean((2, 3), keepdim=True)  # [B,3,1,1]
     ground = _resize(flat + clutter * (field - flat))  # [B,3,S,S]
     axis = _axis()
     colours = [torch.zeros(len(ground), 3)]
-    top = torch.zeros(len(ground), SIZE, SIZE, dtype=torch.long)  # [B,S,S], number of what is seen
+    top = torch.zeros(len(ground), SIZE, SIZE, dtype=torch.long)  # [B,S,S], topmost shape, or 0
     for number in range(1, _SHAPES + 1):
         centre, half = uniform(2, low=-1, high=1), uniform(2, low=0.08, high=0.4)  # [B,2] each
         angle, kind = uniform(1, high=np.pi), uniform(1, 1)  # [B,1], [B,1,1]
@@ -160,7 +161,7 @@ def _ground(uniform: _Uniform, clutter: float) -> Tensor:
         shown = uniform(1, 1) < 0.85 * clutter  # [B,1,1]
         dx, dy = axis - centre[:, :1], axis - centre[:, 1:]  # [B,S] each
         cos, sin = angle.cos(), angle.sin()  # [B,1] each
-        # The rotated coordinates are a sum of one row and one column: a single pass over pixels.
+        # Rotated coordinates are the sum of a row and a column vector: one pass over the pixels.
         u = (dx * cos / half[:, :1])[:, None] + (dy * sin / half[:, :1])[:, :, None]  # [B,S,S]
         v = (dy * cos / half[:, 1:])[:, :, None] - (dx * sin / half[:, 1:])[:, None]  # [B,S,S]
         reach = torch.where(kind < 0.4, torch.maximum(u.abs(), v.abs()), u.square() + v.square())
@@ -175,7 +176,7 @@ def _ground(uniform: _Uniform, clutter: float) -> Tensor:
 
 
 def _axis() -> Tensor:
-    """Pixel centres [S] of a picture that spans -1 to 1."""
+    """Pixel centres [S] of an image that spans -1 to 1."""
     return (torch.arange(SIZE) * 2 + 1) / SIZE - 1
 
 
@@ -184,6 +185,6 @@ def _resize(x: Tensor) -> Tensor:
 
 
 def _close(mask: Tensor) -> Tensor:
-    """Morphological closing by 3x3: dark folds inside a garment stay part of it. [B,1,h,w]."""
+    """Morphological 3x3 closing of masks [B,1,h,w], so that dark folds belong to the garment."""
     grown = F.max_pool2d(F.pad(mask, (1, 1, 1, 1)), 3, stride=1)  # [B,1,h,w]
     return -F.max_pool2d(F.pad(-grown, (1, 1, 1, 1), value=-1.0), 3, stride=1)  # [B,1,h,w]

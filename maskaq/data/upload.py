@@ -1,6 +1,6 @@
-"""A picture that a visitor sends, checked before it is decoded.
+"""A picture uploaded by a visitor, checked before it is decoded.
 
-Needs numpy and Pillow only. The file is never written to disk.
+Needs only numpy and Pillow. The file is never written to disk.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ENDINGS = ("png", "jpg", "jpeg", "webp")
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _PIXELS = 16_000_000  # a decoded picture of this size takes 48 MB
 _SMALLEST = 8  # pixels on a side
-_LARGEST = 1024  # side that is kept: more than any model here takes
-_NAME = 80  # characters
+_LARGEST = 1024  # longest side after decoding, more than any model here needs
+_NAME = 80  # characters of a file name
 
 _ALLOWED = (
     f"Allowed: one still picture as PNG, JPEG or WebP, up to {MEGABYTES} MB and "
@@ -34,22 +34,22 @@ _ALLOWED = (
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture. name: of the file, for labels. pixels: uint8 [H,W,3], read-only."""
+    """A decoded picture. name: file name, for labels. pixels: uint8 [H,W,3], read-only."""
 
     name: str
     pixels: NDArray[np.uint8]
 
 
 def read_picture(name: str, data: bytes) -> Picture:
-    """Decode a picture, upright and in RGB, with no side above 1024 pixels.
+    """Decode a picture to RGB, upright, its longest side at most 1024 pixels.
 
     Args:
-        name: of the file, as the visitor's computer calls it.
-        data: the bytes of the file.
+        name: file name on the visitor's computer.
+        data: content of the file.
 
     Raises:
-        DataError: too large, another kind of file, animated, or damaged. The size in pixels is
-            read from the header, before anything is decoded.
+        DataError: too large, another file format, animated, or damaged. The size in pixels is read
+            from the header, before anything is decoded.
     """
     label = PurePath(name.replace("\\", "/")).name[:_NAME] or "picture"
     if not data:
@@ -70,7 +70,7 @@ def read_picture(name: str, data: bytes) -> Picture:
             raise DataError(f"{label} is animated. {_ALLOWED}")
         try:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
-        except Exception as error:  # decoders raise whatever a damaged file leads them to
+        except Exception as error:  # decoders raise many types of exceptions on damaged files
             raise DataError(f"{label} is damaged and cannot be decoded. {_ALLOWED}") from error
     upright.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
     pixels = np.array(upright, dtype=np.uint8)  # [H,W,3]

@@ -1,4 +1,4 @@
-"""IDX files: read whole, or refused with what was expected."""
+"""IDX files: intact ones are read, others refused with what was expected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAGIC = struct.pack(">4B3I", 0, 0, 8, 3, *SHAPE)
 PIXELS = bytes(range(100, 112))
 
 
-def test_an_intact_file(tmp_path: Path) -> None:
+def test_an_intact_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(MAGIC + PIXELS))
     read = read_idx(tmp_path / "x.gz", SHAPE)
     assert read.dtype == torch.uint8
@@ -32,9 +32,9 @@ def test_an_intact_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, message",
     [
-        (MAGIC + PIXELS[:-1], r"holds 11 bytes of data; expected 12 for \(3, 2, 2\)"),
-        (MAGIC + PIXELS + b"x", r"holds 13 bytes of data; expected 12 for \(3, 2, 2\)"),
-        (MAGIC, r"holds 0 bytes of data; expected 12 for \(3, 2, 2\)"),
+        (MAGIC + PIXELS[:-1], r"contains 11 bytes of data; expected 12 for \(3, 2, 2\)"),
+        (MAGIC + PIXELS + b"x", r"contains 13 bytes of data; expected 12 for \(3, 2, 2\)"),
+        (MAGIC, r"contains 0 bytes of data; expected 12 for \(3, 2, 2\)"),
         (MAGIC[:7], r"expected \(0, 0, 8, 3, 3, 2, 2\).*the dimensions \(3, 2, 2\)"),
         (b"", r"starts with \(\); expected .*the dimensions \(3, 2, 2\)"),
         (
@@ -44,12 +44,12 @@ def test_an_intact_file(tmp_path: Path) -> None:
         (struct.pack(">4B3I", 0, 0, 13, 3, *SHAPE) + PIXELS, r"magic for unsigned bytes"),
     ],
 )
-def test_broken_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_wrong_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=message) as caught:
         read_idx(tmp_path / "x.gz", SHAPE)
     assert "x.gz" in str(caught.value)
-    assert "Fetch it again" in str(caught.value)
+    assert "Download it again" in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["not gzip", "truncated", "flipped"])
@@ -59,25 +59,27 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, damage: str) -> None:
         raw[-6] ^= 1
     raw = {"not gzip": bytearray(MAGIC + PIXELS), "truncated": raw[:-9]}.get(damage, raw)
     (tmp_path / "x.gz").write_bytes(raw)
-    with pytest.raises(DataError, match=r"x\.gz is not a whole gzip file .*; fetch it again"):
+    with pytest.raises(DataError, match=r"x\.gz is not a complete gzip file .*; download it again"):
         read_idx(tmp_path / "x.gz", SHAPE)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fashion_mnist, "_LARGEST", 100)
     (tmp_path / "x.gz").write_bytes(gzip.compress(MAGIC + bytes(10_000_000)))
-    with pytest.raises(DataError, match="holds 85 bytes of data; expected 12"):  # 101 - header
+    with pytest.raises(DataError, match="contains 85 bytes of data; expected 12"):  # 101 - header
         read_idx(tmp_path / "x.gz", SHAPE)
 
 
-def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"does not exist.*dataset-fashion-mnist.*--fashion-mnist DIR"
     ):
         garments("train", tmp_path)
 
 
-def test_the_bundled_garments() -> None:
+def test_the_bundled_garments_are_complete() -> None:
     images, labels = garments("test")
     assert images.shape == (10_000, 28, 28)
     assert images.dtype == torch.uint8
@@ -85,7 +87,7 @@ def test_the_bundled_garments() -> None:
     assert 0.2 < images.float().mean() / 255 < 0.4
 
 
-def test_a_label_beyond_the_classes_is_refused(tmp_path: Path) -> None:
+def test_a_label_above_nine_is_refused(tmp_path: Path) -> None:
     for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         (tmp_path / name).write_bytes((fashion_mnist.BUNDLED / name).read_bytes())
     labels = bytearray(gzip.decompress((tmp_path / name).read_bytes()))

@@ -1,4 +1,4 @@
-"""Image folders: timm's own preprocessing, and a refusal for each thing that can be wrong."""
+"""Image folders: preprocessed as timm does, and refused with a message for every mistake."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ CONFIG = {
 SYNSETS = [f"n{number:08}" for number in range(12)]
 
 
-def picture(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> None:
+def write_image(
+    path: Path, seed: int = 0, size: tuple[int, int] = (40, 30), mode: str = "RGB"
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
     Image.fromarray(pixels).convert(mode).save(path)
@@ -33,14 +35,14 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30), mode: s
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Classes 3, 7 and 11 with 4, 2 and 6 images; three ways to name them, some to leave alone."""
+    """Classes 3, 7 and 11 with 4, 2 and 6 images; named in three ways, and files to ignore."""
     for name, count in {SYNSETS[3]: 4, "7": 2, "011": 6}.items():
         for number in range(count):
             ending = "png" if number else "JPEG"
             mode = "L" if number == 1 else "RGB"
-            picture(tmp_path / name / f"{number}.{ending}", number, mode=mode)
+            write_image(tmp_path / name / f"{number}.{ending}", number, mode=mode)
     (tmp_path / "7" / "notes.txt").write_text("not an image")
-    (tmp_path / "7" / "._0.png").write_text("what some systems leave behind")
+    (tmp_path / "7" / "._0.png").write_text("metadata of some file systems")
     (tmp_path / ".cache").mkdir()
     (tmp_path / "list.csv").write_text("")
     return tmp_path
@@ -50,7 +52,7 @@ def load(folder: Path | str, **options: object) -> Images:
     return load_images(folder, CONFIG, **{"synsets": SYNSETS, **options})
 
 
-def test_all_images_with_their_labels(folder: Path) -> None:
+def test_all_images_are_read_with_their_labels(folder: Path) -> None:
     images = load(str(folder))
     assert (images.images.shape, images.images.dtype) == ((12, 3, 24, 24), torch.uint8)
     assert images.labels.tolist() == [3] * 4 + [7] * 2 + [11] * 6
@@ -62,7 +64,7 @@ def test_all_images_with_their_labels(folder: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{}, {"crop_pct": 1.0, "interpolation": "bilinear"}, {"crop_mode": "squash"}]
 )
-def test_they_are_what_timm_makes_of_them(folder: Path, change: dict[str, object]) -> None:
+def test_images_are_preprocessed_as_timm_does(folder: Path, change: dict[str, object]) -> None:
     config = {**CONFIG, **change}
     images = load_images(folder, config, synsets=SYNSETS)
     transform = create_transform(**config, mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -73,7 +75,7 @@ def test_they_are_what_timm_makes_of_them(folder: Path, change: dict[str, object
         assert not torch.equal(images.images, load(folder).images)
 
 
-def test_a_limit_is_spread_over_the_classes_and_grows(folder: Path) -> None:
+def test_a_limit_is_spread_over_the_classes(folder: Path) -> None:
     some = load(folder, limit=7, seed=4)
     assert Counter(some.labels.tolist()) == {3: 3, 7: 2, 11: 2} or Counter(
         some.labels.tolist()
@@ -100,23 +102,23 @@ def test_a_limit_is_spread_over_the_classes_and_grows(folder: Path) -> None:
 def test_unknown_class_folders_are_refused(
     tmp_path: Path, name: str, options: dict[str, object], allowed: str
 ) -> None:
-    picture(tmp_path / "3" / "a.png")
-    picture(tmp_path / name / "a.png")
-    with pytest.raises(DataError, match=rf"1 folders that name no class .*'{name}'; .*{allowed}"):
+    write_image(tmp_path / "3" / "a.png")
+    write_image(tmp_path / name / "a.png")
+    with pytest.raises(
+        DataError, match=rf"1 folders that are not named after a class .*'{name}'; .*{allowed}"
+    ):
         load(tmp_path, **options)
 
 
-def test_index_names_need_no_synsets(tmp_path: Path) -> None:
-    picture(tmp_path / "123" / "a.png")
+def test_folders_named_by_index_need_no_synsets(tmp_path: Path) -> None:
+    write_image(tmp_path / "123" / "a.png")
     assert load(tmp_path, synsets=None).labels.tolist() == [123]
 
 
-def test_what_is_no_folder_of_class_folders_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"nowhere is not a folder; pass one that holds a folder for"
-    ):
+def test_a_path_without_class_folders_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere is not a folder; pass one with a subfolder for"):
         load(tmp_path / "nowhere")
-    picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"is not a folder"):
         load(tmp_path / "a.png")
     with pytest.raises(
@@ -130,7 +132,7 @@ def test_what_is_no_folder_of_class_folders_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
-def test_a_broken_image_is_named(folder: Path, damage: str) -> None:
+def test_an_unreadable_image_is_named(folder: Path, damage: str) -> None:
     path = folder / "7" / "0.JPEG"
     raw = path.read_bytes()
     path.write_bytes({"truncated": raw[: len(raw) // 2], "text": b"hello", "empty": b""}[damage])
@@ -140,8 +142,8 @@ def test_a_broken_image_is_named(folder: Path, damage: str) -> None:
         load(folder)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_forbidden_image_is_named(folder: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")
+def test_an_image_without_permission_is_named(folder: Path) -> None:
     (folder / "7" / "0.JPEG").chmod(0)
     with pytest.raises(DataError, match=r"7/0\.JPEG cannot be read"):
         load(folder)
@@ -154,23 +156,23 @@ def test_a_split_is_disjoint_and_complete(folder: Path) -> None:
     assert len(evaluation) == 7
     assert not set(calibration.paths) & set(evaluation.paths)
     assert set(calibration.paths) | set(evaluation.paths) == set(images.paths)
-    where = {path: index for index, path in enumerate(images.paths)}
+    position = {path: index for index, path in enumerate(images.paths)}
     for part in (calibration, evaluation):
         for path, label, stored in zip(part.paths, part.labels, part.images, strict=True):
-            assert label == images.labels[where[path]]
-            assert torch.equal(stored, images.images[where[path]])
+            assert label == images.labels[position[path]]
+            assert torch.equal(stored, images.images[position[path]])
     assert split_images(images, 5, seed=1)[0].paths == calibration.paths
     assert split_images(images, 5, seed=2)[0].paths != calibration.paths
     assert split_images(images, 0)[1].paths == images.paths
 
 
 @pytest.mark.parametrize("count", [-1, 12, 13])
-def test_a_split_must_leave_images_to_evaluate_on(folder: Path, count: int) -> None:
+def test_a_split_must_leave_evaluation_images(folder: Path, count: int) -> None:
     with pytest.raises(DataError, match=rf"{count} calibration images out of 12: .* 0 to 11"):
         split_images(load(folder), count)
 
 
-def test_photographs_are_recognised_by_a_real_model(shared: Path, vit_tiny: LoadedModel) -> None:
+def test_a_pretrained_model_recognises_photographs(shared: Path, vit_tiny: LoadedModel) -> None:
     folder = shared / "data" / "imagenet_sample"
     images = load_images(folder, vit_tiny.data_config, synsets=vit_tiny.synsets, limit=40)
     assert len(images.labels.unique()) == 40

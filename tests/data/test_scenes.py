@@ -1,4 +1,4 @@
-"""Scenes: the same alone or together, and a foreground that is where the garment is."""
+"""Scenes: independent of their batch, with a foreground that covers the garment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_splits_share_no_garment() -> None:
     assert torch.equal(scenes("calibration", [0, 4999]).labels, labels[[5000, 9999]])
 
 
-def test_seed_and_index_change_the_surroundings() -> None:
+def test_seed_and_index_change_the_background() -> None:
     first, other = scenes("evaluation", [5], 0), scenes("evaluation", [5], 1)
     assert torch.equal(first.labels, other.labels)
     assert not torch.equal(first.foreground, other.foreground)
@@ -50,11 +50,11 @@ def test_seed_and_index_change_the_surroundings() -> None:
 
 
 def split_mix(x: int) -> int:
-    """The generator's finaliser in Python's own whole numbers."""
-    wrap = 2**64 - 1
-    x = (x + 0x9E3779B97F4A7C15) & wrap
-    x = ((x ^ x >> 30) * 0xBF58476D1CE4E5B9) & wrap
-    x = ((x ^ x >> 27) * 0x94D049BB133111EB) & wrap
+    """The output function of SplitMix64 in Python integers."""
+    mask = 2**64 - 1
+    x = (x + 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ x >> 30) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ x >> 27) * 0x94D049BB133111EB) & mask
     return x ^ x >> 31
 
 
@@ -67,27 +67,27 @@ def split_mix(x: int) -> int:
 def test_keys_are_the_hash_of_split_index_and_seed(
     split: str, indices: list[int], seed: int
 ) -> None:
-    stream = sum(byte << 8 * place for place, byte in enumerate(split.encode()[:7]))
+    stream = sum(byte << 8 * position for position, byte in enumerate(split.encode()[:7]))
     start = (stream ^ seed * 0x9E3779B97F4A7C15) % 2**64
-    wanted = [split_mix((split_mix(start) + index) % 2**64) for index in indices]
-    assert keys(split, np.array(indices), seed).tolist() == wanted
+    expected = [split_mix((split_mix(start) + index) % 2**64) for index in indices]
+    assert keys(split, np.array(indices), seed).tolist() == expected
 
 
 def test_keys_differ_between_splits_seeds_and_indices() -> None:
     indices = np.arange(2000)
-    drawn = [keys(split, indices, seed) for split in (*SPLITS, "train") for seed in range(3)]
-    assert len(np.unique(np.concatenate(drawn))) == 9 * 2000
+    found = [keys(split, indices, seed) for split in (*SPLITS, "train") for seed in range(3)]
+    assert len(np.unique(np.concatenate(found))) == 9 * 2000
 
 
 def test_foreground_covers_less_than_half_the_patches() -> None:
     foreground = scenes("evaluation", range(500)).foreground
     patches = F.avg_pool2d(foreground[:, None].float(), 8)  # [B,1,8,8]
-    touched = (patches > 0).float().mean()  # even where a corner of the garment is enough
+    touched = (patches > 0).float().mean()  # even if a corner of the garment counts
     assert 0.1 < touched < 0.5
     assert 0.1 < foreground.float().mean() < 0.4
 
 
-def test_foreground_is_where_the_garment_is() -> None:
+def test_foreground_covers_the_garment() -> None:
     images, labels = garments("test")
     random = keys("evaluation", np.arange(100), 0)
     with_garment = compose(images[:100], labels[:100], random)
@@ -99,12 +99,12 @@ def test_foreground_is_where_the_garment_is() -> None:
     assert (changed & ~near).float().mean() < 0.001
 
 
-def test_scale_bounds_the_garment_and_clutter_can_be_switched_off() -> None:
+def test_scale_bounds_the_garment_and_clutter_can_be_off() -> None:
     images, labels = garments("test")
     random = keys("evaluation", np.arange(50), 0)
     for low, high in ((0.3, 0.4), (0.8, 0.9)):
         rows = compose(images[:50], labels[:50], random, scale=(low, high)).foreground.any(2)
-        height = rows.float().sum(1)  # [B], garments fill most of the 28 rows or columns
+        height = rows.float().sum(1)  # [B]
         assert height.max() <= high * SIZE + 2
     blank = compose(torch.zeros_like(images[:50]), labels[:50], random, clutter=0.0).images
     assert torch.equal(blank, blank[:, :, :1, :1].expand_as(blank))

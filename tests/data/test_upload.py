@@ -22,11 +22,11 @@ def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header announces a huge picture."""
+    """A PNG of a few bytes whose header claims a huge picture."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        whole = kind + data
-        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+        content = kind + data
+        return struct.pack(">I", len(data)) + content + struct.pack(">I", zlib.crc32(content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b""))
@@ -34,7 +34,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_allowed_kinds_are_decoded(kind):
+def test_allowed_formats_are_decoded(kind):
     picture = read_picture(f"garden.{kind.lower()}", encode(Image.fromarray(PIXELS), kind))
     assert picture.name == f"garden.{kind.lower()}"
     assert picture.pixels.shape == (40, 60, 3)
@@ -50,9 +50,9 @@ def test_other_colour_modes_become_rgb(mode):
     assert picture.pixels.shape == (40, 60, 3)
 
 
-def test_a_picture_is_turned_as_the_camera_says():
+def test_a_picture_is_rotated_by_its_exif_orientation():
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     data = encode(Image.fromarray(PIXELS), "JPEG", exif=exif)
     assert read_picture("a.jpg", data).pixels.shape == (60, 40, 3)
 
@@ -92,7 +92,7 @@ GOOD = encode(Image.fromarray(PIXELS))
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_anything_else_is_refused_with_what_is_allowed(data, reason):
+def test_other_files_are_refused_with_what_is_allowed(data, reason):
     with pytest.raises(DataError, match=reason) as refused:
         read_picture("some.png", data)
     assert str(refused.value).startswith("some.png ")
@@ -100,12 +100,12 @@ def test_anything_else_is_refused_with_what_is_allowed(data, reason):
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("the picture was decoded"))
     with pytest.raises(DataError):
         read_picture("a.png", bomb(9_000, 9_000))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.png", "C:\\me\\passwd.png", "passwd.png"])
-def test_a_name_is_the_last_part_of_a_path(name):
+def test_the_name_is_the_last_part_of_the_path(name):
     assert read_picture(name, GOOD).name == "passwd.png"
     assert len(read_picture("x" * 500, GOOD).name) == 80
