@@ -1,9 +1,13 @@
-"""`models` and `methods`: what there is to choose from."""
+"""`models` and `methods`: the models, methods, sources and back-ends to choose from."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
+import textwrap
 
+from maskaq.config.components import BACKENDS, SOURCES
 from maskaq.config.presets import METHODS
 
 
@@ -18,19 +22,32 @@ def add_methods(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(args: argparse.Namespace) -> None:
-    from maskaq.models.architectures import model_names
+    from maskaq.models import menu
 
-    for name, about in model_names().items():
-        print(f"{name:40} {about}")
+    for name, description in menu.descriptions().items():
+        print(f"{name:40} {description}")
+    print(
+        f"Names from {menu.FILE}. Other ViT and DeiT models of timm load with --weights FILE.",
+        file=sys.stderr,
+    )
 
 
 def _methods(args: argparse.Namespace) -> None:
-    from maskaq.quantization.backends import BACKENDS
-    from maskaq.synthesis.sources import SOURCES
-
     for name, method in METHODS.items():
-        print(f"method   {name:14} {method.description}\n{'':23} cost: {method.cost}")
+        _print_row("method", name, method.description)
+        _print_row("", "", f"cost: {method.cost}")
     for name, source in SOURCES.items():
-        print(f"source   {name:14} {' '.join((source.__doc__ or '').split('.')[0].split())}")
+        _print_row("source", name, source.description)
     for name, backend in BACKENDS.items():
-        print(f"back-end {name:14} {backend.description}")
+        _print_row("back-end", name, backend.description)
+
+
+def _print_row(kind: str, name: str, text: str) -> None:
+    """Print one entry, its text wrapped to the terminal in a column of its own."""
+    left = f"{kind:8} {name:14} "
+    width = max(60, shutil.get_terminal_size().columns)
+    indent = " " * len(left)
+    lines = textwrap.wrap(
+        text, width, initial_indent=left, subsequent_indent=indent, break_on_hyphens=False
+    )
+    print("\n".join(lines))

@@ -6,9 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskaq.errors import OptionError, RunError
-from maskaq.results import listing, paths
+from maskaq.results import paths
+
+if TYPE_CHECKING:
+    from maskaq.results.listing import Entry
 
 _SHOWN = ("run", "bits", "source", "backend", "seed", "q", "p", "n", "seconds", "created")
 _SHARES = ("p", "q", "q_low", "q_high", "agreement")
@@ -52,6 +56,8 @@ _Option = Callable[..., argparse.Action]
 
 
 def _list(args: argparse.Namespace) -> None:
+    from maskaq.results import listing  # loads pandas
+
     place = args.folder or paths.runs_folder()
     runs = listing.where(listing.list_runs(place, thorough=args.check), args.where)
     if args.sort:
@@ -69,6 +75,8 @@ def _list(args: argparse.Namespace) -> None:
 
 def _print(runs: object, place: Path) -> None:
     import pandas as pd
+
+    from maskaq.results import listing
 
     assert isinstance(runs, pd.DataFrame)
     whole = runs[runs["state"] == listing.WHOLE]
@@ -107,6 +115,8 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _delete(args: argparse.Namespace) -> None:
+    from maskaq.results import listing
+
     found = [_one(folder) for folder in args.folders]
     for entry in found:
         print(f"{entry.folder}: {entry.state}")
@@ -128,7 +138,9 @@ def _export(args: argparse.Namespace) -> None:
     print(f"written to {args.target}")
 
 
-def _one(folder: Path) -> listing.Entry:
+def _one(folder: Path) -> Entry:
+    from maskaq.results import listing
+
     found = list(listing.entries(folder))
     if len(found) != 1 or found[0].folder != folder:
         raise RunError(

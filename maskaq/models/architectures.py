@@ -1,7 +1,4 @@
-"""Which models there are, by name, and their bare architectures.
-
-An architecture is built on torch's meta device: shapes without memory, at once, whatever its size.
-"""
+"""The supported architectures by name, built on torch's meta device: shapes without memory."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +20,19 @@ from maskaq.data.scenes import CLASS_NAMES
 from maskaq.errors import ModelError
 from maskaq.models import bundled
 from maskaq.models.attention import SUPPORTED
+from maskaq.models.menu import Pretrained
 
-__all__ = ["BUNDLED", "Bundled", "build", "check_name", "model_names", "timm_names"]
+__all__ = ["BUNDLED", "Bundled", "build", "check_name", "pretrained", "timm_names"]
 
 _MODULES = ("vision_transformer", "deit")  # of timm
-# Members of these modules whose blocks hold another attention, or none of their own.
+# Models of these modules whose blocks have a different attention, or none.
 _OTHER_BLOCKS = re.compile(r"_18x2_|_xp_|wee_|_dlittle_")
 
 
 @dataclass(frozen=True)
 class Bundled:
-    """A model whose weights ship with the library. data_config: what timm calls by that name."""
+    """A model whose weights ship with the library. data_config: its preprocessing, as in timm."""
 
-    description: str
     architecture: Callable[[], VisionTransformer]
     checkpoint: Path
     data_config: Mapping[str, Any]
@@ -45,7 +41,6 @@ class Bundled:
 
 BUNDLED: dict[str, Bundled] = {
     "scenes_vit": Bundled(
-        description="bundled ViT, 64x64, 10 garments in cluttered scenes (Fashion-MNIST)",
         architecture=bundled.scenes_vit,
         checkpoint=bundled.CHECKPOINT,
         data_config=bundled.DATA_CONFIG,
@@ -60,31 +55,24 @@ def timm_names() -> list[str]:
     return [name for name in names if not _OTHER_BLOCKS.search(name)]
 
 
-@cache
-def model_names() -> dict[str, str]:
-    """Every model that loads by its name alone, with one line on each: bundled ones first.
-
-    Of timm's they are those with a pretrained classifier; others need a weights file.
-    """
-    named = {name: model.description for name, model in BUNDLED.items()}
-    for name in timm_names():
-        tagged = get_arch_pretrained_cfgs(name)
-        usable = {
-            tag: config
-            for tag, config in tagged.items()
-            if config.has_weights and infer_imagenet_subset(config.to_dict())
-        }
-        if usable:
-            default = next(iter(tagged))  # what the bare name loads
-            tag = default if default in usable else next(iter(usable))
-            side, classes = usable[tag].input_size[1], usable[tag].num_classes
-            label = name if tag == default else tag
-            named[label] = f"timm, {side}x{side}, {classes} ImageNet classes"
-    return named
+def pretrained(name: str) -> Pretrained | None:
+    """The pretrained classifier of a timm architecture; None if timm has none."""
+    tagged = get_arch_pretrained_cfgs(name)
+    usable = {
+        tag: config
+        for tag, config in tagged.items()
+        if config.has_weights and infer_imagenet_subset(config.to_dict())
+    }
+    if not usable:
+        return None
+    default = next(iter(tagged))  # loaded by the bare name
+    tag = default if default in usable else next(iter(usable))
+    config = usable[tag]
+    return Pretrained(name if tag == default else tag, config.input_size[1], config.num_classes)
 
 
 def check_name(name: str) -> None:
-    """Refuse what is neither bundled nor a supported architecture of timm, with a tag or without.
+    """Refuse a name that is neither bundled nor a supported timm model, with or without a tag.
 
     Raises:
         ModelError: with the nearest names, or with what is supported.
@@ -97,18 +85,18 @@ def check_name(name: str) -> None:
     tagged = get_arch_pretrained_cfgs(bare)
     if timm.is_model(bare) and (name == bare or name in tagged):
         return
-    known = [*tagged] if timm.is_model(bare) else [*BUNDLED, *timm_names()]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    candidates = [*tagged] if timm.is_model(bare) else [*BUNDLED, *timm_names()]
+    near = difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"supported: {SUPPORTED}."
     raise ModelError(f"unknown model {name!r}; {hint} `python -m maskaq models` lists all names.")
 
 
 def build(name: str, classes: int | None = None) -> VisionTransformer:
-    """The architecture of a known name, on the meta device.
+    """Build the architecture of a name on the meta device.
 
     Args:
-        name: as `check_name` accepts it.
-        classes: outputs of the head; None takes the architecture's own number.
+        name: a name that `check_name` accepts.
+        classes: outputs of the head; None takes the architecture's default.
 
     Raises:
         ModelError: its attention is not supported.
@@ -117,11 +105,11 @@ def build(name: str, classes: int | None = None) -> VisionTransformer:
         if name in BUNDLED:
             return BUNDLED[name].architecture()
         model = timm.create_model(name, num_classes=classes)
-    if not isinstance(model, VisionTransformer) or not all(map(_plain, model.blocks)):
+    if not isinstance(model, VisionTransformer) or not all(map(_is_supported, model.blocks)):
         raise ModelError(f"the attention of {name} is not supported; supported: {SUPPORTED}.")
     return model
 
 
-def _plain(block: nn.Module) -> bool:
+def _is_supported(block: nn.Module) -> bool:
     attention = getattr(block, "attn", None)
     return type(attention) is Attention and getattr(attention, "gate", None) is None

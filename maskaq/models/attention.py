@@ -1,12 +1,12 @@
-"""What the attention of a timm Vision Transformer computes, made visible.
+"""Recording and quantizing the attention of a timm Vision Transformer.
 
-One head reads T tokens as queries, keys and values of d channels and returns
+A head maps T tokens to queries, keys and values with d channels and returns
 
     heads = softmax(q k^T / sqrt(d)) v        (Vaswani et al. 2017, Eq. 1)
 
-timm runs this in one fused kernel that never shows the matrix in the middle. `attention` is the
-same forward pass step by step, with a place to put a quantizer on each of the four operands of its
-two products. `record` puts it into a model for as long as one wants to look.
+timm computes this in one fused kernel, which does not return the attention matrix. `attention` is
+the same forward pass step by step, and can quantize each of the four operands of the two matrix
+products. `record` uses it in place of a model's attention within a context.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NONE: Operands = MappingProxyType({})
 
 
 class Maps(NamedTuple):
-    """What one block's attention computed, T tokens counting prefix tokens first.
+    """Attention of one block, with T tokens, prefix tokens first.
 
     logits: [B,H,T,T], queries in rows, already divided by sqrt(d). probs: [B,H,T,T], their softmax,
     rows sum to 1, before dropout and before any quantizer. heads: [B,H,T,d], probabilities times
@@ -53,18 +53,18 @@ def attention(
     """The forward pass of a timm `Attention`, step by step.
 
     Args:
-        module: a timm `Attention`, or anything with its attributes. `qkv` and `proj` are called as
-            modules, so they may be quantized ones.
+        module: a timm `Attention`, or a module with the same attributes. `qkv` and `proj` are
+            called as modules and may be quantized.
         x: [B,T,C].
-        operands: what to apply to the operands of the two matrix products, by name: `"query"`,
+        operands: functions applied to the operands of the two matrix products, by name: `"query"`,
             `"key"`, `"value"` on [B,H,T,d] and `"softmax"` on the probabilities [B,H,T,T].
-        attn_mask, is_causal: timm's blocks pass them along; only None and False are supported.
+        attn_mask, is_causal: passed by timm's blocks; only None and False are supported.
 
     Returns:
-        the module's output [B,T,C], and its maps.
+        The module's output [B,T,C], and its maps.
 
     Raises:
-        ModelError: a mask was given, or the module gates its output.
+        ModelError: a mask is given, or the module has a gate on its output.
     """
     if attn_mask is not None or is_causal:
         raise ModelError("attention masks are not supported; call the model on images alone.")
@@ -90,13 +90,13 @@ def _apply(operands: Operands, name: str, x: Tensor) -> Tensor:
 
 
 def attention_modules(model: nn.Module) -> list[nn.Module]:
-    """The attention of each block, first block first.
+    """The attention modules of all blocks, first block first.
 
-    A module counts if it is timm's `Attention`, or has its attributes and `operands`, as the
-    quantized one does.
+    These are the modules of timm's class `Attention`, and those with an attribute `operands`, as
+    the quantized attention has.
 
     Raises:
-        ModelError: there is none, or one that gates its output.
+        ModelError: there is none, or one has a gate on its output.
     """
     found = [m for m in model.modules() if isinstance(m, Attention) or hasattr(m, "operands")]
     if not found or any(getattr(m, "gate", None) is not None for m in found):
@@ -111,12 +111,12 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
 def record(model: nn.Module) -> Iterator[list[Maps]]:
     """Record the attention of every forward pass while the context is open.
 
-    The list holds one `Maps` per block, of the latest pass; autograd goes through them. Outside
-    the context the model is exactly what it was, fused attention included.
+    The list holds one `Maps` per block, of the latest pass, and is differentiable. On leaving the
+    context the model is exactly as before, with fused attention.
 
     Raises:
-        ModelError: no supported attention, this model is being recorded already, or (in the
-            forward pass) an attention mask was given.
+        ModelError: no supported attention, the model is already being recorded, or (in the forward
+            pass) an attention mask was given.
 
     >>> import timm, torch
     >>> model = timm.create_model("vit_tiny_patch16_224", depth=2).eval()
@@ -130,9 +130,9 @@ def record(model: nn.Module) -> Iterator[list[Maps]]:
 
 
 def maps_of(model: nn.Module, images: Tensor, blocks: int | None = None) -> list[Maps]:
-    """The maps of the first blocks, of all by default, for images [B,3,S,S].
+    """Attention maps of the first `blocks` blocks, or of all, for images [B,3,S,S].
 
-    The pass ends with the last of them: what would come after it is not computed.
+    The forward pass stops after the last of them.
 
     Raises:
         ModelError: as `record`.
@@ -141,29 +141,29 @@ def maps_of(model: nn.Module, images: Tensor, blocks: int | None = None) -> list
     with _recording(model, count) as maps:
         try:
             model(images)
-        except _EnoughError:
+        except _StopForwardError:
             return maps
     raise AssertionError(f"{type(model).__name__} has fewer than {count} blocks")
 
 
-class _EnoughError(Exception):
-    """All maps are there that were asked for."""
+class _StopForwardError(Exception):
+    """Ends a forward pass after the last map that is needed."""
 
 
 @contextmanager
-def _recording(model: nn.Module, most: int | None) -> Iterator[list[Maps]]:
-    """`record`; the pass ends with `_EnoughError` as soon as there are `most` maps."""
+def _recording(model: nn.Module, limit: int | None) -> Iterator[list[Maps]]:
+    """As `record`; raises `_StopForwardError` in the forward pass after `limit` maps."""
     modules = attention_modules(model)
     if any("forward" in vars(module) for module in modules):
         raise ModelError(
-            f"this {type(model).__name__} is being recorded already; leave the other "
+            f"this {type(model).__name__} is already being recorded; leave the other "
             "record(model) first, or load a second model."
         )
     maps: list[Maps] = []
     try:
         for index, module in enumerate(modules):
-            # An instance attribute hides the class's forward; deleting it brings that back.
-            vars(module)["forward"] = partial(_recorded, module, index, maps, most)
+            # The instance attribute hides the method of the class until it is deleted.
+            vars(module)["forward"] = partial(_recorded, module, index, maps, limit)
         yield maps
     finally:
         for module in modules:
@@ -174,16 +174,16 @@ def _recorded(
     module: nn.Module,
     index: int,
     maps: list[Maps],
-    most: int | None,
+    limit: int | None,
     x: Tensor,
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> Tensor:
     operands = getattr(module, "operands", None)
     applied: Operands = _NONE if operands is None else dict(operands.items())
-    out, seen = attention(module, x, applied, attn_mask, is_causal)
+    out, block_maps = attention(module, x, applied, attn_mask, is_causal)
     del maps[index:]  # the first block starts a new pass
-    maps.append(seen)
-    if len(maps) == most:
-        raise _EnoughError
+    maps.append(block_maps)
+    if len(maps) == limit:
+        raise _StopForwardError
     return out

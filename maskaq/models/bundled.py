@@ -1,7 +1,7 @@
-"""`scenes_vit`: the small real Vision Transformer that ships with the library.
+"""`scenes_vit`: the small Vision Transformer that ships with the library.
 
-A plain timm `VisionTransformer`, no convolutional stem and no BatchNorm, trained by
-`python -m maskaq.models.train`. Its card lies beside the checkpoint.
+A plain timm `VisionTransformer` without convolutional stem or BatchNorm, trained by
+`python -m maskaq.models.train`. The model card is stored next to the checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from maskaq.data.scenes import CLASS_NAMES, SIZE
 FOLDER = Path(__file__).parent / "checkpoints"
 CHECKPOINT = FOLDER / "scenes_vit.safetensors"
 CARD = FOLDER / "scenes_vit.json"
-# What timm calls a data config: the preprocessing that belongs to the weights.
+# The preprocessing that belongs to the weights, in the format of timm's data config.
 DATA_CONFIG = {
     "input_size": (3, SIZE, SIZE),
     "interpolation": "bicubic",
@@ -27,9 +27,9 @@ DATA_CONFIG = {
 
 
 def scenes_vit() -> VisionTransformer:
-    """Untrained architecture: 64x64 input, 64 patches of 8x8 + CLS, 6 blocks, 6 heads, width 192.
+    """Untrained model: 64x64 input, 64 patches of 8x8 + CLS, 6 blocks, 6 heads, width 192.
 
-    The MLP is 2 instead of 4 times as wide, which keeps the float32 file under 8 MB.
+    The MLP ratio is 2 instead of 4, which keeps the float32 file under 8 MB.
     """
     return VisionTransformer(
         img_size=SIZE,

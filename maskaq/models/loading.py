@@ -1,4 +1,4 @@
-"""Load P by name, with the preprocessing and the class names that belong to its weights."""
+"""Load P by name, with the preprocessing and class names that belong to its weights."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.errors import DataError, ModelError, OptionError
-from maskaq.models.architectures import BUNDLED, build, check_name, model_names
+from maskaq.models.architectures import BUNDLED, build, check_name
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
-__all__ = ["LoadedModel", "load_model", "model_names"]
+__all__ = ["LoadedModel", "load_model"]
 
-_PATIENCE = 5.0  # seconds for the model hub to answer at all
+_HUB_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """P and what belongs to it.
+    """P with its preprocessing and classes.
 
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
-    class_names: one per output. grid: patches in rows and columns. prefix: tokens before the
-    patches (CLS, distillation, registers). synsets: WordNet ids of the classes where they are
+    class_names: one per output. grid: patches in rows and columns. prefix: number of tokens before
+    the patches (CLS, distillation, registers). synsets: WordNet ids of the classes if they are
     ImageNet's, else empty.
     """
 
@@ -57,14 +57,14 @@ class LoadedModel:
 
     @property
     def std(self) -> Tensor:
-        """Channel deviations [1,3,1,1], of images in 0..1."""
+        """Channel standard deviations [1,3,1,1], of images in 0..1."""
         return torch.tensor(self.data_config["std"]).view(1, 3, 1, 1)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """What the model takes, float32 [B,3,S,S], from images uint8 or float in 0..1.
+        """The model's input, float32 [B,3,S,S], from images uint8 or float in 0..1.
 
         Raises:
-            DataError: another shape or type.
+            DataError: wrong shape or dtype.
         """
         if images.shape[1:] != (3, self.size, self.size) or not (
             images.dtype == torch.uint8 or images.is_floating_point()
@@ -83,22 +83,22 @@ def load_model(
     """Load a bundled model, or any plain ViT or DeiT of timm.
 
     Args:
-        name: a bundled id or a timm name, such as `deit_tiny_patch16_224`.
-        weights: a safetensors or PyTorch file; None or "" takes the bundled or pretrained ones.
-            The number of classes is that of the file.
+        name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
+        weights: a safetensors or PyTorch file, which sets the number of classes; None or "" loads
+            the bundled or pretrained weights.
         class_names: one per class; None takes the bundled or ImageNet's names, where they fit.
 
     Raises:
-        ModelError: unknown or unsupported name, or no weights to be had without `weights`.
+        ModelError: unknown or unsupported name, or no pretrained weights are available.
         WeightsError: the file cannot be read or does not fit.
-        OptionError: another number of class names than of classes.
+        OptionError: wrong number of class names.
     """
     check_name(name)
     model = _from_file(name, weights) if weights or name in BUNDLED else _pretrained(name)
     if model.num_classes < 1:
         raise ModelError(
-            f"{name} ends in features, not classes; pass --weights with a file that holds a head, "
-            "or a name from `python -m maskaq models`."
+            f"{name} outputs features, not classes; pass --weights with a file that has a "
+            "classification head, or a name from `python -m maskaq models`."
         )
     model.eval().requires_grad_(False)
     config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
@@ -113,8 +113,8 @@ def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:
     path = Path(weights) if weights else BUNDLED[name].checkpoint
     if not weights and not path.is_file():
         raise ModelError(
-            f"the checkpoint of {name} is missing at {path}; install maskaq again, or train it "
-            "with `python -m maskaq.models.train`."
+            f"the checkpoint of {name} is missing at {path}; reinstall maskaq, or train it with "
+            "`python -m maskaq.models.train`."
         )
     state = read_weights(path)
     model = build(name, head_classes(state))
@@ -125,34 +125,34 @@ def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:
 def _pretrained(name: str) -> VisionTransformer:
     """A timm model with timm's pretrained weights, from the local cache or the network."""
     config: Any = build(name).pretrained_cfg
-    by_hand = f"`--model {name} --weights FILE` (safetensors, or a PyTorch state dict)"
+    option = f"`--model {name} --weights FILE` (safetensors, or a PyTorch state dict)"
     if not config.get("hf_hub_id"):
-        raise ModelError(f"timm has no pretrained weights for {name}; pass {by_hand}.")
+        raise ModelError(f"timm has no pretrained weights for {name}; pass {option}.")
     if not infer_imagenet_subset(config):
         raise ModelError(
-            f"the pretrained weights of {name} end in features, not classes; pass {by_hand} of a "
+            f"the pretrained weights of {name} output features, not classes; pass {option} of a "
             "classifier, or a name from `python -m maskaq models`."
         )
     file = config.get("hf_hub_filename") or constants.SAFETENSORS_SINGLE_FILE
     try:
         path = _fetch(config["hf_hub_id"], file)
-    except Exception as error:  # the hub's HTTP client, and so its errors, changes by version
-        where = f"{constants.ENDPOINT}/{config['hf_hub_id']}/resolve/main/{file}"
+    except Exception as error:  # the exception types differ between versions of the hub client
+        url = f"{constants.ENDPOINT}/{config['hf_hub_id']}/resolve/main/{file}"
         raise ModelError(
             f"no pretrained weights for {name} from the model hub ({type(error).__name__}: "
-            f"{first_line(error)}). Fetch {where} where there is a network, and pass "
-            f"{by_hand}."
+            f"{first_line(error)}). Download {url} on a machine with network access, and pass "
+            f"{option}."
         ) from error
     overlay = {"file": path, "custom_load": False}
     model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
-    assert isinstance(model, VisionTransformer)  # as `build` has made sure
+    assert isinstance(model, VisionTransformer)  # checked by `build`
     return model
 
 
 def _fetch(repository: str, file: str) -> str:
-    """Path of a file of the model hub; gives up at once without a network.
+    """Local path of a file of the model hub; fails at once without a network.
 
-    The hub's own client tries again for most of a minute, so one short question goes first.
+    The hub's client retries for most of a minute, so a short request is sent first.
     """
     try:
         return huggingface_hub.hf_hub_download(repository, file, local_files_only=True)
@@ -160,16 +160,16 @@ def _fetch(repository: str, file: str) -> str:
         if constants.HF_HUB_OFFLINE:
             raise
     try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PATIENCE).close()
-    except HTTPError as refusal:  # an answer, so there is a network
-        refusal.close()
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT).close()
+    except HTTPError as response:  # an answer, so there is a network
+        response.close()
     return huggingface_hub.hf_hub_download(repository, file)
 
 
 def _classes(
     name: str, count: int, given: Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Class names, and synsets where the classes are ImageNet's."""
+    """Class names, and synsets if the classes are ImageNet's."""
     if given is not None:
         if len(given) != count:
             raise OptionError(f"{len(given)} class names for {count} classes of {name}.")

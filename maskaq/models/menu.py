@@ -1,4 +1,4 @@
-"""The models to choose from, known without timm: their names and shapes, read from a small file.
+"""Names and shapes of the supported models, read from a small file without importing timm.
 
 `python -m benchmarks.model_names` writes the file; a test compares it with the installed timm.
 """
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from maskaq.errors import ModelError, unknown
 
-__all__ = ["BUNDLED", "FILE", "Shape", "shape_of", "shapes"]
+__all__ = ["BUNDLED", "FILE", "Pretrained", "Shape", "descriptions", "shape_of", "shapes"]
 
 FILE = Path(__file__).with_name("timm_names.json")
-BUNDLED = "scenes_vit"  # the one whose weights ship with the library
+BUNDLED = "scenes_vit"  # the model whose weights ship with the library
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a menu must know of a model. grid: patches in rows and columns. size: side in pixels."""
+    """Dimensions of a model. grid: patches in rows and columns. size: side in pixels."""
 
     depth: int
     heads: int
@@ -31,16 +32,31 @@ class Shape:
 
     @property
     def patches(self) -> int:
-        """Patches of one image."""
+        """Patches per image."""
         return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """An ImageNet classifier of timm.
+
+    name: the name that loads it, with a tag if the bare name loads other weights. size: side of its
+    images in pixels. classes: number of its classes.
+    """
+
+    name: str
+    size: int
+    classes: int
 
 
 @cache
 def shapes() -> Mapping[str, Shape]:
     """Every supported model by name, the bundled one first."""
-    rows = json.loads(FILE.read_text())
     return MappingProxyType(
-        {name: Shape(**{**row, "grid": tuple(row["grid"])}) for name, row in rows.items()}
+        {
+            name: Shape(row["depth"], row["heads"], tuple(row["grid"]), row["size"])
+            for name, row in _rows().items()
+        }
     )
 
 
@@ -53,3 +69,19 @@ def shape_of(name: str) -> Shape:
     if name not in shapes():
         raise ModelError(unknown("model", name, [BUNDLED, "deit_tiny_patch16_224"]))
     return shapes()[name]
+
+
+def descriptions() -> dict[str, str]:
+    """One line on every model that loads without a weights file, by name, the bundled one first."""
+    found = {BUNDLED: "bundled ViT, 64x64, 10 garments in cluttered scenes (Fashion-MNIST)"}
+    for row in _rows().values():
+        if row["pretrained"]:
+            one = Pretrained(**row["pretrained"])
+            found[one.name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
+    return found
+
+
+@cache
+def _rows() -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
+    return rows

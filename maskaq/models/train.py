@@ -1,11 +1,11 @@
 """Train `scenes_vit` on scenes of the 60 000 training garments: `python -m maskaq.models.train`.
 
-A small CNN is trained first and then taught from (soft distillation, Hinton et al. 2015): on a
+A small CNN is trained first and used as the teacher (soft distillation, Hinton et al. 2015): on a
 small budget a Vision Transformer learns clutter and position much faster from a teacher that has
-both built in. Both follow one curriculum, from large garments on plain ground to full scenes, in
-the first half of their steps; the student is then refined at full difficulty. Every batch is a
-function of its step, so a killed training goes on from its last checkpoint as if nothing had
-happened.
+both built in. Both follow one curriculum in the first half of their steps, from large garments on
+plain ground to full scenes; the student is then refined at full difficulty. Every batch is a
+function of its step, so an interrupted training resumes from its last checkpoint with the same
+result.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from maskaq.errors import MaskaqError
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
 
-_COUNTS = ("steps", "teacher_steps", "refine_steps", "seed")  # of the recipe, set by options
+_COUNTS = ("steps", "teacher_steps", "refine_steps", "seed")  # fields that are options
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the trained weights, besides the garments themselves."""
+    """Everything that determines the trained weights, except the garments."""
 
     steps: int = 7500
     teacher_steps: int = 2200
-    refine_steps: int = 4500  # a second cosine from a lower rate, all at full difficulty
+    refine_steps: int = 4500  # a second cosine schedule at a lower rate, at full difficulty
     refine_lr: float = 6e-4
     batch: int = 128
     lr: float = 1e-3
@@ -86,13 +86,13 @@ class _Residual(nn.Sequential):
 
 
 def curriculum(progress: float) -> dict[str, object]:
-    """Options of `compose` at a share of the training done: full difficulty from one half on."""
+    """Options of `compose` at this share of the training: full difficulty from half-way on."""
     hard = min(1.0, 2 * progress)
     return {"scale": (0.85 - 0.25 * hard, 1.0 - 0.1 * hard), "clutter": hard}
 
 
 def batch_at(step: int, recipe: Recipe, total: int, images: Tensor, labels: Tensor) -> Scenes:
-    """The training scenes of one step: a pure function of step and seed."""
+    """The training scenes of one step, a pure function of step and seed."""
     positions = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
     random = keys("train", positions, recipe.seed)
     chosen = torch.from_numpy((random % np.uint64(len(images))).astype(np.int64))
@@ -100,7 +100,7 @@ def batch_at(step: int, recipe: Recipe, total: int, images: Tensor, labels: Tens
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 to the range the bundled model takes: mean and std 0.5."""
+    """Convert uint8 images to the input of the bundled model: mean and std 0.5."""
     return images.float().div_(127.5).sub_(1.0)
 
 
@@ -113,17 +113,15 @@ def fit(
     guide: nn.Module | None = None,
     seen: int = 0,
 ) -> None:
-    """Train in place, checkpointing every 60 s; goes on from `checkpoint` where there is one.
+    """Train in place, with a checkpoint every 60 s; resumes from `checkpoint` if it exists.
 
-    seen: steps the model has had before; the scenes go on from there, at full difficulty.
+    Args:
+        total: number of steps.
+        garments: images uint8 [N,28,28] and labels int64 [N].
+        guide: teacher to distil from.
+        seen: steps of an earlier training; its sequence of scenes continues at full difficulty.
     """
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    optimiser = _optimiser(model, recipe)
     first = 0
     if checkpoint.exists():
         state = checkpoints.read(checkpoint)
@@ -138,36 +136,50 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * rate
         batch = batch_at(seen + step, recipe, seen or total, *garments)
-        images = normalise(batch.images)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(images).float()
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=recipe.smoothing)
-        if guide is not None:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                wanted = guide(images).float() / recipe.temperature
-            soft = F.kl_div(
-                F.log_softmax(logits / recipe.temperature, 1),
-                F.log_softmax(wanted, 1),
-                log_target=True,
-                reduction="batchmean",
-            )
-            loss = torch.lerp(loss, soft * recipe.temperature**2, recipe.teacher_weight)
+        loss, accuracy = _loss(model, batch, recipe, guide)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         if step % 20 == 0:
-            right = (logits.argmax(1) == batch.labels).float().mean()
-            bar.set_postfix(loss=f"{loss.item():.3f}", train=f"{right.item():.2f}")
+            bar.set_postfix(loss=f"{loss.item():.3f}", train=f"{accuracy.item():.2f}")
         if time.monotonic() - saved > 60 or step + 1 == total:
-            state = {
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step + 1,
-            }
-            checkpoints.write(checkpoint, state)
+            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            checkpoints.write(checkpoint, states | {"step": step + 1})
             saved = time.monotonic()
     model.eval()
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices only."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+
+
+def _loss(
+    model: nn.Module, batch: Scenes, recipe: Recipe, guide: nn.Module | None
+) -> tuple[Tensor, Tensor]:
+    """Loss of a batch, with the distillation term if there is a teacher, and its accuracy."""
+    images = normalise(batch.images)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(images).float()
+    loss = F.cross_entropy(logits, batch.labels, label_smoothing=recipe.smoothing)
+    if guide is not None:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            target = guide(images).float() / recipe.temperature
+        soft = F.kl_div(
+            F.log_softmax(logits / recipe.temperature, 1),
+            F.log_softmax(target, 1),
+            log_target=True,
+            reduction="batchmean",
+        )
+        loss = torch.lerp(loss, soft * recipe.temperature**2, recipe.teacher_weight)
+    return loss, (logits.argmax(1) == batch.labels).float().mean()
 
 
 @torch.no_grad()
@@ -184,40 +196,46 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m maskaq.models.train", description=__doc__)
     parser.add_argument("--fashion-mnist", type=Path, help="folder with the four IDX files")
     parser.add_argument("--work", type=Path, default=Path("runs/train"), help="checkpoints")
-    parser.add_argument("--out", type=Path, default=bundled.FOLDER, help="where the result goes")
+    parser.add_argument("--out", type=Path, default=bundled.FOLDER, help="folder of the result")
     for name in _COUNTS:
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=getattr(Recipe, name))
     args = parser.parse_args(arguments)
     recipe = Recipe(**{name: getattr(args, name) for name in _COUNTS})
-    timm.layers.set_fused_attn(False)  # on a CPU the fused backward takes twice as long
+    timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
-    clothes = fashion_mnist.garments("train", args.fashion_mnist)
+    garments = fashion_mnist.garments("train", args.fashion_mnist)
 
     guide = teacher().to(memory_format=torch.channels_last)
-    fit(guide, recipe, recipe.teacher_steps, clothes, args.work / "teacher.pt")
+    fit(guide, recipe, recipe.teacher_steps, garments, args.work / "teacher.pt")
     guide_top1 = evaluate(guide)
     print(f"teacher: top-1 {as_percent(guide_top1)} evaluation scenes", flush=True)
     torch.manual_seed(recipe.seed)
     student = bundled.scenes_vit()
-    fit(student, recipe, recipe.steps, clothes, args.work / "student.pt", guide)
+    fit(student, recipe, recipe.steps, garments, args.work / "student.pt", guide)
     gentle = replace(recipe, lr=recipe.refine_lr)
     refined = args.work / "refined.pt"
-    fit(student, gentle, recipe.refine_steps, clothes, refined, guide, seen=recipe.steps)
+    fit(student, gentle, recipe.refine_steps, garments, refined, guide, seen=recipe.steps)
     top1 = evaluate(student)
     print(f"scenes_vit: top-1 {as_percent(top1)} evaluation scenes", flush=True)
 
     args.out.mkdir(parents=True, exist_ok=True)
     weights = args.out / bundled.CHECKPOINT.name
     save_file(student.state_dict(), weights)
-    card = {
+    card = _card(recipe, guide_top1, top1, weights)
+    (args.out / bundled.CARD.name).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _card(recipe: Recipe, guide_top1: Interval, top1: Interval, weights: Path) -> dict[str, object]:
+    """The model card: what the weights are and how to make them again."""
+    options = (f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in _COUNTS)
+    return {
         "model": "scenes_vit",
         "architecture": "timm VisionTransformer, 64x64 input, patch 8, width 192, 6 blocks, "
         "6 heads, MLP ratio 2",
         "licence": "Apache-2.0",
-        "command": "python -m maskaq.models.train "
-        + " ".join(f"--{n.replace('_', '-')} {getattr(recipe, n)}" for n in _COUNTS),
+        "command": " ".join(("python -m maskaq.models.train", *options)),
         "data": "scenes composed from the 60 000 training garments of Fashion-MNIST (MIT licence)",
         "recipe": asdict(recipe),
         "teacher_top1": guide_top1._asdict(),
@@ -226,7 +244,6 @@ def main(arguments: list[str] | None = None) -> None:
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "versions": {"torch": torch.__version__, "timm": timm.__version__},
     }
-    (args.out / bundled.CARD.name).write_text(json.dumps(card, indent=2) + "\n")
 
 
 if __name__ == "__main__":

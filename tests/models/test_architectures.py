@@ -1,4 +1,4 @@
-"""Every name: found, refused with the nearest, or refused with what is supported."""
+"""Model names: accepted, refused with the nearest name, or refused with what is supported."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import pytest
 import timm
 
 from maskaq.errors import ModelError
-from maskaq.models.architectures import BUNDLED, build, check_name, model_names, timm_names
+from maskaq.models.architectures import BUNDLED, build, check_name, pretrained, timm_names
+from maskaq.models.menu import Pretrained
 
 
-def test_listed_names_are_all_good() -> None:
-    names = model_names()
-    assert next(iter(names)) == "scenes_vit"
-    assert {"vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"} <= set(names)
-    assert "vit_small_patch14_dinov2" not in names  # its pretrained weights hold no classifier
-    assert names["deit_base_patch16_384"] == "timm, 384x384, 1000 ImageNet classes"
-    for name in names:
-        check_name(name)
-    tagged = [name for name in names if "." in name]
+def test_pretrained_names_load_a_classifier() -> None:
+    found = {name: one for name in timm_names() if (one := pretrained(name))}
+    assert {"vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"} <= set(found)
+    assert "vit_small_patch14_dinov2" not in found  # its pretrained weights have no classifier
+    assert found["deit_base_patch16_384"] == Pretrained("deit_base_patch16_384", 384, 1000)
+    for one in found.values():
+        check_name(one.name)
+    tagged = [one.name for one in found.values() if "." in one.name]
     assert all(timm.get_pretrained_cfg(name).num_classes >= 1000 for name in tagged)
 
 
 @pytest.mark.parametrize("module", ["vision_transformer", "deit"])
-def test_the_list_holds_exactly_what_builds(module: str) -> None:
-    """Every fourth one, to be quick."""
+def test_timm_names_are_exactly_those_that_build(module: str) -> None:
+    """Checks every fourth name, to be quick."""
     listed = set(timm_names())
     for name in timm.list_models(module=module)[::4]:
         try:
@@ -61,18 +61,18 @@ def test_other_architectures_are_refused(name: str) -> None:
         ("vit_tiny_patch16_224.augreg", "vit_tiny_patch16_224.augreg_in21k"),
     ],
 )
-def test_unknown_names_are_answered_with_the_nearest(name: str, near: str) -> None:
+def test_unknown_names_are_refused_with_the_nearest(name: str, near: str) -> None:
     with pytest.raises(ModelError, match=rf"unknown model '{name}'; did you mean .*{near}"):
         check_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "hf-hub:timm/vit", "../vit", "\0", "ünknown"])
-def test_strange_names_are_refused(name: str) -> None:
+def test_malformed_names_are_refused(name: str) -> None:
     with pytest.raises(ModelError, match=r"unknown model .*`python -m maskaq models` lists"):
         check_name(name)
 
 
-def test_an_architecture_takes_no_memory() -> None:
+def test_an_architecture_allocates_no_memory() -> None:
     model = build("vit_huge_patch14_224", 7)
     assert all(parameter.is_meta for parameter in model.parameters())
     assert model.head.weight.shape == (7, 1280)

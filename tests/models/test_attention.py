@@ -1,4 +1,4 @@
-"""The explicit attention against plain loops, and the recorder against the model left alone."""
+"""The explicit attention against plain loops, and recorded models against unrecorded ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def by_loops(module: Attention, x: Tensor, scale_of: dict[str, float]) -> tuple[
 @pytest.mark.parametrize("changed", ["none", "query", "key", "value", "softmax"])
 @pytest.mark.parametrize("norms", [False, True])
 @torch.no_grad()
-def test_attention_is_the_formula(changed: str, norms: bool) -> None:
+def test_attention_matches_the_formula(changed: str, norms: bool) -> None:
     torch.manual_seed(1)
     module = Attention(
         12, num_heads=3, qkv_bias=True, qk_norm=norms, scale_norm=norms, norm_layer=nn.LayerNorm
@@ -73,15 +73,15 @@ def test_attention_is_the_formula(changed: str, norms: bool) -> None:
     }
     operands = {} if changed == "none" else {changed: lambda operand: operand * 1.7}
     out, maps = attention(module, x, operands)
-    for computed, wanted in zip((out, *maps), by_loops(module, x, scales), strict=True):
-        torch.testing.assert_close(computed, wanted, rtol=1e-5, atol=1e-5)
+    for computed, expected in zip((out, *maps), by_loops(module, x, scales), strict=True):
+        torch.testing.assert_close(computed, expected, rtol=1e-5, atol=1e-5)
     if changed == "none":
         torch.testing.assert_close(out, module(x))
 
 
 @pytest.mark.parametrize("kind", MODELS)
 @torch.no_grad()
-def test_recording_changes_nothing(kind: str) -> None:
+def test_recording_does_not_change_the_output(kind: str) -> None:
     model, prefix = MODELS[kind]()
     images = torch.randn(2, 3, 32, 32)
     before = model(images)
@@ -109,11 +109,13 @@ def test_each_pass_replaces_the_maps() -> None:
         model(first)
         model(second)
     assert len(maps) == 3
-    assert all(torch.equal(block.probs, wanted) for block, wanted in zip(maps, alone, strict=True))
+    assert all(
+        torch.equal(block.probs, expected) for block, expected in zip(maps, alone, strict=True)
+    )
 
 
 @torch.no_grad()
-def test_the_fused_kernel_runs_only_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fused_kernel_runs_only_outside_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
     model, calls = small(), []
     for module in attention_modules(model):
         module.fused_attn = True
@@ -131,7 +133,7 @@ def test_the_fused_kernel_runs_only_outside(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(calls) == 3
 
 
-def test_maps_carry_gradients_to_the_images() -> None:
+def test_maps_are_differentiable() -> None:
     model = small().requires_grad_(False)
     images = torch.randn(2, 3, 32, 32, requires_grad=True)
     with record(model) as maps:
@@ -143,7 +145,7 @@ def test_maps_carry_gradients_to_the_images() -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, None])
-def test_maps_of_the_first_blocks_are_those_of_the_whole_pass(blocks: int | None) -> None:
+def test_maps_of_the_first_blocks_equal_those_of_a_full_pass(blocks: int | None) -> None:
     model, images = small(), torch.randn(2, 3, 32, 32)
     after: list[nn.Module] = []
     for block in model.blocks:
@@ -154,13 +156,13 @@ def test_maps_of_the_first_blocks_are_those_of_the_whole_pass(blocks: int | None
     found = maps_of(model, images, blocks)
     count = blocks or 3
     assert len(found) == count
-    assert len(after) == count - 1  # nothing after the attention that was asked for last
+    assert len(after) == count - 1  # nothing after the last attention that is needed
     for one, whole in zip(found, maps, strict=False):
         assert torch.equal(one.probs, whole.probs)
     assert not any("forward" in vars(module) for module in model.modules())
 
 
-def test_an_exception_leaves_no_trace() -> None:
+def test_an_exception_restores_the_model() -> None:
     model = small()
     with pytest.raises(KeyError, match="stop"), record(model):
         raise KeyError("stop")
@@ -169,10 +171,12 @@ def test_an_exception_leaves_no_trace() -> None:
     assert not any("forward" in vars(module) for module in model.modules())
 
 
-def test_recording_twice_is_refused_and_the_first_goes_on() -> None:
+def test_a_second_recording_is_refused_and_the_first_continues() -> None:
     model, other, images = small(), small(), torch.zeros(1, 3, 32, 32)
     with record(model) as maps:
-        with pytest.raises(ModelError, match=r"recorded already; leave the other record\(model\)"):
+        with pytest.raises(
+            ModelError, match=r"already being recorded; leave the other record\(model\)"
+        ):
             record(model).__enter__()
         with record(other) as others:
             other(images)
@@ -184,7 +188,7 @@ def test_recording_twice_is_refused_and_the_first_goes_on() -> None:
 
 
 class _Quantized(nn.Module):
-    """What the recorder must know of a quantized attention: timm's attributes and `operands`."""
+    """A minimal quantized attention: timm's attributes and `operands`."""
 
     def __init__(self, source: Attention) -> None:
         super().__init__()
@@ -212,7 +216,7 @@ def test_a_quantized_attention_is_recorded_with_its_operands() -> None:
     assert maps[0].heads.abs().max() <= 0.1 + 1e-6
 
 
-def test_models_without_plain_attention_are_refused() -> None:
+def test_models_without_supported_attention_are_refused() -> None:
     resnet = timm.create_model("resnet18")
     with pytest.raises(ModelError, match=r"ResNet has no attention .* supported: ViT, DeiT"):
         attention_modules(resnet)

@@ -1,4 +1,4 @@
-"""Models by name: what belongs to the weights comes with them."""
+"""Loading models by name, with their preprocessing and classes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NAME = "deit_tiny_distilled_patch16_224"
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
-    """Own weights of 7 classes in half precision."""
+def own_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
+    """A file of weights with 7 classes in half precision, and the model."""
     torch.manual_seed(0)
     model = timm.create_model(NAME, num_classes=7).half().eval()
     path = tmp_path_factory.mktemp("weights") / "own.safetensors"
@@ -34,8 +34,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module
     return path, model.float()
 
 
-def test_own_weights(own: tuple[Path, torch.nn.Module]) -> None:
-    path, model = own
+def test_weights_from_a_file(own_weights: tuple[Path, torch.nn.Module]) -> None:
+    path, model = own_weights
     loaded = load_model(NAME, path)
     images = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
@@ -49,9 +49,11 @@ def test_own_weights(own: tuple[Path, torch.nn.Module]) -> None:
     assert load_model(NAME, str(path), list("abcdefg")).class_names == tuple("abcdefg")
 
 
-def test_class_names_must_be_as_many_as_classes(own: tuple[Path, torch.nn.Module]) -> None:
+def test_class_names_must_match_the_number_of_classes(
+    own_weights: tuple[Path, torch.nn.Module],
+) -> None:
     with pytest.raises(OptionError, match=rf"2 class names for 7 classes of {NAME}"):
-        load_model(NAME, own[0], ["cat", "dog"])
+        load_model(NAME, own_weights[0], ["cat", "dog"])
 
 
 def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +80,7 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         load_model("scenes_vit")
 
 
-def test_the_shipped_checkpoint_is_the_one_of_its_card(scenes_p: LoadedModel) -> None:
+def test_the_bundled_checkpoint_matches_its_card(scenes_p: LoadedModel) -> None:
     if not bundled.CHECKPOINT.is_file():
         pytest.skip("scenes_vit has not been trained yet")
     card = json.loads(bundled.CARD.read_text())
@@ -92,12 +94,12 @@ def test_normalise(scenes_p: LoadedModel) -> None:
     config = {**scenes_p.data_config, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.25, 2.0)}
     loaded = replace(scenes_p, data_config=config)
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
-    wanted = torch.empty(2, 3, 64, 64)
+    expected = torch.empty(2, 3, 64, 64)
     for channel in range(3):
         unit = images[:, channel].double() / 255
-        wanted[:, channel] = (unit - config["mean"][channel]) / config["std"][channel]
-    torch.testing.assert_close(loaded.normalise(images), wanted)
-    torch.testing.assert_close(loaded.normalise(images.double() / 255), wanted)
+        expected[:, channel] = (unit - config["mean"][channel]) / config["std"][channel]
+    torch.testing.assert_close(loaded.normalise(images), expected)
+    torch.testing.assert_close(loaded.normalise(images.double() / 255), expected)
     assert loaded.normalise(images).dtype == torch.float32
 
 
@@ -110,12 +112,14 @@ def test_normalise(scenes_p: LoadedModel) -> None:
         torch.zeros(2, 3, 64, 64, dtype=torch.int64),
     ],
 )
-def test_other_images_are_refused(scenes_p: LoadedModel, images: torch.Tensor) -> None:
+def test_images_of_other_shapes_or_types_are_refused(
+    scenes_p: LoadedModel, images: torch.Tensor
+) -> None:
     with pytest.raises(DataError, match=r"scenes_vit needs uint8 or float in 0..1, \[B, 3, 64, 64"):
         scenes_p.normalise(images)
 
 
-def test_a_real_model_and_its_classes(vit_tiny: LoadedModel) -> None:
+def test_a_pretrained_model_has_the_imagenet_classes(vit_tiny: LoadedModel) -> None:
     assert (vit_tiny.grid, vit_tiny.prefix, vit_tiny.size) == ((14, 14), 1, 224)
     assert len(vit_tiny.class_names) == len(vit_tiny.synsets) == 1000
     assert (vit_tiny.synsets[0], vit_tiny.class_names[0]) == ("n01440764", "tench, Tinca tinca")
@@ -129,18 +133,20 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 ADVICE = (
     rf"no pretrained weights for {NAME} from the model hub .*"
-    rf"Fetch https://\S+/timm/{NAME}\.fb_in1k/resolve/main/model\.safetensors "
+    rf"Download https://\S+/timm/{NAME}\.fb_in1k/resolve/main/model\.safetensors "
     rf".*`--model {NAME} --weights FILE`"
 )
 
 
 @pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize("offline", [True, False])
-def test_no_network(monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
-    asked = []
+def test_without_a_network_the_message_says_what_to_download(
+    monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    requests = []
 
     def refuse(request: object, timeout: float) -> None:
-        asked.append(timeout)
+        requests.append(timeout)
         raise URLError("no route")
 
     monkeypatch.setattr(loading, "urlopen", refuse)
@@ -149,34 +155,34 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
     with pytest.raises(ModelError, match=ADVICE):
         load_model(NAME)
     assert time.monotonic() - start < 5
-    assert asked == ([] if offline else [5.0])
+    assert requests == ([] if offline else [5.0])
 
 
 def test_pretrained_weights_are_loaded_and_a_cached_file_needs_no_network(
-    own: tuple[Path, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_weights: tuple[Path, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(3)
     model = timm.create_model(NAME).eval()
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    wanted: list[tuple[object, ...]] = []
+    expected: list[tuple[object, ...]] = []
 
     def cached(repository: str, file: str, local_files_only: bool = False) -> str:
-        wanted.append((repository, file, local_files_only))
+        expected.append((repository, file, local_files_only))
         return str(tmp_path / "model.safetensors")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", cached)
     monkeypatch.setattr(loading, "urlopen", None)
     loaded = load_model(NAME)
-    assert wanted == [(f"timm/{NAME}.fb_in1k", "model.safetensors", True)]
+    assert expected == [(f"timm/{NAME}.fb_in1k", "model.safetensors", True)]
     assert torch.equal(loaded.model.head.weight, model.head.weight)
     assert len(loaded.class_names) == len(loaded.synsets) == 1000
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
 
 
-def test_pretrained_features_without_classes_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"end in features, not classes; pass `--model vit_small"):
+def test_pretrained_weights_without_a_head_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"output features, not classes; pass `--model vit_small"):
         load_model("vit_small_patch14_dinov2")
-    with pytest.raises(ModelError, match=r"end in features, not classes"):
+    with pytest.raises(ModelError, match=r"output features, not classes"):
         load_model("vit_base_patch16_clip_224.openai")
 
 
@@ -191,5 +197,5 @@ def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
 def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
     model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, depth=12)
     save_file(model.state_dict(), tmp_path / "features.safetensors")
-    with pytest.raises(ModelError, match="ends in features, not classes; pass --weights"):
+    with pytest.raises(ModelError, match="outputs features, not classes; pass --weights"):
         load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")

@@ -9,9 +9,10 @@ import pytest
 from benchmarks import model_names
 from maskaq.errors import ModelError
 from maskaq.models import architectures, menu
+from maskaq.models.architectures import pretrained
 
 
-def test_the_file_holds_every_supported_model_and_the_bundled_one_first():
+def test_the_file_lists_every_supported_model_and_the_bundled_one_first():
     assert list(menu.shapes()) == [*architectures.BUNDLED, *architectures.timm_names()]
     assert next(iter(menu.shapes())) == menu.BUNDLED
 
@@ -25,6 +26,13 @@ def test_shapes_are_those_of_the_architecture(name):
     assert shape.patches == row["grid"][0] * row["grid"][1]
 
 
+def test_descriptions_are_those_of_the_pretrained_classifiers_in_timm():
+    names = [one.name for name in architectures.timm_names() if (one := pretrained(name))]
+    assert list(menu.descriptions()) == [menu.BUNDLED, *names]
+    about = menu.descriptions()["deit_base_patch16_384"]
+    assert about == "timm, 384x384, 1000 ImageNet classes"
+
+
 def test_an_unknown_model_is_refused_with_the_nearest_name():
     with pytest.raises(ModelError, match=r"'scene_vit'; did you mean 'scenes_vit'\?"):
         menu.shape_of("scene_vit")
@@ -33,7 +41,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
 def test_the_menu_needs_neither_torch_nor_timm():
     code = (
         "import sys; import maskaq.config.components; "
-        "from maskaq.models import menu; menu.shapes(); "
+        "from maskaq.models import menu; menu.shapes(); menu.descriptions(); "
         "print([name for name in ('torch', 'timm', 'scipy') if name in sys.modules])"
     )
     root = Path(__file__).parents[2]

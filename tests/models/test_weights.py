@@ -1,4 +1,4 @@
-"""Weights files: what is read, what is refused, and what each refusal says."""
+"""Weights files: which are read, which are refused, and with what message."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NAME = "deit_tiny_distilled_patch16_224"
 STATE = {"a": torch.arange(6.0).view(2, 3), "b.bias": torch.zeros(2)}
 
 
-def blank(name: str, classes: int | None = None) -> dict[str, Tensor]:
-    """Weights of the right shapes, all zero."""
+def zero_weights(name: str, classes: int | None = None) -> dict[str, Tensor]:
+    """A state dict of zeros with the shapes of a model."""
     return {
         key: torch.zeros(value.shape) for key, value in build(name, classes).state_dict().items()
     }
@@ -44,13 +44,13 @@ def test_pytorch_files_are_read(tmp_path: Path, wrapped: str, zipped: bool) -> N
     assert all(torch.equal(read[key], STATE[key]) for key in STATE)
 
 
-def test_safetensors_are_read_whatever_the_name(tmp_path: Path) -> None:
+def test_safetensors_are_recognised_under_any_file_name(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "x.pth")
     assert torch.equal(read_weights(str(tmp_path / "x.pth"))["a"], STATE["a"])
 
 
-class _Trap:
-    """Unpickling it would create a file."""
+class _Exploit:
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,24 +60,24 @@ class _Trap:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_code_in_a_file_never_runs(tmp_path: Path, zipped: bool) -> None:
-    sprung = tmp_path / "sprung"
-    content = {"model": STATE, "args": _Trap(sprung)}
+def test_code_in_a_file_is_never_run(tmp_path: Path, zipped: bool) -> None:
+    evidence = tmp_path / "evidence"
+    content = {"model": STATE, "args": _Exploit(evidence)}
     torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"Python objects besides tensors.*save_file"):
+    with pytest.raises(WeightsError, match=r"Python objects, which could run code.*save_file"):
         read_weights(tmp_path / "x.pth")
-    assert not sprung.exists()
+    assert not evidence.exists()
     torch.save({"model": STATE, "args": Namespace(lr=1)}, tmp_path / "y.pth")
-    with pytest.raises(WeightsError, match="Python objects besides tensors"):
+    with pytest.raises(WeightsError, match="contains Python objects"):
         read_weights(tmp_path / "y.pth")
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", "neither safetensors nor a PyTorch file"),
+        (b"", "neither a safetensors nor a PyTorch file"),
         (b"version https://git-lfs.github.com/spec/v1", "starts with b'version h'"),
-        (b"<!DOCTYPE html>", "neither safetensors nor a PyTorch file"),
+        (b"<!DOCTYPE html>", "neither a safetensors nor a PyTorch file"),
         (b"PK\3\4 and no archive", "is damaged .*; pass an intact file"),
         (save(STATE)[:-3], "is damaged .*; pass an intact file"),
         (b"\xff" * 8 + b"{" * 20, "is damaged .*; pass an intact file"),
@@ -100,9 +100,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, message",
     [
-        (torch.zeros(3), "holds a Tensor; expected a state dict"),
-        ([STATE], "holds a list; expected a state dict"),
-        ({}, "holds a dict; expected a state dict"),
+        (torch.zeros(3), "contains a Tensor; expected a state dict"),
+        ([STATE], "contains a list; expected a state dict"),
+        ({}, "contains a dict; expected a state dict"),
         ({"epoch": 3}, "'epoch' is not a tensor; expected a state dict"),
         ({"model": {"weights": [1.0]}}, "'weights' is not a tensor"),
     ],
@@ -119,7 +119,7 @@ def test_content_without_a_state_dict_is_refused(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), zipped=st.sampled_from([True, False, None]))
-def test_a_damaged_file_is_read_or_refused_but_never_crashes(
+def test_a_damaged_file_never_crashes_the_reader(
     tmp_path: Path, data: st.DataObject, zipped: bool | None
 ) -> None:
     path = tmp_path / "x"
@@ -138,9 +138,11 @@ def test_a_damaged_file_is_read_or_refused_but_never_crashes(
         assert all(isinstance(value, Tensor) for value in read_weights(path).values())
 
 
-def test_weights_arrive_unchanged_and_in_float32() -> None:
+def test_weights_are_loaded_unchanged_in_float32() -> None:
     torch.manual_seed(0)
-    state = {key: torch.randn_like(value).half() for key, value in blank("scenes_vit").items()}
+    state = {
+        key: torch.randn_like(value).half() for key, value in zero_weights("scenes_vit").items()
+    }
     model = build("scenes_vit")
     load_weights(model, state, "x")
     for key, value in model.state_dict().items():
@@ -150,7 +152,7 @@ def test_weights_arrive_unchanged_and_in_float32() -> None:
 
 
 def test_the_number_of_classes_is_that_of_the_head() -> None:
-    assert head_classes(blank(NAME, 37)) == 37
+    assert head_classes(zero_weights(NAME, 37)) == 37
     assert head_classes({"head.weight": torch.zeros(3)}) is None
     assert head_classes(STATE) is None
 
@@ -159,49 +161,49 @@ def test_the_number_of_classes_is_that_of_the_head() -> None:
     "name", [NAME, "vit_small_patch32_384", "vit_base_patch16_224", "scenes_vit"]
 )
 def test_weights_are_recognised(name: str) -> None:
-    assert name in matching_models(blank(name))
+    assert name in matching_models(zero_weights(name))
 
 
 def test_recognition_ignores_the_number_of_classes() -> None:
-    assert matching_models(blank(NAME, 3)) == [NAME]
+    assert matching_models(zero_weights(NAME, 3)) == [NAME]
     assert matching_models(STATE) == []
 
 
-def refusal(wanted: str, state: dict[str, Tensor]) -> str:
+def refusal(name: str, state: dict[str, Tensor]) -> str:
     with pytest.raises(WeightsError) as caught:
-        load_weights(build(wanted, head_classes(state)), state, "own.pth")
+        load_weights(build(name, head_classes(state)), state, "own.pth")
     return str(caught.value)
 
 
-def test_missing_and_left_over_keys_are_named() -> None:
-    state = blank(NAME)
+def test_missing_and_unexpected_keys_are_listed() -> None:
+    state = zero_weights(NAME)
     state["extra.weight"] = state.pop("norm.bias")
     message = refusal(NAME, state)
     assert message.startswith(
-        "own.pth does not fit. Missing keys: norm.bias. Left-over keys: extra."
+        "own.pth does not fit. Missing keys: norm.bias. Unexpected keys: extra."
     )
-    assert "Other shapes" not in message
-    assert "a Vision Transformer 192 wide, 12 blocks deep, with patches of 16" in message
+    assert "Mismatched shapes" not in message
+    assert "a Vision Transformer with width 192, depth 12 and patch size 16" in message
 
 
-def test_another_models_weights_are_named_with_the_remedy() -> None:
-    message = refusal("vit_tiny_patch16_224", blank(NAME))
-    assert "Left-over keys: dist_token, head_dist.weight, head_dist.bias." in message
-    assert "Other shapes: pos_embed is [1, 198, 192], needs [1, 197, 192]." in message
+def test_weights_of_another_model_are_refused_with_its_name() -> None:
+    message = refusal("vit_tiny_patch16_224", zero_weights(NAME))
+    assert "Unexpected keys: dist_token, head_dist.weight, head_dist.bias." in message
+    assert "Mismatched shapes: pos_embed is [1, 198, 192], needs [1, 197, 192]." in message
     assert f"look like {NAME}: pass --model {NAME}." in message
-    message = refusal("deit_small_patch16_224", blank("scenes_vit"))
+    message = refusal("deit_small_patch16_224", zero_weights("scenes_vit"))
     assert "Missing keys: blocks.6.norm1.weight," in message
-    assert " and 68 more. Other shapes:" in message  # six blocks of twelve keys, four named
+    assert " and 68 more. Mismatched shapes:" in message  # six blocks of twelve keys, four named
     assert "pass --model scenes_vit." in message
 
 
-def test_what_is_no_vision_transformer_is_called_so() -> None:
-    assert "not those of a timm Vision Transformer" in refusal("scenes_vit", STATE)
+def test_weights_of_another_kind_of_model_are_refused() -> None:
+    assert "not a checkpoint of a timm Vision Transformer" in refusal("scenes_vit", STATE)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_refused(value: float) -> None:
-    state = blank("scenes_vit")
+def test_non_finite_weights_are_refused(value: float) -> None:
+    state = zero_weights("scenes_vit")
     state["blocks.2.mlp.fc1.bias"][7] = value
     with pytest.raises(WeightsError, match=r"NaN or infinite weights in blocks\.2\.mlp\.fc1\.bias"):
         load_weights(build("scenes_vit"), state, "own.pth")

@@ -1,0 +1,51 @@
+"""`models` and `methods`: complete, and quick because they load no heavy library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maskaq.cli import main
+from maskaq.config.components import BACKENDS, SOURCES
+from maskaq.config.presets import METHODS
+from maskaq.models import menu
+
+HEAVY = ("torch", "timm", "streamlit", "distributed", "pandas", "scipy")
+
+
+@pytest.mark.parametrize("command", ["models", "methods"])
+def test_a_list_loads_nothing_heavy(command: str) -> None:
+    code = (
+        f"import sys; from maskaq.cli import main; assert main([{command!r}]) == 0; "
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]; assert not heavy, heavy"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 20
+
+
+def test_models_are_listed_with_the_file_they_come_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models"]) == 0
+    printed = capsys.readouterr()
+    assert [line.split()[0] for line in printed.out.splitlines()] == list(menu.descriptions())
+    assert str(menu.FILE) in printed.err
+
+
+@pytest.mark.parametrize("width", ["72", "200"])
+def test_descriptions_are_printed_whole(
+    width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert main(["methods"]) == 0
+    printed = capsys.readouterr().out
+    words = " ".join(printed.split())
+    for table in (METHODS, SOURCES, BACKENDS):
+        for name, entry in table.items():
+            assert f"{name} {' '.join(entry.description.split())}" in words
+    assert max(map(len, printed.splitlines())) <= int(width)
