@@ -1,1 +1,1 @@
-"""Runs as files to pass on: one HTML page, or their tables. Knows nothing of Streamlit."""
+"""Reports of runs as files: an HTML page, or tables. No Streamlit."""

@@ -1,4 +1,4 @@
-"""All tables of some runs, as named frames and as CSV files in one archive."""
+"""The tables of runs, as named data frames and as CSV files in one archive."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from maskaq.config.overrides import command_of
 from maskaq.figures.results import accuracy, compare, tensors
 from maskaq.results.store import Stored
 
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: equal runs make equal archives
+_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal runs give equal archives
 
 
 def settings(run: Stored) -> pd.DataFrame:
-    """Columns setting and value: every setting of the run's spec, by dotted name."""
+    """Columns setting (dotted name) and value: every setting of a run."""
     rows = flat(asdict(run.result.spec)).items()
     return pd.DataFrame([(name, str(value)) for name, value in rows], columns=["setting", "value"])
 
 
 def facts(run: Stored) -> pd.DataFrame:
-    """Columns fact and value: when, where and with which versions the run was made, its cost."""
+    """Columns fact and value: date, device, command, cost and library versions of a run."""
     result = run.result
     rows: list[tuple[str, str]] = [
         ("created (UTC)", result.created),
@@ -41,23 +41,23 @@ def facts(run: Stored) -> pd.DataFrame:
 
 
 def tables(runs: Sequence[Stored]) -> dict[str, pd.DataFrame]:
-    """Frames by file name without ending: the comparison, then each run's own in a folder."""
+    """Data frames by file name without ending: the comparison, then a folder for each run."""
     results = [run.result for run in runs]
-    found = {"comparison": compare.frame(results), "cost": compare.cost_frame(results)}
+    frames = {"comparison": compare.frame(results), "cost": compare.cost_frame(results)}
     for number, run in enumerate(runs, 1):
         folder = f"run_{number}"
-        found |= {
+        frames |= {
             f"{folder}/settings": settings(run),
             f"{folder}/facts": facts(run),
             f"{folder}/accuracy": accuracy.frame(run.result),
             f"{folder}/curves": run.curves,
             f"{folder}/tensors": tensors.frame(run.result),
         }
-    return found
+    return frames
 
 
 def csv_zip(runs: Sequence[Stored]) -> bytes:
-    """All tables as CSV (UTF-8) and each run's result as JSON, in one zip archive."""
+    """All tables as CSV (UTF-8) and the result of each run as JSON, in one zip archive."""
     files = {f"{name}.csv": table.to_csv(index=False) for name, table in tables(runs).items()}
     for number, run in enumerate(runs, 1):
         files[f"run_{number}/result.json"] = run.result.to_json() + "\n"
@@ -73,5 +73,5 @@ def csv_zip(runs: Sequence[Stored]) -> bytes:
 def settings_json(runs: Sequence[Stored]) -> str:
     """Every setting of each run and the command that repeats it, as an indented JSON list."""
     specs = [run.result.spec for run in runs]
-    told = [{"command": command_of(spec), "settings": asdict(spec)} for spec in specs]
-    return json.dumps(told, indent=2)
+    entries = [{"command": command_of(spec), "settings": asdict(spec)} for spec in specs]
+    return json.dumps(entries, indent=2)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from maskaq.config.overrides import command_of
 from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
-from maskaq.reports.html import html
+from maskaq.reports.html import _table, html
 from maskaq.results import store
 from tests.support import stored
 
@@ -19,7 +22,7 @@ HOSTILE = "</script><script>alert('x')</script><img src=http://evil onerror=aler
 
 
 class Reader(HTMLParser):
-    """Collects tags with their attributes, text by tag, and notes what was not closed."""
+    """Collects tags with attributes and text by tag, and checks that every tag is closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,24 +73,24 @@ def test_the_file_needs_nothing_else(runs):
     assert "</script" not in get_plotlyjs()
 
 
-def test_text_from_outside_stays_text(runs):
+def test_hostile_text_is_escaped(runs):
     spec = replace(runs[0].result.spec, weights=HOSTILE, model=HOSTILE)
     result = replace(runs[0].result, spec=spec, device=HOSTILE, versions={HOSTILE: HOSTILE})
-    told = pd.DataFrame({"stage": [HOSTILE] * 2, "step": [1, 2], HOSTILE: [1.0, 2.0]})
-    bad = replace(runs[0], result=result, curves=told)
+    metrics = pd.DataFrame({"stage": [HOSTILE] * 2, "step": [1, 2], HOSTILE: [1.0, 2.0]})
+    bad = replace(runs[0], result=result, curves=metrics)
     text = html([bad, runs[1]], HOSTILE)
     clean, read = Reader(html(runs, "now")), Reader(text)
-    # One sheet of each run, and one with P's mask; of an unknown model the patches are not known.
-    assert (len(read.of("img")), len(clean.of("img"))) == (3, 4)
+    # The accuracy, and for each run a sheet of samples and, for a known model, one with P's mask.
+    assert (len(read.of("img")), len(clean.of("img"))) == (4, 5)
     assert not any("onerror" in attributes for _, attributes in read.tags)
-    # Inside the charts' own scripts it is part of a string, which no tag can end.
+    # In the scripts of the charts it is part of a string, where `<` is escaped.
     assert not re.search(r"<script>alert|</script><script>alert|<img src=http", body(text))
     assert len(read.of("script")) == len(clean.of("script"))
     assert "&lt;/script&gt;&lt;script&gt;" in text
     assert read.open == []
 
 
-def test_it_tells_settings_command_versions_limits_and_images(runs):
+def test_it_has_settings_command_versions_limitations_and_images(runs):
     read = Reader(html(runs[:1], "made on Monday"))
     cells, prose = read.text["td"], " ".join(read.text.values())
     assert "made on Monday" in read.text["p"]
@@ -99,10 +102,10 @@ def test_it_tells_settings_command_versions_limits_and_images(runs):
     assert "simulated" in read.text["li"]
     assert "one seed" in read.text["li"]
     assert "Q is right on 88.0 %" in prose
-    sheets = read.of("img")
-    assert len(sheets) == 2
-    assert all(sheet["src"].startswith("data:image/png;base64,") for sheet in sheets)
-    assert "10% of patches" in sheets[1]["alt"]
+    pictures = read.of("img")
+    assert len(pictures) == 3
+    assert all(picture["src"].startswith("data:image/png;base64,") for picture in pictures)
+    assert "10% of patches" in pictures[2]["alt"]
 
 
 def test_every_chart_has_a_sentence_and_its_table(runs):
@@ -123,7 +126,7 @@ def test_both_themes_are_there(runs):
     assert "color-scheme: light dark" in style
 
 
-def test_no_label_of_an_axis_is_cut_off(runs):
+def test_axes_make_room_for_their_labels(runs):
     text = body(html(runs, "now"))
     assert text.count('"automargin":true') >= 2 * (2 + 2 * 5)
 
@@ -134,7 +137,7 @@ def test_it_has_the_predictions_of_p_and_q_and_their_disagreements(runs):
     assert "P and Q disagree on 35 of 500 images" in read.text["figcaption"]
 
 
-def test_a_run_without_a_picture_or_curves_still_opens(runs):
+def test_a_run_without_images_or_metrics_can_be_reported(runs):
     stored.without(runs[0].folder, "evidence.safetensors", "samples.safetensors")
     bare = replace(
         store.read(runs[0].folder),
@@ -142,17 +145,34 @@ def test_a_run_without_a_picture_or_curves_still_opens(runs):
         result=replace(runs[0].result, tensors=stored.TENSORS[-1:]),
     )
     read = Reader(html([bare], "now"))
-    assert read.of("img") == []
+    assert len(read.of("img")) == 1  # the accuracy
     assert "they were not stored" in read.text["p"]
     assert len([a for a in read.of("figure") if a.get("role") == "group"]) == 3
 
 
-def test_long_tables_say_what_they_leave_out(runs):
+def test_long_tables_say_how_many_rows_are_shown(runs):
     long = pd.DataFrame({"stage": "fit", "step": range(1500), "loss": 1.0})
     read = Reader(html([replace(runs[0], curves=long)], "now"))
     assert "Showing 1,000 of 1,500 rows." in read.text["p"]
 
 
-def test_no_run_is_refused():
+def test_the_accuracy_is_readable_without_javascript(runs):
+    _, after = html(runs, "now").split("<noscript>")
+    inside = Reader(after.partition("</noscript>")[0])
+    (image,) = inside.of("img")
+    data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
+    assert Image.open(io.BytesIO(data)).width > 800
+    assert "W4A4 maskaq" in image["alt"]
+    assert "need JavaScript" in inside.text["p"]
+
+
+def test_numbers_are_rounded_aligned_and_empty_if_missing():
+    columns = {"name": ["<b>", None], "value": [1 / 3, float("nan")], "n": [2, 10**7]}
+    text = str(_table(pd.DataFrame(columns)))
+    assert Reader(text).of("table")[0]["class"].split()[1:] == ["number-2", "number-3"]
+    assert re.findall("<td>(.*?)</td>", text) == ["&lt;b&gt;", "0.333333", "2", "", "", "10000000"]
+
+
+def test_a_report_without_runs_is_refused():
     with pytest.raises(RunError, match="at least one run"):
         html([], "now")

@@ -36,18 +36,18 @@ def test_equal_runs_make_equal_archives(run):
     assert csv_zip([run]) == csv_zip([run])
 
 
-def test_settings_are_all_there_by_dotted_name(run):
-    found = settings(run).set_index("setting")["value"]
-    assert found["quantization.weight_bits"] == "3"
-    assert found["synthesis.coefficients.align"] == "0.1"
-    assert found["seed"] == "0"
-    assert not any("{" in value for value in found)
+def test_settings_are_complete_and_have_dotted_names(run):
+    values = settings(run).set_index("setting")["value"]
+    assert values["quantization.weight_bits"] == "3"
+    assert values["synthesis.coefficients.align"] == "0.1"
+    assert values["seed"] == "0"
+    assert not any("{" in value for value in values)
 
 
 def test_facts_hold_command_cost_and_versions(run):
-    found = facts(run).set_index("fact")["value"]
-    assert found["command"].startswith("python -m maskaq run")
-    assert found["seconds, total"] == "40.0"
-    assert found["version of torch"] == "2.15.0"
-    assert found["evaluation images"] == "500"
-    assert found["device"] == "cpu"
+    values = facts(run).set_index("fact")["value"]
+    assert values["command"].startswith("python -m maskaq run")
+    assert values["seconds, total"] == "40.0"
+    assert values["version of torch"] == "2.15.0"
+    assert values["evaluation images"] == "500"
+    assert values["device"] == "cpu"

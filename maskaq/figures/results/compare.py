@@ -14,7 +14,7 @@ from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, error_bars, f
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
 
-_MEASURES = {
+MEASURES = {
     "P top-1": (BLUE, "circle"),
     "Q top-1": (VERMILLION, "diamond"),
     "same answer": (GREEN, "square"),
@@ -51,7 +51,7 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
             (result.q.top1, result.q.top1_low, result.q.top1_high),
             (result.agreement, result.agreement_low, result.agreement_high),
         )
-        for measure, share in zip(_MEASURES, shares, strict=True):
+        for measure, share in zip(MEASURES, shares, strict=True):
             rows.append((name, measure, *(100 * number for number in share), result.evaluated))
     return pd.DataFrame(rows, columns=["run", "measure", "value", "low", "high", "n"])
 
@@ -60,7 +60,7 @@ def runs(results: Sequence[RunResult]) -> Chart:
     """Accuracy of P and Q and their agreement, with 95 % intervals."""
     table = frame(results)
     figure = go.Figure()
-    for measure, (colour, symbol) in _MEASURES.items():
+    for measure, (colour, symbol) in MEASURES.items():
         rows = table[table["measure"] == measure]
         figure.add_scatter(
             name=measure,
