@@ -1,6 +1,6 @@
-"""The errors a user can meet, as a tree.
+"""The exceptions of maskaq.
 
-Each message states the value that was given, what is allowed, and what to do about it.
+Every message gives the offending value, what is allowed, and what to do about it.
 
     MaskaqError
       - OptionError       a setting is unknown or out of range (also a ValueError)
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class MaskaqError(Exception):
-    """Anything maskaq refuses or fails to do, with the reason and the remedy."""
+    """Base class of all errors raised by maskaq."""
 
 
 class OptionError(MaskaqError, ValueError):
@@ -63,7 +63,7 @@ class RunError(MaskaqError):
 
 
 def unknown(what: str, value: object, allowed: Iterable[str]) -> str:
-    """Message for a name outside a closed list: the value, the nearest name, the list.
+    """Message for a name that is not in a list: the value, the nearest name, and the list.
 
     >>> unknown("source", "maskq", ["maskaq", "noise"])
     "unknown source 'maskq'; did you mean 'maskaq'? Allowed: maskaq, noise."

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["atomic_write", "stamp"]
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A draft beside a file, which takes the file's place once the block has ended well.
+    """Yield the path of a temporary file that replaces `path` when the block succeeds.
 
-    It is on the disk by then, so that not even a power cut leaves half of a file. If the block
-    fails the draft is removed, and a file that was there before stays.
+    The temporary file is flushed to disk first, so that not even a power failure leaves a partial
+    file. If the block raises, the temporary file is removed and an existing file stays unchanged.
 
     Raises:
-        OSError: the draft cannot be written, or cannot take the file's place.
+        OSError: the temporary file cannot be written or renamed.
     """
     draft = path.with_name(f".{path.name}.part")
     try:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Maps names to implementations; a wrong name is answered with the nearest right one.
+    """Maps names to entries; looking up an unknown name raises an error with the nearest name.
 
     >>> colours: Registry[int] = Registry("colour")
     >>> @colours.register("red")

@@ -1,4 +1,4 @@
-"""The error tree, and the message for a wrong name."""
+"""The exceptions, and the message for an unknown name."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def test_every_error_is_exported_and_a_maskaq_error() -> None:
 @pytest.mark.parametrize(
     "value, hint", [("maskq", " did you mean 'maskaq'?"), ("xyz", ""), (7, ""), ("", "")]
 )
-def test_unknown_names_the_nearest(value: object, hint: str) -> None:
+def test_unknown_suggests_the_nearest_name(value: object, hint: str) -> None:
     message = errors.unknown("source", value, ["noise", "maskaq"])
     assert message == f"unknown source {value!r};{hint} Allowed: maskaq, noise."
 
 
 @given(st.text())
-def test_unknown_takes_any_text(value: str) -> None:
+def test_unknown_accepts_any_text(value: str) -> None:
     assert repr(value) in errors.unknown("source", value, ["maskaq"])
 
 
-def test_the_examples_in_the_docstrings_hold() -> None:
+def test_the_docstring_examples_are_right() -> None:
     assert doctest.testmod(errors).failed == 0

@@ -1,1 +1,1 @@
-"""Results that ship with the library, and the numbers that the papers published."""
+"""Results that ship with the library, and numbers published in papers."""

@@ -1,7 +1,7 @@
-"""The table of every source with every back-end that ships with the library; read without torch.
+"""The shipped table of accuracies: every source with every back-end; read without torch.
 
-`python -m benchmarks.accuracy --store` writes it, a part for each model. What is stored has the
-back-end `reconstruct` without its tuning at few bits, which was made later.
+`python -m benchmarks.accuracy --store` writes it, one part per model. The shipped table uses the
+back-end `reconstruct` without finetuning at few bits, which was added later.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from maskaq.errors import RunError
 from maskaq.intervals import student
 from maskaq.precomputed import showcase
 
-__all__ = ["COMMAND", "FILE", "Cell", "AccuracyTable", "over_seeds", "read", "write"]
+__all__ = ["COMMAND", "FILE", "AccuracyTable", "Cell", "over_seeds", "read", "write"]
 
 FILE = showcase.FOLDER / "accuracy.json"
 COMMAND = "python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0 --store"
@@ -28,8 +28,9 @@ COMMAND = "python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.t
 class Cell:
     """One run of the table.
 
-    p, q: top-1 of P and Q on the same n images, in 0..1; q_low, q_high: Q's 95 % interval (Wilson).
-    seconds: of fit and evaluation; drawing: of the samples, which cells share.
+    p, q: top-1 of P and Q on the same n images, in 0..1. q_low, q_high: Q's 95 % interval (Wilson).
+    seconds: duration of fit and evaluation. drawing: duration of the synthesis, in seconds; cells
+    with the same samples share it.
     """
 
     model: str
@@ -48,7 +49,10 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class AccuracyTable:
-    """The cells of one model, one row each with the fields of `Cell`, and how they were made."""
+    """The cells of one model, one row each with the fields of `Cell`, and where they come from.
+
+    command: that measured them. created: time in ISO 8601. device: that they ran on.
+    """
 
     table: pd.DataFrame
     command: str
@@ -57,9 +61,9 @@ class AccuracyTable:
 
 
 def write(model: str, cells: list[Cell], about: Mapping[str, str], path: Path) -> None:
-    """Put one model's cells in place of those that were stored of it.
+    """Replace the stored cells of one model.
 
-    about: `command`, `created` and `device`.
+    about: `command`, `created` and `device`, see `AccuracyTable`.
     """
     values: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     values[model] = dict(about) | {"cells": [asdict(cell) for cell in cells]}
@@ -67,7 +71,7 @@ def write(model: str, cells: list[Cell], about: Mapping[str, str], path: Path) -
 
 
 def read(path: Path) -> dict[str, AccuracyTable]:
-    """What is stored, by model; empty without a file.
+    """The stored tables by model; empty without a file.
 
     Raises:
         RunError: the file is damaged.
@@ -83,17 +87,18 @@ def read(path: Path) -> dict[str, AccuracyTable]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); make it again with "
-            f"`{COMMAND}`."
+            f"{path} cannot be read ({type(error).__name__}: {error}); "
+            f"recreate it with `{COMMAND}`."
         ) from error
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per bits, source and back-end of cells with the columns of `Cell`.
+    """Average cells, given as rows with the fields of `Cell`, over seeds.
 
-    Columns bits, source, backend, p, q (means over seeds), lowest, highest (over seeds), low, high,
-    seeds, n and seconds. low, high: a 95 % interval; with several seeds Student's, of what drawing
-    and fitting again would give on the same images, with a single one Wilson's over images.
+    Returns one row per bits, source and back-end with the columns bits, source, backend, p, q
+    (means over seeds), lowest, highest (over seeds), low, high, seeds, n and seconds (mean). low
+    and high are a 95 % interval: with several seeds Student's interval of the mean over repeated
+    synthesis and fitting, on the same images; with one seed Wilson's interval over images.
     """
     rows = []
     for key, cells in table.groupby(["bits", "source", "backend"], sort=False):
@@ -101,8 +106,8 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
         mean, low, high, seeds = student(values)
         if seeds == 1:
             low, high = float(cells["q_low"].iloc[0]), float(cells["q_high"].iloc[0])
-        ends = (min(values), max(values), max(0.0, low), min(1.0, high))
-        count, took = int(cells["n"].iloc[0]), float(cells["seconds"].mean())
-        rows.append((*key, float(cells["p"].mean()), mean, *ends, seeds, count, took))
+        bounds = (min(values), max(values), max(0.0, low), min(1.0, high))
+        count, seconds = int(cells["n"].iloc[0]), float(cells["seconds"].mean())
+        rows.append((*key, float(cells["p"].mean()), mean, *bounds, seeds, count, seconds))
     columns = ["bits", "source", "backend", "p", "q", "lowest", "highest", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "seeds", "n", "seconds"])

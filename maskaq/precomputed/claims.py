@@ -1,6 +1,6 @@
-"""What MaskAQ's two claims came to on the bundled model: tables that ship with the library.
+"""Shipped tables that test MaskAQ's two claims on the bundled model; read without torch.
 
-Made by `python -m benchmarks.claims`, read without torch. Intervals are 95 % over images.
+`python -m benchmarks.claims` writes them. Intervals are 95 % over images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maskaq.precomputed.showcase import FOLDER, MODELS
 __all__ = ["COMMAND", "FOLDER", "METHODS", "MODELS", "NAMES", "maps", "read"]
 
 COMMAND = "python -m benchmarks.claims"
-METHODS = (  # those of `maskaq.evaluation.attributions`, which loads torch; a test compares
+METHODS = (  # as in `maskaq.evaluation.attributions`, which loads torch; a test compares them
     "attention",
     "rollout",
     "saliency",
@@ -30,36 +30,40 @@ METHODS = (  # those of `maskaq.evaluation.attributions`, which loads torch; a t
 )
 MAPS = "claims_maps.safetensors"
 NAMES = {
-    "regions": "how maps over the patches meet the object",
-    "deletion": "answers while patches are taken away",
-    "information": "what some patches tell about the answer, in bits",
-    "attributions": "seven ways to weigh patches, in P and in Q",
+    "regions": "how well maps over the patches find the object",
+    "deletion": "answers as patches are removed",
+    "information": "information of some patches about the answer, in bits",
+    "attributions": "seven attribution methods, in P and in Q",
 }
 
 
 def read(name: str) -> pd.DataFrame:
-    """One table.
+    """Read one table.
 
     `regions`: columns images (`scenes`, `synthetic`), truth (`foreground`; or `occlusion`, the
-    patches that P's own answer hangs on), map (`attention`, `random`, `centre`), model, block and
-    head (-1: mean over them), ratio (NaN where none is needed), measure, value, low, high, n.
-    `deletion`: fill, order, model, measure (accuracy, agreement, apart, moved), share (of patches
-    away; -1: area under the curve), value, low, high, n; the last two measures in bits.
+    patches that P's answer depends on), map (`attention`, `random`, `centre`), model, block and
+    head (-1: mean over them), ratio (NaN for measures without a mask), measure, value, low, high,
+    n.
+    `deletion`: fill, order, model, measure (accuracy, agreement, apart, moved), share (of removed
+    patches; -1: area under the curve), value, low, high, n. apart is KL(P || model) and moved is KL
+    from the answer for the whole image, both in bits.
     `information`: fill, ratio, patches (`informative`, `as many others`, `all others`), model,
-    value, low, high, n, entropy (of the answers), all in bits; heat and blind (of the guess).
+    value, low, high, n, entropy (of the answers), all in bits; heat and blind (temperature and
+    prior weight of the predictor).
     `attributions`: method, model, measure, value, low, high, n.
 
     Raises:
-        OptionError: no such table. RunError: it is not there or cannot be read.
+        OptionError: unknown table.
+        RunError: the file is missing or cannot be read.
     """
     if name not in NAMES:
         raise OptionError(unknown("table", name, NAMES))
     path = FOLDER / f"claims_{name}.parquet"
     try:
         changed = path.stat().st_mtime_ns
-        return _read(path, changed).copy()  # what is remembered must not change
+        return _read(path, changed).copy()  # callers must not change the cached table
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}); `{COMMAND}` makes it anew.") from error
+        raise RunError(f"{path} cannot be read ({error}); recreate it with `{COMMAND}`.") from error
 
 
 @lru_cache(maxsize=len(NAMES))
@@ -69,21 +73,22 @@ def _read(path: Path, changed: int) -> pd.DataFrame:
 
 @lru_cache(maxsize=64)
 def maps(scene: int, model: str) -> NDArray[np.float32]:
-    """How each of `METHODS` weighs the patches of one of the eight scenes, for P's answer: [M,N].
+    """Patch weights by each of `METHODS` for one of the eight scenes and P's answer: [M,N].
 
     Raises:
-        OptionError: no such scene or model. RunError: as `read`.
+        OptionError: unknown scene or model.
+        RunError: as `read`.
     """
     path = FOLDER / MAPS
     if model not in MODELS:
         raise OptionError(unknown("model", model, MODELS))
     try:
         with safe_open(path, "np") as file:
-            every = file.get_tensor(model)  # [scenes,M,N]
+            weights = file.get_tensor(model)  # [scenes,M,N]
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error}); `{COMMAND}` makes it anew.") from error
-    if not 0 <= scene < len(every):
-        raise OptionError(f"scene is {scene!r}; allowed: 0 to {len(every) - 1}.")
-    found: NDArray[np.float32] = every[scene].astype(np.float32)
-    found.setflags(write=False)  # shared by all visitors
+        raise RunError(f"{path} cannot be read ({error}); recreate it with `{COMMAND}`.") from error
+    if not 0 <= scene < len(weights):
+        raise OptionError(f"scene is {scene!r}; allowed: 0 to {len(weights) - 1}.")
+    found: NDArray[np.float32] = weights[scene].astype(np.float32)
+    found.setflags(write=False)  # cached and shared by all visitors
     return found

@@ -1,7 +1,7 @@
-"""The showcase: eight scenes and what P and four Q make of them, computed once and shipped.
+"""Shipped results on eight scenes for P and four Q; read without torch.
 
-Made by `python -m benchmarks.showcase`, read without torch, so that the pages of the app have a
-finished result before anything is computed. The Q are those of the shipped runs of source `maskaq`.
+`python -m benchmarks.showcase` writes them, so that the pages of the app can show a result before
+anything is computed. The Q are those of the shipped runs of the source `maskaq`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ Floats = NDArray[np.float32]
 class Scene(NamedTuple):
     """One evaluation scene.
 
-    image: uint8 [3,64,64]. label: its class, and name in words. foreground: bool [64,64], the
-    garment's pixels. patches: bool [64], patches at least half of whose pixels are foreground.
+    image: uint8 [3,64,64]. label, name: its class and the name of the class. foreground: bool
+    [64,64], the garment's pixels. patches: bool [64], patches with at least half of their pixels in
+    the foreground.
     """
 
     image: NDArray[np.uint8]
@@ -45,9 +46,9 @@ class Scene(NamedTuple):
 class Similarity(NamedTuple):
     """Similarity of the patches of one image in one block (MaskAQ Eq. 5 to 10).
 
-    matrix: float32 [N,N]. values: float32 [N(N-1)/2], pairs of different patches, each once. mean,
-    std: theirs. kde_x, kde_y: kernel density of the values. gaussian, kernel: differential entropy
-    in nats, of the normal distribution and of the kernel density.
+    matrix: float32 [N,N]. values: float32 [N(N-1)/2], of each pair of different patches. mean, std:
+    of the values. kde_x, kde_y: kernel density of the values. gaussian, kernel: differential
+    entropy in nats, of the normal distribution and of the kernel density.
     """
 
     matrix: Floats
@@ -61,10 +62,10 @@ class Similarity(NamedTuple):
 
 
 def scene(number: int) -> Scene:
-    """One of the eight scenes: the first of its class in the evaluation split.
+    """One of the eight scenes, the first of its class in the evaluation split.
 
     Raises:
-        OptionError: no such scene.
+        OptionError: unknown scene.
     """
     arrays, names = _scenes()
     if not 0 <= number < SCENES:
@@ -81,19 +82,19 @@ def scene(number: int) -> Scene:
 
 @lru_cache(maxsize=SCENES)
 def attention(number: int, model: str = "P") -> Floats:
-    """P's attention probabilities on a scene, float32 [L,H,T,T]; only P's are stored whole.
+    """P's attention probabilities on a scene, float32 [L,H,T,T]; not stored for the Q.
 
     Raises:
         OptionError: another model than P.
     """
     if model != "P":
-        raise OptionError(f"whole attention is stored for 'P' alone, not for {model!r}.")
+        raise OptionError(f"the full attention is stored for 'P' only, not for {model!r}.")
     return _slice("P.whole", number)
 
 
 @lru_cache(maxsize=SCENES * len(MODELS))
 def cls_rows(number: int, model: str) -> Floats:
-    """What the class token pays to every token, float32 [L,H,T]."""
+    """Attention of the class token to every token, float32 [L,H,T]."""
     return _slice(f"{_known(model)}.cls", number)
 
 
@@ -107,11 +108,11 @@ def mean_maps(number: int, model: str) -> Floats:
 def similarity(kind: str, block: int, number: int = 0) -> Similarity:
     """Patch similarity in P for one of eight images of a kind.
 
-    The images of kind `scene` are those of `scene`, the others the first samples of the shipped
+    The images of kind `scene` are those of `scene()`, the others the first samples of the shipped
     runs of the sources noise and maskaq at W4A4.
 
     Raises:
-        OptionError: no such kind.
+        OptionError: unknown kind.
     """
     with _similarities(kind) as file:
         found = {
@@ -126,10 +127,10 @@ def similarity(kind: str, block: int, number: int = 0) -> Similarity:
 
 @lru_cache(maxsize=32)
 def picture(kind: str, number: int) -> NDArray[np.uint8]:
-    """The image that `similarity` is about, uint8 [3,64,64].
+    """The image of `similarity`, uint8 [3,64,64].
 
     Raises:
-        OptionError: no such kind.
+        OptionError: unknown kind.
     """
     with _similarities(kind) as file:
         image: NDArray[np.uint8] = file.get_slice(f"{kind}.images")[number]
@@ -140,13 +141,13 @@ def entropies() -> pd.DataFrame:
     """Mean entropy of the patch similarity over the images of a kind, in nats.
 
     Columns kind, block, gaussian, gaussian_low, gaussian_high, kernel, kernel_low, kernel_high
-    (95 % intervals over images), n (images) and pairs (of patches in each).
+    (95 % intervals over images), n (images) and pairs (of patches per image).
     """
     return _table("entropies")
 
 
 def overlap() -> pd.DataFrame:
-    """How P's informative mask agrees with the true foreground, over 1 000 evaluation scenes.
+    """Overlap of P's informative mask with the true foreground, over 1 000 evaluation scenes.
 
     Columns ratio, measure (precision, recall, iou), value, low, high, n, and random_value,
     random_low, random_high for random masks of the same size; all in 0..1.
@@ -158,23 +159,23 @@ def inside_outside() -> pd.DataFrame:
     """Mean |P - Q| of the class token's attention inside and outside the mask, 1 000 scenes.
 
     Columns bits, ratio, block, part (inside, outside), value, low, high, n. Attention is averaged
-    over the heads, in block -1 also over the blocks. At ratio 1 nothing is outside: n is 0.
+    over the heads, and for block -1 also over the blocks. At ratio 1 nothing is outside: n is 0.
     """
     return _table("inside_outside")
 
 
 def bits() -> pd.DataFrame:
-    """Accuracy on 1 000 evaluation scenes over all bit-widths, with the samples of W4A4.
+    """Accuracy on 1 000 evaluation scenes for all bit widths, with the samples of W4A4.
 
-    Columns source, weight_bits, activation_bits, top1, low, high, agreement, n, backend, samples:
-    the last are the first digits of the SHA-256 of their file.
+    Columns source, weight_bits, activation_bits, top1, low, high, agreement, n, backend and samples
+    (first digits of the SHA-256 of their file).
     """
     return _table("bits")
 
 
 def _known(model: str) -> str:
     if model not in MODELS:
-        raise OptionError(unknown("model of the showcase", model, MODELS))
+        raise OptionError(unknown("showcase model", model, MODELS))
     return model
 
 
@@ -186,7 +187,7 @@ def _scenes() -> tuple[dict[str, NDArray[Any]], list[str]]:
 
 
 def _similarities(kind: str) -> Any:
-    """The open file. safetensors has no types."""
+    """The open file of similarities; safetensors has no type hints."""
     if kind not in KINDS:
         raise OptionError(unknown("kind of image", kind, KINDS))
     return safe_open(FOLDER / "similarity.safetensors", "np")
@@ -195,7 +196,7 @@ def _similarities(kind: str) -> Any:
 def _slice(name: str, number: int) -> Floats:
     with safe_open(FOLDER / "attention.safetensors", "np") as file:
         found: Floats = file.get_slice(name)[number].astype(np.float32)
-    found.setflags(write=False)  # shared by all visitors
+    found.setflags(write=False)  # cached and shared by all visitors
     return found
 
 
@@ -205,4 +206,4 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def _table(name: str) -> pd.DataFrame:
-    return _read(name).copy()  # what is remembered must not change
+    return _read(name).copy()  # callers must not change the cached table

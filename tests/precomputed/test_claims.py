@@ -13,7 +13,7 @@ from maskaq.figures.maps import deletion, region_quality
 from maskaq.precomputed import claims, showcase
 
 
-def test_names_are_those_of_the_library() -> None:
+def test_names_match_the_library() -> None:
     assert list(ATTRIBUTIONS) == list(claims.METHODS)
     assert showcase.MODELS == claims.MODELS
     assert set(region_quality.WORDS) == set(MEASURES)
@@ -21,30 +21,30 @@ def test_names_are_those_of_the_library() -> None:
 
 
 @pytest.mark.parametrize("name", claims.NAMES)
-def test_what_ships_is_whole(name: str) -> None:
+def test_shipped_tables_are_complete(name: str) -> None:
     table = claims.read(name)
     assert {"value", "low", "high", "n"} <= set(table)
     assert set(claims.MODELS) <= set(table["model"])
-    sure = table[table["n"] > 1]
-    assert (sure["low"] <= sure["value"]).all()
-    assert (sure["value"] <= sure["high"]).all()
+    several = table[table["n"] > 1]
+    assert (several["low"] <= several["value"]).all()
+    assert (several["value"] <= several["high"]).all()
     assert table["n"].min() >= 32
     if name in ("deletion", "information"):
         assert set(table["fill"]) == set(FILLS)
 
 
-def test_maps_ship_for_every_scene_and_model() -> None:
+def test_maps_are_stored_for_every_scene_and_model() -> None:
     for model in claims.MODELS:
         found = claims.maps(showcase.SCENES - 1, model)
         assert found.shape == (len(claims.METHODS), 64)
         assert np.isfinite(found).all()
         assert not found.flags.writeable
-    # Attention as it is stored for the page Attention, up to half precision.
+    # The attention stored for the page Attention, up to half precision.
     rows = showcase.cls_rows(0, "P")[..., 1:].mean((0, 1))
     np.testing.assert_allclose(claims.maps(0, "P")[0], rows, atol=1e-3)
 
 
-def test_what_is_unknown_or_missing_is_said(tmp_path: Path, monkeypatch) -> None:
+def test_unknown_names_and_missing_files_are_refused(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(OptionError, match="did you mean 'regions'"):
         claims.read("region")
     with pytest.raises(OptionError, match="unknown model"):

@@ -27,7 +27,7 @@ def test_the_scenes_are_evaluation_scenes_of_eight_classes() -> None:
     assert shown[0].name == "T-shirt"
 
 
-def test_attention_is_what_p_pays(scenes_p: LoadedModel) -> None:
+def test_attention_is_that_of_p(scenes_p: LoadedModel) -> None:
     image = torch.from_numpy(showcase.scene(3).image)[None]
     with torch.no_grad(), record(scenes_p.model) as maps:
         scenes_p.model(scenes_p.normalise(image))
@@ -38,20 +38,20 @@ def test_attention_is_what_p_pays(scenes_p: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("bits", showcase.BITS)
-def test_every_q_has_rows_that_sum_to_one_and_differ_from_p(bits: str) -> None:
+def test_attention_of_every_q_sums_to_one_and_differs_from_p(bits: str) -> None:
     rows = showcase.cls_rows(0, bits)
     np.testing.assert_allclose(rows.sum(-1), 1, atol=5e-3)
     assert np.abs(rows - showcase.cls_rows(0, "P")).max() > 1e-3
     assert showcase.mean_maps(0, bits).shape == showcase.mean_maps(0, "P").shape
 
 
-def test_fewer_bits_move_attention_further() -> None:
+def test_fewer_bits_change_attention_more() -> None:
     table = showcase.inside_outside()
-    apart = table[table["part"] == "inside"].groupby("bits")["value"].mean()
-    assert apart["W8A8"] < apart["W4A4"] < apart["W3A3"]
+    difference = table[table["part"] == "inside"].groupby("bits")["value"].mean()
+    assert difference["W8A8"] < difference["W4A4"] < difference["W3A3"]
 
 
-def test_every_mask_ratio_has_its_differences() -> None:
+def test_differences_are_stored_for_every_mask_ratio() -> None:
     table = showcase.inside_outside()
     assert sorted(set(table["ratio"])) == [round(0.05 * step, 2) for step in range(1, 21)]
     assert sorted(set(table["block"])) == [-1, 0, 1, 2, 3, 4, 5]
@@ -63,7 +63,7 @@ def test_every_mask_ratio_has_its_differences() -> None:
 
 
 @pytest.mark.parametrize("kind", showcase.KINDS)
-def test_similarity_belongs_to_its_matrix(kind: str) -> None:
+def test_similarity_statistics_are_those_of_the_matrix(kind: str) -> None:
     found = showcase.similarity(kind, 2)
     assert found.matrix.shape == (64, 64)
     assert found.values.shape == (64 * 63 // 2,)
@@ -74,7 +74,7 @@ def test_similarity_belongs_to_its_matrix(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", showcase.KINDS)
-def test_mean_entropies_lie_within_their_intervals_and_among_the_images(kind: str) -> None:
+def test_mean_entropies_are_within_their_intervals(kind: str) -> None:
     row = showcase.entropies().query("kind == @kind and block == 2").iloc[0]
     assert (row["n"], row["pairs"]) == (32, 64 * 63 // 2)
     for name in ("gaussian", "kernel"):
@@ -83,7 +83,7 @@ def test_mean_entropies_lie_within_their_intervals_and_among_the_images(kind: st
     assert min(shown) - 0.5 < row["gaussian"] < max(shown) + 0.5
 
 
-def test_similarity_is_about_the_pictures_that_are_shown() -> None:
+def test_similarity_is_computed_for_the_shown_images() -> None:
     for number in range(showcase.SCENES):
         scene = showcase.scene(number).image
         np.testing.assert_array_equal(showcase.picture("scene", number), scene)
@@ -101,7 +101,7 @@ def test_similarity_of_the_scene_is_computed_from_p(scenes_p: LoadedModel) -> No
     assert found.gaussian == pytest.approx(float(gaussian_entropy(variance)), abs=1e-3)
 
 
-def test_overlap_of_all_patches_is_the_share_of_foreground() -> None:
+def test_precision_of_all_patches_is_the_share_of_foreground() -> None:
     table = showcase.overlap().set_index(["ratio", "measure"])
     assert table.loc[(1.0, "recall"), "value"] == pytest.approx(1, abs=0.02)
     every = table.loc[(1.0, "precision")]
@@ -110,7 +110,7 @@ def test_overlap_of_all_patches_is_the_share_of_foreground() -> None:
     assert (table["n"] == 1000).all()
 
 
-def test_every_pair_of_bit_widths_is_there_once() -> None:
+def test_every_pair_of_bit_widths_is_stored_once() -> None:
     table = showcase.bits()
     assert len(table) == 4 * 7 * 7
     assert not table.duplicated(["source", "weight_bits", "activation_bits"]).any()
@@ -119,7 +119,7 @@ def test_every_pair_of_bit_widths_is_there_once() -> None:
     assert best["agreement"].item() > 0.95 > worst["agreement"].item()
 
 
-def test_what_is_remembered_cannot_be_changed() -> None:
+def test_cached_values_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         showcase.attention(0)[0, 0, 0, 0] = 5
     mine = showcase.bits()
@@ -127,14 +127,14 @@ def test_what_is_remembered_cannot_be_changed() -> None:
     assert (showcase.bits()["n"] == 1000).all()
 
 
-def test_what_is_not_there_is_refused() -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(OptionError, match="scene is 8; allowed: 0 to 7"):
         showcase.scene(8)
     with pytest.raises(OptionError, match="W4A4"):
         showcase.cls_rows(0, "W4A5")
     with pytest.raises(OptionError, match="synthetic"):
         showcase.similarity("sinthetic", 0)
-    with pytest.raises(OptionError, match="'P' alone"):
+    with pytest.raises(OptionError, match="'P' only"):
         showcase.attention(0, "W4A4")
 
 
@@ -147,7 +147,7 @@ def test_reading_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_it_is_small() -> None:
+def test_the_shipped_files_are_small() -> None:
     parts = [showcase.FOLDER, showcase.FOLDER.parent / "examples"]
     size = sum(path.stat().st_size for part in parts for path in part.rglob("*") if path.is_file())
     assert size < 21e6
