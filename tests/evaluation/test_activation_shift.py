@@ -21,7 +21,7 @@ from maskaq.evaluation.activation_shift_table import (
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import ranged
+from maskaq.quantization.backends.ranges_only import calibrated_q
 from maskaq.quantization.tensor_report import tensor_report
 
 
@@ -72,7 +72,7 @@ def test_entropy_matches_plain_loops() -> None:
 def test_the_tensors_are_those_of_the_tensor_report(
     scenes_p: LoadedModel, real: Tensor, real_statistics: activation_shift.Statistics
 ) -> None:
-    q = ranged(scenes_p.model, QuantOptions(), BACKENDS["minmax"].scheme, real[:2])
+    q = calibrated_q(scenes_p.model, QuantOptions(), BACKENDS["minmax"].scheme, real[:2])
     rows = tensor_report(q, real[:2])
     expected = [(row.tensor, row.role) for row in rows if row.quantized and row.role != "weight"]
     assert list(dict.fromkeys((tensor, role) for tensor, role, _ in real_statistics)) == expected

@@ -18,7 +18,7 @@ from maskaq.evaluation.attributions import (
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import ranged
+from maskaq.quantization.backends.ranges_only import calibrated_q
 from maskaq.regions.mask import patch_attention
 
 SIDE = 8  # pixels of a patch
@@ -35,7 +35,7 @@ def task(scenes_p: LoadedModel) -> AttributionTask:
 
 @pytest.fixture(scope="module")
 def quantized(task: AttributionTask) -> AttributionTask:
-    q = ranged(task.model, QuantOptions(8, 8), BACKENDS["tails"].scheme, task.images)
+    q = calibrated_q(task.model, QuantOptions(8, 8), BACKENDS["tails"].scheme, task.images)
     return task._replace(model=q)
 
 
