@@ -1,4 +1,4 @@
-"""Sphinx builds the documentation: `sphinx-build -W --keep-going docs build/docs`."""
+"""Configuration of Sphinx: `sphinx-build -W --keep-going docs build/docs`."""
 
 import sys
 from pathlib import Path
