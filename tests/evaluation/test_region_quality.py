@@ -65,7 +65,7 @@ def test_the_centre_prior_is_symmetric_and_highest_in_the_middle() -> None:
 
 
 def test_an_invalid_ratio_is_refused() -> None:
-    with pytest.raises(OptionError, match="above 0 up to 1"):
+    with pytest.raises(OptionError, match="above 0 and up to 1"):
         mask_quality(np.ones((1, 4)), TRUTH[:1], 0.0)
 
 
