@@ -36,7 +36,7 @@ st.header("Accuracy and agreement")
 show.chart(
     compare.runs(results),
     key="compare",
-    note="*Same answer* is the share of images for which P and Q predict the same class, right or "
+    note="*Agreement* is the share of images for which P and Q predict the same class, right or "
     "wrong. Where two intervals overlap widely, the difference may be chance.",
 )
 show.simulated()

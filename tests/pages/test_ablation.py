@@ -65,11 +65,11 @@ def test_the_cost_is_estimated_before_the_run(small, text, press, cluster):
     # 40 s for W3A3 from maskaq; no run of the source noise is stored.
     cluster.answers["cost"] = {"seconds": 7200.0, "memory_mb": 1500.0}
     press(small, "Estimate time and memory")
-    assert "The other 3, one after the other, take about 2.0 h and at least 1,500 MB" in text(small)
+    assert "The 3 missing runs take about 2.0 h and at least 1,500 MB" in text(small)
     assert [name for name, _ in cluster.asked] == ["cost"]
     assert len(cluster.asked[0][1]["specs"]) == 3
     few(small, axis_2_source=["maskaq"])
-    assert "The other one takes about 40 s, judged by stored runs" in text(small)
+    assert "The missing run takes about 40 s, estimated from stored runs" in text(small)
 
 
 def test_a_grid_too_large_for_the_page_shows_its_command(open_page, text, workplace):
@@ -77,7 +77,7 @@ def test_a_grid_too_large_for_the_page_shows_its_command(open_page, text, workpl
     assert not app.exception
     assert f"The grid has {4 * len(SOURCES)} runs, 1 of them finished." in text(app)
     assert app.button(key="grid").disabled
-    assert "The page computes up to 25 runs in one go" in text(app)
+    assert "This page computes up to 25 runs at once" in text(app)
     (command,) = (one.value for one in app.code if "sweep" in one.value)
     words = shlex.split(command)
     assert words[:5] == ["python", "-m", "maskaq", "sweep", "grid.toml"]
@@ -119,7 +119,7 @@ def test_any_finished_cell_opens_its_run(small, text):
     box.set_value(box.options[0]).run()
     assert not small.exception
     labels = {metric.label for metric in small.metric}
-    assert {"P, full precision", "Q, W4A4", "Same answer"} <= labels
+    assert {"P, full precision", "Q, W4A4", "Agreement"} <= labels
 
 
 def test_cancel_stops_the_whole_grid(small, press, cluster, text):

@@ -82,11 +82,11 @@ def test_the_attention_of_a_patch_is_shown_too(look, drawn, text):
     assert not app.number_input(key="patch").disabled
     app.number_input(key="patch").set_value(9).run()
     assert not app.exception
-    assert "What patch 9 attends to, block 1" in title(drawn(app, HEADS))
+    assert "Attention of patch 9, block 1" in title(drawn(app, HEADS))
     np.testing.assert_allclose(heat(drawn(app, HEADS)), showcase.attention(0)[1, :, 10, 1:])
     app.selectbox(key="head").set_value("3").run()
     assert "block 1, mean over heads" in title(drawn(app, CHANGE))
-    assert "Q's mean over heads alone is stored" in text(app)
+    assert "only the mean over heads is stored" in text(app)
 
 
 def test_the_mask_ratio_moves_the_border_and_the_overlap(look, drawn, text):
@@ -156,7 +156,7 @@ def test_bit_widths_that_are_not_stored_are_computed_on_request(
     look, drawn, text, press, cluster, scenes_answer
 ):
     app = look(weight_bits="5", activation_bits="4", block="2")
-    assert "No attention of a Q with W5A4 is stored. Shown is W4A4." in text(app)
+    assert "No attention of a Q at W5A4 is stored. This page shows W4A4." in text(app)
     assert not cluster.asked
     press(app, "Compute")
     assert not app.exception
@@ -166,7 +166,7 @@ def test_bit_widths_that_are_not_stored_are_computed_on_request(
     np.testing.assert_array_equal(question["picture"], showcase.scene(0).image.transpose(1, 2, 0))
     assert question["samples"].dtype == np.uint8
     assert "Computed on this machine just now. Q is W5A4" in text(app)
-    assert "is stored. Shown is" not in text(app)
+    assert "is stored. This page shows" not in text(app)
     assert heat(drawn(app, CHANGE))[1].max() == 0
     assert "1 image, without an interval" in title(drawn(app, DISTANCE))
     assert f"foreground: {showcase.scene(0).name}" in title(drawn(app, "The true"))
@@ -194,13 +194,13 @@ def test_an_uploaded_picture_is_computed(look, drawn, text, press, cluster, scen
 def test_another_model_has_no_q_without_stored_images(look, drawn, text, press, cluster):
     cluster.answers["attention"] = answer
     app = look(model="deit_tiny_patch16_224", block="11")
-    assert "Stored is the attention of scenes_vit" in text(app)
+    assert "Attention is stored only for scenes_vit" in text(app)
     press(app, "Compute")
     assert not app.exception
     assert cluster.asked[0][1]["model"] == "deit_tiny_patch16_224"
     assert cluster.asked[0][1]["samples"] is None
     assert len(heat(drawn(app, ", 3 heads, 196 patches"))) == 3
-    assert "Q needs images to be fitted to" in text(app)
+    assert "Q needs calibration images" in text(app)
 
 
 def test_a_failure_is_shown_and_can_be_tried_again(look, press, cluster):
@@ -224,7 +224,7 @@ def test_a_demo_shows_stored_maps_and_computes_nothing(look, monkeypatch, text, 
     (button,) = (button for button in app.button if button.label == "Compute")
     assert button.disabled
     assert "This demo shows stored results" in text(app)
-    assert "Shown is W4A4" in text(app)
+    assert "This page shows W4A4" in text(app)
     assert len(app.get("plotly_chart")) == 7
     app = look(model="deit_tiny_patch16_224")
     assert not app.exception
@@ -244,4 +244,4 @@ def test_bad_values_in_the_address_are_named(open_page):
 def test_a_link_holds_the_query(open_page, drawn):
     app = open_page(pages.ATTENTION, query="patch", patch="12", block="5")
     assert not app.warning
-    assert "What patch 12 attends to, block 5" in title(drawn(app, HEADS))
+    assert "Attention of patch 12, block 5" in title(drawn(app, HEADS))

@@ -39,13 +39,13 @@ def test_every_test_is_drawn_with_its_formula_and_numbers(test, open_page, text)
 
 def test_the_bits_choose_q(open_page, drawn):
     app = open_page(PAGE, test="Deletion", weight_bits="3", activation_bits="3")
-    assert drawn(app, "Q W3A3: patches turn")
+    assert drawn(app, "Q W3A3: patches replaced")
     assert not app.info
 
 
 def test_bit_widths_that_are_not_stored_are_named(open_page, text):
     app = open_page(PAGE, test="Information", weight_bits="6")
-    assert "No Q at W6A4 is stored here. Shown is W4A4." in text(app)
+    assert "No Q at W6A4 is stored here. This page shows W4A4." in text(app)
 
 
 def test_the_mask_ratio_chooses_the_nearest_stored_one(open_page, drawn):
@@ -58,11 +58,11 @@ def test_the_filling_and_the_measure_can_be_chosen(open_page, drawn):
     app.get_by_key("claim_fill").set_value("blur").run()
     app.selectbox(key="claim_curve").set_value("apart").run()
     assert not app.exception
-    assert "bits" in drawn(app, "P: patches turn to blur")["layout"]["yaxis"]["title"]["text"]
+    assert "bits" in drawn(app, "P: patches replaced by blur")["layout"]["yaxis"]["title"]["text"]
 
 
 def test_the_attributions_of_a_scene_are_stored(open_page, drawn, cluster):
-    figure = drawn(open_page(PAGE, test="Attributions", image="3"), "Which patches speak")
+    figure = drawn(open_page(PAGE, test="Attributions", image="3"), "Which patches support")
     assert len(figure["data"]) == 2 * len(claims.METHODS)
     expected = claims.maps(3, "P")[1].reshape(8, 8)
     np.testing.assert_allclose(figure["data"][1]["z"], expected)
@@ -86,7 +86,7 @@ def test_an_uploaded_picture_is_computed_method_by_method(open_page, press, clus
     press(app, "Compute")
     assert not app.exception
     assert [asked["method"] for _, asked in cluster.asked] == list(claims.METHODS)
-    figure = drawn(app, "Which patches speak")
+    figure = drawn(app, "Which patches support")
     assert len(figure["data"]) == len(claims.METHODS)
     assert figure["data"][0]["z"][0][0] == len("attention")
 

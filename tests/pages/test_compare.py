@@ -33,7 +33,7 @@ def chosen(app):
 def test_it_opens_with_a_stored_run_and_the_published_tables(open_page, text):
     app = open_page(PAGE)
     assert not app.exception
-    assert chosen(app) == ["W4A4 maskaq, reconstruct: Q 88.0%, same answer 93.0%"]
+    assert chosen(app) == ["W4A4 maskaq, reconstruct: Q 88.0%, agreement 93.0%"]
     assert len(app.get("plotly_chart")) == 2
     assert "Stored example" in text(app)
     assert "None of these numbers was measured by maskaq" in text(app)
@@ -72,7 +72,7 @@ def test_the_chosen_runs_are_drawn(open_page, workplace, text):
     box.set_value([]).run()
     assert not app.get("plotly_chart")
     assert "Choose one or more runs" in text(app)
-    assert "Published by the papers" in text(app)
+    assert "Published in papers" in text(app)
 
 
 def test_only_your_own_runs_can_be_chosen(open_page, press, cluster):
@@ -118,7 +118,7 @@ def test_without_any_run_the_published_tables_are_shown(open_page, text, monkeyp
     app = open_page(PAGE)
     assert not app.exception
     assert "No run is stored yet" in text(app)
-    assert "Published by the papers" in text(app)
+    assert "Published in papers" in text(app)
 
 
 def test_a_demo_compares_too(open_page, monkeypatch, cluster):
@@ -175,7 +175,7 @@ def test_a_damaged_diagnosis_does_not_hide_the_rest(open_page, text, workplace):
     assert not app.exception
     assert "cannot be read" in text(app)
     assert "No diagnosis is stored for" in text(app)
-    assert "Published by the papers" in text(app)
+    assert "Published in papers" in text(app)
 
 
 def test_every_shipped_run_has_a_diagnosis(open_page, text, shipped):

@@ -40,13 +40,13 @@ def test_it_opens_with_a_finished_run(open_page, text):
     assert not app.exception
     assert metrics(app)["P, full precision"] == "90.0 %"
     assert metrics(app)["Q, W4A4"] == "88.0 %"
-    assert metrics(app)["Same answer"] == "93.0 %"
+    assert metrics(app)["Agreement"] == "93.0 %"
     shown = text(app)
     assert "95 % interval 85.0 to 91.0 %, n = 500" in shown
     assert "Simulated arithmetic" in shown
     assert "Stored example" in shown
     titles = " ".join(chart.proto.spec for chart in app.get("plotly_chart"))
-    for title in ("P and Q on 500 images", "SQNR", "Who is right on 500 images"):
+    for title in ("P and Q on 500 images", "SQNR", "Which model is right on 500 images"):
         assert title in titles
 
 
@@ -67,7 +67,7 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
 def test_other_settings_show_the_nearest_example_and_a_note(open_page, text):
     app = open_page(PAGE, backend="minmax")
     assert "Not computed yet: W4A4, 32 images from maskaq, back-end minmax" in text(app)
-    assert "Until then you see a stored example" in text(app)
+    assert "Until then, this page shows a stored example" in text(app)
     assert metrics(app)["Q, W4A4"] == "88.0 %"
 
 
@@ -109,7 +109,7 @@ def test_the_stored_accuracy_follows_the_bit_widths_of_the_sidebar(open_page, te
     assert not app.exception
     assert metrics(app)["Q at W7A6, back-end tails"] == "7.6 %"
     assert metrics(app)["This run: Q at W4A4, reconstruct"] == "88.0 %"
-    assert "Stored, for the images of the W4A4 example" in text(app)
+    assert "Stored result for the images of the W4A4 example" in text(app)
     assert "n = 1,000" in text(app)
     assert not cluster.asked
 

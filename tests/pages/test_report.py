@@ -35,7 +35,7 @@ def test_it_opens_with_a_stored_run(open_page, text):
     app = open_page(PAGE)
     assert not app.exception
     (box,) = app.multiselect
-    assert box.value == ["W4A4 maskaq, reconstruct: Q 88.0%, same answer 93.0%"]
+    assert box.value == ["W4A4 maskaq, reconstruct: Q 88.0%, agreement 93.0%"]
     assert "Stored example" in text(app)
     labels = [button.proto.label for button in app.get("download_button")]
     assert labels[:3] == ["Report as HTML", "Settings as JSON", "Tables as CSV"]

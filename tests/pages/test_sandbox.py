@@ -28,7 +28,7 @@ def test_it_opens_with_weights_and_minmax(app, numbers, text, drawn):
     assert "4 bits, so 16 codes" in text(app)
     levels = drawn(app, "the levels they are rounded to")["data"][-1]
     assert levels["name"] == "16 levels"
-    assert "The first ones, showing 64 of 4,096." in text(app)
+    assert "The first numbers, showing 64 of 4,096." in text(app)
 
 
 @pytest.mark.parametrize("kind", list(reference.DISTRIBUTIONS)[1:])

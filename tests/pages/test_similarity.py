@@ -11,7 +11,7 @@ from PIL import Image
 from maskaq.precomputed import showcase
 from maskaq.ui.state import pages, stored_runs, uploads
 
-MATRIX, SPREAD = "pairs of patches (", "the spread"
+MATRIX, SPREAD = "pairs of patches (", "distribution of"
 NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
 
 
@@ -124,8 +124,8 @@ def test_another_model_is_computed_on_request(look, press, cluster, numbers, dra
     assert (name, set(question)) == ("similarity", {"model", "weights", "picture"})
     assert numbers(app)["Entropy in block 11"] == "-7.80 nats"
     assert "Computed on this machine just now" in text(app)
-    assert title(drawn(app, "Yours: pairs")).endswith("(196 patches)")
-    assert "Three pictures in block 5" in [header.value for header in app.header]
+    assert title(drawn(app, "Your image: pairs")).endswith("(196 patches)")
+    assert "Three images in block 5" in [header.value for header in app.header]
 
 
 def test_an_uploaded_picture_is_computed(look, press, cluster, numbers):

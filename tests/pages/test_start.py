@@ -53,14 +53,14 @@ def test_the_mask_ratio_decides_how_much_is_informative(open_page, drawn, text):
 
 def test_bit_widths_that_are_not_stored_are_named(open_page, shipped, text):
     app = open_page(pages.START, weight_bits="5", activation_bits="5")
-    assert "No result for W5A5 ships with maskaq, so this is W4A4." in text(app)
+    assert "No result for W5A5 ships with maskaq, so this section shows W4A4." in text(app)
 
 
 def test_without_a_stored_run_the_rest_is_shown(open_page, monkeypatch, tmp_path, text):
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     app = open_page(pages.START)
     assert not app.exception
-    assert "ships no stored result" in text(app)
+    assert "has no stored result" in text(app)
     assert len(app.get("plotly_chart")) == 2
 
 
@@ -73,8 +73,8 @@ def test_it_links_to_every_other_page(open_page):
 def test_for_another_model_it_says_that_the_story_is_about_the_example(open_page, text):
     app = open_page(pages.START, model="deit_tiny_patch16_224")
     assert not app.exception
-    assert "about the stored example" in text(app)
-    assert "about the stored example" not in text(open_page(pages.START))
+    assert "This page shows a stored example" in text(app)
+    assert "This page shows a stored example" not in text(open_page(pages.START))
 
 
 def test_a_demo_tells_the_same_story(open_page, monkeypatch, shipped, numbers):

@@ -27,7 +27,7 @@ def test_it_opens_with_a_finished_run(open_page, text):
     assert not app.exception
     assert "Stored example" in text(app)
     assert "Not computed yet" not in text(app)
-    assert "P gives 97% of them" in text(app)
+    assert "P recognises the intended class in 97% of them" in text(app)
     assert "n = 32" in text(app)
     assert "Showing 4 of 4" in text(app)
     assert len(app.get("plotly_chart")) == 1
@@ -194,7 +194,7 @@ def test_an_old_run_without_evidence_still_opens(open_page, text, workplace):
     stored_runs._read.cache_clear()
     app = open_page(PAGE)
     assert not app.exception
-    assert "stored without its single images" in text(app)
+    assert "stored without its images" in text(app)
     assert "stored without frames" in text(app)
 
 

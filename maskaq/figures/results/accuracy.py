@@ -30,7 +30,7 @@ def frame(result: RunResult) -> pd.DataFrame:
         for model, shares in (("P", result.fp), ("Q", result.q))
     ]
     agreement = (result.agreement, result.agreement_low, result.agreement_high)
-    rows.append(("P and Q", "same answer", *(100 * share for share in agreement)))
+    rows.append(("P and Q", "agreement", *(100 * share for share in agreement)))
     table = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high"])
     return table.assign(n=result.evaluated)
 

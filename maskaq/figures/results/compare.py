@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MEASURES = {
     "P top-1": (BLUE, "circle"),
     "Q top-1": (VERMILLION, "diamond"),
-    "same answer": (GREEN, "square"),
+    "agreement": (GREEN, "square"),
 }
 _HATCHES = ("", "/", "\\", "x", ".", "+", "-")
 
@@ -43,7 +43,7 @@ def names(results: Sequence[RunResult]) -> list[str]:
 
 
 def frame(results: Sequence[RunResult]) -> pd.DataFrame:
-    """Columns run, measure (`P top-1`, `Q top-1`, `same answer`), value, low, high (in %) and n."""
+    """Columns run, measure (`P top-1`, `Q top-1`, `agreement`), value, low, high (in %) and n."""
     rows = []
     for name, result in zip(names(results), results, strict=True):
         shares = (

@@ -18,7 +18,7 @@ from maskaq.config.parsing import duration
 from maskaq.errors import MaskaqError
 from maskaq.figures.results import ablation_grid
 from maskaq.jobs import service
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Record
 from maskaq.results.paths import app_folder
 from maskaq.results.store import Stored
 from maskaq.ui.state import session, stored_runs, url

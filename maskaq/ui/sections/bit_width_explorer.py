@@ -116,7 +116,7 @@ def _show(run: Stored, choice: Choice, answer: _Answer) -> None:
         )
     with places[2]:
         show.number(
-            f"Same answer as P at {choice.bits}",
+            f"Agreement with P at {choice.bits}",
             *answer.agreement,
             "Share of scenes for which P and this Q predict the same class.",
         )

@@ -101,7 +101,7 @@ def _numbers(result: RunResult) -> None:
         )
     with places[2]:
         show.number(
-            "Same answer",
+            "Agreement",
             *(result.agreement, result.agreement_low, result.agreement_high, result.evaluated),
             "Share of images for which P and Q predict the same class, right or wrong.",
         )

@@ -16,7 +16,7 @@ def test_the_frame_holds_every_share_in_percent_with_interval_and_count():
     assert table.loc[("Q", "top-1")].tolist() == pytest.approx([88, 85, 91, 500])
     assert table.loc[("P", "top-5")].tolist() == pytest.approx([99, 97, 100, 500])
     assert table.loc[("Q", "top-5")].tolist() == pytest.approx([98, 96, 99, 500])
-    assert table.loc[("P and Q", "same answer")].tolist() == pytest.approx([93, 90, 95, 500])
+    assert table.loc[("P and Q", "agreement")].tolist() == pytest.approx([93, 90, 95, 500])
     assert len(table) == 5
 
 

@@ -24,9 +24,9 @@ def test_every_image_gets_its_outcome(table):
         "both right",
         "only P right",
         "only Q right",
-        "both wrong, same answer",
-        "both wrong, different",
-        "both wrong, different",
+        "both wrong, same class",
+        "both wrong, different classes",
+        "both wrong, different classes",
     ]
     assert table.loc[2, ["true", "P", "Q"]].tolist() == ["coat", "coat", "shirt"]
 
