@@ -128,7 +128,7 @@ def test_clear_leaves_nothing(tmp_path: Path) -> None:
 
 def test_nowhere_keeps_nothing() -> None:
     NOWHERE.keep("x", STATE)
-    NOWHERE.offer("x", lambda: pytest.fail("asked for a state"))
+    NOWHERE.offer("x", lambda: pytest.fail("the state was made"))
     assert NOWHERE.recall("x") is None
 
 

@@ -70,8 +70,8 @@ def optimise_images(
         make_q: makes a recordable Q from normalised images [B,3,S,S]; see `freeze_weights`. Called
             once per batch when alignment begins, and only if its coefficient is above 0.
         start: samples to continue from, with their labels, instead of new ones (a refresh).
-        max_crops: largest number of crops of each image, 0 to 4, that have to show a class of their
-            own (SARDFQ); see `terms.multi_semantic`.
+        max_crops: largest number of crops of each image with separate labels, 0 to 4 (SARDFQ); see
+            `terms.multi_semantic`.
         checkpoints: where batches keep their states and resume from.
         only: make only the batch that begins at this image.
 

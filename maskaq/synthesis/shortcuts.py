@@ -96,7 +96,7 @@ def halve_images(images: Tensor) -> Tensor:
 
 
 class PatchDropping(nn.Module):
-    """Drops patches between two blocks, if asked to: [B,T,C] -> [B,prefix+k,C]."""
+    """Drops patches between two blocks while `keep_only` is open: [B,T,C] -> [B,prefix+k,C]."""
 
     def __init__(self, depth: int, prefix: int) -> None:
         super().__init__()

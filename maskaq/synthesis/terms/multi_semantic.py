@@ -1,10 +1,10 @@
-"""SARDFQ's semantics: crops of an image with classes of their own, and soft labels.
+"""SARDFQ's semantics: crops of an image with separate classes, and soft labels.
 
-**Multi-semantic reinforcement** (Zhong et al., ICCV 2025, arXiv 2412.16553): 1 to 4 disjoint crops
-of an image, each resized to the full input, have to show P a class of their own. Our reading, in a
-batch of fixed size: the crops are quadrants, sampled once together with their labels; in each step
-P is shown every image uncropped with its own label with probability 1/2, and otherwise one of its
-crops with the label of the crop.
+**Multi-semantic reinforcement** (Zhong et al., ICCV 2025, arXiv 2412.16553): P should classify each
+of 1 to 4 disjoint crops of an image, resized to the full input, as a separate class. Our reading,
+in a batch of fixed size: the crops are quadrants, sampled once together with their labels; in each
+step P is shown every image uncropped with its own label with probability 1/2, and otherwise one of
+its crops with the label of the crop.
 
 **Soft labels**: the target is softmax(Z), where Z of the label is sampled once per image from
 U(5, 10). That the other classes have Z = 0 is our reading.

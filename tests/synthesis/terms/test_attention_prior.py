@@ -130,7 +130,7 @@ def test_the_term_is_a_weighted_sum_over_the_deep_half(blocks: int) -> None:
 
 
 def test_a_subset_of_the_blocks_keeps_the_expected_value() -> None:
-    """Every single block in turn stands for all four."""
+    """Each block in turn represents all four."""
     whole = OBJECTIVES["attention_prior"](state_of(4))
     single = [OBJECTIVES["attention_prior"](state_of(4, [depth])) for depth in range(4)]
     torch.testing.assert_close(torch.stack(single).mean(0), whole)
