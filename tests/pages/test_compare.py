@@ -91,7 +91,8 @@ def test_published_numbers_are_never_mixed_with_ours(open_page):
     for frame in app.dataframe:
         assert not (ours & set(frame.value.columns) and "method" in frame.value.columns)
     rows = next(frame.value for frame in app.dataframe if "method" in frame.value)
-    wanted = published.frame().query("paper == @paper and table == @table")
+    everything = published.frame()
+    wanted = everything[(everything["paper"] == paper) & (everything["table"] == table)]
     numbers = rows[list(dict.fromkeys(wanted["model"]))]
     assert numbers.notna().sum().sum() == len(wanted)
     assert "W4A4 maskaq, reconstruct" not in set(rows["method"])

@@ -96,9 +96,7 @@ def outcomes(images: pd.DataFrame) -> Chart:
 
 def _describe(table: pd.DataFrame) -> str:
     images = table.set_index("outcome")["images"]
-    apart = (
-        images["only P right"] + images["only Q right"] + images["both wrong, different classes"]
-    )
+    apart = images[["only P right", "only Q right", "both wrong, different classes"]].sum()
     return (
         f"P and Q disagree on {apart:,} of {int(table['n'].iloc[0]):,} images: only P is right on "
         f"{images['only P right']:,}, only Q on {images['only Q right']:,}."
