@@ -27,11 +27,11 @@ PEAK = 5.0, 10.0  # logit of the label in a soft target
 class Crops(NamedTuple):
     """The crops of each image that have their own labels.
 
-    count: int64 [B], 1 to 4. quadrant: int64 [B,4], numbered row by row; the first `count` are
+    number: int64 [B], 1 to 4. quadrant: int64 [B,4], numbered row by row; the first `number` are
     used. labels: int64 [B,4], one per quadrant.
     """
 
-    count: Tensor
+    number: Tensor
     quadrant: Tensor
     labels: Tensor
 
@@ -51,7 +51,7 @@ def sample_crops(images: int, classes: int, most: int, generator: torch.Generato
     """Sample 1 to `most` crops for each image; `most` is at most 4."""
     device, shape = generator.device, (images, QUADRANTS)
     return Crops(
-        count=torch.randint(1, most + 1, (images,), generator=generator, device=device),
+        number=torch.randint(1, most + 1, (images,), generator=generator, device=device),
         quadrant=torch.rand(shape, generator=generator, device=device).argsort(1),
         labels=torch.randint(classes, shape, generator=generator, device=device),
     )
@@ -63,7 +63,7 @@ def sample_view(images: Tensor, labels: Tensor, crops: Crops, generator: torch.G
     half = size // 2
     random = torch.rand((2, len(images)), generator=generator, device=generator.device)
     uncropped = random[0] < 0.5
-    chosen = (random[1] * crops.count).long()[:, None]  # [B,1]
+    chosen = (random[1] * crops.number).long()[:, None]  # [B,1]
     quadrants = [
         images[..., top : top + half, left : left + half]
         for top in (0, size - half)

@@ -32,11 +32,11 @@ def quadrant(image: Tensor, number: int) -> Tensor:
 
 def test_crops_are_one_to_four_different_quadrants() -> None:
     crops = sample_crops(400, 10, 4, generator())
-    assert crops.count.unique().tolist() == [1, 2, 3, 4]
+    assert crops.number.unique().tolist() == [1, 2, 3, 4]
     assert crops.labels.unique().tolist() == list(range(10))
     assert torch.equal(crops.quadrant.sort(1).values, torch.arange(4).expand(400, 4))
     assert crops.quadrant[:, 0].unique().tolist() == [0, 1, 2, 3]
-    assert sample_crops(50, 10, 2, generator()).count.max() == 2
+    assert sample_crops(50, 10, 2, generator()).number.max() == 2
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -45,7 +45,7 @@ def test_each_image_is_shown_uncropped_or_as_one_of_its_crops_with_its_label(siz
     images = torch.randn(count, 3, size, size, generator=generator())
     labels = torch.zeros(count, dtype=torch.long)
     crops = sample_crops(count, 9, 4, generator(1))
-    crops = Crops(crops.count, crops.quadrant, crops.labels + 1)
+    crops = Crops(crops.number, crops.quadrant, crops.labels + 1)
     view = sample_view(images, labels, crops, generator(2))
     assert view.uncropped is not None
     assert 0.4 < view.uncropped.float().mean() < 0.6
@@ -57,7 +57,7 @@ def test_each_image_is_shown_uncropped_or_as_one_of_its_crops_with_its_label(siz
             continue
         fits = [
             k
-            for k in range(int(crops.count[i]))
+            for k in range(int(crops.number[i]))
             if torch.allclose(view.images[i], quadrant(images[i], int(crops.quadrant[i, k])))
         ]
         assert len(fits) == 1
