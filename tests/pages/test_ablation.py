@@ -179,7 +179,7 @@ def test_cells_with_equal_runs_are_computed_once(open_page, press, cluster, text
     "params, message",
     [
         ({"axis_1": "source"}, "both axes are source"),
-        ({"axis_1": "refresh", "backend": "minmax"}, "never refreshes its samples"),
+        ({"axis_1": "refresh", "backend": "minmax"}, "never refreshes its images"),
     ],
 )
 def test_an_impossible_grid_is_refused(open_page, params, message):

@@ -55,7 +55,7 @@ def test_the_bits_of_the_sidebar_preselect_the_runs(open_page, set_bits, workpla
 
 def test_bit_widths_that_are_not_stored_are_named(open_page, text):
     app = open_page(PAGE, weight_bits="6")
-    assert "No run at W6A4 ships with maskaq; the choice below begins with W4A4" in text(app)
+    assert "No run at W6A4 ships with maskaq; runs at W4A4 are preselected below" in text(app)
 
 
 def test_the_chosen_runs_are_drawn(open_page, workplace, text):
@@ -233,7 +233,7 @@ def test_a_sweep_of_the_command_line_is_chosen_by_its_folder(open_page, workplac
     box = app.multiselect(key="compare_of_the sweep seeds")
     assert len(box.options) == 5
     assert len(box.value) == 4
-    assert "All of the sweep seeds: 6 runs, 1 of them not whole" in [
+    assert "All of the sweep seeds: 6 runs, 1 of them incomplete" in [
         one.label for one in app.expander
     ]
     assert len(app.get("plotly_chart")) == 2

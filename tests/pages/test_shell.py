@@ -93,9 +93,9 @@ def test_a_bad_picture_is_refused(open_page):
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
     app = open_page(pages.SANDBOX)
-    assert "Check whether they can be used" not in [button.label for button in app.button]
+    assert "Check these files" not in [button.label for button in app.button]
     app.text_input(key=uploads.DATA).set_value("photographs").run()
-    press(app, "Check whether they can be used")
+    press(app, "Check these files")
     assert cluster.asked[-1] == (
         "inspect",
         {"model": "scenes_vit", "weights": "", "folder": "photographs"},
@@ -111,7 +111,7 @@ def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, pre
     cluster.answers["inspect"] = refuse
     app = open_page(pages.SANDBOX)
     app.text_input(key=uploads.DATA).set_value("photographs").run()
-    press(app, "Check whether they can be used")
+    press(app, "Check these files")
     assert not app.exception
     assert app.error[0].value == "photographs has no folders; allowed: one folder for each class."
 

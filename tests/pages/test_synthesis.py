@@ -67,7 +67,7 @@ def test_each_term_can_be_switched_off(open_page, press, cluster, text, term):
 def test_a_synthesis_without_any_term_is_refused(open_page, text):
     app = open_page(PAGE, **{f"use_{term}": "false" for term in TERMS})
     assert not app.exception
-    assert "Every term is off" in app.error[0].value
+    assert "All terms are off" in app.error[0].value
     assert not [button for button in app.button if button.label == "Run"]
 
 
@@ -88,16 +88,16 @@ def test_controls_without_effect_are_disabled(open_page):
 @pytest.mark.parametrize(
     "source, terms",
     [
-        ("psaq", "one hot 1, patch entropy 1, tv target 0.05"),
-        ("sardfq", "tv 0.05, soft label 1, attention prior 0.01"),
-        ("e2h", "one hot 1, tv 2.5e-05"),
+        ("psaq", "Class 1, Patch entropy 1, Smoothness target 0.05"),
+        ("sardfq", "Smoothness 0.05, Soft label 1, Attention prior 0.01"),
+        ("e2h", "Class 1, Smoothness 2.5e-05"),
     ],
 )
 def test_a_source_with_its_own_terms_names_them(open_page, press, cluster, text, source, terms):
     app = open_page(PAGE, source=source, entropy="0.5", use_tv="false")
     assert not app.exception
     assert not app.error
-    assert f"has terms and weights of its own: {terms}." in text(app)
+    assert f"has fixed terms and weights: {terms}." in text(app)
     press(app, "Run")
     spec = requested(cluster)
     assert spec.synthesis.source == source
