@@ -18,10 +18,10 @@ show.demo()
 st.subheader("What varies")
 first, second = ablation_grid.axes()
 with st.expander("What stays the same", icon=":material/lock:"):
-    made = run_form.synthesis(choice)
+    synthesis = run_form.synthesis(choice)
     fit = run_form.fitting(choice, quick=True)
     st.caption("Bit widths, mask ratio and seed are set in the sidebar, unless they vary above.")
-base = run_form.spec(choice, made, fit)
+base = run_form.spec(choice, synthesis, fit)
 
 cells = ablation_grid.cells(base, first, second)
 ablation_grid.panel(cells)

@@ -16,9 +16,9 @@ st.markdown(
     "images. The bit widths are in the sidebar."
 )
 show.demo()
-made = run_form.synthesis(choice)
+synthesis = run_form.synthesis(choice)
 fit = run_form.fitting(choice)
-spec = run_form.spec(choice, made, fit)
+spec = run_form.spec(choice, synthesis, fit)
 
 run = run_results.or_nearest(run_panel.panel(spec, key="quantize"), spec, choice)
 

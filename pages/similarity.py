@@ -66,7 +66,7 @@ def entropy(name: str, pairs: Similarity) -> None:
     )
 
 
-if not attention_maps.known(choice):
+if not attention_maps.is_stored(choice):
     st.header("Your image")
     if (answer := attention_maps.similarity(choice)) is not None:
         image, blocks = answer

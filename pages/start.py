@@ -34,7 +34,7 @@ the model, and that normally takes images from its training data.
 Often the training data is private or lost. **MaskAQ** works without it. Here is how, in four steps.
 """
 )
-if not attention_maps.known(choice):
+if not attention_maps.is_stored(choice):
     st.info("This page shows a stored example. The other pages show your own model or image.")
 
 st.header("1. A model looks at an image")
@@ -78,11 +78,11 @@ st.markdown(
     "step by step until P recognises a class. MaskAQ gives priority to the informative region."
 )
 runs = [stored_runs.closest(choice, source) for source in SOURCES]
-made = {run.result.spec.synthesis.source: run for run in runs if run is not None}
+by_source = {run.result.spec.synthesis.source: run for run in runs if run is not None}
 for place, (source, description) in zip(st.columns(2, gap="large"), SOURCES.items(), strict=True):
-    if source not in made or not made[source].samples:
+    if source not in by_source or not by_source[source].samples:
         continue
-    share, images = made[source].result.recognised, made[source].samples["images"][:TILES]
+    share, images = by_source[source].result.recognised, by_source[source].samples["images"][:TILES]
     place.image(
         sheet(images), width="stretch", alt=f"{len(images)} images from the source {source}."
     )
@@ -93,10 +93,10 @@ for place, (source, description) in zip(st.columns(2, gap="large"), SOURCES.item
     )
 
 st.header("3. The numbers are rounded")
-if not made:
+if not by_source:
     st.info("This copy of maskaq has no stored result. Start a run on the page Quantize.")
     url.stop()
-bits = next(iter(made.values())).result.spec.quantization.name
+bits = next(iter(by_source.values())).result.spec.quantization.name
 st.markdown(
     f"The quantized model **Q** is P with {bits[1]}-bit weights and {bits[3]}-bit activations "
     f"(`{bits}`). Its rounding is fitted to the images above, once to the noise and once to the "
@@ -104,15 +104,15 @@ st.markdown(
 )
 if bits != choice.bits:
     st.info(f"No result for {choice.bits} ships with maskaq, so this section shows {bits}.")
-result = next(iter(made.values())).result
-places = st.columns(1 + len(made))
+result = next(iter(by_source.values())).result
+places = st.columns(1 + len(by_source))
 with places[0]:
     show.number("P, full precision", *result.top1_p, "Share of images that P classifies correctly.")
-for place, (source, run) in zip(places[1:], made.items(), strict=True):
+for place, (source, run) in zip(places[1:], by_source.items(), strict=True):
     with place:
         drop = 100 * (run.result.fp.top1 - run.result.q.top1)
         show.number(f"Q from {source}", *run.result.top1_q, f"{drop:.1f} points below P.")
-chart = accuracy.sources([run.result for run in made.values()])
+chart = accuracy.sources([run.result for run in by_source.values()])
 show.chart(
     replace(chart, name=f"accuracy-{bits}"),
     key="accuracy",
@@ -128,7 +128,7 @@ show.chart(
     note="For this model almost any images will do at 8 bits; at 3 bits they must contain "
     "something that the model recognises.",
 )
-st.caption(show.where_from(next(iter(made.values()))))
+st.caption(show.where_from(next(iter(by_source.values()))))
 show.simulated()
 with st.expander("How the interval is computed"):
     show.formula("wilson")

@@ -18,15 +18,15 @@ look odd to us, but they only have to produce the same numbers inside P as real 
 """
 )
 show.demo()
-made = run_form.synthesis(choice)
-weights = run_form.terms(choice, made.source)
+synthesis = run_form.synthesis(choice)
+weights = run_form.terms(choice, synthesis.source)
 with st.expander("After the synthesis", icon=":material/compress:"):
     st.markdown(
         "The run then fits the quantized model **Q** to the images and evaluates it, so that all "
         "other pages can show the run. The back-end `minmax` and few test images make this fast."
     )
     fit = run_form.fitting(choice, quick=True)
-spec = run_form.spec(choice, made, fit, weights)
+spec = run_form.spec(choice, synthesis, fit, weights)
 
 run = run_results.or_nearest(run_panel.panel(spec, key="synthesis"), spec, choice)
 st.caption(show.where_from(run))

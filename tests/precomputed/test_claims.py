@@ -16,7 +16,7 @@ from maskaq.precomputed import claims, showcase
 def test_names_match_the_library() -> None:
     assert list(ATTRIBUTIONS) == list(claims.METHODS)
     assert showcase.MODELS == claims.MODELS
-    assert set(region_quality.WORDS) == set(MEASURES)
+    assert set(region_quality.LABELS) == set(MEASURES)
     assert set(deletion.ORDERS) == set(ORDERS)
 
 

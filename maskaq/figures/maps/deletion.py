@@ -106,5 +106,5 @@ def areas(table: pd.DataFrame) -> Chart:
 def _describe_areas(table: pd.DataFrame) -> str:
     rows = table[table["model"] == "P"]
     means = rows.groupby("order")["value"].mean()
-    parts = [f"{means[order]:.0f} % with {words}" for order, words in ORDERS.items()]
+    parts = [f"{means[order]:.0f} % with {label}" for order, label in ORDERS.items()]
     return f"In P, averaged over all fills, the mean accuracy is {', '.join(parts)}."

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from maskaq.figures.chart import Chart
 from maskaq.figures.style import error_bars, finish, in_percent, marker_style, model_label
 
-WORDS = {
+LABELS = {
     "precision": "precision: share of the mask on the object",
     "recall": "recall: share of the object in the mask",
     "iou": "IoU: intersection of mask and object over their union",
@@ -29,9 +29,9 @@ def frame(table: pd.DataFrame, images: str, truth: str, ratio: float) -> pd.Data
         truth: what the maps are compared with, `foreground` or `occlusion`.
         ratio: mask ratio of the measures of a mask.
     """
-    whole = (table["block"] == -1) & (table["head"] == -1)
+    averaged = (table["block"] == -1) & (table["head"] == -1)
     near = np.isclose(table["ratio"], ratio) | table["ratio"].isna()
-    rows = table[whole & near & (table["images"] == images) & (table["truth"] == truth)]
+    rows = table[averaged & near & (table["images"] == images) & (table["truth"] == truth)]
     who = [_who(kind, model) for kind, model in zip(rows["map"], rows["model"], strict=True)]
     rows = in_percent(rows).assign(who=who)
     return rows[["who", "measure", *_SHARES, "n"]].reset_index(drop=True)
@@ -49,7 +49,7 @@ def quality(table: pd.DataFrame, title: str) -> Chart:
             name=str(who),
             mode="markers",
             x=rows["value"],
-            y=[WORDS[measure].split(":")[0] for measure in rows["measure"]],
+            y=[LABELS[measure].split(":")[0] for measure in rows["measure"]],
             marker=marker_style(number) | {"size": 11},
             error_x=error_bars(rows),
             customdata=rows[["low", "high", "n"]],
@@ -102,7 +102,7 @@ def blocks(table: pd.DataFrame, model: str, measure: str) -> Chart:
     figure.update_xaxes(title="block, counted from 0 (next to each point: its head)", dtick=1)
     figure.update_yaxes(title="%, mean over scenes", range=[0, 102])
     count = int(table["n"].max())
-    title = f"{WORDS[measure]}, {model_label(model)}, n = {count:,} scenes"
+    title = f"{LABELS[measure]}, {model_label(model)}, n = {count:,} scenes"
     finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
     return Chart(figure, table, _describe_blocks(table), f"region-truth-{model}-{measure}")
 

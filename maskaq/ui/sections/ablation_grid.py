@@ -136,8 +136,8 @@ def _cost(missing: Sequence[RunSpec]) -> None:
             "priority."
         )
         return
-    if (words := run_panel.measured_cost(missing)) is not None:
-        st.caption(f"{others} {words}")
+    if (estimate := run_panel.measured_cost(missing)) is not None:
+        st.caption(f"{others} {estimate}")
 
 
 def _command_line(specs: Sequence[RunSpec]) -> None:

@@ -91,7 +91,7 @@ class Maps:
         return self.q is None or self.q.shape[1] == self.p.shape[1]
 
 
-def known(choice: Choice) -> bool:
+def is_stored(choice: Choice) -> bool:
     """Whether stored maps exist for the chosen model and image."""
     return choice.model == BUNDLED and not choice.own.weights and choice.own.picture is None
 
@@ -107,7 +107,7 @@ def of(choice: Choice, query: int | None) -> Maps | None:
     to. It returns a dict of image uint8 [3,S,S], p and q float32 [L,H,N] (q None without samples)
     and alpha float32 [N].
     """
-    near = stored(choice, query) if known(choice) else None
+    near = stored(choice, query) if is_stored(choice) else None
     if near is not None and near.bits == choice.bits:
         return near
     why = f"Attention is stored only for {BUNDLED} on the eight scenes."
@@ -174,7 +174,7 @@ def _distance(bits: tuple[int, int], weight_bits: int, activation_bits: int) -> 
     return abs(bits[0] - weight_bits) + abs(bits[1] - activation_bits)
 
 
-def distances(seen: Maps, choice: Choice, query: int | None) -> pd.DataFrame:
+def distances(maps: Maps, choice: Choice, query: int | None) -> pd.DataFrame:
     """The distance of Q's attention from P's inside and outside the mask.
 
     Stored maps use 1 000 scenes for the class token's mean over heads, and eight scenes otherwise;
@@ -185,14 +185,14 @@ def distances(seen: Maps, choice: Choice, query: int | None) -> pd.DataFrame:
         `figures.maps.attention.inside_outside`.
     """
     ratio, block, head = choice.mask_ratio, choice.block, choice.head
-    if seen.live:
-        pairs = [(seen, seen.alpha)]
+    if maps.live:
+        pairs = [(maps, maps.alpha)]
     else:
         if query is None and head is None:
-            return _over_many(seen.bits, ratio, -1 if block is None else block)
+            return _over_many(maps.bits, ratio, -1 if block is None else block)
         numbers = range(showcase.SCENES)
-        pairs = [(_of_scene(number, seen.bits, query), alpha(number)) for number in numbers]
-    masked = [(maps.pair(block, head), mask_of(weights, ratio)) for maps, weights in pairs]
+        pairs = [(_of_scene(number, maps.bits, query), alpha(number)) for number in numbers]
+    masked = [(one.pair(block, head), mask_of(weights, ratio)) for one, weights in pairs]
     return attention.inside_outside_frame([(*pair, mask) for pair, mask in masked if pair])
 
 

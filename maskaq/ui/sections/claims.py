@@ -65,9 +65,9 @@ def regions(choice: Choice) -> None:
     model = one.selectbox("Model", claims.MODELS, key="claim_model")
     measure = two.selectbox(
         "Measure",
-        list(region_quality.WORDS),
-        list(region_quality.WORDS).index("share"),
-        format_func=lambda name: region_quality.WORDS[name],
+        list(region_quality.LABELS),
+        list(region_quality.LABELS).index("share"),
+        format_func=lambda name: region_quality.LABELS[name],
         key="claim_measure",
     )
     near = min((0.1, 0.3, 0.5), key=lambda one: abs(one - choice.mask_ratio))
@@ -206,7 +206,7 @@ def attributed(choice: Choice) -> None:
 
 def _patch_maps(choice: Choice) -> tuple[tuple[int, int], dict[str, NDArray[np.floating]]] | None:
     """Grid and maps [M,N] by model of the chosen image: stored, or computed method by method."""
-    if attention_maps.known(choice):
+    if attention_maps.is_stored(choice):
         q = model_of(choice)
         try:
             maps = {name: claims.maps(choice.image, name) for name in ("P", q)}

@@ -41,11 +41,11 @@ def test_heads_are_points_and_their_mean_is_a_line(sound):
 
 def test_every_measure_has_a_label_and_a_chart():
     table = claims_tables.regions()
-    for measure in region_quality.WORDS:
+    for measure in region_quality.LABELS:
         rows = region_quality.blocks_frame(table, "P", measure, 0.1)
         assert len(rows) == 2 * 4
         title = region_quality.blocks(rows, "P", measure).figure.layout.title.text
-        assert title.lower().startswith(region_quality.WORDS[measure].lower())
+        assert title.lower().startswith(region_quality.LABELS[measure].lower())
 
 
 def test_curves_have_a_line_per_order(sound):

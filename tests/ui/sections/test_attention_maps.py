@@ -21,15 +21,15 @@ CHOICE = Choice(image=3)
 
 
 def test_alpha_is_the_mean_over_blocks_and_heads_without_the_class_token():
-    found = attention_maps.alpha(3)
-    assert found.shape == (64,)
-    np.testing.assert_allclose(found, showcase.cls_rows(3, "P")[:, :, 1:].mean((0, 1)))
+    alpha = attention_maps.alpha(3)
+    assert alpha.shape == (64,)
+    np.testing.assert_allclose(alpha, showcase.cls_rows(3, "P")[:, :, 1:].mean((0, 1)))
     with pytest.raises(ValueError, match="read-only"):
-        found[0] = 1
+        alpha[0] = 1
 
 
 @pytest.mark.parametrize("query", [None, 10])
-def test_rows_of_the_stored_models_are_about_patches(query):
+def test_rows_of_stored_models_leave_out_the_class_token(query):
     p, q = attention_maps.rows(3, "P", query), attention_maps.rows(3, "W3A3", query)
     token = 0 if query is None else 11
     np.testing.assert_allclose(p, showcase.attention(3)[:, :, token, 1:], atol=1e-6)
@@ -38,23 +38,23 @@ def test_rows_of_the_stored_models_are_about_patches(query):
     np.testing.assert_allclose(q.mean(1), mean, atol=2e-3)
 
 
-def test_a_pair_is_averaged_over_what_is_not_chosen():
-    seen = attention_maps.stored(CHOICE, None)
+def test_a_pair_is_averaged_over_blocks_and_heads_that_are_not_chosen():
+    maps = attention_maps.stored(CHOICE, None)
     p, q = showcase.cls_rows(3, "P")[..., 1:], showcase.cls_rows(3, "W4A4")[..., 1:]
-    np.testing.assert_allclose(seen.pair(2, 4), (p[2, 4], q[2, 4]))
-    np.testing.assert_allclose(seen.pair(2, None), (p[2].mean(0), q[2].mean(0)))
-    np.testing.assert_allclose(seen.pair(None, None), (p.mean((0, 1)), q.mean((0, 1))), rtol=1e-5)
-    assert (seen.head(4), seen.head(None)) == ("head 4", "mean over heads")
-    assert seen.by_head
+    np.testing.assert_allclose(maps.pair(2, 4), (p[2, 4], q[2, 4]))
+    np.testing.assert_allclose(maps.pair(2, None), (p[2].mean(0), q[2].mean(0)))
+    np.testing.assert_allclose(maps.pair(None, None), (p.mean((0, 1)), q.mean((0, 1))), rtol=1e-5)
+    assert (maps.head(4), maps.head(None)) == ("head 4", "mean over heads")
+    assert maps.by_head
 
 
-def test_where_q_has_only_the_mean_over_heads_p_is_averaged_too():
-    seen = attention_maps.stored(CHOICE, 10)
-    p, q = seen.pair(2, 4)
+def test_p_is_averaged_over_heads_where_q_has_only_the_mean():
+    maps = attention_maps.stored(CHOICE, 10)
+    p, q = maps.pair(2, 4)
     np.testing.assert_allclose(p, showcase.attention(3)[2, :, 11, 1:].mean(0))
     np.testing.assert_allclose(q, showcase.mean_maps(3, "W4A4")[2, 11, 1:])
-    assert seen.head(4) == "mean over heads"
-    assert not seen.by_head
+    assert maps.head(4) == "mean over heads"
+    assert not maps.by_head
 
 
 def test_without_q_there_is_no_pair():
@@ -65,25 +65,23 @@ def test_without_q_there_is_no_pair():
     "bits, name",
     [((8, 8), "W8A8"), ((4, 4), "W4A4"), ((2, 4), "W2A4"), ((2, 2), "W3A3"), ((7, 6), "W8A8")],
 )
-def test_the_nearest_stored_width_stands_in(bits, name):
+def test_the_nearest_stored_bit_widths_are_used(bits, name):
     assert attention_maps.nearest(*bits) == name
     chosen = replace(CHOICE, weight_bits=bits[0], activation_bits=bits[1])
     assert attention_maps.stored(chosen, None).bits == name
 
 
-def test_only_the_bundled_model_and_the_scenes_are_known():
-    assert attention_maps.known(CHOICE)
-    assert attention_maps.known(
-        replace(CHOICE, own=Own(data="/pictures"))
-    )  # of no matter for attention
-    assert not attention_maps.known(replace(CHOICE, model="deit_tiny_patch16_224"))
-    assert not attention_maps.known(replace(CHOICE, own=Own(weights="/a.safetensors")))
+def test_only_maps_of_the_bundled_model_on_scenes_are_stored():
+    assert attention_maps.is_stored(CHOICE)
+    assert attention_maps.is_stored(replace(CHOICE, own=Own(data="/images")))  # not used here
+    assert not attention_maps.is_stored(replace(CHOICE, model="deit_tiny_patch16_224"))
+    assert not attention_maps.is_stored(replace(CHOICE, own=Own(weights="/a.safetensors")))
     picture = Picture("a.png", np.zeros((8, 8, 3), np.uint8))
-    assert not attention_maps.known(replace(CHOICE, own=Own(picture=picture)))
+    assert not attention_maps.is_stored(replace(CHOICE, own=Own(picture=picture)))
 
 
 @pytest.mark.parametrize("head, query", [(2, None), (None, 5)])
-def test_distances_over_the_eight_scenes_are_counted_one_by_one(head, query):
+def test_distances_of_one_head_or_patch_come_from_the_eight_scenes(head, query):
     choice = replace(CHOICE, head=head, block=1, mask_ratio=0.3)
     table = attention_maps.distances(attention_maps.stored(choice, query), choice, query)
     means = []
@@ -103,7 +101,7 @@ def test_distances_of_the_mean_over_heads_come_from_1000_scenes(block):
     assert table["n"].tolist() == [1000, 1000]
     assert table["patches"].tolist() == [19, 45]
     assert (table["low"] < table["value"]).all()
-    # The eight that are shown are drawn from those 1000: their mean is of the same size.
+    # The eight scenes are among those 1000, so their mean is similar.
     pairs = [
         attention_maps.stored(replace(choice, image=n), None).pair(block, None) for n in range(8)
     ]
@@ -113,18 +111,18 @@ def test_distances_of_the_mean_over_heads_come_from_1000_scenes(block):
 
 
 @pytest.mark.parametrize("ratio", [round(0.05 * step, 2) for step in range(1, 21)])
-def test_every_step_of_the_slider_has_its_row(ratio):
+def test_every_position_of_the_slider_has_its_rows(ratio):
     choice = replace(CHOICE, mask_ratio=ratio)
     assert len(attention_maps.distances(attention_maps.stored(choice, None), choice, None)) == 2
     table = attention_maps.overlaps()
     assert np.isclose(table["ratio"], ratio).sum() == 6
 
 
-def test_a_computed_picture_is_alone():
-    seen = replace(attention_maps.stored(CHOICE, None), live=True)
-    table = attention_maps.distances(seen, CHOICE, None)
+def test_distances_of_a_computed_image_come_from_that_image():
+    maps = replace(attention_maps.stored(CHOICE, None), live=True)
+    table = attention_maps.distances(maps, CHOICE, None)
     assert table["n"].tolist() == [1, 1]
-    assert "Computed on this machine" in seen.origin
+    assert "Computed on this machine" in maps.origin
 
 
 def test_overlaps_are_percentages_of_two_kinds_of_masks():
@@ -132,11 +130,11 @@ def test_overlaps_are_percentages_of_two_kinds_of_masks():
     raw = showcase.overlap()
     assert set(table["mask"]) == {"informative", "random"}
     assert set(table["measure"]) == {"precision", "recall", "IoU"}
-    mine = table[table["mask"] == "random"]["value"].to_numpy()
-    np.testing.assert_allclose(mine, 100 * raw["random_value"])
+    random = table[table["mask"] == "random"]["value"].to_numpy()
+    np.testing.assert_allclose(random, 100 * raw["random_value"])
 
 
-# Questions to a worker.
+# Queries to a worker.
 
 
 def page() -> None:
@@ -148,7 +146,7 @@ def page() -> None:
 
 
 class Worker:
-    """Answers when told to."""
+    """Resolves its futures when the test says so."""
 
     def __init__(self) -> None:
         self.futures: list[Future[int]] = []
@@ -161,10 +159,10 @@ class Worker:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
-    found = Worker()
-    monkeypatch.setattr(service, "quick", found.quick)
+    worker = Worker()
+    monkeypatch.setattr(service, "quick", worker.quick)
     monkeypatch.delenv("MASKAQ_READONLY", raising=False)
-    return found
+    return worker
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ def shown(app: AppTest) -> str:
     return str(app.text[0].value)
 
 
-def test_a_question_is_asked_when_wanted_and_waited_for(app, worker):
+def test_a_query_starts_on_request_and_runs_once(app, worker):
     assert shown(app) == "None"
     assert not worker.futures
     app.button[0].click().run()
@@ -192,7 +190,7 @@ def test_a_question_is_asked_when_wanted_and_waited_for(app, worker):
     assert len(worker.futures) == 1
 
 
-def test_answers_are_kept_but_not_for_ever(app, worker):
+def test_answers_are_cached_up_to_a_limit(app, worker):
     app.button[0].click().run()
     for query in range(100, 120):
         app.session_state["query"] = query
@@ -203,11 +201,11 @@ def test_answers_are_kept_but_not_for_ever(app, worker):
     assert shown(app.run()) == "238"
     assert len(worker.futures) == 21
     assert len(app.session_state[ask._ANSWERS]) == ask._KEPT
-    assert worker.futures[0].cancelled()  # it was still waiting for its turn
+    assert worker.futures[0].cancelled()  # it was still queued
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_question_that_failed_is_said_and_asked_again_by_hand_only(lost, app, worker):
+def test_a_failed_query_shows_its_error_and_is_not_repeated_by_itself(lost, app, worker):
     app.button[0].click().run()
     if lost:
         worker.futures[0].cancel()
@@ -216,7 +214,7 @@ def test_a_question_that_failed_is_said_and_asked_again_by_hand_only(lost, app, 
     assert shown(app.run()) == "None"
     assert ("was lost" if lost else "no worker is left") in app.error[0].value
     assert len(worker.futures) == 1
-    if lost:  # a rerun does not ask by itself, and offers the button again
+    if lost:  # a rerun does not start it again, and shows the button
         assert shown(app.run()) == "None"
         assert len(worker.futures) == 1
     (button,) = app.button
@@ -226,14 +224,14 @@ def test_a_question_that_failed_is_said_and_asked_again_by_hand_only(lost, app, 
     assert shown(app.run()) == "14"
 
 
-def test_a_demo_asks_nothing(worker, monkeypatch):
+def test_a_demo_starts_no_query(worker, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     app = AppTest.from_function(page, default_timeout=30).run()
     assert app.button[0].disabled
     assert not worker.futures
 
 
-def test_what_one_visitor_asks_another_does_not_see(app, worker):
+def test_visitors_do_not_share_answers(app, worker):
     app.button[0].click().run()
     worker.futures[0].set_result(14)
     assert shown(app.run()) == "14"
