@@ -84,9 +84,9 @@ def regions(choice: Choice) -> None:
     )
     st.subheader("In synthetic images")
     st.markdown(
-        "A synthetic image has no known object. Its replacement here is what **P's prediction** "
-        "depends on: the patches whose removal lowers the score of the predicted class most "
-        "(occlusion). The same measure on scenes shows how good this replacement is."
+        "The object in a synthetic image is unknown. The maps are therefore compared with what "
+        "**P's prediction** depends on: the patches whose removal lowers the score of the "
+        "predicted class most (occlusion). The chart for scenes shows how good this substitute is."
     )
     for images in ("synthetic", "scenes"):
         rows = region_quality.frame(table, images, "occlusion", ratio)
@@ -101,7 +101,7 @@ def removal(choice: Choice) -> None:
     table = _table("deletion")
     st.markdown(
         "If the informative patches carry the meaning, the prediction must change as soon as "
-        "**they** are removed, and stay while **others** are removed. From right to left, the "
+        "**they** are removed, but not while **others** are removed. From right to left, the "
         "curve of the least informative patches is *insertion*: it shows what a few informative "
         "patches achieve alone."
     )
