@@ -157,7 +157,7 @@ class Reconstruction:
     steps: of Adam for each block. batch: images in a step. views: of each image, itself and varied
     ones. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
     share of the activations left unrounded. decision: weight of the regulariser that makes the
-    rounding decide. tune: steps through all of Q at the end (`quantization.tuning`), tune_lr: their
+    rounding decide. tune: steps through all of Q at the end (`fitting.finetune`), tune_lr: their
     learning rate, tune_bits: taken only where weights or activations have so many bits or fewer.
     """
 

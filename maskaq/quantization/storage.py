@@ -24,10 +24,10 @@ _FORMAT = "maskaq-q-1"
 
 def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, model: str) -> None:
     """Write Q's state dict, its options and the model it came from, atomically."""
-    about = {"options": asdict(options), "backend": backend, "model": model}
-    metadata = {"format": _FORMAT, "maskaq": json.dumps(about)}
+    metadata = {"options": asdict(options), "backend": backend, "model": model}
+    header = {"format": _FORMAT, "maskaq": json.dumps(metadata)}
     with atomic_write(path) as draft:
-        save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, metadata)
+        save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, header)
 
 
 def load_q(path: Path, p: nn.Module) -> nn.Module:
@@ -37,19 +37,19 @@ def load_q(path: Path, p: nn.Module) -> nn.Module:
         RunError: the file is damaged or was not written by `save_q`.
         WeightsError: it does not fit P.
     """
-    about = read_about(path)
-    options = from_dict(about["options"], QuantOptions, f"options in {path}")
-    q = convert(p, options, BACKENDS[about["backend"]].scheme)
+    metadata = read_metadata(path)
+    options = from_dict(metadata["options"], QuantOptions, f"options in {path}")
+    q = convert(p, options, BACKENDS[metadata["backend"]].scheme)
     try:
         q.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise WeightsError(
-            f"{path} was made from model {about['model']!r} and does not fit this one: {error}"
+            f"{path} was made from model {metadata['model']!r} and does not fit this one: {error}"
         ) from error
     return q.requires_grad_(False)
 
 
-def read_about(path: Path) -> Mapping[str, Any]:
+def read_metadata(path: Path) -> Mapping[str, Any]:
     """The metadata of the file: `options`, `backend`, `model`.
 
     Raises:
@@ -57,13 +57,13 @@ def read_about(path: Path) -> Mapping[str, Any]:
     """
     try:
         with safe_open(path, "pt") as stream:
-            metadata = stream.metadata() or {}
+            header = stream.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read ({error}); run the same command again.") from error
-    if metadata.get("format") != _FORMAT:
+    if header.get("format") != _FORMAT:
         raise RunError(
-            f"{path} has format {metadata.get('format')!r}; expected {_FORMAT!r}, as written by "
+            f"{path} has format {header.get('format')!r}; expected {_FORMAT!r}, as written by "
             "`python -m maskaq run --out DIR`."
         )
-    about: Mapping[str, Any] = json.loads(metadata["maskaq"])
-    return about
+    metadata: Mapping[str, Any] = json.loads(header["maskaq"])
+    return metadata

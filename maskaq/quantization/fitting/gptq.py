@@ -33,15 +33,18 @@ class Moments:
         self._count, self._sum, self._square = 0, torch.zeros(()), torch.zeros(())
 
     def add(self, x: Tensor) -> None:
+        """Add a batch [...,C]."""
         rows = x.reshape(-1, x.shape[-1]).float()  # [n,C]
         self._count += len(rows)
         self._sum = self._sum + rows.sum(0).double()
         self._square = self._square + (rows.T @ rows).double()
 
     def mean(self) -> Tensor:
+        """[C], float64."""
         return self._sum / self._count
 
     def covariance(self) -> Tensor:
+        """[C,C], float64."""
         mean = self.mean()
         return self._square / self._count - mean[:, None] * mean
 

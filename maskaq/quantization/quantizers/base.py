@@ -88,6 +88,7 @@ class Uniform(Quantizer):
         self.set_grid(self.search(x, self.form))
 
     def set_grid(self, affine: Affine) -> None:
+        """Set step size and zero point."""
         self.scale.copy_(affine.scale)
         self.zero_point.copy_(affine.zero_point)
 

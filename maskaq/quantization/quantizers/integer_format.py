@@ -34,8 +34,10 @@ class IntegerFormat:
 
     @property
     def qmin(self) -> int:
+        """The lowest code."""
         return self.codes[0]
 
     @property
     def qmax(self) -> int:
+        """The highest code."""
         return self.codes[-1]

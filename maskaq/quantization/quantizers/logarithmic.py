@@ -78,6 +78,7 @@ class LogBase(LogSqrt2):
 
     @property
     def octaves(self) -> float:  # type: ignore[override]
+        """From one level to the next: t."""
         return float(self.step)
 
 

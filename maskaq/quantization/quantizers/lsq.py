@@ -34,6 +34,7 @@ class LearnedStep(Quantizer):
         self.set_grid(self.search(x, self.form))
 
     def set_grid(self, affine: Affine) -> None:
+        """Set step size and zero point."""
         self.log_scale.copy_(affine.scale.log())
         self.zero_point.copy_(affine.zero_point)
 

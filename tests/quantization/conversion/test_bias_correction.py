@@ -13,18 +13,18 @@ from maskaq.errors import ModelError, OptionError
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import FitTask
 from maskaq.quantization.backends.correction import CORRECTION, fit_correction
-from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
+from maskaq.quantization.backends.ranges_only import TAILS, calibrated_q, set_ranges
 from maskaq.quantization.conversion.bias_correction import (
     Correction,
+    add_corrections,
     correcting,
     mean_outputs,
-    put_corrections,
 )
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.conversion.freeze import freeze
-from maskaq.quantization.conversion.steady import steady
+from maskaq.quantization.conversion.freeze import freeze, freeze_weights
+from maskaq.quantization.fitting.schedule import block_outputs
 from maskaq.quantization.tensor_report import tensor_report
-from maskaq.synthesis.shortcuts import Thinning
+from maskaq.synthesis.shortcuts import PatchDropping
 
 W3A3 = QuantOptions(3, 3)
 
@@ -45,37 +45,31 @@ def corrected(request: pytest.FixtureRequest, scenes_p: LoadedModel, images: Ten
 
 @torch.no_grad()
 def outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
-    """What each block puts out, [N,T,C] each."""
-    found: list[Tensor] = []
-    hooks = [
-        block.register_forward_hook(lambda *all: found.append(all[2])) for block in model.blocks
-    ]
-    model(images)
-    for hook in hooks:
-        hook.remove()
-    return found
+    """Outputs of the blocks, [N,T,C] each."""
+    with block_outputs(model) as recorded:
+        model(images)
+    return recorded
 
 
-def test_every_block_is_nearer_to_p_on_scenes_that_nothing_was_fitted_to(
+def test_every_block_is_closer_to_p_on_other_scenes(
     scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     held_out = scenes_p.normalise(scenes("calibration", range(100, 220)).images)
-    plain = convert(scenes_p.model, W3A3, TAILS)
-    set_ranges(plain, scenes_p.normalise(images))
-    wanted = outputs(scenes_p.model, held_out)
+    plain = calibrated_q(scenes_p.model, W3A3, TAILS, scenes_p.normalise(images))
+    targets = outputs(scenes_p.model, held_out)
     errors = [
         torch.stack(
-            [(a - b).square().mean() for a, b in zip(outputs(q, held_out), wanted, strict=True)]
+            [(a - b).square().mean() for a, b in zip(outputs(q, held_out), targets, strict=True)]
         )
         for q in (corrected, plain)
     ]
     assert (errors[0] < errors[1]).all(), errors
 
 
-def test_the_mean_over_the_images_is_p_s(
+def test_mean_outputs_equal_those_of_p(
     scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
-    """Up to a few values that change their level with the last digits of a sum."""
+    """Except for a few values that float error moves to another level."""
     inputs = scenes_p.normalise(images)
     pairs = zip(outputs(scenes_p.model, inputs), outputs(corrected, inputs), strict=True)
     for p, q in pairs:
@@ -86,20 +80,18 @@ def test_the_mean_over_the_images_is_p_s(
 
 
 @torch.no_grad()
-def test_corrections_equal_the_formula_block_after_block(
-    scenes_p: LoadedModel, images: Tensor
-) -> None:
-    """Q's blocks are called by hand; each sees inputs that were corrected before."""
+def test_corrections_equal_the_formula(scenes_p: LoadedModel, images: Tensor) -> None:
+    """The blocks of Q are called one by one; each sees corrected inputs."""
     p, inputs = scenes_p.model, scenes_p.normalise(images[:5])
     q = convert(p, W3A3, CORRECTION)
     with correcting(q, mean_outputs(p, inputs)):
         set_ranges(q, inputs)
-    found = [block.drop_path2.shift.clone() for block in q.blocks]
+    shifts = [block.drop_path2.shift.clone() for block in q.blocks]
     for block in q.blocks:
         block.drop_path2.shift.zero_()
     x = q.norm_pre(q._pos_embed(q.patch_embed(inputs)))
-    wanted = outputs(p, inputs)
-    for block, target, shift in zip(q.blocks, wanted, found, strict=True):
+    targets = outputs(p, inputs)
+    for block, target, shift in zip(q.blocks, targets, shifts, strict=True):
         x = block(x)
         for token in (0, 1, 40):
             gap = sum(target[i, token] - x[i, token] for i in range(5)) / 5
@@ -107,7 +99,7 @@ def test_corrections_equal_the_formula_block_after_block(
         x = x + shift
 
 
-def test_the_class_token_is_kept_apart_from_the_patches() -> None:
+def test_the_class_token_has_its_own_correction() -> None:
     gap = torch.arange(12.0).reshape(4, 3)
     correction = Correction(prefix=1, patches=1, channels=3)
     correction.set_to(gap)
@@ -117,7 +109,9 @@ def test_the_class_token_is_kept_apart_from_the_patches() -> None:
 
 @pytest.mark.parametrize("prefix", [0, 1, 2])
 @pytest.mark.parametrize("patches", [1, 5])
-def test_another_number_of_tokens_gets_the_mean_over_the_patches(prefix: int, patches: int) -> None:
+def test_another_number_of_patches_gets_the_mean_over_the_patches(
+    prefix: int, patches: int
+) -> None:
     correction = Correction(prefix, patches, 3)
     correction.shift.copy_(torch.randn(prefix + patches, 3))
     mean = correction.shift[prefix:].mean(0)
@@ -130,7 +124,7 @@ def test_another_number_of_tokens_gets_the_mean_over_the_patches(prefix: int, pa
 
 
 @torch.no_grad()
-def test_it_works_at_other_batch_sizes_and_with_patches_dropped(
+def test_other_batch_sizes_and_dropped_patches_work(
     scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     inputs = scenes_p.normalise(images)
@@ -138,26 +132,26 @@ def test_it_works_at_other_batch_sizes_and_with_patches_dropped(
     for size in (1, 7):
         part = corrected(inputs[:size])
         assert (part.argmax(1) == whole[:size].argmax(1)).float().mean() > 0.8
-    thin = steady(corrected)
-    thinning = Thinning.put_into(thin, 1)
-    with thinning.keeping(lambda: torch.arange(0, 64, 2).expand(32, -1)):
-        found = thin(inputs)
-    assert found.isfinite().all()
-    assert torch.equal(thin(inputs), steady(corrected)(inputs))
+    thin = freeze_weights(corrected)
+    thinning = PatchDropping.insert_into(thin, 1)
+    with thinning.keep_only(lambda: torch.arange(0, 64, 2).expand(32, -1)):
+        logits = thin(inputs)
+    assert logits.isfinite().all()
+    assert torch.equal(thin(inputs), freeze_weights(corrected)(inputs))
 
 
 @torch.no_grad()
-def test_a_frozen_q_is_corrected_too(
+def test_a_frozen_q_is_corrected(
     scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     inputs = scenes_p.normalise(images)
-    wanted, found = corrected(inputs), freeze(corrected)(inputs)
-    bare = freeze(corrected)
-    bare.blocks[-1].source.drop_path2 = nn.Identity()
-    assert (found - wanted).abs().mean() < 0.3 * (bare(inputs) - wanted).abs().mean()
+    expected, logits = corrected(inputs), freeze(corrected)(inputs)
+    without = freeze(corrected)
+    without.blocks[-1].source.drop_path2 = nn.Identity()
+    assert (logits - expected).abs().mean() < 0.3 * (without(inputs) - expected).abs().mean()
 
 
-def test_the_report_lists_it_as_left_in_float(
+def test_the_report_lists_corrections_as_float(
     scenes_p: LoadedModel, images: Tensor, corrected: nn.Module
 ) -> None:
     rows = {row.tensor: row for row in tensor_report(corrected, scenes_p.normalise(images[:2]))}
@@ -166,23 +160,22 @@ def test_the_report_lists_it_as_left_in_float(
     assert row.why
 
 
-def test_p_is_left_as_it_was(scenes_p: LoadedModel, images: Tensor) -> None:
+def test_p_is_not_changed(scenes_p: LoadedModel, images: Tensor) -> None:
     mean_outputs(scenes_p.model, scenes_p.normalise(images[:3]))
     assert not any(module._forward_hooks for module in scenes_p.model.modules())
     convert(scenes_p.model, W3A3, CORRECTION)
     assert not any(isinstance(module, Correction) for module in scenes_p.model.modules())
 
 
-def test_means_do_not_depend_on_how_the_images_are_parted(scenes_p: LoadedModel) -> None:
+def test_mean_outputs_do_not_depend_on_the_batches(scenes_p: LoadedModel) -> None:
     inputs = scenes_p.normalise(scenes("calibration", range(40)).images)
-    for found, wanted in zip(
-        mean_outputs(scenes_p.model, inputs), outputs(scenes_p.model, inputs), strict=True
-    ):
-        torch.testing.assert_close(found, wanted.mean(0), rtol=1e-3, atol=1e-4)
+    means = mean_outputs(scenes_p.model, inputs)
+    for mean, output in zip(means, outputs(scenes_p.model, inputs), strict=True):
+        torch.testing.assert_close(mean, output.mean(0), rtol=1e-3, atol=1e-4)
 
 
-def test_what_cannot_be_corrected_is_refused(scenes_p: LoadedModel) -> None:
+def test_an_unknown_kind_and_another_model_raise(scenes_p: LoadedModel) -> None:
     with pytest.raises(OptionError, match="did you mean 'token'"):
         convert(scenes_p.model, W3A3, replace(CORRECTION, correction="tokens"))
     with pytest.raises(ModelError, match="ResNet has no blocks whose output can be corrected"):
-        put_corrections(timm.create_model("resnet10t"), "token")
+        add_corrections(timm.create_model("resnet10t"), "token")

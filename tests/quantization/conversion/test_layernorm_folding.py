@@ -14,7 +14,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import set_ranges
 from maskaq.quantization.backends.repq import REPQ
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.conversion.layernorm_folding import feeder, fold
+from maskaq.quantization.conversion.layernorm_folding import fold, foldable_norm
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 from maskaq.quantization.quantizers.range_search import Affine, mse
@@ -32,7 +32,7 @@ def codes(x: Tensor, affine: Affine) -> Tensor:
 
 
 def pair(channels: int = 12, out: int = 7) -> tuple[nn.LayerNorm, nn.Linear, Tensor]:
-    """A LayerNorm whose channels differ much, a layer behind it, and inputs."""
+    """A LayerNorm with very different channels, the layer after it, and inputs."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         norm, layer = nn.LayerNorm(channels), nn.Linear(channels, out)
@@ -43,7 +43,7 @@ def pair(channels: int = 12, out: int = 7) -> tuple[nn.LayerNorm, nn.Linear, Ten
     return norm, layer.requires_grad_(False), x
 
 
-def test_folding_equals_its_formula_in_plain_loops() -> None:
+def test_folding_equals_the_formula_in_plain_loops() -> None:
     norm, layer, x = pair()
     affine = mse(norm(x), FORM)
     gamma, beta, weight, bias = (
@@ -51,9 +51,9 @@ def test_folding_equals_its_formula_in_plain_loops() -> None:
     )
     s, z = affine.scale.tolist(), affine.zero_point.tolist()
     s_t, z_t = sum(s) / len(s), round(sum(z) / len(z))
-    found = fold(norm, layer, affine)
-    assert found.scale.tolist() == pytest.approx([s_t])
-    assert found.zero_point.tolist() == [z_t]
+    folded = fold(norm, layer, affine)
+    assert folded.scale.tolist() == pytest.approx([s_t])
+    assert folded.zero_point.tolist() == [z_t]
     for channel in range(len(s)):
         r = s[channel] / s_t
         b = -z[channel] * s[channel] / r + z_t * s_t
@@ -66,43 +66,43 @@ def test_folding_equals_its_formula_in_plain_loops() -> None:
     torch.testing.assert_close(layer.bias, torch.tensor(bias), rtol=1e-4, atol=1e-5)
 
 
-def test_one_range_gives_every_value_the_code_that_its_channel_gave_it() -> None:
+def test_folding_does_not_change_codes_and_outputs() -> None:
     norm, layer, x = pair()
     before = mse(norm(x), FORM)
-    wanted, out = codes(norm(x), before), layer(norm(x))
+    expected, out = codes(norm(x), before), layer(norm(x))
     after = fold(norm, layer, before)
     assert len(after.scale) == 1
     assert after.zero_point == after.zero_point.round()
-    assert (codes(norm(x), after) == wanted).float().mean() > 0.99  # but for halves
+    assert (codes(norm(x), after) == expected).float().mean() > 0.99  # except ties
     torch.testing.assert_close(layer(norm(x)), out, rtol=1e-5, atol=1e-5)
 
 
 def test_p_computes_the_same_after_folding(scenes_p: LoadedModel, images: Tensor) -> None:
     p = copy.deepcopy(scenes_p.model)
-    wanted = p(images)
+    expected = p(images)
     with torch.no_grad():
         for name, layer in list(p.named_modules()):
-            norm = feeder(p, name) if isinstance(layer, nn.Linear) else None
+            norm = foldable_norm(p, name) if isinstance(layer, nn.Linear) else None
             if norm is not None:
                 x = torch.randn(99, norm.weight.numel(), generator=torch.Generator().manual_seed(0))
                 before = norm.weight.clone()
                 fold(norm, layer, mse(x * norm.weight + norm.bias, FORM))
                 assert not torch.equal(norm.weight, before)
-    torch.testing.assert_close(p(images), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(p(images), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_both_layers_of_each_block_are_folded_and_no_other(scenes_p: LoadedModel) -> None:
+def test_the_layers_after_the_norms_of_each_block_are_folded(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     folded = {n for n, m in q.named_modules() if isinstance(m, QuantLinear) and m.folded}
     layers = ("attn.qkv", "mlp.fc1")
     assert folded == {f"blocks.{block}.{layer}" for block in range(6) for layer in layers}
-    options = QuantOptions(4, 4, layernorm="channel")  # what the user says goes
+    options = QuantOptions(4, 4, layernorm="channel")  # the user's options take precedence
     q = convert(scenes_p.model, options, REPQ)
     assert not [m for m in q.modules() if isinstance(m, QuantLinear) and m.folded]
 
 
 @torch.no_grad()
-def test_a_folded_q_without_its_quantizers_is_p(scenes_p: LoadedModel, images: Tensor) -> None:
+def test_a_folded_q_without_its_quantizers_equals_p(scenes_p: LoadedModel, images: Tensor) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     set_ranges(q, images)
     before = q(images)
@@ -111,41 +111,41 @@ def test_a_folded_q_without_its_quantizers_is_p(scenes_p: LoadedModel, images: T
             setattr(module, name, nn.Identity())
         if hasattr(module, "operands"):
             module.operands = nn.ModuleDict()
-    wanted = scenes_p.model(images)
-    torch.testing.assert_close(q(images), wanted, rtol=1e-4, atol=1e-4)
-    assert (before - wanted).abs().mean() > 0.01
+    expected = scenes_p.model(images)
+    torch.testing.assert_close(q(images), expected, rtol=1e-4, atol=1e-4)
+    assert (before - expected).abs().mean() > 0.01
     assert not any(m._forward_hooks for m in q.modules())
 
 
 @torch.no_grad()
-def test_ranges_are_those_of_the_channels_of_q_itself(
+def test_folded_ranges_give_the_codes_of_ranges_per_channel(
     scenes_p: LoadedModel, images: Tensor
 ) -> None:
-    """The first block sees the same inputs folded or not, so its codes must be the same."""
-    made = [
+    """In the first block, whose inputs are the same."""
+    both = [
         convert(scenes_p.model, QuantOptions(4, 4, layernorm=kind), REPQ)
         for kind in ("auto", "channel")
     ]
-    found = []
-    for q in made:
+    results = []
+    for q in both:
         set_ranges(q, images)
         seen: list[Tensor] = []
         hook = q.blocks[0].norm1.register_forward_hook(lambda *all, seen=seen: seen.append(all[2]))
         q(images)
         hook.remove()
         quantizer = q.blocks[0].attn.qkv.input_quantizer
-        found.append(codes(seen[0], Affine(quantizer.scale, quantizer.zero_point)))
-    assert made[0].blocks[0].attn.qkv.input_quantizer.groups == 1
-    assert (found[0] == found[1]).float().mean() > 0.999
+        results.append(codes(seen[0], Affine(quantizer.scale, quantizer.zero_point)))
+    assert both[0].blocks[0].attn.qkv.input_quantizer.groups == 1
+    assert (results[0] == results[1]).float().mean() > 0.999
 
 
 @torch.no_grad()
-def test_a_channel_that_is_always_zero_does_not_blow_up_its_weights(
+def test_the_weights_of_a_channel_of_zeros_stay_small(
     scenes_p: LoadedModel, images: Tensor
 ) -> None:
     p = copy.deepcopy(scenes_p.model)
     p.blocks[0].norm1.weight[5] = p.blocks[0].norm1.bias[5] = 0
-    p.blocks[0].norm1.weight.mul_(1e-3)  # so that a step of 1 is far from usual
+    p.blocks[0].norm1.weight.mul_(1e-3)  # so that a step size of 1 would be far from the mean
     q = convert(p, QuantOptions(4, 4), REPQ)
     set_ranges(q, images)
     ratio = q.blocks[0].attn.qkv.weight[:, 5] / p.blocks[0].attn.qkv.weight[:, 5]
@@ -168,21 +168,21 @@ def test_a_layer_without_a_bias_gets_one(images: Tensor) -> None:
     assert error < 0.01
 
 
-def test_where_nothing_can_be_folded_into_channels_keep_their_ranges() -> None:
+def test_a_layernorm_without_weights_keeps_ranges_per_channel() -> None:
     p = timm.create_model(
-        "vit_tiny_patch16_224", depth=1, num_classes=3, img_size=32, norm_layer=Bare
+        "vit_tiny_patch16_224", depth=1, num_classes=3, img_size=32, norm_layer=NormWithoutWeights
     )
     q = convert(p, QuantOptions(4, 4), REPQ)
     assert not q.blocks[0].attn.qkv.folded
     assert q.blocks[0].attn.qkv.input_quantizer.groups == 192
 
 
-class Bare(nn.LayerNorm):
+class NormWithoutWeights(nn.LayerNorm):
     def __init__(self, dim: int, **_: object) -> None:
         super().__init__(dim, elementwise_affine=False)
 
 
-def test_hooks_come_off_when_a_pass_fails(scenes_p: LoadedModel) -> None:
+def test_hooks_are_removed_when_a_pass_fails(scenes_p: LoadedModel) -> None:
     q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     with pytest.raises(AssertionError):
         set_ranges(q, torch.zeros(1, 3, 32, 32))

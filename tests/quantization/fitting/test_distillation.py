@@ -29,7 +29,7 @@ def structure(a: list[float], b: list[float], weights: list[float]) -> float:
     return (2 * covariance + C2) / (power + C2)
 
 
-def test_paper_reading_averages_tokens_with_their_weights() -> None:
+def test_the_paper_reading_averages_tokens_with_their_weights() -> None:
     p, q, mask = heads(0), heads(1), torch.tensor([[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]]).bool()
     losses = []
     for b in range(2):
@@ -44,7 +44,7 @@ def test_paper_reading_averages_tokens_with_their_weights() -> None:
     assert loss == pytest.approx(sum(losses) / 6, rel=1e-5)
 
 
-def test_released_reading_weighs_the_moments() -> None:
+def test_the_released_reading_weights_the_moments() -> None:
     p, q, mask = heads(2), heads(3), torch.tensor([[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]]).bool()
     similarity = []
     for b in range(2):
@@ -58,7 +58,7 @@ def test_released_reading_weighs_the_moments() -> None:
 
 
 @pytest.mark.parametrize("reading", ["paper", "released"])
-def test_equal_heads_cost_nothing(reading: str) -> None:
+def test_equal_heads_have_no_loss(reading: str) -> None:
     p = heads(4)
     mask = informative_tokens(p, 0.4)
     assert head_loss(p, p.clone(), mask, 2.0, reading).item() == pytest.approx(0, abs=1e-6)
@@ -75,7 +75,7 @@ def test_informative_tokens_have_the_largest_outputs(ratio: float, count: int) -
         assert set(mask[b].nonzero().flatten().tolist()) == set(expected)
 
 
-def test_distillation_equals_its_formula() -> None:
+def test_distillation_equals_the_formula() -> None:
     p, q = torch.tensor([[1.0, 2.0, 0.5]]), torch.tensor([[0.0, 1.0, 3.0]])
     softmax = [[math.exp(v / 2) for v in row] for row in (p[0].tolist(), q[0].tolist())]
     first, second = ([v / sum(row) for v in row] for row in softmax)

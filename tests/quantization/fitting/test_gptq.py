@@ -5,15 +5,15 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.quantization.conversion.layers import QuantLinear
-from maskaq.quantization.fitting.gptq import DAMP, Moments, compensate, watching
+from maskaq.quantization.fitting.gptq import DAMP, Moments, apply_gptq, recording_moments
 from maskaq.quantization.quantizers.base import PerRow
 
 
 def inputs(channels: int, count: int = 400) -> Tensor:
-    """Correlated inputs off zero, [2,count/2,C]."""
-    draw = torch.Generator().manual_seed(0)
-    mixed = torch.randn(count, channels, generator=draw) @ torch.randn(
-        channels, channels, generator=draw
+    """Correlated inputs with a mean of 3, [2,count/2,C]."""
+    generator = torch.Generator().manual_seed(0)
+    mixed = torch.randn(count, channels, generator=generator) @ torch.randn(
+        channels, channels, generator=generator
     )
     return (mixed + 3).view(2, -1, channels)
 
@@ -27,26 +27,26 @@ def layer(channels: int, bits: int = 3, bias: bool = True) -> QuantLinear:
     return QuantLinear(source, weight, nn.Identity()).requires_grad_(False)
 
 
-def seen(layer: QuantLinear, x: Tensor) -> Moments:
-    with watching(layer) as found:
+def record(layer: QuantLinear, x: Tensor) -> Moments:
+    with recording_moments(layer) as moments:
         for part in x:
             layer(part)
-    return found[layer]
+    return moments[layer]
 
 
 def test_moments_are_mean_and_covariance_of_all_batches() -> None:
     x = inputs(6)
-    moments = seen(layer(6), x)
+    moments = record(layer(6), x)
     torch.testing.assert_close(moments.mean(), x.flatten(0, 1).mean(0).double())
-    wanted = torch.cov(x.flatten(0, 1).T.double(), correction=0)
-    torch.testing.assert_close(moments.covariance(), wanted, rtol=1e-4, atol=1e-4)
+    expected = torch.cov(x.flatten(0, 1).T.double(), correction=0)
+    torch.testing.assert_close(moments.covariance(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_levels_equal_the_algorithm_in_plain_loops() -> None:
     one = layer(6)
     form, weight = one.weight_quantizer.form, one.weight.double().tolist()
-    moments = seen(one, inputs(6))
-    compensate(one, moments)
+    moments = record(one, inputs(6))
+    apply_gptq(one, moments)
     step = one.weight_quantizer.scale.double().tolist()
     covariance = moments.covariance()
     order = sorted(range(6), key=lambda c: -float(covariance[c, c]))
@@ -55,38 +55,38 @@ def test_levels_equal_the_algorithm_in_plain_loops() -> None:
     inverse = torch.linalg.inv(torch.tensor(hessian, dtype=torch.float64))
     for row in range(5):
         left, rest = [weight[row][c] for c in order], inverse.clone()
-        wanted = [0.0] * 6
-        for j in range(6):  # what is left is eliminated one input at a time, without a factor
+        levels = [0.0] * 6
+        for j in range(6):  # eliminates one input at a time, without a Cholesky factor
             code = min(form.qmax, max(form.qmin, round(left[j] / step[row])))
-            wanted[order[j]] = code * step[row]
+            levels[order[j]] = code * step[row]
             error = (left[j] - code * step[row]) / float(rest[j, j])
             left = [value - error * float(rest[j, k]) for k, value in enumerate(left)]
             rest = rest - torch.outer(rest[:, j], rest[j]) / rest[j, j]
-        found = one.weight_quantizer(one.weight)[row].tolist()
-        assert found == pytest.approx(wanted, abs=1e-6)
+        actual = one.weight_quantizer(one.weight)[row].tolist()
+        assert actual == pytest.approx(levels, abs=1e-6)
 
 
 @pytest.mark.parametrize("channels", [6, 150])  # one block of columns, and several
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_product_changes_less_than_with_nearest_levels(channels: int, bias: bool) -> None:
+def test_the_output_error_is_smaller_than_with_nearest_levels(channels: int, bias: bool) -> None:
     x, one = inputs(channels, 2000), layer(channels, bias=bias)
     exact = nn.functional.linear(x, one.weight, one.bias)
     nearest = (one(x) - exact).square().mean()
-    compensate(one, seen(one, x))
+    apply_gptq(one, record(one, x))
     assert (one(x) - exact).square().mean() < 0.7 * nearest
 
 
-def test_the_bias_takes_up_the_shift_of_the_mean() -> None:
+def test_the_bias_absorbs_the_shift_of_the_mean() -> None:
     x, one = inputs(6), layer(6, bits=2)
     exact = one.bias + x.flatten(0, 1).mean(0) @ one.weight.T
-    compensate(one, seen(one, x))
+    apply_gptq(one, record(one, x))
     torch.testing.assert_close(one(x).flatten(0, 1).mean(0), exact, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_stay_between_where_they_were_and_their_level() -> None:
+def test_weights_end_half_way_between_their_old_value_and_their_level() -> None:
     one = layer(6)
     before = one.weight.clone()
-    compensate(one, seen(one, inputs(6)))
+    apply_gptq(one, record(one, inputs(6)))
     level, step = one.weight_quantizer(one.weight), one.weight_quantizer.scale[:, None]
     assert ((one.weight - level).abs() <= 0.5 * step + 1e-6).all()
     inside = (before - level).abs() < 0.97 * step
@@ -94,9 +94,9 @@ def test_weights_stay_between_where_they_were_and_their_level() -> None:
     assert inside.float().mean() > 0.5
 
 
-def test_an_input_that_never_varies_breaks_nothing() -> None:
+def test_a_constant_input_gives_finite_weights() -> None:
     x, one = inputs(6), layer(6)
     x[..., 2] = 0
-    compensate(one, seen(one, x))
+    apply_gptq(one, record(one, x))
     assert one.weight.isfinite().all()
     assert one.weight_quantizer.scale.min() > 0

@@ -8,7 +8,7 @@ from maskaq.quantization.quantizers.integer_format import IntegerFormat
 
 @pytest.mark.parametrize("bits", range(2, 9))
 @pytest.mark.parametrize("signed", [True, False])
-def test_b_bits_have_exactly_two_to_the_b_codes(bits: int, signed: bool) -> None:
+def test_b_bits_have_2_to_the_b_codes(bits: int, signed: bool) -> None:
     form = IntegerFormat(bits, signed)
     assert len(form.codes) == 2**bits
     assert (form.qmin, form.qmax) == (form.codes[0], form.codes[-1])
@@ -16,6 +16,6 @@ def test_b_bits_have_exactly_two_to_the_b_codes(bits: int, signed: bool) -> None
 
 
 @pytest.mark.parametrize("bits", [1, 9, 32])
-def test_other_widths_are_refused(bits: int) -> None:
+def test_other_bit_widths_raise(bits: int) -> None:
     with pytest.raises(OptionError, match=f"bits are {bits}; allowed: 2 to 8"):
         IntegerFormat(bits, signed=True)

@@ -14,12 +14,12 @@ from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
 from maskaq.quantization.backends.repq import REPQ
 from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.conversion.layers import QuantLinear
-from maskaq.quantization.fitting.output_error import set_by_product
+from maskaq.quantization.fitting.output_error import set_ranges_by_output
 from maskaq.quantization.quantizers.base import QUANTIZERS, Quantizer, quantizers
-from maskaq.quantization.quantizers.per_token import ByToken, parts
+from maskaq.quantization.quantizers.per_token import PerToken, input_quantizers
 from maskaq.quantization.tensor_report import tensor_report
 
-APART = replace(TAILS, apart=True)
+SEPARATE = replace(TAILS, per_token=True)
 
 
 @pytest.fixture(scope="module")
@@ -34,52 +34,52 @@ def uniform() -> Quantizer:
 def test_each_kind_of_token_is_rounded_on_its_own_grid() -> None:
     x = torch.randn(5, 9, 4, generator=torch.Generator().manual_seed(0))
     x[:, :2] *= 10
-    both = ByToken(2, uniform)
-    for part in parts(both):
-        part.ready.fill_(True)
+    both = PerToken(2, uniform)
+    for quantizer in input_quantizers(both):
+        quantizer.ready.fill_(True)
     both.prefix.calibrate(x[:, :2])
     both.patches.calibrate(x[:, 2:])
-    first, second = uniform(), uniform()
-    first.calibrate(x[:, :2])
-    second.calibrate(x[:, 2:])
-    found = both(x)
-    assert found.shape == x.shape
-    assert torch.equal(found[:, :2], first(x[:, :2]))
-    assert torch.equal(found[:, 2:], second(x[:, 2:]))
-    assert torch.equal(both(x[:, :2]), found[:, :2])  # patches that nobody reads
+    prefix, patches = uniform(), uniform()
+    prefix.calibrate(x[:, :2])
+    patches.calibrate(x[:, 2:])
+    out = both(x)
+    assert out.shape == x.shape
+    assert torch.equal(out[:, :2], prefix(x[:, :2]))
+    assert torch.equal(out[:, 2:], patches(x[:, 2:]))
+    assert torch.equal(both(x[:, :2]), out[:, :2])  # without patches
 
 
-def test_what_is_no_such_pair_is_its_own_part() -> None:
-    one = uniform()
-    assert list(parts(one)) == [one]
+def test_input_quantizers_of_a_single_quantizer() -> None:
+    quantizer = uniform()
+    assert list(input_quantizers(quantizer)) == [quantizer]
 
 
-@pytest.mark.parametrize("setting", [set_ranges, set_by_product])
-def test_inputs_of_the_blocks_layers_have_two_ranges(
-    scenes_p: LoadedModel, inputs: Tensor, setting: Callable[[nn.Module, Tensor], None]
+@pytest.mark.parametrize("calibrate", [set_ranges, set_ranges_by_output])
+def test_inputs_of_layers_in_blocks_have_two_ranges(
+    scenes_p: LoadedModel, inputs: Tensor, calibrate: Callable[[nn.Module, Tensor], None]
 ) -> None:
-    q = convert(scenes_p.model, QuantOptions(4, 4), APART)
-    setting(q, inputs)
+    q = convert(scenes_p.model, QuantOptions(4, 4), SEPARATE)
+    calibrate(q, inputs)
     assert all(quantizer.ready for _, quantizer in quantizers(q))
     layers = {name: m for name, m in q.named_modules() if isinstance(m, QuantLinear)}
     for name, layer in layers.items():
-        assert isinstance(layer.input_quantizer, ByToken) == name.startswith("blocks.")
-    ends = [part.limits()[1] for part in parts(layers["blocks.0.attn.proj"].input_quantizer)]
-    assert not torch.equal(*ends)
+        assert isinstance(layer.input_quantizer, PerToken) == name.startswith("blocks.")
+    pair = input_quantizers(layers["blocks.0.attn.proj"].input_quantizer)
+    assert not torch.equal(*(quantizer.limits()[1] for quantizer in pair))
 
 
-def test_the_class_token_loses_less(scenes_p: LoadedModel, inputs: Tensor) -> None:
-    """Its error, in parts of its power, with a range of its own and with one for all tokens."""
+def test_the_class_token_has_a_smaller_error(scenes_p: LoadedModel, inputs: Tensor) -> None:
+    """Its relative squared error with a separate range and with one for all tokens."""
 
     def error(scheme: Scheme) -> float:
         q = convert(scenes_p.model, QuantOptions(8, 4), scheme)
         set_ranges(q, inputs)
-        found: list[Tensor] = []
+        errors: list[Tensor] = []
 
         def measure(layer: nn.Module, args: tuple[Tensor]) -> None:
             x = args[0][:, :1]
             rounded = layer.input_quantizer(args[0])[:, :1]  # type: ignore[operator]
-            found.append((rounded - x).square().mean() / x.square().mean())
+            errors.append((rounded - x).square().mean() / x.square().mean())
 
         hooks = [
             module.register_forward_pre_hook(measure)
@@ -90,21 +90,21 @@ def test_the_class_token_loses_less(scenes_p: LoadedModel, inputs: Tensor) -> No
             q(inputs)
         for hook in hooks:
             hook.remove()
-        assert len(found) == 6 * 4
-        return float(torch.stack(found).mean())
+        assert len(errors) == 6 * 4
+        return float(torch.stack(errors).mean())
 
-    apart, alike = (error(replace(made, search="mse")) for made in (APART, TAILS))
-    assert apart < 0.8 * alike
+    separate, common = (error(replace(scheme, search="mse")) for scheme in (SEPARATE, TAILS))
+    assert separate < 0.8 * common
 
 
 def test_a_folded_layer_keeps_one_range(scenes_p: LoadedModel) -> None:
-    q = convert(scenes_p.model, QuantOptions(4, 4), replace(REPQ, apart=True))
-    assert not isinstance(q.get_submodule("blocks.0.attn.qkv.input_quantizer"), ByToken)
-    assert isinstance(q.get_submodule("blocks.0.attn.proj.input_quantizer"), ByToken)
+    q = convert(scenes_p.model, QuantOptions(4, 4), replace(REPQ, per_token=True))
+    assert not isinstance(q.get_submodule("blocks.0.attn.qkv.input_quantizer"), PerToken)
+    assert isinstance(q.get_submodule("blocks.0.attn.proj.input_quantizer"), PerToken)
 
 
-def test_the_report_names_both(scenes_p: LoadedModel, inputs: Tensor) -> None:
-    q = convert(scenes_p.model, QuantOptions(4, 4), APART)
+def test_the_report_has_a_row_for_each_kind_of_token(scenes_p: LoadedModel, inputs: Tensor) -> None:
+    q = convert(scenes_p.model, QuantOptions(4, 4), SEPARATE)
     set_ranges(q, inputs)
     rows = {row.tensor: row for row in tensor_report(q, inputs)}
     for part in ("prefix", "patches"):

@@ -1,4 +1,4 @@
-"""Against values that MaskAQ's released functions gave for fixed inputs."""
+"""Compare with outputs of MaskAQ's released functions for fixed inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from torch import Tensor
 
 from maskaq.quantization.fitting.distillation import distillation_loss, head_loss
 from maskaq.quantization.quantizers.base import PerRow
-from maskaq.quantization.quantizers.lsq import learned_round, released_start
+from maskaq.quantization.quantizers.lsq import learned_round
+
+
+def released_start(x: Tensor, bits: int) -> tuple[Tensor, Tensor, int, int]:
+    """The start of LSQ in the released code: scale [1], zero point [1], qmin, qmax.
+
+    Signed as soon as min(x) < 1e-5, which wastes half of the codes on softmax outputs. The zero
+    point is a tenth of a value, not a code.
+    """
+    signed = bool(x.min() < 1e-5)
+    qmin, qmax = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    scale = 2 * x.abs().mean() / qmax**0.5
+    return scale.reshape(1), (0.1 * (x.min() - scale * qmax)).reshape(1), qmin, qmax
 
 
 @pytest.fixture(scope="module")
