@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from benchmarks import model_names
@@ -36,16 +32,3 @@ def test_descriptions_are_those_of_the_pretrained_classifiers_in_timm():
 def test_an_unknown_model_is_refused_with_the_nearest_name():
     with pytest.raises(ModelError, match=r"'scene_vit'; did you mean 'scenes_vit'\?"):
         menu.shape_of("scene_vit")
-
-
-def test_the_menu_needs_neither_torch_nor_timm():
-    code = (
-        "import sys; import maskaq.config.components; "
-        "from maskaq.models import menu; menu.shapes(); menu.descriptions(); "
-        "print([name for name in ('torch', 'timm', 'scipy') if name in sys.modules])"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -136,15 +133,6 @@ def test_unknown_names_are_refused() -> None:
         showcase.similarity("sinthetic", 0)
     with pytest.raises(OptionError, match="'P' only"):
         showcase.attention(0, "W4A4")
-
-
-def test_reading_needs_no_torch() -> None:
-    code = (
-        "import sys; from maskaq.precomputed import showcase as s; s.scene(0); s.attention(0);"
-        "s.cls_rows(0, 'W4A4'); s.similarity('noise', 0); s.overlap(); s.bits();"
-        "s.inside_outside(); assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_shipped_files_are_small() -> None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -69,12 +67,3 @@ def test_shipped_runs_are_diagnosed(folder):
     # Q may have ranges of its own for each kind of token; the diagnosis is of all tokens.
     measured = {(re.sub(r"\.(prefix|patches)$", "", row.tensor), row.role) for row in rows}
     assert set(zip(found.table["tensor"], found.table["role"], strict=True)) <= measured
-
-
-def test_reading_needs_no_torch():
-    code = (
-        "import sys; import maskaq.results.activation_shift;"
-        "from maskaq.precomputed import accuracy_table as t; t.read(t.FILE);"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
