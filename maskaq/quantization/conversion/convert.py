@@ -41,16 +41,18 @@ IMAGE_BITS = 8  # pixels have 8 bits, so this loses nothing
 class Scheme:
     """Which quantizer each operand gets, and which search sets its range.
 
-    weights, search: names in `SEARCHES`, for weights and for activations.
-    activations: name in `QUANTIZERS`, for all activations except softmax and GELU outputs.
-    softmax: name in `QUANTIZERS`, for softmax outputs at up to 5 bits; above, `activations`.
-    gelu: name in `QUANTIZERS`, for GELU outputs.
-    layernorm: ranges of LayerNorm outputs: one per `"tensor"`, one per `"channel"`, or `"folded"`:
-        ranges per channel are folded into the LayerNorm, which leaves one per tensor.
-    per_token: whether layer inputs have separate ranges for prefix tokens (`PerToken`).
-    rotate_heads: whether the channels of each head are rotated first (`head_rotation`); Q's head
-        outputs then differ from P's by that rotation.
-    correction: what is added after each block (`Correction`): `""`, `"token"` or `"channel"`.
+    Attributes:
+        weights, search: names in `SEARCHES`, for weights and for activations.
+        activations: name in `QUANTIZERS`, for all activations except softmax and GELU outputs.
+        softmax: name in `QUANTIZERS`, for softmax outputs at up to 5 bits; above, `activations`.
+        gelu: name in `QUANTIZERS`, for GELU outputs.
+        layernorm: ranges of LayerNorm outputs: one per `"tensor"`, one per `"channel"`, or
+            `"folded"`: ranges per channel are folded into the LayerNorm, which leaves one per
+            tensor.
+        per_token: whether layer inputs have separate ranges for prefix tokens (`PerToken`).
+        rotate_heads: whether the channels of each head are rotated first (`head_rotation`); Q's
+            head outputs then differ from P's by that rotation.
+        correction: what is added after each block (`Correction`): `""`, `"token"` or `"channel"`.
     """
 
     weights: str = "mse"
