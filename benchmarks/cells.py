@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from maskaq import checkpoints
 from maskaq.config import RunSpec
-from maskaq.config.sample_key import evaluation_spec, sample_key
+from maskaq.config.sample_key import sample_key
 from maskaq.errors import RunError
 from maskaq.events import Event
 from maskaq.files import atomic_write
 from maskaq.results.result import RunResult
-from maskaq.runs.context import Ground
+from maskaq.runs.cache import context_of
+from maskaq.runs.context import RunContext
 from maskaq.runs.execute import execute
-from maskaq.runs.runner import draw
+from maskaq.runs.runner import synthesize
 from maskaq.synthesis.loop import Samples
 
 
@@ -43,7 +44,6 @@ class Cells:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._ground: tuple[RunSpec, Ground] | None = None
         self._timed: tuple[Path, TimedSamples] | None = None
 
     def stored(self, name: str, spec: RunSpec) -> RunResult | None:
@@ -67,35 +67,29 @@ class Cells:
         """
         if result := self.stored(name, spec):
             return result
-        ground = self._ground_of(spec)
-        timed = self._samples(samples_of or spec, ground)
-        result = execute(spec, samples=timed.samples, ground=ground).result
+        context = context_of(spec)
+        timed = self._samples(samples_of or spec, context)
+        result = execute(spec, samples=timed.samples, context=context).result
         seconds = dict(result.seconds) | {"synthesis": timed.seconds}
         seconds["total"] = sum(value for stage, value in seconds.items() if stage != "total")
         result = replace(result, seconds=seconds)
         _put(self.folder / f"{name}.json", result.to_json().encode())
         return result
 
-    def _ground_of(self, spec: RunSpec) -> Ground:
-        key = evaluation_spec(spec)
-        if self._ground is None or self._ground[0] != key:
-            self._ground = key, Ground.of(key)
-        return self._ground[1]
-
-    def _samples(self, spec: RunSpec, ground: Ground) -> TimedSamples:
+    def _samples(self, spec: RunSpec, context: RunContext) -> TimedSamples:
         path = self.folder / "samples" / sample_name(spec)
         if self._timed is None or self._timed[0] != path:
             if not path.is_file():
-                _write(draw_samples(spec, ground), path)
+                _write(synthesize_samples(spec, context), path)
             self._timed = path, _read(path)
         return self._timed[1]
 
 
-def draw_samples(spec: RunSpec, ground: Ground) -> TimedSamples:
+def synthesize_samples(spec: RunSpec, context: RunContext) -> TimedSamples:
     """Make the samples of a spec, with a progress bar on standard error."""
     start = time.perf_counter()
     with tqdm(desc=f"samples of {spec.synthesis.source}", mininterval=1) as bar:
-        for item in draw(spec, ground):
+        for item in synthesize(spec, context):
             if isinstance(item, Event):
                 bar.total = item.total
                 bar.update()

@@ -1,12 +1,12 @@
-"""The processes that compute: Dask's, either our own or those of a scheduler that is there already.
+"""Connections to Dask: worker processes of our own, or an existing scheduler.
 
-MASKAQ_WORKERS    number of own worker processes, 1 unless given; each does one run at a time
-MASKAQ_SCHEDULER  address of an existing scheduler, such as tcp://10.0.0.1:8786, to use instead
+MASKAQ_WORKERS    number of own worker processes, by default 1; each does one run at a time
+MASKAQ_SCHEDULER  address of an existing scheduler to use instead, such as tcp://10.0.0.1:8786
 MASKAQ_INSECURE   1 allows a scheduler on another machine without TLS
-MASKAQ_READONLY   1 forbids all of it
+MASKAQ_READONLY   1 disables all of this
 
-`LocalCluster` cannot be started from a Streamlit script, which its workers would run again;
-`SubprocessCluster` starts programs of their own.
+`LocalCluster` cannot be started from a Streamlit script, because its workers would run the script
+again; `SubprocessCluster` starts separate programs.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import maskaq
 from maskaq.errors import OptionError, RunError
-from maskaq.jobs import watchdog
+from maskaq.jobs import dask_preload
 
 if TYPE_CHECKING:
     from dask.typing import Key
@@ -34,35 +33,37 @@ if TYPE_CHECKING:
 
 INSECURE = "MASKAQ_INSECURE"
 _VARIABLES = "MASKAQ_WORKERS", "MASKAQ_SCHEDULER"
-_WATCHDOG, _COURTESY = "maskaq.jobs.watchdog", "maskaq.jobs.courtesy"  # Dask loads them
 _MEMORY = 0.7  # share of the machine's memory that all workers may take
 _PATIENCE = "10s"  # for a scheduler to answer
-_LARGEST = "200MB"  # that a question may bring along without a warning: 256 images and a picture
-# Events that the scheduler keeps for late listeners, per topic; they are never freed, and the
-# default is 1000. A paused worker would hold up all who wait, so only the hard limit stays.
+_LARGEST = "200MB"  # of a question, without a warning: 256 images and a picture
+# The scheduler keeps this many events per topic for late listeners and never frees them; the
+# default is 1000. A paused worker would hold up the queue, so only the hard memory limit stays.
 _SETTINGS = {
     "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "100",
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
-    # The scheduler's output goes to a pipe that nobody reads; when it is full, it would stop.
+    # The scheduler writes to a pipe that is not read, and would block once it is full.
     "DASK_LOGGING__DISTRIBUTED": "error",
-    # Nobody looks at Dask's own profile, whose thread wakes up a hundred times a second. Every time
-    # one core of two is taken away, torch's threads on the others wait for it as well.
+    # Dask's profiler is not used, and its thread wakes up a hundred times a second. Whenever it
+    # takes one core of two, torch's threads on the other core wait as well.
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
-    # Dask has free memory given back at once, and every tensor would then be paid for page by page:
-    # a million page faults for 400 scenes, which doubles the processor time. (glibc; in bytes)
+    # Dask returns free memory to the system at once, so that every tensor costs page faults: a
+    # million for 400 scenes, which doubles the processor time. (glibc; in bytes)
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_ARENA_MAX": "1",  # one for all threads, as only this one follows the first setting
+    "MALLOC_ARENA_MAX": "1",  # one for all threads: only this one follows the first setting
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where runs are computed. scheduler: an address, or "" for `workers` processes of our own.
-    threads: of each of these; 0 shares the processors among them."""
+    """Where runs are computed.
+
+    scheduler: an address, or "" for `workers` processes of our own. threads: of each of these; 0
+    divides the processors among them.
+    """
 
     workers: int = 1
     scheduler: str = ""
@@ -70,17 +71,17 @@ class Settings:
 
     @classmethod
     def read(cls) -> Settings:
-        """The settings in the environment.
+        """The settings of the environment.
 
         Raises:
-            OptionError: one of them makes no sense.
+            OptionError: one of them is invalid.
         """
         workers, scheduler = _VARIABLES
         return cls.of(os.environ.get(workers, "1"), os.environ.get(scheduler, ""))
 
     @classmethod
     def of(cls, workers: str, scheduler: str, names: tuple[str, str] = _VARIABLES) -> Settings:
-        """Settings from texts; names: what these two are called where they were given.
+        """Settings from text. names: of the two values, for messages.
 
         Raises:
             OptionError: as `read`.
@@ -100,7 +101,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Processes:
-    """A connection to Dask. own: the processes, if they are ours: only those may be killed."""
+    """A connection to Dask. own: the processes, if they are ours; only these may be killed."""
 
     client: Client
     settings: Settings
@@ -108,47 +109,40 @@ class Processes:
 
     @property
     def running(self) -> bool:
-        """Whether there is still somebody at the other end."""
+        """Whether the connection is open."""
         return self.client.status == "running"
 
     def limit(self, kind: str) -> dict[str, Any]:
-        """Arguments of `submit` that let a worker do one run and one quick answer at a time."""
-        return {"resources": {kind: 1}} if self.own else {}  # foreign workers have no such
+        """Arguments of `submit` that limit a worker to one run and one quick answer at a time."""
+        return {"resources": {kind: 1}} if self.own else {}  # foreign workers lack these
 
     def pid_of(self, key: Key) -> int:
         """Process id of the worker that has a task; 0 if none has."""
-        found: int = self.client.run_on_scheduler(_pid_of, key=key)
-        return found
+        pid: int = self.client.run_on_scheduler(_pid_of, key=key)
+        return pid
 
     def close(self) -> None:
         """End the connection, and the processes if they are ours."""
         for part in (self.client, self.own):
             if part is not None:
-                with contextlib.suppress(Exception):  # they may have ended in any way
+                with contextlib.suppress(Exception):  # they may be gone already
                     part.close(timeout=5)
         if self.own is not None and self.own.status.name != "closed":
             _abandon(self.own)
 
 
 def _abandon(cluster: SpecCluster) -> None:
-    """End workers whose scheduler is gone: Dask waits for it, and they would work on unheard."""
+    """End workers whose scheduler is gone: Dask waits for it, and they would keep computing."""
     for worker in cluster.workers.values():
         process = getattr(worker, "process", None)
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)  # of the nanny; her worker sees it and ends
+                os.kill(process.pid, signal.SIGKILL)  # of the nanny; its worker ends with it
     cluster.status = type(cluster.status).closed
 
 
-def connect(topic: str, on_message: Callable[[dict[str, Any]], None]) -> Processes:
-    """As `reach`, and hand every message on `topic` to `on_message`."""
-    made = reach()
-    made.client.subscribe_topic(topic, lambda event: on_message(event[1]))
-    return made
-
-
 def reach(settings: Settings | None = None) -> Processes:
-    """Connect to the scheduler or start one; by default as the environment has it.
+    """Connect to a scheduler or start one; by default as the environment says.
 
     Raises:
         OptionError: see `Settings.read` and `security`.
@@ -176,10 +170,10 @@ def reach(settings: Settings | None = None) -> Processes:
 
 
 def security(scheduler: str) -> Security | None:
-    """How to talk to a scheduler: encrypted, unless it is on this machine or that is allowed.
+    """The encryption of a connection: required unless the scheduler is local or that is waived.
 
-    Dask's processes exchange pickles. Whoever can write to such a connection can have code run at
-    either end.
+    Dask's processes exchange pickles, so anyone who can write to a connection can run code at both
+    ends.
 
     Raises:
         OptionError: an address of another machine without TLS, or TLS without certificates.
@@ -218,18 +212,21 @@ def _start(settings: Settings) -> SpecCluster:
 
     workers = settings.workers
     threads = str(settings.threads or max(1, (os.cpu_count() or 1) // workers))
-    with _environment(_SETTINGS | {watchdog.PARENT: str(os.getpid()), "PYTHONPATH": _path()}):
+    with _environment(_SETTINGS | {dask_preload.PARENT: str(os.getpid()), "PYTHONPATH": _path()}):
         return SubprocessCluster(
             host="127.0.0.1",
             n_workers=workers,
             threads_per_worker=2,  # one for the run, one for quick answers
-            dashboard_address=None,  # type: ignore[arg-type]  # documented, "to disable"
+            dashboard_address=None,  # type: ignore[arg-type]  # documented: disables it
             silence_logs=logging.ERROR,
-            scheduler_kwargs={"preload": [_WATCHDOG]},
+            # At the exit of the interpreter Dask could no longer call back about unfinished tasks,
+            # and would log that. The processes end by themselves: see `dask_preload`.
+            shutdown_on_close=False,
+            scheduler_kwargs={"preload": [dask_preload.__name__]},
             worker_kwargs={
                 "memory_limit": int(MEMORY_LIMIT * _MEMORY / workers),
                 "resources": {"run": 1, "quick": 1},
-                "preload_nanny": [_WATCHDOG, _COURTESY],
+                "preload_nanny": [dask_preload.__name__],
                 # Dask's nanny would give torch one thread: half the speed, and other last digits.
                 "env": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             },
@@ -237,20 +234,20 @@ def _start(settings: Settings) -> SpecCluster:
 
 
 def _pid_of(key: Key, dask_scheduler: Any = None) -> int:
-    """In the scheduler, which fills in the last argument."""
+    """Runs in the scheduler, which adds the last argument."""
     task = dask_scheduler.tasks.get(key)
     return task.processing_on.pid if task is not None and task.processing_on else 0
 
 
 def _path() -> str:
-    """PYTHONPATH with which the children find this very maskaq."""
-    here = str(Path(maskaq.__file__).parents[1])
+    """PYTHONPATH with which child processes import this maskaq."""
+    here = str(Path(__file__).parents[2])
     return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
 
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Variables for the children that are started inside; ours are as before afterwards."""
+    """Environment variables for child processes started in this context."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

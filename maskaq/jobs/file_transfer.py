@@ -1,6 +1,6 @@
-"""Files of a run that a worker on another machine does not have: weights, and folders of images.
+"""Sends files of a run, weights and image folders, to workers on other machines.
 
-They are sent once per worker and unpacked into its temporary folder under a hash of their contents.
+They are sent once per worker and unpacked in its temporary folder under a hash of their contents.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from maskaq.errors import RunError
 
 __all__ = ["FIELDS", "Parcel", "pack", "resolved"]
 
-FIELDS = ("weights", "data")  # of a spec, that name files
+FIELDS = ("weights", "data")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path
 
 
 def pack(path: Path) -> Parcel:
-    """A file, or a folder with all below it.
+    """Read a file, or a folder with everything in it.
 
     Raises:
-        RunError: it is not there, or larger than 1 GiB.
+        RunError: it does not exist, or is larger than 1 GiB.
     """
     if not path.exists():
-        raise RunError(f"{path} is not there, so it cannot be sent to the workers.")
+        raise RunError(f"{path} does not exist, so it cannot be sent to the workers.")
     inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
     size = sum(one.stat().st_size for one in inside)
     if size > _MOST:
         raise RunError(
-            f"{path} has {size / 2**30:.1f} GiB, more than the 1 GiB that is sent to workers; put "
-            "it on every machine and run the sweep with a scheduler of your own there."
+            f"{path} has {size / 2**30:.1f} GiB, more than the 1 GiB that is sent to workers; copy "
+            "it to every machine and start the sweep there."
         )
     top = path if path.is_dir() else path.parent
     files = {one.relative_to(top).as_posix(): one.read_bytes() for one in inside}
@@ -45,10 +45,10 @@ def pack(path: Path) -> Parcel:
 
 
 def resolved(spec: RunSpec, parcels: Mapping[str, Parcel]) -> RunSpec:
-    """The spec with the paths of unpacked parcels in place of its own, by `FIELDS`.
+    """The spec with its paths replaced by those of unpacked parcels, which are keyed by `FIELDS`.
 
     Raises:
-        RunError: a parcel was damaged on the way, or has names that lead elsewhere.
+        RunError: a parcel is damaged, or has names that point outside its folder.
     """
     paths: dict[str, Any] = {name: str(_unpack(parcel)) for name, parcel in parcels.items()}
     return replace(spec, **paths)
@@ -59,7 +59,7 @@ def _unpack(parcel: Parcel) -> Path:
     files: Mapping[str, bytes] = parcel["files"]
     _check(own, files)
     if _digest(files) != digest:
-        raise RunError(f"{own} was damaged on its way to the worker.")
+        raise RunError(f"{own} was damaged on the way to the worker.")
     target = Path(tempfile.gettempdir()) / f"maskaq-inputs-{os.getuid()}" / digest
     if not target.is_dir():
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _check(name: str, files: Iterable[str]) -> None:
     for one in (name, *files):
         path = PurePosixPath(one)
         if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in one:
-            raise RunError(f"{one!r} is no name of a file in a parcel.")
+            raise RunError(f"{one!r} is not a valid file name in a parcel.")
 
 
 def _digest(files: Mapping[str, bytes]) -> str:

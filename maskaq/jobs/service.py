@@ -1,8 +1,8 @@
 """Runs in worker processes: started, watched and cancelled by the session that owns them.
 
-A thin layer over Dask's `distributed`. An owner is any text that tells sessions apart. Nothing here
-waits, and neither torch nor Streamlit is imported; see `dispatch` for how runs reach the workers
-and `processes` for the environment variables.
+An owner is any string that identifies a session. Nothing here waits, and neither torch nor
+Streamlit is imported. `dispatcher` describes how runs reach the workers, `connection` the
+environment variables.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from maskaq.config.ablation import LIMIT, Cell
 from maskaq.errors import RunError
 from maskaq.jobs import connection, worker
 from maskaq.jobs.dispatcher import Dispatcher
-from maskaq.jobs.records import Record, Records
+from maskaq.jobs.job import Record, Records
+from maskaq.jobs.run_tasks import RUN
+from maskaq.jobs.sweep import sharing
 from maskaq.queries.table import QUICK
 from maskaq.results import paths
 
 __all__ = [
     "Runs",
-    "readonly",
     "cancel",
     "close",
     "get",
     "position",
     "quick",
+    "readonly",
     "runs_of",
     "start",
     "sweep",
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 _MOST_WAITING = 50  # runs of all sessions
-_MOST_ASKED = 32  # quick answers under way
+_MOST_ASKED = 32  # unanswered questions
 _SWEEP, _SINGLE, _QUICK = -1, 0, 10  # priorities
 READONLY = (
     "this server shows stored results only (MASKAQ_READONLY=1); install maskaq to compute your own."
@@ -52,30 +54,34 @@ def readonly() -> bool:
 
 
 class Runs:
-    """All runs of this process, of every session, and what a session may do with them.
+    """The runs of all sessions of this process, and what a session may do with them.
 
-    items: what does a run, see `worker.work`.
+    Args:
+        items: what a run does, see `worker.work`.
     """
 
-    def __init__(self, items: str = worker.RUN) -> None:
+    def __init__(self, items: str = RUN) -> None:
         self._records = Records()
         self._dispatcher = Dispatcher(self._records, items)
         self._lock = threading.Lock()
-        self._sweeps: set[str] = set()  # ids of the runs that belong to a grid
+        self._sweeps: set[str] = set()  # ids of the runs of grids
         self._asked = 0
 
     def start(self, owner: str, spec: RunSpec, *, origin: str = "") -> str:
-        """Queue a run and return its id at once; its record keeps where it came from.
+        """Queue a run and return its id at once.
+
+        Args:
+            origin: kept in its record.
 
         Raises:
-            RunError: the server is read-only or full, this session has a run that has not ended,
-                or the result could not be stored.
-            OptionError: MASKAQ_WORKERS or MASKAQ_SCHEDULER makes no sense.
+            RunError: the server is read-only or full, this session has an unfinished run, or the
+                result could not be stored.
+            OptionError: MASKAQ_WORKERS or MASKAQ_SCHEDULER is invalid.
         """
         return self._queue(owner, [spec], _SINGLE, origin)[0]
 
     def sweep(self, owner: str, cells: Sequence[Cell]) -> list[str]:
-        """Queue the runs of a grid behind all single runs; ids in the order of the cells.
+        """Queue the runs of a grid after all single runs. Returns ids in the order of the cells.
 
         Raises:
             RunError: as `start`, or the grid is too large. OptionError: as `start`.
@@ -85,7 +91,7 @@ class Runs:
         return self._queue(owner, [cell.spec for cell in cells], _SWEEP)
 
     def get(self, owner: str, id: str) -> Record:
-        """A run of this session as it is now.
+        """The present state of a run of this session.
 
         Raises:
             RunError: this session has no such run.
@@ -93,7 +99,7 @@ class Runs:
         return self._records.get(owner, id)
 
     def runs_of(self, owner: str) -> list[Record]:
-        """All runs of this session that are remembered, oldest first."""
+        """All known runs of this session, oldest first."""
         return [record for record in self._records.all() if record.owner == owner]
 
     def swept(self, owner: str) -> list[Record]:
@@ -101,7 +107,7 @@ class Runs:
         return [record for record in self.runs_of(owner) if record.id in self._sweeps]
 
     def cancel(self, owner: str, id: str) -> None:
-        """Stop a run within a second; one that has ended stays as it is.
+        """Stop a run within a second; a run that has ended is left as it is.
 
         Raises:
             RunError: this session has no such run.
@@ -113,10 +119,10 @@ class Runs:
         waiting = self._dispatcher.waiting()
         return waiting.index(id) + 1 if id in waiting else 0
 
-    def quick(self, name: str, **plain: Any) -> Future[Any]:
-        """`QUICK[name](**plain)` in a worker, beside the runs.
+    def quick(self, name: str, **arguments: Any) -> Future[Any]:
+        """`QUICK[name](**arguments)` in a worker, beside the runs.
 
-        Cancelling the future takes the question back, unless it is being answered already. Its
+        Cancelling the future withdraws the question, unless it is being answered already. Its
         exception is a `MaskaqError` that can be shown.
 
         Raises:
@@ -127,19 +133,19 @@ class Runs:
         _check()
         with self._lock:
             if self._asked >= _MOST_ASKED:
-                raise RunError("too many questions at once; wait some seconds and try again.")
+                raise RunError("too many questions at once; wait a few seconds and try again.")
             self._asked += 1
-        future = self._dispatcher.ask(worker.answer, name, plain, priority=_QUICK)
+        future = self._dispatcher.ask(worker.answer, name, arguments, priority=_QUICK)
         future.add_done_callback(self._answered)
         return future
 
     def warm(self) -> None:
-        """Start the processes and load torch there, in the background, if that is allowed."""
+        """Start the processes and load torch there, in the background, unless read-only."""
         if not readonly():
             self._dispatcher.ask(worker.warm, priority=_QUICK)
 
     def close(self) -> None:
-        """End the processes that are ours; what had not ended is lost. A new start begins anew."""
+        """End our processes; unfinished runs are lost. A later `start` starts them again."""
         self._dispatcher.close()
 
     def _queue(
@@ -163,7 +169,7 @@ class Runs:
             names = [record.id for record in records]
             self._sweeps = {name for name in self._sweeps if self._records.peek(name)}
             self._sweeps.update(names if grid else ())
-            self._dispatcher.add(records, priority)
+            self._dispatcher.add(records, priority, shared=sharing(records))
         return names
 
     def _answered(self, _: Future[Any]) -> None:
@@ -177,7 +183,7 @@ def _check() -> None:
     connection.Settings.read()
 
 
-_SHARED = Runs()  # by all sessions; it owns no process before the first one is needed
+_SHARED = Runs()  # by all sessions; it starts processes when they are first needed
 start, sweep, cancel = _SHARED.start, _SHARED.sweep, _SHARED.cancel
 get, runs_of, position = _SHARED.get, _SHARED.runs_of, _SHARED.position
 swept = _SHARED.swept

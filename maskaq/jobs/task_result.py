@@ -1,7 +1,4 @@
-"""How a task of Dask ended, as plain values: what it made, or what went wrong in words.
-
-`worker` turns its own errors into text; what is left are those of Dask.
-"""
+"""The result of a Dask task as plain values: what it returned, or an error as text."""
 
 from __future__ import annotations
 
@@ -13,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from maskaq import errors
 from maskaq.errors import RunError
 from maskaq.jobs import worker
-from maskaq.jobs.records import Record
-from maskaq.results import paths, store
 
 if TYPE_CHECKING:
     from distributed import Future as DaskFuture
@@ -23,28 +18,15 @@ if TYPE_CHECKING:
 
 LOST = "the worker processes ended before this was done; start it again."
 KILLED = (
-    "the process that did this was ended by the system several times, most likely for want of "
-    "memory; take fewer or smaller images."
+    "the process that computed this was killed by the system several times, most likely because "
+    "memory ran out; use fewer or smaller images."
 )
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10  # seconds for a result to arrive
 
 
-def kept(task: Task, record: Record) -> tuple[str, dict[str, Any]]:
-    """State of a run that has ended by itself, with its folder or error; its files are stored."""
-    ended = outcome(task)
-    if ended["ended"] != "finished":
-        return ended["ended"], {"error": say(ended)}
-    folder = paths.folder_of(record.spec)
-    try:
-        store.write(ended["files"], folder)
-    except RunError as error:
-        return "failed", {"error": str(error)}
-    return "finished", {"folder": folder}
-
-
 def outcome(task: Task) -> dict[str, Any]:
-    """What a task returned; an error in words also where Dask itself failed."""
+    """What a task returned; for an error of Dask itself, that error as text."""
     from distributed import KilledWorker
 
     try:
@@ -52,28 +34,28 @@ def outcome(task: Task) -> dict[str, Any]:
             returned: dict[str, Any] = task.result(timeout=_PATIENCE)
             return returned
     except KilledWorker:
-        return {"ended": "failed"} | worker.in_words(RunError(KILLED))
-    except TimeoutError:  # it was there and is gone: the worker died at the last moment
+        return worker.as_text(RunError(KILLED))
+    except TimeoutError:  # the worker died with the result
         pass
     except Exception as error:
-        return {"ended": "failed"} | worker.in_words(error)
-    return {"ended": "lost"} | worker.in_words(RunError(LOST))
+        return worker.as_text(error)
+    return worker.as_text(RunError(LOST)) | {"ended": "lost"}
 
 
 def settle(future: Future[Any], task: Task) -> None:
-    """Give an answer, or the error in its place, to who waits for it."""
+    """Resolve the caller's future with the answer or the error of a task."""
     ended = outcome(task)
     task.release()
-    with contextlib.suppress(InvalidStateError):  # taken back in the meantime
+    with contextlib.suppress(InvalidStateError):  # it was cancelled
         if "value" in ended:
             future.set_result(ended["value"])
         else:
             known = getattr(errors, ended["kind"], RunError) if ended["foreseen"] else RunError
-            future.set_exception(known(say(ended)))
+            future.set_exception(known(message_of(ended)))
 
 
-def say(ended: dict[str, Any]) -> str:
-    """An error for the page; what nobody foresaw goes to the log as well."""
+def message_of(ended: dict[str, Any]) -> str:
+    """The message of an error for users; an unforeseen one is also logged."""
     if ended["foreseen"]:
         return str(ended["message"])
     _LOG.error("%s", ended["traceback"])

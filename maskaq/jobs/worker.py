@@ -1,7 +1,7 @@
-"""What happens inside a worker process: one run, or one quick answer.
+"""The functions that Dask calls in a worker process: a run, a batch of samples, a quick answer.
 
-Only plain values leave the process. An exception that crossed would be built again in the app, and
-torch with it; so errors are sent as text.
+Only plain values leave the process. Errors are sent as text, because unpickling an exception in the
+app could import torch there.
 """
 
 from __future__ import annotations
@@ -18,49 +18,67 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from maskaq.config import RunSpec
 from maskaq.config.parsing import from_dict
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
-from maskaq.jobs.records import pack
+from maskaq.jobs.job import pack
+from maskaq.jobs.run_tasks import Batches, Files, Parcels, synthesize_batch
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-Files = dict[str, bytes]
 T = TypeVar("T")
-RUN = "maskaq.jobs.worker:run_files"
 _PACE = 0.2  # seconds between two messages
 _FRAME = 0.5  # seconds between two messages with pictures
-_ANSWERING = threading.Lock()
+# One run or batch at a time, and one answer at a time, however many threads Dask has here.
+_WORKING, _ANSWERING = threading.Lock(), threading.Lock()
 
 
-def work(spec: str, run: str, topic: str, items: str) -> dict[str, Any]:
+def work(
+    spec: str, run: str, topic: str, items: str, batches: Batches, parcels: Parcels
+) -> dict[str, Any]:
     """Do a run and report on a topic; called by Dask.
 
     Args:
-        spec: JSON of the `RunSpec`. run: its id. topic: where the app listens.
-        items: `module:function` from a spec to events and, last, the files of the run.
+        spec: JSON of the `RunSpec`. run: its id. topic: that the app listens to.
+        items: `module:function` with the arguments and items of `run_tasks.run_files`.
+        batches: what `batch` returned for the run's samples. parcels: as `run_files`.
 
     Returns:
-        `{"ended": "finished", "files": ...}`, `{"ended": "cancelled"}`, or the error in words.
+        `{"ended": "finished", "files": ...}`, `{"ended": "cancelled"}`, or an error as text; that
+        of a batch has its name as `batch`.
     """
     from distributed import get_worker
 
+    for name, part in batches.items():
+        if "state" not in part:
+            return {**part, "batch": name}
     log = get_worker().log_event
     mailer = Mailer(lambda message: log(topic, {"run": run} | message))
-    with _listening(run) as stop:
+    with _listening(run) as stop, _WORKING:
         mailer.start()
         try:
-            return apart(lambda: _steps(spec, items, mailer, stop))
+            steps = _named(items)(from_dict(json.loads(spec)), batches, parcels)
+            return in_thread(lambda: _follow(steps, mailer, stop))
         except Exception as error:
-            return {"ended": "failed"} | in_words(error)
+            return as_text(error)
         finally:
             mailer.flush()
 
 
-def _steps(spec: str, items: str, mailer: Mailer, stop: threading.Event) -> dict[str, Any]:
-    with closing(_named(items)(from_dict(json.loads(spec)))) as steps:
+def batch(spec: str, first: int, parcels: Parcels) -> dict[str, Any]:
+    """`run_tasks.synthesize_batch`, or its error as text; called by Dask."""
+    try:
+        with _WORKING:
+            return in_thread(lambda: synthesize_batch(spec, first, parcels))
+    except Exception as error:
+        return as_text(error)
+
+
+def _follow(
+    steps: Generator[Event | Files, None, None], mailer: Mailer, stop: threading.Event
+) -> dict[str, Any]:
+    with closing(steps):
         for item in steps:
             if not isinstance(item, Event):
                 return {"ended": "finished", "files": item}
@@ -70,51 +88,45 @@ def _steps(spec: str, items: str, mailer: Mailer, stop: threading.Event) -> dict
     raise AssertionError("a run ends with its files")
 
 
-def apart(do: Callable[[], T]) -> T:
-    """`do()` in a thread that ends with it.
+def in_thread(do: Callable[[], T]) -> T:
+    """`do()` in a new thread, which ends with it.
 
-    OpenMP keeps a team of threads for every thread that ever computed. Once the teams are larger
-    than the machine it has them all sleep between two loops, though but one of them is at work:
-    torch then took 2.7 times as long.
+    OpenMP keeps a team of threads for every thread that ever computed. When the teams together
+    exceed the processors, all of them sleep between two loops, although only one is at work: torch
+    then took 2.7 times as long.
     """
     with ThreadPoolExecutor(1, "maskaq-torch") as pool:
         return pool.submit(do).result()
 
 
-def run_files(spec: RunSpec) -> Generator[Event | Files, None, None]:
-    """The run itself: its events, then the files it is stored as."""
-    from maskaq.results import store
-    from maskaq.runs import runner
-    from maskaq.runs.cache import drawn_before, ground_of
-
-    for item in runner.run(spec, ground=ground_of(spec), checkpoints=drawn_before(spec)):
-        yield store.files(item) if isinstance(item, runner.Finished) else item
-
-
 def answer(name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """`QUICK[name](**plain)`, as `{"value": ...}` or an error in words; called by Dask."""
+    """`QUICK[name](**plain)` as `{"value": ...}`, or its error as text; called by Dask."""
     from maskaq.queries.table import QUICK
 
     try:
-        with _ANSWERING:  # the models are shared by all answers, and can be recorded once at a time
-            return {"value": apart(lambda: QUICK[name](**plain))}
+        with _ANSWERING:  # the answers share models, which only one may record
+            return {"value": in_thread(lambda: QUICK[name](**plain))}
     except Exception as error:
-        return in_words(error)
+        return as_text(error)
 
 
 def warm() -> dict[str, Any]:
-    """Load torch and what all answers need, so that the first run and the first answer need not."""
+    """Load torch and what all answers need, ahead of the first run and the first answer."""
     import maskaq.runs.runner  # noqa: F401
     from maskaq.queries import accuracy
 
     with _ANSWERING:
-        apart(accuracy.prepare)
+        in_thread(accuracy.prepare)
     return {"value": None}
 
 
-def in_words(error: Exception) -> dict[str, Any]:
-    """kind: class of the error. message: its text. foreseen: whether that says what to do."""
+def as_text(error: Exception) -> dict[str, Any]:
+    """An error as plain values.
+
+    kind: its class. message: its text. foreseen: whether the text is for users.
+    """
     return {
+        "ended": "failed",
         "kind": type(error).__name__,
         "message": str(error),
         "foreseen": isinstance(error, MaskaqError),
@@ -122,9 +134,9 @@ def in_words(error: Exception) -> dict[str, Any]:
     }
 
 
-def _named(where: str) -> Callable[[RunSpec], Generator[Event | Files, None, None]]:
+def _named(where: str) -> Callable[..., Generator[Event | Files, None, None]]:
     module, _, name = where.partition(":")
-    found: Callable[[RunSpec], Generator[Event | Files, None, None]] = getattr(
+    found: Callable[..., Generator[Event | Files, None, None]] = getattr(
         import_module(module), name
     )
     return found
@@ -132,9 +144,9 @@ def _named(where: str) -> Callable[[RunSpec], Generator[Event | Files, None, Non
 
 @contextmanager
 def _listening(run: str) -> Iterator[threading.Event]:
-    """A flag that goes up soon after the app has set the Dask event `stop-<run>`.
+    """A flag that is set soon after the app has set the Dask event `stop-<run>`.
 
-    Asking between steps costs a round trip each; a thread that waits hears it in milliseconds.
+    Asking between steps would cost a round trip each; a waiting thread knows within milliseconds.
     """
     from distributed import Event as Signal
     from distributed import get_client
@@ -147,7 +159,7 @@ def _listening(run: str) -> Iterator[threading.Event]:
             try:
                 if signal.wait("1s"):
                     stop.set()
-            except Exception:  # the scheduler is gone, and soon so are we
+            except Exception:  # the scheduler is gone, and this process ends soon
                 return
 
     threading.Thread(target=listen, name=f"stop {run}", daemon=True).start()
@@ -158,9 +170,9 @@ def _listening(run: str) -> Iterator[threading.Event]:
 
 
 class Mailer:
-    """Turns events into few messages: what was measured in between is kept for the next one.
+    """Turns events into few messages; metrics in between are collected for the next message.
 
-    `send` gets dicts of plain values: see `records`.
+    `send` gets dicts of plain values, see `maskaq.jobs.job`.
     """
 
     def __init__(
@@ -178,14 +190,14 @@ class Mailer:
         self._images: Any = None
 
     def start(self) -> None:
-        """Say which process does the run."""
+        """Report which process does the run."""
         self._last = self._clock()
         self._send({"kind": "started", "pid": os.getpid()})
 
     def note(self, event: Event) -> None:
-        """Send the event with all that waited, or keep it if the last message is too recent."""
+        """Send the event and everything collected, or collect it if the last message is recent."""
         if event.stage != self._stage:
-            self._stage, self._began = event.stage, self._last  # ends where the last one ended
+            self._stage, self._began = event.stage, self._last  # starts where the last stage ended
         self._last, self._latest = self._clock(), event
         if event.metrics:
             row = {"stage": event.stage, "step": event.step}
@@ -198,7 +210,7 @@ class Mailer:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what was collected."""
         event = self._latest
         if event is None:
             return

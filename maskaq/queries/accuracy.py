@@ -18,14 +18,14 @@ from maskaq.models import menu
 from maskaq.models.architectures import BUNDLED
 from maskaq.quantization.conversion.freeze import freeze
 from maskaq.queries import model_cache
-from maskaq.queries.model_cache import Recent
+from maskaq.runs.cache import LRU
 
 N = 1000  # scenes, unless asked otherwise
 _MOST = len(SPLITS["evaluation"])
 
-_VERDICTS: Recent[dict[str, Any]] = Recent(128)
-_SCENES: Recent[tuple[Tensor, Tensor]] = Recent(1)  # 49 MB for 1 000
-_ANSWERS: Recent[Tensor] = Recent(4)
+_VERDICTS: LRU[dict[str, Any]] = LRU(128)
+_SCENES: LRU[tuple[Tensor, Tensor]] = LRU(1)  # 49 MB for 1 000
+_ANSWERS: LRU[Tensor] = LRU(4)
 
 
 def accuracy(

@@ -1,70 +1,131 @@
-"""What runs that follow each other in one process have in common, made once.
+"""P, evaluation images and samples, shared by the runs and quick answers of one process.
 
-A run that shares it gives the result of a run that does not, to the last bit.
+A run that takes them from here gives the same result, to the last bit, as one that does not.
 """
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
+
+from torch import nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints, InMemory, State
 from maskaq.config import RunSpec
 from maskaq.config.sample_key import batches, evaluation_spec, sample_key
 from maskaq.files import stamp
-from maskaq.runs.context import Ground
+from maskaq.models.loading import LoadedModel, load_model
+from maskaq.runs.context import RunContext
 
-__all__ = ["drawn_before", "ground_of"]
+__all__ = ["LRU", "cached_samples", "context_of", "key_of", "model"]
 
-_DRAWINGS = 2  # whose samples are kept
-_MOST = 256 << 20  # bytes of one drawing; larger ones are not kept
-_GROUNDS: dict[Hashable, Ground] = {}  # the last one
-_DRAWN: dict[str, dict[str, bytes]] = {}  # by key of the drawing, the latest last
+_LARGEST = 256 << 20  # bytes of the samples of one run; more are not kept
+
+T = TypeVar("T")
 
 
-def ground_of(spec: RunSpec) -> Ground:
-    """P and the images it is judged on, with what P answered; as before if they are the same.
+class LRU(Generic[T]):
+    """The most recently used values, by key."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[Hashable, T] = {}  # the most recent last
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of a key, made now if it is not cached."""
+        return self.put(key, self._values[key] if key in self._values else make())
+
+    def put(self, key: Hashable, value: T) -> T:
+        """Keep a value as the most recent one, and return it."""
+        self._values.pop(key, None)
+        self._values[key] = value
+        for oldest in list(self._values)[: -self._size]:
+            del self._values[oldest]
+        return value
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a value."""
+        self._values.pop(key, None)
+
+
+_MODELS: LRU[LoadedModel] = LRU(2)
+_CONTEXTS: LRU[RunContext] = LRU(2)
+_SAMPLES: LRU[dict[str, bytes]] = LRU(2)
+
+
+def key_of(name: str, weights: str) -> tuple[Hashable, ...]:
+    """What identifies P: its name, its file and when the file was written."""
+    return name, weights, stamp(weights) if weights else None
+
+
+def model(name: str, weights: str = "") -> LoadedModel:
+    """P by name. It must not be changed, nor recorded by two threads at once.
 
     Raises:
-        MaskaqError: as `Ground.of`.
+        ModelError: as `load_model`.
     """
+    return _MODELS.get(key_of(name, weights), lambda: load_model(name, weights or None))
+
+
+def context_of(spec: RunSpec) -> RunContext:
+    """P and its evaluation images, with P's predictions if an earlier run made them.
+
+    Raises:
+        MaskaqError: as `RunContext.of`.
+    """
+    needed = evaluation_spec(spec)
     files = (_fingerprint(path) for path in (spec.weights, spec.data) if path)
-    key = (evaluation_spec(spec), *files)
-    if key not in _GROUNDS:
-        _GROUNDS.clear()
-        _GROUNDS[key] = Ground.of(evaluation_spec(spec))
-    return _GROUNDS[key]
+
+    def load() -> RunContext:
+        loaded = model(spec.model, spec.weights)
+        own = _copy(loaded.model, share=spec.device == "cpu")
+        return RunContext.of(needed, replace(loaded, model=own))
+
+    return _CONTEXTS.get((needed, *files), load)
 
 
-def drawn_before(spec: RunSpec) -> Checkpoints:
-    """The samples of this spec as checkpoints: known if one of the last runs drew them."""
+def _copy(original: nn.Module, share: bool) -> nn.Module:
+    """A copy that one thread may record while another records the original.
+
+    share: whether both use the same tensors; not for a copy that moves to another device.
+    """
+    tensors = (*original.parameters(), *original.buffers()) if share else ()
+    return copy.deepcopy(original, {id(tensor): tensor for tensor in tensors})
+
+
+def cached_samples(spec: RunSpec) -> Checkpoints:
+    """The samples of a run as checkpoints: found if one of the last runs synthesized them."""
     if spec.data or spec.weights or not batches(spec):
         return NOWHERE  # files may have changed since
-    return _Drawn(sample_key(spec))
+    return _CachedSamples(sample_key(spec))
 
 
-class _Drawn(InMemory):
-    """Finished batches of one drawing."""
+class _CachedSamples(InMemory):
+    """The finished batches of one synthesis."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(_DRAWN.get(key))
+        super().__init__(_SAMPLES.get(key, dict))
         self._key = key
 
     def keep(self, name: str, state: State) -> None:
         if not name.startswith("batch"):
             return
         super().keep(name, state)
-        _DRAWN.pop(self._key, None)
-        if sum(map(len, self.files.values())) > _MOST:
-            return
-        _DRAWN[self._key] = self.files
-        for old in list(_DRAWN)[:-_DRAWINGS]:
-            del _DRAWN[old]
+        if sum(map(len, self.files.values())) > _LARGEST:
+            _SAMPLES.drop(self._key)
+        else:
+            _SAMPLES.put(self._key, self.files)
 
 
 def _fingerprint(path: str) -> Hashable:
-    """Changes when a file, or one below a folder, is written."""
+    """Changes when a file, or one inside a folder, is written."""
     if not Path(path).is_dir():
         return stamp(path)
     found = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)

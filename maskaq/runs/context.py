@@ -1,4 +1,4 @@
-"""The images a run is judged on, and the disjoint ones the `real` source may draw from."""
+"""What a run needs before it starts: P, the evaluation images, and the calibration split."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from maskaq.synthesis.sources import Calibration
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """images: uint8 [N,3,S,S], labels: int64 [N], for evaluation only. calibration: gives n
-    labelled images that are not among them."""
+    """The images of a run.
+
+    images: uint8 [N,3,S,S], and labels: int64 [N], for evaluation only. calibration: returns n
+    labelled images that are not among them, for the source `real`.
+    """
 
     images: Tensor
     labels: Tensor
@@ -27,12 +30,12 @@ class Data:
 
 
 @dataclass(eq=False)
-class Ground:
-    """P and the images it is judged on: the same for runs that differ in nothing but Q.
+class RunContext:
+    """P and its evaluation images: the same for runs that differ only in Q.
 
-    Handed from run to run it saves loading them, and all but the first run P's evaluation.
+    Passed from run to run it saves loading them, and evaluating P again.
 
-    evaluation: of the first run, for what it says about P.
+    evaluation: of the first run, of which P's part is reused.
     """
 
     loaded: LoadedModel
@@ -40,13 +43,13 @@ class Ground:
     evaluation: Evaluation | None = None
 
     @classmethod
-    def of(cls, spec: RunSpec) -> Ground:
-        """Load what a run needs.
+    def of(cls, spec: RunSpec, loaded: LoadedModel | None = None) -> RunContext:
+        """Load what a run needs. loaded: P, if it is loaded already.
 
         Raises:
             MaskaqError: as `load_model` and `load_data`.
         """
-        loaded = load_model(spec.model, spec.weights or None)
+        loaded = loaded or load_model(spec.model, spec.weights or None)
         return cls(loaded, load_data(spec, loaded))
 
 
@@ -54,20 +57,20 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
     """Evaluation images of a run: scenes for a bundled model, else the folder `spec.data`.
 
     Raises:
-        DataError: no folder is given where one is needed, or it cannot be used.
+        DataError: a folder is needed and none is given, or it cannot be used.
     """
     if spec.data:
         return _folder(spec, loaded)
     if spec.model not in BUNDLED:
         raise DataError(
-            f"{spec.model} needs labelled images to be judged on: pass --data FOLDER, with one "
+            f"{spec.model} needs labelled images to be evaluated on: pass --data FOLDER, with one "
             "folder of images for each class, named by synset or class index."
         )
     count = min(spec.eval_images or len(SPLITS["evaluation"]), len(SPLITS["evaluation"]))
     batch = scenes("evaluation", range(count))
 
-    def calibration(wanted: int) -> tuple[Tensor, Tensor]:
-        chosen = scenes("calibration", range(wanted), seed=spec.seed)
+    def calibration(count: int) -> tuple[Tensor, Tensor]:
+        chosen = scenes("calibration", range(count), seed=spec.seed)
         return chosen.images, chosen.labels
 
     return Data(batch.images, batch.labels, calibration)
@@ -84,9 +87,9 @@ def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
         limit=spec.eval_images + holdout if spec.eval_images else 0,
         seed=spec.seed,
     )
-    aside, judged = split_images(everything, holdout, spec.seed)
+    held_out, evaluation = split_images(everything, holdout, spec.seed)
 
-    def calibration(wanted: int) -> tuple[Tensor, Tensor]:
-        return aside.images[:wanted], aside.labels[:wanted]
+    def calibration(count: int) -> tuple[Tensor, Tensor]:
+        return held_out.images[:count], held_out.labels[:count]
 
-    return Data(judged.images, judged.labels, calibration)
+    return Data(evaluation.images, evaluation.labels, calibration)

@@ -11,7 +11,7 @@ from maskaq.config import RunSpec
 from maskaq.events import Event
 from maskaq.results.finished import Finished
 from maskaq.runs import environment
-from maskaq.runs.context import Ground
+from maskaq.runs.context import RunContext
 from maskaq.runs.runner import run
 from maskaq.synthesis.loop import Samples
 
@@ -21,12 +21,12 @@ def execute(
     *,
     progress: bool = True,
     samples: Samples | None = None,
-    ground: Ground | None = None,
+    context: RunContext | None = None,
     checkpoints: Checkpoints = NOWHERE,
 ) -> Finished:
     """Do the run and return its end; with `progress`, one bar per stage on standard error.
 
-    samples, ground, checkpoints: as `run` takes them.
+    samples, context, checkpoints: as `run` takes them.
 
     Raises:
         MaskaqError: see `run`.
@@ -34,7 +34,7 @@ def execute(
     environment.keep_freed_memory()
     try:
         with _Bar(progress) as bar:
-            for item in run(spec, samples=samples, ground=ground, checkpoints=checkpoints):
+            for item in run(spec, samples=samples, context=context, checkpoints=checkpoints):
                 if isinstance(item, Finished):
                     return item
                 bar.show(item)

@@ -1,4 +1,4 @@
-"""The run: RunSpec in, events out, the result last. The only place where all parts meet."""
+"""A run: a RunSpec in, events out, and the result last. All stages meet here and only here."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from maskaq.results.artifacts import APART, FRAMES, Evidence
 from maskaq.results.finished import Finished
 from maskaq.results.result import Accuracy, RunResult
 from maskaq.runs import environment
-from maskaq.runs.context import Ground
+from maskaq.runs.context import RunContext
 from maskaq.runs.keeping import Timed, WithSamples
 from maskaq.runs.timing import Stopwatch
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
 
-_REPORTED = 16  # samples that go through Q for the per-tensor report
-_LOOKED_AT = 64  # samples of which a run keeps what P and Q see in them
+_REPORTED = 16  # samples used for the per-tensor report
+_PREDICTED = 64  # samples whose predictions by P and Q are stored
 
 
 def run(
     spec: RunSpec,
     *,
     samples: Samples | None = None,
-    ground: Ground | None = None,
+    context: RunContext | None = None,
     checkpoints: Checkpoints = NOWHERE,
 ) -> Iterator[Event | Finished]:
     """Do the run, event by event; the last item is `Finished`.
 
     Args:
-        samples: what Q is fitted to, drawn before; otherwise they are drawn from the source.
-        ground: of an earlier run with the same model, weights, data, holdout, number of evaluation
+        samples: to fit Q to; by default they are synthesized by the source.
+        context: of an earlier run with the same model, weights, data, holdout, number of evaluation
             images, seed and device.
-        checkpoints: where synthesis and `lsq-kd` leave their states, and go on from them.
+        checkpoints: where synthesis, `lsq-kd` and `reconstruct` keep their states, to resume from.
 
     Raises:
-        MaskaqError: anything in the spec that cannot be done, as early as it can be known.
+        MaskaqError: anything in the spec that cannot be done, as early as possible.
     """
     watch = Stopwatch()
-    work = _Run(spec, ground, checkpoints)
+    work = _Run(spec, context, checkpoints)
     yield watch.note(Event("load", 1, 1))
-    stages = {"synthesis": work.draw(), "fit": work.fit(), "evaluation": work.evaluate()}
+    stages = {"synthesis": work.synthesize(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
         work.samples = samples
         del stages["synthesis"]
@@ -69,26 +69,26 @@ def run(
     yield Finished(work.result(watch), work.samples, curves, work.q, work.evidence(), watch.log)
 
 
-def draw(
+def synthesize(
     spec: RunSpec,
-    ground: Ground | None = None,
+    context: RunContext | None = None,
     *,
     checkpoints: Checkpoints = NOWHERE,
     only: int | None = None,
 ) -> Iterator[Event | Samples]:
-    """The samples of a run and nothing else: events, then the samples. See `run`.
+    """Only the samples of a run: events, then the samples. See `run`.
 
     Args:
-        only: of the batch that begins at this image, and no others.
+        only: synthesize only the batch that starts at this image.
     """
-    work = _Run(spec, ground, checkpoints)
+    work = _Run(spec, context, checkpoints)
     work.only = only
-    yield from work.draw()
+    yield from work.synthesize()
     yield work.samples
 
 
 class _Run:
-    """One run, stage by stage; each stage is an iterator of events and leaves its outcome here."""
+    """One run, stage by stage. Each stage yields events and stores its outcome here."""
 
     samples: Samples
     only: int | None = None
@@ -97,7 +97,7 @@ class _Run:
     predictions: Predictions
 
     def __init__(
-        self, spec: RunSpec, ground: Ground | None = None, checkpoints: Checkpoints = NOWHERE
+        self, spec: RunSpec, context: RunContext | None = None, checkpoints: Checkpoints = NOWHERE
     ) -> None:
         environment.check_device(spec.device)
         self.spec = spec
@@ -106,28 +106,28 @@ class _Run:
         self.backend = BACKENDS[spec.fit.backend]
         self.source = SOURCES[spec.synthesis.source]
         self.precision = environment.working_precision(spec.precision, spec.device)
-        self.ground = ground or Ground.of(spec)
-        self.loaded, self.data = self.ground.loaded, self.ground.data
+        self.context = context or RunContext.of(spec)
+        self.loaded, self.data = self.context.loaded, self.context.data
         self.p = self.loaded.model.to(spec.device)
         self.q = convert(self.p, spec.quantization, self.backend.scheme)
 
-    def draw(self) -> Iterator[Event]:
-        """First samples; alignment looks at a Q whose ranges come from the images so far."""
+    def synthesize(self) -> Iterator[Event]:
+        """The first samples. Alignment uses a Q calibrated on the images so far."""
 
         def make_q(images: Tensor) -> nn.Module:
             return freeze_weights(
                 calibrated_q(self.p, self.spec.quantization, self.backend.scheme, images)
             )
 
-        return self._draw(self.spec.synthesis, make_q, None)
+        return self._synthesize(self.spec.synthesis, make_q, None)
 
-    def redraw(self, q: nn.Module) -> Iterator[Event | Tensor]:
-        """A refresh: the samples go on from where they are, against the Q of now."""
+    def refresh(self, q: nn.Module) -> Iterator[Event | Tensor]:
+        """Synthesize further, from the present samples and against the present Q."""
         options = replace(self.spec.synthesis, steps=self.spec.fit.refresh_steps)
-        yield from self._draw(options, lambda _: freeze_weights(q), self.samples)
+        yield from self._synthesize(options, lambda _: freeze_weights(q), self.samples)
         yield self.samples.images
 
-    def _draw(
+    def _synthesize(
         self, options: SynthesisOptions, make_q: MakeQ, start: Samples | None
     ) -> Iterator[Event]:
         items = self.source(
@@ -147,11 +147,11 @@ class _Run:
                 self.samples = item
                 continue
             if item.images is not None and item.step <= options.steps and not start:
-                self.frames.append((item.step, item.images))  # of the first batch
+                self.frames.append((item.step, item.images))  # first batch only
             yield item
 
     def fit(self) -> Iterator[Event]:
-        """Fit Q to the samples, then take stock of its tensors."""
+        """Fit Q to the samples, then report its tensors."""
         task = FitTask(
             self.p,
             self.q,
@@ -161,23 +161,23 @@ class _Run:
             self.spec.fit,
             self.spec.seed,
             self.precision,
-            self.redraw,
+            self.refresh,
             WithSamples(self, self.checkpoints),
             self.spec.quantization,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
-        shown = self._inputs(self.samples.images[:_LOOKED_AT])
+        shown = self._inputs(self.samples.images[:_PREDICTED])
         self.predictions = predict(self.p, self.q, shown, self.loaded.prefix)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        known = self.ground.evaluation
+        known = self.context.evaluation
         for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, known):
             if isinstance(item, Evaluation):
-                self.evaluation = self.ground.evaluation = item
+                self.evaluation = self.context.evaluation = item
             else:
                 yield item
 
@@ -189,7 +189,7 @@ class _Run:
         answers = self.evaluation.answers
         apart = (answers[0] != answers[1]).nonzero()[:APART, 0]  # [k]
         every = -(-len(self.frames) // FRAMES) or 1
-        frames = self.frames[:-1:every] + self.frames[-1:]  # with the last one
+        frames = self.frames[:-1:every] + self.frames[-1:]  # always with the last one
         return Evidence(
             labels=self.data.labels.int().numpy(),
             answers=answers.int().numpy(),

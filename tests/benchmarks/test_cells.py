@@ -13,7 +13,7 @@ from maskaq.config import RunSpec, components
 from maskaq.config.presets import spec_of
 from maskaq.precomputed import accuracy_table
 from maskaq.quantization.backends import BACKENDS
-from maskaq.runs.context import Ground
+from maskaq.runs.context import RunContext
 from maskaq.runs.execute import execute
 from maskaq.synthesis.context import SynthesisContext
 from maskaq.synthesis.sources import SOURCES
@@ -44,8 +44,8 @@ def nothing_runs(monkeypatch):
             raise AssertionError("something ran again")
 
         monkeypatch.setattr(cells, "execute", refuse)
-        monkeypatch.setattr(cells, "draw", refuse)
-        monkeypatch.setattr(Ground, "of", refuse)
+        monkeypatch.setattr(cells, "synthesize", refuse)
+        monkeypatch.setattr(RunContext, "of", refuse)
 
     return forbid
 
@@ -67,14 +67,14 @@ def test_cells_share_samples_and_the_evaluation_of_p(small, tmp_path, monkeypatc
     )
     noise = replace(small, synthesis=replace(small.synthesis, source="noise"))
     first = table.result("a", replace(noise, fit=replace(noise.fit, backend="minmax")))
-    verdict = seen[0]["ground"].evaluation
+    verdict = seen[0]["context"].evaluation
     second = table.result("b", replace(noise, fit=replace(noise.fit, backend="mse")))
     assert seen[0]["samples"] is seen[1]["samples"]
-    assert seen[0]["ground"] is seen[1]["ground"]
-    assert seen[1]["ground"].evaluation.ranks[0].equal(verdict.ranks[0])
+    assert seen[0]["context"] is seen[1]["context"]
+    assert seen[1]["context"].evaluation.ranks[0].equal(verdict.ranks[0])
     assert first.fp == second.fp
     assert len(list((tmp_path / "samples").glob("*.pt"))) == 1
-    again = cells.Cells(tmp_path)._samples(noise, seen[0]["ground"])  # from the file
+    again = cells.Cells(tmp_path)._samples(noise, seen[0]["context"])  # from the file
     assert again.samples.images.equal(seen[0]["samples"].images)
     assert again.seconds == first.seconds["synthesis"]
 

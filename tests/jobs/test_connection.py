@@ -10,7 +10,7 @@ import pytest
 
 import maskaq
 from maskaq.errors import OptionError
-from maskaq.jobs import connection, watchdog
+from maskaq.jobs import connection, dask_preload
 from maskaq.jobs.connection import Processes, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_one_worker_of_our_own_unless_told_otherwise() -> None:
+def test_one_worker_by_default() -> None:
     assert Settings.read() == Settings(workers=1, scheduler="")
 
 
@@ -34,27 +34,27 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "all", "9999", "²"])
-def test_numbers_of_workers_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_numbers_of_workers(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MASKAQ_WORKERS", value)
     with pytest.raises(OptionError, match=f"MASKAQ_WORKERS is {value!r}; allowed: 1 to"):
         Settings.read()
 
 
 @pytest.mark.parametrize("value", ["here", "tcp://", "tcp://a b:1", "tcp://a:1/x", "udp://a:1"])
-def test_addresses_that_make_no_sense(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_addresses(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MASKAQ_SCHEDULER", value)
     with pytest.raises(OptionError, match="allowed: tcp://HOST:PORT"):
         Settings.read()
 
 
-def test_only_our_own_workers_know_what_they_may_do_at_once() -> None:
+def test_only_our_own_workers_have_limits() -> None:
     ours = Processes(None, Settings(), own="cluster")  # type: ignore[arg-type]
     foreign = Processes(None, Settings(), own=None)  # type: ignore[arg-type]
     assert ours.limit("run") == {"resources": {"run": 1}}
     assert foreign.limit("run") == {}
 
 
-def test_variables_of_the_children_are_not_ours() -> None:
+def test_variables_of_child_processes_are_restored() -> None:
     os.environ["MASKAQ_TEST_OLD"] = "before"
     try:
         with connection._environment({"MASKAQ_TEST_OLD": "inside", "MASKAQ_TEST_NEW": "inside"}):
@@ -65,25 +65,25 @@ def test_variables_of_the_children_are_not_ours() -> None:
         del os.environ["MASKAQ_TEST_OLD"]
 
 
-def test_children_find_this_very_maskaq(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_processes_import_this_maskaq(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     here, other = connection._path().split(os.pathsep)
     assert Path(here, "maskaq", "__init__.py").samefile(maskaq.__file__)
     assert other == "/elsewhere"
 
 
-def test_the_watchdog_ends_its_process_when_the_parent_is_another() -> None:
-    """Its parent is this test, not the process that it was told to watch."""
+def test_a_process_ends_when_its_parent_is_another() -> None:
+    """Its parent is this test, not the process that it watches."""
     code = (
-        "import time; from maskaq.jobs import watchdog\n"
-        "watchdog.dask_setup(None)\n"
+        "import time; from maskaq.jobs import dask_preload\n"
+        "dask_preload.dask_setup(None)\n"
         "time.sleep(20); print('still here')"
     )
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=os.environ | {watchdog.PARENT: "1"},
+        env=os.environ | {dask_preload.PARENT: "1"},
         capture_output=True,
         check=False,
     )
@@ -91,17 +91,17 @@ def test_the_watchdog_ends_its_process_when_the_parent_is_another() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_the_watchdog_leaves_a_process_alone_whose_parent_lives() -> None:
+def test_a_process_lives_as_long_as_its_parent() -> None:
     code = (
-        "import time; from maskaq.jobs import watchdog\n"
-        "watchdog.dask_setup(None)\n"
+        "import time; from maskaq.jobs import dask_preload\n"
+        "dask_preload.dask_setup(None)\n"
         "time.sleep(1.5); print('still here')"
     )
     for parent in (str(os.getpid()), ""):
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env=os.environ | {watchdog.PARENT: parent},
+            env=os.environ | {dask_preload.PARENT: parent},
             capture_output=True,
             check=True,
         )
@@ -114,7 +114,7 @@ def test_a_scheduler_on_this_machine_needs_no_encryption(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.1:1", "tcp://localhost.evil.org:1"])
-def test_another_machine_needs_encryption_or_leave(
+def test_another_machine_needs_encryption_or_an_exception(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OptionError, match=f"use tls://, or set {connection.INSECURE}=1"):

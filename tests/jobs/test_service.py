@@ -21,7 +21,7 @@ from maskaq.config import RunSpec
 from maskaq.config.ablation import LIMIT, Cell
 from maskaq.errors import OptionError, RunError
 from maskaq.jobs import connection, service
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Record
 from maskaq.jobs.service import Runs
 from tests.support import steps
 from tests.support.waiting import SOON, ended, gone, under_way, until
@@ -53,7 +53,7 @@ def runs(shared: Runs) -> Iterator[Runs]:
     for record in shared._records.all():
         if record.active:
             shared.cancel(record.owner, record.id)
-    until(lambda: not any(shared._dispatcher._split()))
+    until(lambda: not shared._dispatcher._queue.all())
 
 
 @pytest.fixture
@@ -206,9 +206,9 @@ def test_one_run_and_one_grid_for_each_session(runs: Runs) -> None:
 
 
 def test_a_full_server_says_so(runs: Runs) -> None:
-    cells = [Cell(steps.spec(100, 0.05, seed=16), ("", ""))] * LIMIT
-    for owner in ("a", "b"):
-        runs.sweep(owner, cells)
+    for number, owner in enumerate("ab"):
+        seeds = range(1000 + number * LIMIT, 1000 + (number + 1) * LIMIT)
+        runs.sweep(owner, [Cell(steps.spec(100, 0.05, seed=seed), ("", "")) for seed in seeds])
     until(lambda: runs.position(runs.runs_of("a")[-LIMIT].id) == 0)
     runs.start("c", steps.spec(100, 0.05, seed=16))
     with pytest.raises(RunError, match="50 runs are waiting and 1 more"):
@@ -230,7 +230,7 @@ def test_a_run_that_always_kills_its_worker_fails(runs: Runs, log: Path) -> None
     record = ended(runs, "a", run)
     assert record.state == "failed"
     assert record.error is not None
-    assert "take fewer or smaller images" in record.error
+    assert "use fewer or smaller images" in record.error
     assert ended(runs, "a", runs.start("a", steps.spec(seed=20))).state == "finished"
 
 
@@ -277,11 +277,10 @@ def test_the_workers_of_another_scheduler(
     assert runs._dispatcher._link is not None
     monkeypatch.setenv("MASKAQ_SCHEDULER", runs._dispatcher._link.client.scheduler.address)
     connected: list[str] = []
-    connect = connection.connect
-    monkeypatch.setattr(
-        connection, "connect", lambda topic, do: connected.append(topic) or connect(topic, do)
-    )
+    reach = connection.reach
+    monkeypatch.setattr(connection, "reach", lambda: connected.append("") or reach())
     others = Runs(ITEMS)
+    log.touch()  # it is sent to foreign workers
     names: dict[str, str] = {}
 
     def start(owner: str) -> None:
@@ -325,7 +324,7 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MASKAQ_SCHEDULER", "http://localhost:8786", "tcp://HOST:PORT"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
+def test_invalid_settings_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -346,7 +345,7 @@ def test_a_read_only_server_starts_no_process(monkeypatch: pytest.MonkeyPatch) -
     runs.warm()
     runs.close()
     assert runs._dispatcher._link is None
-    assert not service.available()
+    assert service.readonly()
 
 
 def test_a_folder_that_cannot_be_written_is_known_before_the_run(
@@ -384,7 +383,7 @@ def test_closing_loses_what_has_not_ended_and_a_new_run_starts_anew(log: Path) -
 _APP = """
     import sys, time
     from maskaq.jobs.service import Runs
-    from tests.runs import steps
+    from tests.support import steps
 
     runs = Runs("tests.support.steps:run")
     run = runs.start("a", steps.spec(1000, 0.05))
@@ -414,3 +413,39 @@ def test_no_process_outlives_an_app_that_was_killed(folder: Path) -> None:
         app.stdout.close()
     left = psutil.wait_procs(family, timeout=10)[1]
     assert left == []
+
+
+_QUEUED = """
+    import sys, time
+    from maskaq.jobs.service import Runs
+    from tests.support import steps
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    runs = Runs("tests.support.steps:run")
+    names = [runs.start(owner, steps.spec(1000, 0.05, seed=n)) for n, owner in enumerate("abcd")]
+    while not runs.get("a", names[0]).rows:
+        time.sleep(0.05)
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_an_app_that_is_terminated_with_queued_runs_ends_without_an_error(folder: Path) -> None:
+    root = Path(__file__).parents[2]
+    app = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_QUEUED)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"MASKAQ_RUNS": str(folder), "PYTHONPATH": str(root)},
+    )
+    assert app.stdout is not None
+    assert app.stdout.readline() == b"ready\n"
+    family = psutil.Process(app.pid).children(recursive=True)
+    app.terminate()
+    errors = app.communicate(timeout=30)[1].decode()
+    assert app.returncode == 0
+    assert "Traceback" not in errors, errors
+    assert "RuntimeError" not in errors, errors
+    assert psutil.wait_procs(family, timeout=10)[1] == []

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from distributed import Client, LocalCluster
 from safetensors.torch import load_file, save_file
 
 from maskaq.config import RunSpec
 from maskaq.config.parsing import to_json
 from maskaq.config.presets import spec_of
-from maskaq.config.sample_key import batches, drawing_key
+from maskaq.config.sample_key import batches, sample_key
 from maskaq.errors import RunError
-from maskaq.jobs import connection, courtesy, sweep, sweep_tasks
+from maskaq.jobs import connection, dask_preload, run_tasks, sweep, worker
 from maskaq.jobs.connection import Processes, Settings
 from maskaq.models.loading import load_model
 from maskaq.results import listing, manifest, store
@@ -90,7 +91,7 @@ def test_a_sweep_stores_to_the_bit_what_single_runs_store(
 def test_workers_step_back_and_the_scheduler_does_not(link: Processes) -> None:
     link.client.wait_for_workers(1)
     here = os.nice(0)
-    assert list(link.client.run(os.nice, 0).values()) == [min(19, here + courtesy.STEPS)]
+    assert list(link.client.run(os.nice, 0).values()) == [min(19, here + dask_preload.NICENESS)]
     assert link.client.run_on_scheduler(os.nice, 0) == here
 
 
@@ -214,48 +215,29 @@ def test_after_a_killed_client_the_same_command_goes_on(tmp_path: Path) -> None:
     assert (states == listing.WHOLE).sum() == 3
 
 
-class Direct:
-    """Stands in for Dask's client: what is submitted is done at once."""
-
-    def scheduler_info(self, n_workers: int) -> dict[str, dict[str, str]]:
-        return {"workers": {"one": ""}}
-
-    def submit(self, function, *args, key, pure, **resources):
-        given = [
-            {name: task.value for name, task in arg.items()} if isinstance(arg, dict) else arg
-            for arg in args
-        ]
-        return Done(function(*given))
-
-
-class Done:
-    status = "finished"
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def add_done_callback(self, call) -> None:
-        call(self)
-
-    def result(self, timeout: float) -> object:
-        return self.value
-
-    def release(self) -> None:
-        pass
-
-    cancel = release
-
-
-class DirectLink:
-    client, running, own = Direct(), True, "ours"
-
-    def limit(self, kind: str) -> dict[str, object]:
-        return {}
+@pytest.fixture(scope="module")
+def inside() -> Iterator[Processes]:
+    """A scheduler and a worker in threads of this process, so that tests can patch what they do."""
+    cluster = LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        dashboard_address=None,
+        resources={"run": 1, "quick": 1},
+    )
+    client = Client(cluster, set_as_default=False)
+    yield Processes(client, Settings(workers=1), cluster)
+    client.close()
+    cluster.close()
 
 
 @pytest.mark.parametrize("failures, state", [(1, "finished"), (2, "failed")])
-def test_what_nobody_foresaw_is_tried_once_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
+def test_an_unforeseen_error_leads_to_one_more_try(
+    inside: Processes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    state: str,
 ) -> None:
     left = failures
     real = runner.run
@@ -268,7 +250,7 @@ def test_what_nobody_foresaw_is_tried_once_more(
         return real(*args, **how)
 
     monkeypatch.setattr(runner, "run", run)
-    outcome, _ = swept([tiny(source="noise")], tmp_path, DirectLink())
+    outcome, _ = swept([tiny(source="noise")], tmp_path, inside)
     assert outcome.finished == (state == "finished")
     assert len(outcome.failed) == (state == "failed")
     records = [json.loads(path.read_text()) for path in tmp_path.glob("*.failed.json")]
@@ -276,39 +258,41 @@ def test_what_nobody_foresaw_is_tried_once_more(
     assert all("KeyError: 'surprise'" in record["traceback"] for record in records)
 
 
-def test_a_failed_draw_is_done_again_for_all_who_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_batch_is_synthesized_again_for_all_runs_that_need_it(
+    inside: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draws = []
-    real = sweep_tasks._draw
+    begun = []
+    real = worker.synthesize_batch
 
-    def draw(spec: RunSpec, first: int):
-        draws.append(first)
-        if len(draws) == 1:
+    def synthesize(spec: str, first: int, parcels: object):
+        begun.append(first)
+        if len(begun) == 1:
             raise KeyError("surprise")
-        return real(spec, first)
+        return real(spec, first, parcels)
 
-    monkeypatch.setattr(sweep_tasks, "_draw", draw)
-    outcome, _ = swept([tiny(), tiny(bits=(3, 3))], tmp_path, DirectLink())
+    monkeypatch.setattr(worker, "synthesize_batch", synthesize)
+    outcome, _ = swept([tiny(), tiny(bits=(3, 3))], tmp_path, inside)
     assert (outcome.finished, outcome.failed) == (2, {})
-    assert sorted(draws) == [0, 0, 2, 2]
+    assert sorted(begun) == [0, 0, 2, 2]
 
 
-def test_samples_are_let_go_once_nobody_needs_them(tmp_path: Path) -> None:
-    """Dask keeps what a sweep refers to: with all samples of a large one workers would fill up."""
-    runs = sweep.plan([tiny(), tiny(bits=(3, 3)), tiny(steps=1)], tmp_path)
-    work = sweep._Sweep(runs, DirectLink(), lambda *_: None)
-    assert work.work().finished == 3
-    assert (work.given, work.parts, work.tasks) == ({}, {}, {})
+def test_samples_are_released_once_no_run_needs_them(inside: Processes, tmp_path: Path) -> None:
+    """Dask keeps what is referenced: the samples of a large sweep would fill its workers."""
+    specs = [tiny(), tiny(bits=(3, 3)), tiny(steps=1)]
+    assert swept(specs, tmp_path, inside)[0].finished == 3
+    deadline = time.monotonic() + 20
+    while inside.client.who_has():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_samples_are_shared_where_they_are_the_same() -> None:
     same = [tiny(), tiny(bits=(3, 3)), replace(tiny(), eval_images=10)]
-    assert len({drawing_key(spec) for spec in same}) == 1
+    assert len({sample_key(spec) for spec in same}) == 1
     other = [tiny(), tiny(steps=3), replace(tiny(), seed=1), replace(tiny(), model="x")]
-    assert len({drawing_key(spec) for spec in other}) == 4
+    assert len({sample_key(spec) for spec in other}) == 4
     # Alignment looks at Q: at other bits MaskAQ's images are others.
-    assert drawing_key(tiny("maskaq")) != drawing_key(tiny("maskaq", bits=(3, 3)))
+    assert sample_key(tiny("maskaq")) != sample_key(tiny("maskaq", bits=(3, 3)))
     assert list(batches(tiny(images=5))) == [0, 2, 4]
     assert list(batches(tiny(source="noise"))) == []
 
@@ -316,5 +300,6 @@ def test_samples_are_shared_where_they_are_the_same() -> None:
 def test_specs_cross_as_json(tmp_path: Path) -> None:
     (one,) = sweep.plan([tiny()], tmp_path)
     assert json.loads(to_json(one.spec))["synthesis"]["images"] == 4
-    ended = sweep_tasks.run_cell("{}", {"batch0": {"kind": "KeyError", "message": "x"}})
-    assert ended == {"kind": "KeyError", "message": "x", "part": "batch0"}
+    failed = {"kind": "KeyError", "message": "x"}
+    ended = worker.work("{}", "run", "topic", run_tasks.RUN, {"batch0": failed}, {})
+    assert ended == {**failed, "batch": "batch0"}

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,9 @@ from maskaq.config import RunSpec
 from maskaq.errors import DataError
 from maskaq.events import Event
 from maskaq.jobs import worker
-from maskaq.jobs.records import unpack
+from maskaq.jobs.job import unpack
+from maskaq.jobs.run_tasks import run_files
 from maskaq.jobs.worker import Mailer
-
-ROOT = Path(__file__).parents[2]
 
 
 class Clock:
@@ -101,16 +98,16 @@ def test_messages_are_plain_values(mailer: Mailer, clock: Clock, sent: list[Any]
     assert json.loads(json.dumps(sent[1]))["rows"] == [{"stage": "fit", "step": 1, "loss": 2.0}]
 
 
-def test_errors_in_words() -> None:
+def test_errors_as_text() -> None:
     try:
         raise DataError("no image; give one.")
     except DataError as error:
-        words = worker.in_words(error)
+        words = worker.as_text(error)
     assert words["kind"] == "DataError"
     assert words["message"] == "no image; give one."
     assert words["foreseen"]
-    assert "test_errors_in_words" in words["traceback"]
-    assert not worker.in_words(KeyError("x"))["foreseen"]
+    assert "test_errors_as_text" in words["traceback"]
+    assert not worker.as_text(KeyError("x"))["foreseen"]
 
 
 def test_an_answer_or_its_error_in_words() -> None:
@@ -125,7 +122,7 @@ def test_the_files_of_a_run_are_those_that_save_writes(tmp_path: Path, small_spe
     from maskaq.results import store
     from maskaq.runs.execute import execute
 
-    *events, files = worker.run_files(small_spec)
+    *events, files = run_files(small_spec, {}, {})
     assert all(isinstance(event, Event) for event in events)
     assert isinstance(files, dict)
     store.save(execute(small_spec, progress=False), tmp_path / "run")
@@ -136,22 +133,3 @@ def test_the_files_of_a_run_are_those_that_save_writes(tmp_path: Path, small_spe
         assert all(np.array_equal(sent[key], kept[key]) for key in kept), name
     store.write(files, tmp_path / "written")
     assert store.read(tmp_path / "written").result.spec == small_spec
-
-
-@pytest.mark.parametrize("module", ["cluster", "worker", "quick", "sweep", "records"])
-def test_the_app_side_loads_neither_torch_nor_dask(module: str) -> None:
-    heavy = ("torch", "timm", "scipy", "streamlit", "distributed", "dask")
-    code = f"import sys, maskaq.runs.{module}; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
-
-
-def test_workers_need_no_streamlit() -> None:
-    code = (
-        "import sys; sys.modules['streamlit'] = None\n"
-        "import maskaq.runs.runner, maskaq.queries.attention\n"
-        "import maskaq.queries.accuracy, maskaq.jobs.worker"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -10,7 +10,7 @@ import torch
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
 from maskaq.runs import cache, runner
-from maskaq.runs.runner import Finished
+from maskaq.results.finished import Finished
 from maskaq.synthesis.batch import Batch
 
 
@@ -43,7 +43,7 @@ def done(spec: RunSpec, **how: object) -> Finished:
 
 
 def sharing(spec: RunSpec) -> Finished:
-    return done(spec, ground=cache.ground_of(spec), checkpoints=cache.drawn_before(spec))
+    return done(spec, context=cache.context_of(spec), checkpoints=cache.cached_samples(spec))
 
 
 def test_equal_samples_are_drawn_once_and_results_are_those_of_single_runs(steps) -> None:
@@ -62,11 +62,11 @@ def test_equal_samples_are_drawn_once_and_results_are_those_of_single_runs(steps
 
 
 def test_p_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cache.ground_of(tiny())
+    first = cache.context_of(tiny())
     sharing(tiny())
     assert first.evaluation is not None
-    assert cache.ground_of(tiny((3, 3), images=2)) is first
-    assert cache.ground_of(replace(tiny(), eval_images=30)) is not first
+    assert cache.context_of(tiny((3, 3), images=2)) is first
+    assert cache.context_of(replace(tiny(), eval_images=30)) is not first
     assert len(cache._GROUNDS) == 1
 
 
@@ -77,7 +77,7 @@ def test_files_that_change_are_read_again(tmp_path: Path) -> None:
     after = cache._fingerprint(str(tmp_path))
     assert before != after == cache._fingerprint(str(tmp_path))
     assert cache._fingerprint(str(tmp_path / "nothing")) is None
-    assert cache.drawn_before(replace(tiny(), data=str(tmp_path))) is cache.NOWHERE
+    assert cache.cached_samples(replace(tiny(), data=str(tmp_path))) is cache.NOWHERE
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:

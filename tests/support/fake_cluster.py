@@ -1,8 +1,8 @@
-"""Stands in for `maskaq.jobs.service`: the same functions, and runs that move when a test says so.
+"""Replaces `maskaq.jobs.service`: the same functions, with runs that advance when a test says so.
 
 fake = fake_cluster.install(monkeypatch)   # in a fixture
-fake.step("synthesis", 2, 3)               # the run that is under way, or queued, gets on
-fake.finish()                              # and is stored where the app looks for it
+fake.step("synthesis", 2, 3)               # advances the running or queued run
+fake.finish()                              # ends it and stores it for the app
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import pytest
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.jobs import service
-from maskaq.jobs.progress import Progress
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Progress, Record
 from maskaq.results.paths import folder_of
 from maskaq.ui.widgets import run_panel
 from tests.support import stored

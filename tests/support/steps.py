@@ -1,17 +1,19 @@
-"""Stands in for the run inside a worker: as many steps as asked, each as long as asked, no torch.
+"""Replaces the run in a worker: as many steps as asked, each as long as asked, without torch.
 
-A spec says what happens: `steps` and `lr` (seconds a step) of the synthesis, and with `model` one
-of the mishaps below.
+The spec decides: `steps` and `lr` (seconds per step) of the synthesis, and with `model` one of the
+mishaps below.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import tempfile
 import time
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from maskaq.results import manifest
 
 
 class Pixels:
-    """All that a message needs of a tensor."""
+    """The part of a tensor that messages need."""
 
     def numpy(self) -> np.ndarray:
         ramp = np.arange(64, dtype=np.uint8)
@@ -34,12 +36,14 @@ def spec(steps: int = 3, seconds: float = 0.01, model: str = "fine", seed: int =
     return RunSpec(model, seed=seed, synthesis=SynthesisOptions(steps=steps, lr=seconds))
 
 
-def run(spec: RunSpec) -> Generator[Event | dict[str, bytes], None, None]:
+def run(
+    spec: RunSpec, batches: object = (), parcels: object = ()
+) -> Generator[Event | dict[str, bytes], None, None]:
     total = spec.synthesis.steps
     if spec.data:
         with Path(spec.data).open("a") as log:
             log.write(f"begun {os.getpid()}\n")
-    if spec.model == "deaf":  # as loading a large library does, it keeps all threads waiting
+    if spec.model == "deaf":  # like loading a large library, it blocks all threads
         ctypes.PyDLL(None).sleep(5)
     yield Event("load", 1, 1)
     try:
@@ -57,10 +61,11 @@ def run(spec: RunSpec) -> Generator[Event | dict[str, bytes], None, None]:
 
 
 def _files(spec: RunSpec) -> dict[str, bytes]:
-    """Of a run folder whose result says but the seed."""
+    """The files of a run folder with a spec and nothing else."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "result.json").write_text('{"tensors": []}')
+        result = {"tensors": [], "spec": asdict(spec)}
+        (folder / "result.json").write_text(json.dumps(result))
         (folder / "seed.txt").write_text(str(spec.seed))
         manifest.seal(folder)
         return {path.name: path.read_bytes() for path in folder.iterdir()}

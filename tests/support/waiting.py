@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Record
 from maskaq.jobs.service import Runs
 
 SOON = 60  # seconds after which a test has failed

@@ -13,7 +13,7 @@ import uuid
 import streamlit as st
 
 from maskaq.jobs import service
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Record
 
 PAGE = "_page"  # in the session: file of the page that is shown
 _TAB = "_tab"  # in the session: the key of the component

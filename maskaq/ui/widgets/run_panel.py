@@ -19,7 +19,7 @@ from maskaq.data.sheet import sheet
 from maskaq.errors import MaskaqError, RunError
 from maskaq.figures.results import curves
 from maskaq.jobs import service
-from maskaq.jobs.records import Record
+from maskaq.jobs.job import Record
 from maskaq.ui.state import pages, selection, session, stored_runs
 from maskaq.ui.widgets import query
 

@@ -8,9 +8,8 @@ import pytest
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
-from maskaq.jobs import records
-from maskaq.jobs.progress import Progress
-from maskaq.jobs.records import Record, Records, after, pack, unpack
+from maskaq.jobs import job
+from maskaq.jobs.job import Progress, Record, Records, after, pack, unpack
 
 STARTED = {"run": "r", "kind": "started", "pid": 1}
 
@@ -92,7 +91,7 @@ def test_a_strip_of_pictures_is_a_small_message() -> None:
 
 
 def test_rows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_ROWS", 10)
+    monkeypatch.setattr(job, "_ROWS", 10)
     record = Record("r", "me", RunSpec(), "running")
     for step in range(25):
         record = after(record, message(step, rows=({"step": step},)))
@@ -100,20 +99,20 @@ def test_rows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_oldest_that_ended_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_KEPT", 3)
+    monkeypatch.setattr(job, "_KEPT", 3)
     kept = Records()
     for name in "abcd":
-        kept.add(Record(name, "me", RunSpec()))
+        kept.add([Record(name, "me", RunSpec())])
     assert [record.id for record in kept.all()] == list("abcd")  # none that is under way
     for name in "bd":
         kept.end(name, "finished")
-    kept.add(Record("e", "me", RunSpec()))
+    kept.add([Record("e", "me", RunSpec())])
     assert [record.id for record in kept.all()] == list("ace")
 
 
 def test_a_record_is_closed_once() -> None:
     kept = Records()
-    kept.add(Record("r", "me", RunSpec()))
+    kept.add([Record("r", "me", RunSpec())])
     assert kept.end("r", "finished", folder=Path("there"))
     assert not kept.end("r", "cancelled")
     assert not kept.end("unknown", "cancelled")
@@ -129,7 +128,7 @@ def test_messages_of_forgotten_runs_are_dropped() -> None:
 
 def test_only_the_owner_may_look() -> None:
     kept = Records()
-    kept.add(Record("r", "me", RunSpec()))
+    kept.add([Record("r", "me", RunSpec())])
     assert kept.get("me", "r").id == "r"
     with pytest.raises(RunError, match="no run 'r' here"):
         kept.get("you", "r")

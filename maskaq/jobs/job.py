@@ -1,10 +1,10 @@
-"""What the app knows of its runs: one record each, seen only by the session that started it.
+"""The state of queued and running runs: one record each, visible only to its owner.
 
-A record is never changed, only replaced by a newer one, so that a page may read it while the next
-message comes in. What workers report are messages of plain values, `Mailer` in `worker.py` writes
-them and `after` reads them:
+A record is never changed, only replaced by a newer one, so that a page can read it while the next
+message arrives. Workers report by messages of plain values, which `worker.Mailer` writes and
+`after` reads:
 
-    started   pid                                    also when Dask starts a run a second time
+    started   pid                                    also when a run is started a second time
     progress  stage, step, total, seconds, rows, problems, pictures
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,51 @@ from PIL import Image
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
-from maskaq.jobs.progress import Progress
 
-__all__ = ["ACTIVE", "Record", "Records", "after", "pack", "unpack"]
+__all__ = ["ACTIVE", "Progress", "Record", "Records", "after", "pack", "unpack"]
 
 ACTIVE = ("queued", "running")
-_KEPT = 128  # records; a page finds older runs where they are stored
+_KEPT = 128  # records; older runs are found where they are stored
 _ROWS = 5000  # of one record
-_SIDE = 96  # pixels a picture keeps on its way to the page
+_SIDE = 96  # pixels of a picture on its way to the page
 _QUALITY = 80
 
 Images = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Progress:
+    """The progress of one stage: steps done, of how many, and the seconds they took.
+
+    >>> Progress("fit", 2, 8, seconds=4.0).left
+    12.0
+    """
+
+    stage: str = ""
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Share of the stage that is done, 0..1."""
+        return min(self.step / self.total, 1.0) if self.total else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left in the stage at its pace so far; None before its first step."""
+        return self.seconds / self.step * (self.total - self.step) if self.step else None
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One run as its session sees it.
+    """One run as its owner sees it.
 
     state: `"queued"`, `"running"`, `"finished"`, `"failed"`, `"cancelled"` or `"lost"` (the
-    processes that computed it are gone). rows: one dict per event that measured something, with its
-    stage and step. images: the latest ones, uint8 [n,3,S,S], reduced to 96 pixels. problems: what
-    went wrong without ending the run. error: why it failed or was lost. folder: where it is stored.
-    origin: where it was started, in the words of who started it.
+    processes that computed it are gone). rows: one dict per event with metrics, with its stage and
+    step. images: the latest ones, uint8 [n,3,S,S], at most 96 pixels wide. problems: warnings.
+    error: why it failed or was lost. folder: where it is stored. origin: where it was started, as
+    given by its owner.
     """
 
     id: str
@@ -61,15 +84,15 @@ class Record:
 
     @property
     def active(self) -> bool:
-        """Whether it is still to end."""
+        """Whether it has not ended."""
         return self.state in ACTIVE
 
 
 def after(record: Record, message: Mapping[str, Any]) -> Record:
-    """The record once a message of its run has come in; one that has ended stays as it is."""
+    """The record after a message of its run; a record that has ended does not change."""
     if not record.active:
         return record
-    if message["kind"] == "started":  # again from the first step, if a worker died on the way
+    if message["kind"] == "started":  # from the first step, also after a worker died
         return Record(record.id, record.owner, record.spec, "running", origin=record.origin)
     where = (message[name] for name in ("stage", "step", "total", "seconds"))
     pictures = message["pictures"]
@@ -94,7 +117,7 @@ def pack(images: Images) -> tuple[bytes, int]:
 
 
 def unpack(data: bytes, count: int) -> Images:
-    """Pictures [n,3,S,S] from `pack`, as good as WebP kept them."""
+    """Pictures [n,3,S,S] from `pack`, with WebP's loss."""
     with Image.open(io.BytesIO(data), formats=("WEBP",)) as strip:
         pixels = np.asarray(strip.convert("RGB"))  # [n*S,S,3]
     side = pixels.shape[1]
@@ -102,24 +125,25 @@ def unpack(data: bytes, count: int) -> Images:
 
 
 class Records:
-    """Records by id, oldest first; a bounded number, of which those that ended go first."""
+    """Records by id, oldest first. Beyond a limit, the oldest that have ended are forgotten."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._records: dict[str, Record] = {}
 
-    def add(self, record: Record) -> None:
+    def add(self, records: Iterable[Record]) -> None:
+        """Add new records."""
         with self._lock:
-            self._records[record.id] = record
+            self._records |= {record.id: record for record in records}
             ended = [known.id for known in self._records.values() if not known.active]
             for name in ended[: max(0, len(self._records) - _KEPT)]:
                 del self._records[name]
 
     def get(self, owner: str, name: str) -> Record:
-        """A session's own record.
+        """An owner's record.
 
         Raises:
-            RunError: there is none of that name; the same if it is another session's.
+            RunError: this owner has no run of that name.
         """
         record = self.peek(name)
         if record is None or record.owner != owner:
@@ -127,26 +151,31 @@ class Records:
         return record
 
     def peek(self, name: str) -> Record | None:
-        """A record, whoever owns it: not for pages."""
+        """A record of any owner: not for pages."""
         with self._lock:
             return self._records.get(name)
 
     def all(self) -> list[Record]:
-        """All records, oldest first: not for pages."""
+        """The records of all owners, oldest first: not for pages."""
         with self._lock:
             return list(self._records.values())
 
+    def pop(self, name: str) -> Record:
+        """Forget a record and return it."""
+        with self._lock:
+            return self._records.pop(name)
+
     def note(self, message: Mapping[str, Any]) -> None:
-        """Take in a message of a run."""
+        """Apply a message of a run."""
         with self._lock:
             if record := self.peek(message["run"]):
                 self._records[record.id] = after(record, message)
 
-    def end(self, name: str, state: str, **what: Any) -> bool:
-        """Close a record; False, and nothing changes, if it had ended before."""
+    def end(self, name: str, state: str, **values: Any) -> bool:
+        """End a record. False, without a change, if it had ended before."""
         with self._lock:
             record = self.peek(name)
             if record is None or not record.active:
                 return False
-            self._records[name] = replace(record, state=state, **what)
+            self._records[name] = replace(record, state=state, **values)
             return True
