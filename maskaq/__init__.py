@@ -1,7 +1,7 @@
 """maskaq: quantize Vision Transformers without their training data, and watch every step.
 
-This module is light: it loads neither torch nor Streamlit. What is listed here is imported when it
-is first used.
+Importing this module loads neither torch nor Streamlit; the public names below are imported when
+they are first used.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from maskaq._version import __version__
 from maskaq.config import Coefficients, FitOptions, QuantOptions, RunSpec, SynthesisOptions
 from maskaq.config.presets import METHODS, spec_of
 from maskaq.errors import MaskaqError
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from maskaq.results.listing import list_runs
     from maskaq.runs.execute import execute
     from maskaq.runs.runner import run
-
-__version__ = "0.1.0"
 
 _LAZY = {
     "convert": "maskaq.quantization.conversion.convert",

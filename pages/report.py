@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from maskaq import __version__
+from maskaq._version import __version__
 from maskaq.figures.results import compare
 from maskaq.reports.html import html
 from maskaq.reports.tables import csv_zip, settings_json, tables

@@ -45,7 +45,7 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _html(runs: Sequence[Stored]) -> bytes:
-    from maskaq import __version__
+    from maskaq._version import __version__
     from maskaq.reports.html import html
 
     now = f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}"

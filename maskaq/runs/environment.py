@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import torch
 
-from maskaq import __version__
+from maskaq._version import __version__
 from maskaq.errors import OptionError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # as <malloc.h> has them
