@@ -1,7 +1,6 @@
-"""Whatever a file holds, reading it gives what was written or one of our own errors.
+"""Random input to everything that reads input: it is accepted as written, or refused.
 
-A bounded share of inputs by default; MASKAQ_FUZZ=30000 takes so many for each test, which makes
-more than 100 000 of them together.
+By default each test takes 150 examples; MASKAQ_FUZZ=30000 makes it 30 000.
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from maskaq import checkpoints
 from maskaq.config import RunSpec
-from maskaq.config.grid_file import parse_grid, to_toml
 from maskaq.config.dotted import flat
+from maskaq.config.grid_file import parse_grid, to_toml
 from maskaq.config.parsing import Every, from_dict, parse_bits, parse_every, parse_ratio
 from maskaq.data.upload import read_picture
 from maskaq.errors import DataError, MaskaqError, OptionError, RunError
@@ -55,10 +55,10 @@ VALUES = st.recursive(
 
 
 def mutated(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-    """Bytes with parts replaced: at a share of the length, so many dropped, others put in."""
-    for where, dropped, added in edits:
-        at = int(where * len(data))
-        data = data[:at] + added + data[at + dropped :]
+    """Apply edits (position as a share of the length, bytes removed, bytes inserted)."""
+    for share, removed, inserted in edits:
+        at = int(share * len(data))
+        data = data[:at] + inserted + data[at + removed :]
     return data
 
 
@@ -73,11 +73,11 @@ def test_settings_are_accepted_or_refused(values: dict[str, object]) -> None:
     tree: dict[str, object] = {}
     for name, value in values.items():
         *groups, last = name.split(".")
-        place = tree
+        node = tree
         for group in groups:
-            inner = place.setdefault(group, {})
-            place = inner if isinstance(inner, dict) else place
-        place[last] = value
+            inner = node.setdefault(group, {})
+            node = inner if isinstance(inner, dict) else node
+        node[last] = value
     with suppress(OptionError):
         spec = from_dict(tree)
         assert from_dict(json.loads(json.dumps(asdict(spec)))) == spec
@@ -137,22 +137,23 @@ def test_results_are_read_as_written_or_refused(edits) -> None:
     written = stored.result().to_json()
     data = mutated(written.encode(), edits)
     with suppress(RunError):
-        found = RunResult.from_json(data.decode(errors="replace"))
-        assert RunResult.from_json(found.to_json()).q.top1 == found.q.top1
-        assert 0 <= found.q.top1 <= 1
+        result = RunResult.from_json(data.decode(errors="replace"))
+        assert RunResult.from_json(result.to_json()).q.top1 == result.q.top1
+        assert 0 <= result.q.top1 <= 1
 
 
 @cache
 def run_files() -> dict[str, bytes]:
-    with TemporaryDirectory() as place:
-        stored.write(Path(place) / "run")
-        return {path.name: path.read_bytes() for path in (Path(place) / "run").iterdir()}
+    """The files of a stored run, by name."""
+    with TemporaryDirectory() as folder:
+        stored.write(Path(folder) / "run")
+        return {path.name: path.read_bytes() for path in (Path(folder) / "run").iterdir()}
 
 
 @fuzz
 @given(st.sampled_from(sorted(run_files())), EDITS | st.none(), st.booleans())
-def test_damaged_run_folders_are_listed_and_never_believed(name, edits, sealed) -> None:
-    """sealed: the damage was there before the manifest was written, whose checksums then agree."""
+def test_damaged_run_folders_are_listed_and_never_trusted(name, edits, sealed) -> None:
+    """sealed: the manifest is written after the damage, so that its checksums match."""
     files = dict(run_files())
     if edits is None:
         del files[name]
@@ -167,7 +168,7 @@ def test_damaged_run_folders_are_listed_and_never_believed(name, edits, sealed) 
             try:
                 manifest.seal(folder)
             except (OSError, ValueError, KeyError, TypeError):
-                sealed = False  # nobody could have sealed that
+                sealed = False  # this damage cannot be sealed
         table = listing.list_runs(place, thorough=True)
         assert len(table) == 1
         read = False
@@ -179,14 +180,14 @@ def test_damaged_run_folders_are_listed_and_never_believed(name, edits, sealed) 
             artifacts.film(folder)
             read = True
         if read and files != run_files() and not sealed:
-            assert name == manifest.NAME  # its own text may change where it says nothing
-        # A list also needs the summary, of which reading a run makes no use.
+            assert name == manifest.NAME  # parts of its own text have no meaning
+        # A list also needs the summary, which reading a run does not use.
         assert table["state"].iloc[0] == listing.WHOLE or not read or name == manifest.NAME
 
 
 @fuzz
 @given(EDITS)
-def test_checkpoints_are_whole_or_none(edits) -> None:
+def test_checkpoints_are_read_as_written_or_refused(edits) -> None:
     with TemporaryDirectory() as place:
         path = Path(place) / "a.pt"
         checkpoints.write(path, {"step": 3, "text": "x" * 50})
@@ -207,11 +208,11 @@ def picture(form: str) -> bytes:
 @given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP"]), EDITS | st.just([]), st.text())
 def test_uploads_are_pictures_or_refused(form: str, edits, name: str) -> None:
     with suppress(DataError):
-        found = read_picture(name, mutated(picture(form), edits))
-        assert found.pixels.ndim == 3
-        assert max(found.pixels.shape) <= 1024
-        assert "/" not in found.name
-        assert "\\" not in found.name
+        upload = read_picture(name, mutated(picture(form), edits))
+        assert upload.pixels.ndim == 3
+        assert max(upload.pixels.shape) <= 1024
+        assert "/" not in upload.name
+        assert "\\" not in upload.name
 
 
 FIELDS = {
@@ -242,7 +243,7 @@ def test_values_of_an_address_are_allowed_or_refused(kind: str, text: str) -> No
 
 @fuzz
 @given(st.text())
-def test_what_a_stranger_wrote_is_shown_as_plain_words(text: str) -> None:
+def test_text_from_an_address_is_shown_as_plain_text(text: str) -> None:
     shown = url.shorten(text)
     assert shown[0] == shown[-1] == "`"
     assert "`" not in shown[1:-1]
@@ -250,10 +251,16 @@ def test_what_a_stranger_wrote_is_shown_as_plain_words(text: str) -> None:
     assert len(shown) <= 85
 
 
+@cache
+def one_run() -> pd.DataFrame:
+    """A list of runs with one entry."""
+    with TemporaryDirectory() as folder:
+        stored.write(Path(folder) / "run")
+        return listing.list_runs(folder)
+
+
 @fuzz
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=3))
 def test_conditions_choose_or_are_refused(conditions: list[str]) -> None:
-    with TemporaryDirectory() as place:
-        stored.write(Path(place) / "run")
-        with suppress(MaskaqError):
-            assert len(listing.where(listing.list_runs(place), conditions)) <= 1
+    with suppress(MaskaqError):
+        assert len(listing.where(one_run(), conditions)) <= 1
