@@ -94,7 +94,7 @@ def ratio() -> Iterator[tuple[str, Times, str]]:
         with timed(times):
             regions.overlay(
                 scene.image, mask_of(alpha, share), attention_maps.GRID, scene.patches
-            ).to_json()
+            ).figure.to_json()
     yield "mask and its figure after moving the mask ratio", times, "< 0.3"
     page = next(page for page in pages.PAGES if "attention" in page.file)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=TIMEOUT).run()
