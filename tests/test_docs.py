@@ -20,6 +20,7 @@ from maskaq.config import RunSpec
 from maskaq.config.grid_file import parse_grid
 from maskaq.config.presets import spec_of
 from tests.support import short
+from tests.test_architecture import floor_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -111,6 +112,20 @@ def test_named_modules_exist(page: Path) -> None:
         assert exists or any(
             re.search(rf"\b{attribute}\b", file.read_text()) for file in files if file.is_file()
         ), f"{page.name} names {name}"
+
+
+def test_the_table_of_packages_is_complete_and_in_the_order_of_imports() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    names = re.findall(r"^\| `(maskaq\.[\w.]*)` \|", text, re.MULTILINE)
+    floors = [floor_of(name) for name in names]
+    assert floors == sorted(floors)
+    listed = {name.split(".")[1] for name in names}
+    present = {path.stem for path in (ROOT / "maskaq").iterdir() if is_package(path)}
+    assert listed == present
+
+
+def is_package(path: Path) -> bool:
+    return path.name != "__init__.py" and (path.suffix == ".py" or (path / "__init__.py").is_file())
 
 
 @pytest.mark.parametrize("page", numbers.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
