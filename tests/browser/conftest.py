@@ -1,4 +1,4 @@
-"""A real browser on a real server: Debian's Chromium through Playwright."""
+"""A real browser on a real server: Chromium through Playwright."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.browser.tools import ROOT, settled
 REQUIRED = os.environ.get("MASKAQ_BROWSER_TESTS") == "required"
 # A run is short, but the first one loads torch in a worker, and the machine may be small.
 PATIENCE = 120_000  # milliseconds
-# Streamlit asks for these beside every page but the first, and takes 404 for an answer.
-KNOWN = ("/_stcore/health", "/_stcore/host-config")
+# Streamlit requests these relative to every page but the first, and accepts status 404.
+EXPECTED = ("/_stcore/health", "/_stcore/host-config")
 
 expect.set_options(timeout=PATIENCE)
 
@@ -30,7 +30,7 @@ def _chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
-    reason = "no Chromium on this machine; `apt-get install chromium` (Debian, Ubuntu) brings it"
+    reason = "no Chromium on this machine; on Debian and Ubuntu: `apt-get install chromium`"
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -41,16 +41,16 @@ def browser() -> Iterator[Browser]:
     path = _chromium()
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        opened = playwright.chromium.launch(executable_path=path, args=flags)
-        yield opened
-        opened.close()
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()
 
 
 Server = tuple[str, "subprocess.Popen[bytes]"]
 
 
 def serve(folder: Path, **extra: str) -> Iterator[Server]:
-    """The address of a server of its own, which keeps its runs in `folder`, and its process."""
+    """Start a server that stores its runs in `folder`; yields its address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -74,8 +74,8 @@ def serve(folder: Path, **extra: str) -> Iterator[Server]:
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(address, timeout=2):
@@ -99,7 +99,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
-    """Starts servers that share one folder for runs, `tmp_path / "runs"`."""
+    """Start servers that share one folder for runs, `tmp_path / "runs"`."""
     started: list[Iterator[Server]] = []
 
     def start() -> Server:
@@ -116,28 +116,28 @@ Visit = Callable[..., Page]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Opens an address as a visitor of its own; at the end no page may have logged an error."""
+    """Open an address as a new visitor; at the end no page may have logged an error."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def note(kind: str, text: str, where: str) -> None:
-        if kind == "error" and not where.endswith(KNOWN):
+    def record(kind: str, text: str, where: str) -> None:
+        if kind == "error" and not where.endswith(EXPECTED):
             errors.append(f"{text} ({where})")
 
-    def go(address: str, *, theme: str = "light", width: int = 1280) -> Page:
+    def open_page(address: str, *, theme: str = "light", width: int = 1280) -> Page:
         context = browser.new_context(
             color_scheme="dark" if theme == "dark" else "light",
             viewport={"width": width, "height": 900},
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda m: note(m.type, m.text, m.location.get("url", "")))
+        page.on("console", lambda m: record(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         settled(page)
         return page
 
-    yield go
+    yield open_page
     for context in contexts:
         context.close()
     assert errors == []

@@ -1,4 +1,4 @@
-"""Runs in a real browser, with real workers: started, cancelled, reloaded, shared, kept apart."""
+"""Runs in a real browser with real workers: started, cancelled, reloaded, shared, kept private."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from playwright.sync_api import Page, expect
 from maskaq.ui.state import pages
 from tests.browser.tools import address, settled
 
+pytestmark = pytest.mark.xdist_group("processes")
+
 SMALL = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=100"
 LONG = "source=maskaq&images=16&steps=300&backend=minmax&eval_images=100"
 WORKING = re.compile(r"Stage [1-4] of 4|Starting|Waiting")
-DRAWING = re.compile(r"Making images, \d+ of \d+")
+SYNTHESIZING = re.compile(r"Making images, \d+ of \d+")
 
 
 def run(page: Page) -> None:
@@ -30,7 +32,7 @@ def cancel(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def finished(app, browser) -> str:
-    """The address of a small synthesis that a first visitor has had computed."""
+    """The address of a small synthesis that another visitor has run."""
     page = browser.new_page()
     page.goto(address(app, pages.SYNTHESIS, SMALL + "&seed=7"))
     settled(page)
@@ -54,32 +56,34 @@ def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit)
 def test_a_run_is_cancelled(app, visit):
     page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=11"))
     run(page)
-    expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     cancel(page)
     expect(page.get_by_test_id("stProgress")).to_have_count(0)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
     page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=12"))
     run(page)
     page.reload()
     settled_or_working(page)
-    expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     page.get_by_test_id("stSidebarNav").get_by_text("Quantizer sandbox", exact=True).click()
     expect(page.locator("h1").first).to_have_text("Quantizer sandbox")
     page.reload()  # on another page than the run's
     expect(page.get_by_test_id("stSidebar")).to_contain_text("Your run:")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Open").click()
     expect(page.locator("h1").first).to_have_text("Synthesis")
-    expect(page.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     cancel(page)
 
 
+@pytest.mark.slow
 def test_two_sessions_see_only_their_own_runs(app, visit):
     mine = visit(address(app, pages.SYNTHESIS, LONG + "&seed=13"))
     run(mine)
-    expect(mine.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    expect(mine.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     theirs = visit(address(app, pages.SYNTHESIS, LONG + "&seed=14"))
     expect(theirs.get_by_test_id("stProgress")).to_have_count(0)
     expect(theirs.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
@@ -90,7 +94,7 @@ def test_two_sessions_see_only_their_own_runs(app, visit):
     settled(tab)
     expect(tab.get_by_test_id("stProgress")).to_have_count(0)
     cancel(theirs)
-    expect(mine.get_by_test_id("stProgress").first).to_contain_text(DRAWING)
+    expect(mine.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     cancel(mine)
 
 
@@ -100,12 +104,14 @@ def picture() -> bytes:
     return stream.getvalue()
 
 
-def test_files_are_taken_or_refused_with_the_reason(app, visit):
+def test_files_are_accepted_or_refused_with_the_reason(app, visit):
     page = visit(address(app, pages.ATTENTION))
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("Your own", exact=True).click()
     chooser = sidebar.locator("input[type=file]")
-    chooser.set_input_files({"name": "bad.png", "mimeType": "image/png", "buffer": b"no picture"})
+    chooser.set_input_files(
+        {"name": "bad.png", "mimeType": "image/png", "buffer": b"not a picture"}
+    )
     expect(sidebar.get_by_test_id("stAlert")).to_contain_text("Allowed: one still picture")
     chooser.set_input_files({"name": "teal.png", "mimeType": "image/png", "buffer": picture()})
     expect(sidebar.get_by_text("teal.png, 40 x 20 pixels")).to_be_visible()
@@ -115,6 +121,6 @@ def test_files_are_taken_or_refused_with_the_reason(app, visit):
 
 
 def settled_or_working(page: Page) -> None:
-    """After a reload: the page polls its run, so that it never settles."""
+    """Wait for the title; a page that polls its run never settles."""
     expect(page.locator("h1").first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)

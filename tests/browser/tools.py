@@ -1,7 +1,10 @@
-"""What the tests in the browser do again and again."""
+"""Helpers for the tests in the browser."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
@@ -13,23 +16,35 @@ SCREENSHOTS = ROOT / "artefacts" / "screenshots"
 
 
 def address(server: str, spec: pages.PageSpec, query: str = "") -> str:
-    """Where a page is on a server."""
+    """The address of a page on a server."""
     page = server if spec is pages.PAGES[0] else f"{server}/{Path(spec.file).stem}"
     return f"{page}?{query}" if query else page
 
 
 def settled(page: Page) -> None:
-    """Wait until the script has drawn its title and no longer runs."""
+    """Wait until the title is there and the script has finished."""
     expect(page.locator("h1").first).to_be_visible()
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def downloaded(page: Page, button: Locator) -> Download:
-    """What a click on the button saves.
+def insist(target: Locator, check: Callable[..., None]) -> None:
+    """Click until a check passes: a click during a redraw is lost, and people click again."""
+    for _ in range(5):
+        with suppress(TimeoutError):  # the target may have gone, which the check decides
+            target.click(timeout=5_000)
+        with suppress(AssertionError):
+            check(timeout=5_000)
+            return
+    check()
 
-    Streamlit makes a file when it is asked for, and forgets the question when the page's script
-    runs again in between; a visitor then clicks once more, and so does this.
+
+def downloaded(page: Page, button: Locator) -> Download:
+    """Click a button and return the file that it saves.
+
+    Streamlit makes the file on request, and drops the request if the script of the page runs again
+    in between; a visitor then clicks again, as this does.
     """
     for last in (False, False, True):
         expect(button).to_be_visible()
@@ -46,9 +61,10 @@ def downloaded(page: Page, button: Locator) -> Download:
 
 
 def shoot(page: Page, name: str) -> None:
-    """A picture of the whole page, not only of what fits into the window."""
+    """Save a picture of the whole page if MASKAQ_SCREENSHOTS is set."""
     size = page.viewport_size
-    assert size is not None
+    if not os.environ.get("MASKAQ_SCREENSHOTS") or size is None:
+        return
     height = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(int(height), 12_000)})
     page.wait_for_timeout(300)  # charts follow the size of the window
