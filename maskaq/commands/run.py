@@ -1,4 +1,4 @@
-"""`run`: quantize a model and say what that cost."""
+"""`run`: quantize a model and report its accuracy and cost."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument
     option("--model", default="scenes_vit", help="bundled id or timm name (default: %(default)s)")
     option("--bits", default="W4A4", help="W2A2 to W8A8 (default: %(default)s)")
-    option("--method", default="maskaq", help="preset of everything below (default: %(default)s)")
+    option("--method", default="maskaq", help="preset of all options below (default: %(default)s)")
     option("--seed", type=int, default=0)
-    option("--out", type=Path, metavar="DIR", help="folder for result, images, curves and Q")
+    option("--out", type=Path, metavar="DIR", help="folder for the result, images, curves and Q")
     option("--json", action="store_true", help="print one JSON object instead of a table")
     option("--weights", help="file with the model's weights")
-    option("--data", help="folder of labelled images to judge on")
-    option("--source", help="where samples come from, instead of the method's")
-    option("--backend", help="how Q is fitted, instead of the method's")
+    option("--data", help="folder of labelled images to evaluate on")
+    option("--source", help="sample source; overrides the method's")
+    option("--backend", help="back-end that fits Q; overrides the method's")
     option("--images", type=int, help="number of samples")
     option("--steps", type=int, help="synthesis steps per batch")
     option("--mask-ratio", help="START:END or one number, such as 0.5:0.1")
     option("--parametrisation", help="natural or pixels")
-    option("--eval-images", type=int, help="images to judge on, 0 for all")
-    option("--holdout", type=int, help="images of the folder kept from judging, for `real`")
-    option("--first-last", help="bits of patch embedding and head: 8 or target")
+    option("--eval-images", type=int, help="number of evaluation images, 0 for all")
+    option("--holdout", type=int, help="images of the folder reserved for `real`, never evaluated")
+    option("--first-last", help="bit width of patch embedding and head: 8 or target")
     option("--precision", help="of the synthesis: auto, float32 or bfloat16")
     option("--device", help="cpu, cuda, cuda:N or mps")
     option(
@@ -47,20 +47,20 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other setting, such as synthesis.coefficients.align=0; may be given again",
+        help="any other setting, such as synthesis.coefficients.align=0; may be repeated",
     )
     option(
         "--checkpoint",
         default="30s",
         metavar="EVERY",
-        help="with --out, how often to keep the state of synthesis and lsq-kd, from which the same "
-        "command goes on: seconds (30s), steps (100) or off (default: %(default)s)",
+        help="with --out, how often synthesis, lsq-kd and reconstruct save the state from which "
+        "the same command resumes: seconds (30s), steps (100) or off (default: %(default)s)",
     )
     parser.set_defaults(command=_run)
 
 
 def spec_from(args: argparse.Namespace) -> RunSpec:
-    """The run that the options mean: the method's settings with every given option on top.
+    """The run that the options describe: the method's settings, overridden by the given options.
 
     Raises:
         OptionError: a value is not allowed.
@@ -68,15 +68,15 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
     base = spec_of(args.method, parse_bits(args.bits))
 
     def given(**names: str) -> dict[str, Any]:
-        """Field name to value, for the options that were given; names: field to option."""
+        """Values of the options that were given, by field. names: option by field."""
         values = {field: getattr(args, option) for field, option in names.items()}
         return {field: value for field, value in values.items() if value is not None}
 
-    drawn = given(
+    synthesis = given(
         source="source", images="images", steps="steps", parametrisation="parametrisation"
     )
     if args.mask_ratio is not None:
-        drawn["mask_ratio"] = parse_ratio(args.mask_ratio)
+        synthesis["mask_ratio"] = parse_ratio(args.mask_ratio)
     top = given(
         model="model",
         weights="weights",
@@ -89,7 +89,7 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
     )
     spec = replace(
         base,
-        synthesis=replace(base.synthesis, **drawn),
+        synthesis=replace(base.synthesis, **synthesis),
         quantization=replace(base.quantization, **given(first_last="first_last")),
         fit=replace(base.fit, **given(backend="backend")),
         **top,
@@ -116,33 +116,33 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
-    """The run, stored in `out`; a run of the same settings that was stopped goes on."""
+    """Do the run and store it in `out`; resumes a stopped run with the same settings."""
     from maskaq.results import store
-    from maskaq.runs import resume
+    from maskaq.runs import checkpointing
     from maskaq.runs.execute import execute
 
     store.check_target(out)
-    kept = resume.checkpoints(spec, out, every)
-    if kept.found:
-        print("going on from where the same run was stopped", file=sys.stderr)
+    checkpoints = checkpointing.checkpoints(spec, out, every)
+    if checkpoints.found:
+        print("resuming the run from its last checkpoint", file=sys.stderr)
     try:
-        finished = execute(spec, checkpoints=kept)
+        finished = execute(spec, checkpoints=checkpoints)
     except KeyboardInterrupt:
-        if kept.found:
-            print("the same command goes on from the last checkpoint", file=sys.stderr)
+        if checkpoints.found:
+            print("the same command resumes from the last checkpoint", file=sys.stderr)
         raise
     try:
         store.save(finished, out)
-    except RunError as error:  # it may have taken hours
+    except RunError as error:  # the run may have taken hours: save it elsewhere
         spare = Path(tempfile.mkdtemp(prefix="maskaq-")) / out.name
         store.save(finished, spare)
-        raise RunError(f"{error} Meanwhile the run is kept in {spare}.") from error
-    kept.clear()
+        raise RunError(f"{error} The run was saved in {spare} instead.") from error
+    checkpoints.clear()
     return finished
 
 
 def _summary(finished: Finished) -> dict[str, object]:
-    """The result without the long per-tensor report, which goes into the folder."""
+    """The result without the long per-tensor report, which is stored in the folder."""
     values = asdict(finished.result)
     del values["tensors"]
     return values

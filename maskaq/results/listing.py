@@ -128,7 +128,7 @@ def _entry(folder: Path, thorough: bool) -> Entry:
         row = _row(known.summary)
     except RunError as error:
         if (folder / KEY).is_file():
-            return Entry(folder, UNFINISHED, _goes_on(folder), {})
+            return Entry(folder, UNFINISHED, _resumable(folder), {})
         state = UNFINISHED if folder.name.startswith(".") else DAMAGED
         return Entry(folder, state, str(error), {})
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -140,13 +140,13 @@ def _entry(folder: Path, thorough: bool) -> Entry:
     return Entry(folder, WHOLE, "", row)
 
 
-def _goes_on(folder: Path) -> str:
-    why = "checkpoints of a run that was stopped, or that is under way"
+def _resumable(folder: Path) -> str:
+    why = "checkpoints of a run that was stopped or is still running"
     try:
         command = json.loads((folder / KEY).read_text())["command"]
     except (OSError, ValueError, KeyError, TypeError):
-        return f"{why}, whose command cannot be read"
-    return f"{why}; it goes on with: {command}"
+        return f"{why}; its command cannot be read"
+    return f"{why}; resume it with: {command}"
 
 
 def list_runs(folder: Path | str, *, thorough: bool = False) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A run: a RunSpec in, events out, and the result last. All stages meet here and only here."""
+"""The run: turns a RunSpec into events and, last, the result. Only this module knows all stages."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from maskaq.results.artifacts import APART, FRAMES, Evidence
 from maskaq.results.finished import Finished
 from maskaq.results.result import Accuracy, RunResult
 from maskaq.runs import environment
+from maskaq.runs.checkpointing import Timed, WithSamples
 from maskaq.runs.context import RunContext
-from maskaq.runs.keeping import Timed, WithSamples
 from maskaq.runs.timing import Stopwatch
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
@@ -64,7 +64,7 @@ def run(
         for event in events:
             yield watch.note(event)
         watch.close(stage)
-        watch.add(stage, work.checkpoints.take_spared())
+        watch.add(stage, work.checkpoints.take_saved_seconds())
     curves = pd.DataFrame(watch.rows)
     yield Finished(work.result(watch), work.samples, curves, work.q, work.evidence(), watch.log)
 
@@ -174,8 +174,8 @@ class _Run:
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        known = self.context.evaluation
-        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, known):
+        cached = self.context.evaluation
+        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, cached):
             if isinstance(item, Evaluation):
                 self.evaluation = self.context.evaluation = item
             else:

@@ -77,7 +77,7 @@ def test_a_disk_too_small_for_checkpoints_costs_them_and_not_the_run(
     said = capsys.readouterr().err
     assert "No space left on device" in said
     (entry,) = listing.entries(spare)
-    assert f"Meanwhile the run is kept in {entry.folder}" in said
+    assert f"The run was saved in {entry.folder} instead" in said
     assert entry.state == listing.WHOLE
 
 

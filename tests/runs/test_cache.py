@@ -9,8 +9,8 @@ import torch
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
-from maskaq.runs import cache, runner
 from maskaq.results.finished import Finished
+from maskaq.runs import cache, runner
 from maskaq.synthesis.batch import Batch
 
 

@@ -10,13 +10,15 @@ from maskaq.config import RunSpec
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS
+from maskaq.results.finished import Finished
+from maskaq.runs.context import RunContext
 from maskaq.runs.environment import working_precision
 from maskaq.runs.execute import execute
-from maskaq.runs.runner import Finished, run
+from maskaq.runs.runner import run
 from maskaq.synthesis.sources import SOURCES
 
 
-def test_result_holds_together(small_run: Finished, small_spec: RunSpec) -> None:
+def test_the_result_is_consistent(small_run: Finished, small_spec: RunSpec) -> None:
     result = small_run.result
     assert result.spec == small_spec
     assert result.evaluated == 150
@@ -51,31 +53,68 @@ def test_another_seed_gives_other_samples(small_run: Finished, small_spec: RunSp
     assert not torch.equal(other.samples.images, small_run.samples.images)
 
 
-@pytest.mark.parametrize("backend", list(BACKENDS))
-@pytest.mark.parametrize("source", list(SOURCES))
-def test_every_source_works_with_every_back_end(
-    small_spec: RunSpec, source: str, backend: str
-) -> None:
-    fit = replace(small_spec.fit, backend=backend, epochs=2, refresh=1, refresh_steps=1)
-    made = replace(small_spec.synthesis, source=source, images=2, steps=2)
-    items = list(run(replace(small_spec, synthesis=made, fit=fit, eval_images=20)))
-    finished = items.pop()
+@pytest.fixture(scope="module")
+def tiny_spec(small_spec: RunSpec) -> RunSpec:
+    synthesis = replace(small_spec.synthesis, images=2, steps=2)
+    fit = replace(small_spec.fit, epochs=2, refresh=1, refresh_steps=1)
+    return replace(small_spec, synthesis=synthesis, fit=fit, eval_images=20)
+
+
+def with_source(spec: RunSpec, source: str, backend: str = "minmax") -> RunSpec:
+    synthesis = replace(spec.synthesis, source=source)
+    return replace(spec, synthesis=synthesis, fit=replace(spec.fit, backend=backend))
+
+
+@pytest.fixture(scope="module")
+def context(tiny_spec: RunSpec) -> RunContext:
+    """P and its evaluation images, for all runs of this module."""
+    return RunContext.of(tiny_spec)
+
+
+@pytest.fixture(scope="module", params=list(SOURCES))
+def source_run(
+    request: pytest.FixtureRequest, tiny_spec: RunSpec, context: RunContext
+) -> list[Event | Finished]:
+    """The events and the result of one run per source."""
+    return list(run(with_source(tiny_spec, request.param), context=context))
+
+
+def check(items: list[Event | Finished], stages: set[str]) -> None:
+    *events, finished = items
     assert isinstance(finished, Finished)
-    assert all(isinstance(item, Event) for item in items)
-    assert {item.stage for item in items} >= {"load", "fit", "evaluation"}
+    assert all(isinstance(event, Event) for event in events)
+    assert {event.stage for event in events if isinstance(event, Event)} == stages
     assert finished.result.evaluated == 20
 
 
-def test_real_images_are_never_judged_on(
+def test_every_source_works(source_run: list[Event | Finished]) -> None:
+    finished = source_run[-1]
+    assert isinstance(finished, Finished)
+    check(source_run, {"load", "synthesis", "fit", "evaluation"})
+    assert len(finished.samples.images) == 2
+
+
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "minmax"])
+def test_every_back_end_fits_the_samples_of_every_source(
+    source_run: list[Event | Finished], context: RunContext, backend: str
+) -> None:
+    first = source_run[-1]
+    assert isinstance(first, Finished)
+    spec = with_source(first.result.spec, first.result.spec.synthesis.source, backend)
+    items = list(run(spec, samples=first.samples, context=context))
+    check(items, {"load", "fit", "evaluation"})
+
+
+def test_real_images_are_never_evaluated_on(
     small_spec: RunSpec, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = replace(small_spec.synthesis, source="real", images=6)
+    synthesis = replace(small_spec.synthesis, source="real", images=6)
     spec = replace(
         small_spec,
         model="vit_tiny_patch16_224",
         weights=str(shared / "models" / "vit_tiny_patch16_224.safetensors"),
         data=str(shared / "data" / "imagenet_sample"),
-        synthesis=made,
+        synthesis=synthesis,
         eval_images=10,
     )
     from maskaq.models.loading import load_model
@@ -85,25 +124,23 @@ def test_real_images_are_never_judged_on(
     used, _ = data.calibration(6)
     assert len(used) == 6
     assert len(data.images) == 10
-    judged = {image.numpy().tobytes() for image in data.images}
-    assert not judged & {image.numpy().tobytes() for image in used}
+    evaluated = {image.numpy().tobytes() for image in data.images}
+    assert not evaluated & {image.numpy().tobytes() for image in used}
 
 
-def test_a_model_without_images_to_judge_on_asks_for_them(
-    small_spec: RunSpec, shared: Path
-) -> None:
+def test_a_model_without_evaluation_images_asks_for_them(small_spec: RunSpec, shared: Path) -> None:
     weights = str(shared / "models" / "vit_tiny_patch16_224.safetensors")
     spec = replace(small_spec, model="vit_tiny_patch16_224", weights=weights)
     with pytest.raises(DataError, match="pass --data FOLDER"):
         execute(spec, progress=False)
 
 
-def test_a_device_that_is_not_here_is_refused(small_spec: RunSpec) -> None:
+def test_a_missing_device_is_refused(small_spec: RunSpec) -> None:
     with pytest.raises(OptionError, match="'cuda:7' is not here; this machine has cpu"):
         execute(replace(small_spec, device="cuda:7"), progress=False)
 
 
-def test_precision_is_kept_unless_it_is_auto() -> None:
+def test_precision_is_kept_unless_it_is_automatic() -> None:
     assert working_precision("float32", "cpu") == "float32"
     assert working_precision("bfloat16", "cpu") == "bfloat16"
     assert working_precision("auto", "mps") == "float32"

@@ -1,4 +1,4 @@
-"""A run that is stopped anywhere and begun again ends with the bits of one that never stopped."""
+"""A run that is stopped and resumed gives the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from maskaq.config import Reconstruction, RunSpec
 from maskaq.config.parsing import Every
 from maskaq.config.presets import spec_of
 from maskaq.results import listing
-from maskaq.runs import resume
 from maskaq.results.finished import Finished
+from maskaq.runs import checkpointing
 from maskaq.runs.runner import run
 
-PLAIN = ("seconds", "created", "peak_memory_mb")  # of a result: not decided by the settings
+VARYING = ("seconds", "created", "peak_memory_mb")  # fields not determined by the settings
 
 
 def small(method: str = "maskaq-paper", **fit: object) -> RunSpec:
-    """Two batches, alignment from the middle, training with a refresh after the second epoch."""
+    """Two batches, alignment from 40 % of the steps, a refresh after the second training epoch."""
     spec = spec_of(method)
     made = replace(spec.synthesis, images=6, batch=4, steps=5, align_from=0.4)
     chosen = {"epochs": 4, "batch": 4, "refresh": 2, "refresh_steps": 2, "backend": "lsq-kd"} | fit
@@ -40,24 +40,24 @@ def small(method: str = "maskaq-paper", **fit: object) -> RunSpec:
 
 
 def until(items: Iterator[object], step: int) -> None:
-    """Have a run do so many events, then end it as Ctrl-C would."""
+    """Advance a run by `step` events, then stop it as Ctrl-C would."""
     for number, item in enumerate(items, 1):
-        assert not isinstance(item, Finished), "the run was over before it was to be stopped"
+        assert not isinstance(item, Finished), "the run ended before it could be stopped"
         if number == step:
             break
     items.close()
 
 
-def whole(spec: RunSpec, **how: object) -> Finished:
+def complete(spec: RunSpec, **how: object) -> Finished:
     *_, last = run(spec, **how)
     assert isinstance(last, Finished)
     return last
 
 
-def same(a: Finished, b: Finished) -> None:
+def assert_same(a: Finished, b: Finished) -> None:
     results = [json.loads(one.result.to_json()) for one in (a, b)]
     for result in results:
-        for name in PLAIN:
+        for name in VARYING:
             del result[name]
     assert results[0] == results[1]
     columns = [name for name in a.curves if name != "seconds"]
@@ -73,84 +73,89 @@ def same(a: Finished, b: Finished) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken() -> Finished:
-    return whole(small())
+def uninterrupted() -> Finished:
+    return complete(small())
 
 
-# Events: 1 load, 10 of two batches, then of the fit 4 steps, 4 of a refresh, 4 more steps.
+# Events: 1 load, 10 of two batches; in the fit 4 steps, 4 of a refresh, 4 more steps.
 @pytest.mark.parametrize("stops", [(3,), (11,), (17,), (4, 8, 14, 21)])
-def test_stopped_anywhere_it_ends_the_same(
-    unbroken: Finished, tmp_path: Path, stops: tuple[int, ...]
+def test_a_run_stopped_at_any_event_gives_the_same_result(
+    uninterrupted: Finished, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    def kept() -> InFolder:
+    def checkpoints() -> InFolder:
         return InFolder(tmp_path / "c", {}, every=Every(steps=1))
 
     for stop in stops:
-        until(run(small(), checkpoints=kept()), stop)
-        assert stop < 3 or kept().found
-    same(whole(small(), checkpoints=kept()), unbroken)
+        until(run(small(), checkpoints=checkpoints()), stop)
+        assert stop < 3 or checkpoints().found
+    assert_same(complete(small(), checkpoints=checkpoints()), uninterrupted)
 
 
-def test_what_was_kept_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpointed_steps_are_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from maskaq.synthesis.batch import Batch
 
     steps = []
     advance = Batch.advance
     monkeypatch.setattr(Batch, "advance", lambda s, n: steps.append(n) or advance(s, n))
-    for stop in (9, 13):  # the checkpoint behind an event is kept when the next one is asked for
+    for stop in (9, 13):  # a checkpoint is written when the event after it is requested
         until(run(small(), checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
     assert steps == [0, 1, 2, 3, 4, 0, 1, 2, 2, 3, 4]
 
 
 @pytest.mark.parametrize("method", ["sardfq", "psaq-vit"])
-def test_other_sources_go_on_too(tmp_path: Path, method: str) -> None:
+def test_other_sources_resume(tmp_path: Path, method: str) -> None:
     spec = small(method, backend="minmax")
     until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), 8)
-    resumed = whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1)))
-    same(resumed, whole(spec))
+    resumed = complete(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1)))
+    assert_same(resumed, complete(spec))
 
 
-def test_reconstruction_goes_on_too(tmp_path: Path) -> None:
+def test_reconstruction_resumes(tmp_path: Path) -> None:
     short = Reconstruction(steps=2, batch=4, views=2, tune=4, tune_bits=4)
     spec = small(backend="reconstruct", reconstruction=short)
-    # Events: 1 load, 10 of two batches, 2 steps of each of 6 blocks, 4 through all of Q.
+    # Events: 1 load, 10 of two batches, 2 steps of each of 6 blocks, 4 of finetuning all of Q.
     for stop, state in ((16, "reconstruct"), (26, "tuning")):
         until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
         assert (tmp_path / f"{state}.pt").is_file()
-    same(whole(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), whole(spec))
+    assert_same(
+        complete(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), complete(spec)
+    )
 
 
-def test_another_spec_begins_anew(tmp_path: Path) -> None:
+def test_another_spec_restarts(tmp_path: Path) -> None:
     spec = small(backend="minmax")
-    kept = resume.checkpoints(spec, tmp_path / "run", Every(steps=1))
-    until(run(spec, checkpoints=kept), 5)
-    assert resume.checkpoints(spec, tmp_path / "run", Every()).found
-    assert not resume.checkpoints(replace(spec, seed=1), tmp_path / "run", Every()).found
+    until(
+        run(spec, checkpoints=checkpointing.checkpoints(spec, tmp_path / "run", Every(steps=1))), 5
+    )
+    assert checkpointing.checkpoints(spec, tmp_path / "run", Every()).found
+    assert not checkpointing.checkpoints(replace(spec, seed=1), tmp_path / "run", Every()).found
 
 
-def test_killed_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_after_a_kill_the_same_command_resumes(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "maskaq", "run", "--method", "mimiq", "--backend", "lsq-kd"]
     words += ["--images", "4", "--steps", "60", "--eval-images", "40", "--checkpoint", "2"]
     words += ["--set", "fit.epochs=30", "--set", "fit.batch=4", "--out"]
     out = tmp_path / "run"
-    place = resume.folder_for(out)
+    place = checkpointing.folder_for(out)
     for state in ("batch0", "lsq-kd"):
         with subprocess.Popen([*words, str(out)], stderr=subprocess.DEVNULL) as child:
             deadline = time.monotonic() + 120
             while not (place / f"{state}.pt").is_file():
-                assert child.poll() is None, "it ended before it could be killed"
+                assert child.poll() is None, "the run ended before it could be killed"
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             os.kill(child.pid, signal.SIGKILL)
         (entry,) = listing.entries(tmp_path)
         assert entry.state == listing.UNFINISHED
-        assert "it goes on with: python -m maskaq run" in entry.problem
+        assert "resume it with: python -m maskaq run" in entry.problem
         assert str(out) in entry.problem
     done = subprocess.run([*words, str(out)], capture_output=True, text=True, check=True)
-    assert "going on from where the same run was stopped" in done.stderr
+    assert "resuming the run from its last checkpoint" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     subprocess.run([*words, str(tmp_path / "other")], check=True, capture_output=True)
     for name in ("q.safetensors", "samples.safetensors"):
-        found, wanted = load_file(out / name), load_file(tmp_path / "other" / name)
-        assert found.keys() == wanted.keys()
-        assert all(torch.equal(value, wanted[key]) for key, value in found.items())
+        resumed, expected = load_file(out / name), load_file(tmp_path / "other" / name)
+        assert resumed.keys() == expected.keys()
+        assert all(torch.equal(value, expected[key]) for key, value in resumed.items())
