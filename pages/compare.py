@@ -25,7 +25,7 @@ st.markdown(
     "back-end as measured here, and the numbers published in papers, which were measured on other "
     "images and models."
 )
-runs = run_picker.wanted(choice, key="compare")
+runs = run_picker.pick(choice, key="compare")
 if not runs:
     tables()
     url.stop()

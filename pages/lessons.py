@@ -23,7 +23,7 @@ for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
         st.subheader(f"{number}. {lesson.title}")
         st.markdown(f"{lesson.learn} About {lesson.minutes} minutes.")
         places = st.columns([1, 3], vertical_alignment="center")
-        active = lesson_guide.under_way() == name
+        active = lesson_guide.current() == name
         places[0].button(
             "Start again" if count else "Start",
             on_click=lesson_guide.begin,

@@ -21,7 +21,7 @@ st.markdown(
     "settings, the command that repeats each run, versions and limitations. It opens in any "
     "browser and needs no network."
 )
-runs = run_picker.wanted(choice, key="report", of_one_source=True)
+runs = run_picker.pick(choice, key="report", of_one_source=True)
 if not runs:
     url.stop()
 name = "maskaq-report" if len(runs) > 1 else f"maskaq-{runs[0].folder.name}"

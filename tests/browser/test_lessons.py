@@ -133,7 +133,7 @@ def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
         act(page)
         expect(box).to_contain_text(f"{number + 1} of {total} steps done")
         expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(box).to_contain_text("A question.")
+    expect(box).to_contain_text("Question.")
     box.get_by_role("button", name="Show the answer").click()
     expect(box).to_contain_text(lesson.answer[:40])
     at_rest(page)

@@ -233,7 +233,7 @@ def test_a_sweep_of_the_command_line_is_chosen_by_its_folder(open_page, workplac
     box = app.multiselect(key="compare_of_the sweep seeds")
     assert len(box.options) == 5
     assert len(box.value) == 4
-    assert "All of the sweep seeds: 6 runs, 1 of them incomplete" in [
+    assert "All runs of the sweep seeds: 6 runs, 1 of them incomplete" in [
         one.label for one in app.expander
     ]
     assert len(app.get("plotly_chart")) == 2

@@ -59,6 +59,6 @@ def test_every_setting_of_a_page_refuses_hostile_values(spec, open_page, fields)
             assert app.session_state[key] == []
         else:
             assert app.session_state[key] == usual[key]
-            assert f"The address says {key} = `" in notice
-    assert "no setting of this page: `colour`." in notice
+            assert f"The link sets {key} = `" in notice
+    assert "unknown settings, which are ignored: `colour`." in notice
     assert max(map(len, notice.splitlines())) < 1000

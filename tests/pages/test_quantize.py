@@ -194,7 +194,7 @@ def test_disagreements_are_shown_by_class(open_page, text):
 def test_a_run_is_started_and_cancelled_and_hidden_from_others(open_page, press, cluster):
     app = press(open_page(PAGE, seed="5"), "Run")
     cluster.step("fit", 1, 3)
-    assert "Fitting Q to them, 1 of 3" in app.run().get("progress")[0].proto.text
+    assert "Fitting Q to the images, 1 of 3" in app.run().get("progress")[0].proto.text
     other = open_page(PAGE, seed="5")
     assert not other.get("progress")
     press(app, "Cancel")

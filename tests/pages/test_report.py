@@ -107,7 +107,7 @@ def test_without_any_run_it_names_the_page_that_makes_one(open_page, text, monke
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     app = open_page(PAGE)
     assert not app.exception
-    assert "No run is stored yet. The page Quantize makes one." in text(app)
+    assert "No run is stored yet. Start one on the page Quantize." in text(app)
 
 
 def test_others_runs_cannot_be_reported(open_page, press, cluster):

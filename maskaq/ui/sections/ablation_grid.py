@@ -200,7 +200,7 @@ def _follow(cells: Sequence[Cell], a: str, b: str, ended: int) -> None:
     running = next((record for record in records if record.state == "running"), None)
     share = running.progress.share if running else 0.0
     left = sum(record.active for record in records)
-    status = run_panel.say(running) if running else "Waiting for a free worker."
+    status = run_panel.describe(running) if running else "Waiting for a free worker."
     st.progress(share, text=f"{left} {'runs' if left > 1 else 'run'} to go. {status}")
     _show(cells, a, b)
 

@@ -1,1 +1,1 @@
-"""What surrounds every page: router, sidebar, lessons."""
+"""The frame around every page: router, sidebar, uploads, lessons."""

@@ -1,5 +1,5 @@
-"""Walks a visitor through a lesson: the present step in the sidebar of every page, ticked off when
-its control was touched."""
+"""Guides a visitor through a lesson: the sidebar of every page shows the current step, which is
+checked off when its control is used."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from maskaq.ui.state import pages, session
 from maskaq.ui.widgets import run_panel
 
 # Keys in the session.
-_LESSON = "_lesson"  # name of the lesson under way
-_DONE = "_lesson_done"  # steps that are done, by lesson
-_BEFORE = "_lesson_before"  # value of the control when its step began
-_REVEALED = "_lesson_revealed"  # names of lessons whose answer was looked at
+_LESSON = "_lesson"  # name of the current lesson
+_DONE = "_lesson_done"  # number of steps done, by lesson
+_BEFORE = "_lesson_before"  # value of the control at the start of its step
+_REVEALED = "_lesson_revealed"  # names of the lessons whose answer is shown
 
 
 def begin(name: str) -> None:
     """Start a lesson from its first step."""
     st.session_state[_LESSON] = name
-    _tick(name, 0)
+    _set_done(name, 0)
 
 
 def end() -> None:
-    """Leave the lesson; what was done of it stays ticked."""
+    """Leave the lesson. Its steps stay checked off."""
     st.session_state.pop(_LESSON, None)
     st.session_state.pop(_BEFORE, None)
 
 
 def done(name: str) -> int:
-    """How many steps of a lesson are done."""
-    known: dict[str, int] = st.session_state.setdefault(_DONE, {})
-    return known.get(name, 0)
+    """The number of steps done in a lesson."""
+    counts: dict[str, int] = st.session_state.setdefault(_DONE, {})
+    return counts.get(name, 0)
 
 
-def _tick(name: str, count: int) -> None:
+def _set_done(name: str, count: int) -> None:
     st.session_state.setdefault(_DONE, {})[name] = count
     st.session_state.pop(_BEFORE, None)
 
 
-def under_way() -> str | None:
-    """Name of the present lesson."""
+def current() -> str | None:
+    """The name of the current lesson, None without one."""
     name: str | None = st.session_state.get(_LESSON)
     return name
 
 
 def sidebar() -> None:
-    """The present step; the router calls this before the page's own controls are drawn."""
-    name = under_way()
+    """Draw the current step. The router calls this before the page draws its controls."""
+    name = current()
     if name is None:
         return
     lesson, count = LESSONS[name], done(name)
     while count < len(lesson.steps) and _fulfilled(lesson.steps[count]):
         count += 1
-        _tick(name, count)
+        _set_done(name, count)
     with st.container(border=True, key="lesson"):
         st.markdown(f"**Lesson: {lesson.title}**")
-        # Above all that grows: a button that moves while somebody aims at it is missed.
+        # At the top, because text of varying length would move the button.
         st.button("Leave the lesson", on_click=end, key="lesson_end", type="tertiary")
         total = len(lesson.steps)
         st.progress(count / total, f"{count} of {total} steps done")
@@ -72,28 +72,28 @@ def _step(step: Step, name: str, count: int) -> None:
     st.markdown(f"**Step {count + 1}.** {step.text}")
     if st.session_state.get(session.PAGE) != step.page.file:
         st.page_link(step.page.file, label=f"Go to {step.page.title}", icon=step.page.icon)
-    st.button("Skip this step", on_click=_tick, args=(name, count + 1), key="lesson_skip")
+    st.button("Skip this step", on_click=_set_done, args=(name, count + 1), key="lesson_skip")
 
 
 def _question(lesson: Lesson, name: str) -> None:
-    st.markdown(f"**A question.** {lesson.question}")
+    st.markdown(f"**Question.** {lesson.question}")
     revealed: set[str] = st.session_state.setdefault(_REVEALED, set())
     if name in revealed:
         st.markdown(lesson.answer)
     else:
         st.button("Show the answer", on_click=revealed.add, args=(name,), key="lesson_answer")
     names = list(LESSONS)
-    following = names[names.index(name) + 1 :]
-    if following:
-        title = LESSONS[following[0]].title
-        st.button(f"Next lesson: {title}", on_click=begin, args=following[:1], key="lesson_next")
+    remaining = names[names.index(name) + 1 :]
+    if remaining:
+        title = LESSONS[remaining[0]].title
+        st.button(f"Next lesson: {title}", on_click=begin, args=remaining[:1], key="lesson_next")
     else:
         st.page_link(pages.LESSONS.file, label="All lessons", icon=pages.LESSONS.icon)
 
 
 def _fulfilled(step: Step) -> bool:
-    """Whether the visitor has done it. A control counts on its own page only, and once it is
-    there: its first value is nobody's choice."""
+    """Whether the visitor has done the step. A control counts on its own page only, and only after
+    it was drawn once: its initial value is not the visitor's choice."""
     state = st.session_state
     if state.get(session.PAGE) != step.page.file:
         return False

@@ -1,6 +1,6 @@
-"""Four guided lessons: what to touch on the real pages, what to notice, and a question at the end.
+"""Four guided lessons: the controls to use on each page, what to notice, and a final question.
 
-Each takes about ten minutes and needs no teacher. Plain data; `guide` walks a visitor through it.
+Each takes about ten minutes and needs no teacher. Plain data, presented by `lesson_guide`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from maskaq.ui.state.pages import PageSpec
 
 __all__ = ["LESSONS", "RUN", "Lesson", "Step"]
 
-RUN = "run"  # in the place of a control: a run of the visitor's own
+RUN = "run"  # instead of the key of a control: the visitor starts a run
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do.
+    """One step of a lesson.
 
-    page: where. text: what to do, the control in bold as it is labelled. control: its key in the
-    session, `RUN`, or "" for opening the page. goal: whether its value will do; without one, any
-    change does. notice: what there is to see then.
+    page: where to do it. text: what to do, with the label of the control in bold. control: the key
+    of the control in the session, `RUN`, or "" for opening the page. goal: whether a value of the
+    control completes the step; by default, any change does. notice: what to see then.
     """
 
     page: PageSpec
@@ -35,8 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lesson:
-    """title: for menus. learn: what one will know. steps: in order. question, answer: at the
-    end."""
+    """A lesson. learn: what it teaches. question, answer: shown at the end."""
 
     title: str
     learn: str
@@ -56,44 +55,45 @@ def _is(*allowed: object) -> Callable[[object], bool]:
 LESSONS.register("numbers")(
     Lesson(
         "What quantization does to numbers",
-        "What a level, a step and a code are, why rounding to few bits hurts, and why clipping on "
-        "purpose can help.",
+        "What levels are, why rounding to a few bits causes errors, and why deliberate clipping "
+        "can reduce them.",
         (
             Step(
                 pages.SANDBOX,
                 "Open the page **Quantizer sandbox**.",
-                "The ticks below the numbers are levels. Each number moves to one of them. SQNR "
-                "says how small the errors are: 6 dB more, and they are half as large.",
+                "The ticks below the numbers are levels. Each number is rounded to one of them. "
+                "The SQNR measures the errors: when it rises by 6 dB, the errors are half as "
+                "large.",
             ),
             Step(
                 pages.SANDBOX,
                 "Move **Weight bits** in the sidebar to 2.",
-                "Two bits can name only 4 levels. Most numbers move far, and the SQNR drops. With "
-                "each bit more there are twice as many levels, and about 6 dB more.",
+                "Two bits allow only 4 levels. Most numbers change a lot, and the SQNR drops. Each "
+                "additional bit doubles the number of levels and adds about 6 dB.",
                 "weight_bits",
                 _is(2),
             ),
             Step(
                 pages.SANDBOX,
                 "Move **Weight bits** back to 4.",
-                "16 levels. Note the SQNR before you go on.",
+                "Now there are 16 levels. Note the SQNR before you continue.",
                 "weight_bits",
                 _is(4),
             ),
             Step(
                 pages.SANDBOX,
                 "Under **Which numbers** choose *outliers*.",
-                "A few numbers are twenty times as large. All levels are spread out to reach them, "
-                "and the many small numbers share a single one. These are activations: their bits "
-                "are set by *Activation bits*.",
+                "A few numbers are twenty times as large as the others. The levels are spread out "
+                "to reach them, so most of the small numbers share a single level. These numbers "
+                "are activations, so *Activation bits* sets their bit width.",
                 "values",
                 _is("outliers"),
             ),
             Step(
                 pages.SANDBOX,
                 "Under **Where the levels lie** choose *mse*.",
-                "Now a few numbers are clipped, and *Error due to clipping* is no longer 0. Still "
-                "the SQNR rises, because all the others are rounded more finely.",
+                "Now a few numbers are clipped, and *Error due to clipping* is no longer 0. The "
+                "SQNR rises nevertheless, because all other numbers are rounded more finely.",
                 "rule",
                 _is("mse"),
             ),
@@ -101,150 +101,157 @@ LESSONS.register("numbers")(
                 pages.SANDBOX,
                 "Under **Which numbers** choose *softmax*, then under **Where the levels lie** "
                 "*log2*.",
-                "Attention consists of shares, most of them tiny. Levels that halve again and "
-                "again follow them where evenly spaced ones see only zeros.",
+                "Attention weights are shares that add up to 1, most of them tiny. Evenly spaced "
+                "levels round these to zero. Levels at powers of two distinguish them.",
                 "rule",
                 _is("log2"),
             ),
         ),
-        "With min-max nothing is clipped. Why does *mse* clip numbers on purpose, and still err "
-        "less?",
-        "The error has two parts: rounding, which grows with the distance between levels, and "
-        "clipping. A range that reaches the largest number makes that distance large for all "
-        "numbers. Giving up a few outliers costs a little clipping and saves much rounding. To "
-        "know where that balance lies one has to see the numbers that occur, which is what the "
-        "images for calibration are for.",
+        "With *minmax* nothing is clipped. Why does *mse* clip some numbers, and why is its error "
+        "smaller nevertheless?",
+        "The error has two parts: the rounding error, which grows with the distance between the "
+        "levels, and the clipping error. A range that includes the largest number makes this "
+        "distance large for all numbers. Clipping a few outliers adds a small clipping error but "
+        "reduces the rounding error of all other numbers. The best range depends on the numbers "
+        "that actually occur, which is why quantization needs calibration images.",
     )
 )
 LESSONS.register("looking")(
     Lesson(
         "Where a Vision Transformer looks",
-        "What attention maps show, what an informative region is, and how to test whether it is "
-        "more than a pretty picture.",
+        "What attention maps show, what an informative region is, and how to test whether the "
+        "model really depends on it.",
         (
             Step(
                 pages.ATTENTION,
                 "Open the page **Attention**.",
-                "Each small map is one head: bright patches are those that the class token takes "
-                "much from. The solid border is the informative region.",
+                "Each small map shows one head. The class token attends most to the bright "
+                "patches. The solid border marks the informative region.",
             ),
             Step(
                 pages.ATTENTION,
                 "Set **Block** in the sidebar to 0.",
-                "In the first block the heads hardly know the picture. Some look everywhere.",
+                "In the first block the attention depends little on the image. Some heads attend "
+                "to all patches.",
                 "block",
                 _is("0"),
             ),
             Step(
                 pages.ATTENTION,
                 "Set **Block** to 5, the last one.",
-                "Now most heads look at the garment, though nobody told the model where it is.",
+                "Now most heads attend to the garment, although the model was never told where it "
+                "is.",
                 "block",
                 _is("5"),
             ),
             Step(
                 pages.ATTENTION,
                 "Move **Mask ratio** to 0.3 or more.",
-                "A larger mask covers more of the object (recall) and more beside it (precision "
-                "falls). *Does it find the object?* shows both, next to random masks.",
+                "A larger mask covers more of the object, so recall rises, and more of the "
+                "background, so precision falls. *Does it find the object?* shows both, and those "
+                "of random masks.",
                 "mask_ratio",
                 lambda value: isinstance(value, float) and value >= 0.3,
             ),
             Step(
                 pages.ATTENTION,
                 "Choose another **Image** in the sidebar.",
-                "Never trust one picture: the same numbers over 1 000 scenes stand beside it.",
+                "A single image proves little. The same section also shows the averages over 1 000 "
+                "scenes.",
                 "image",
             ),
             Step(
                 pages.CLAIMS,
                 "Open the page **Claims** and choose the **Test** *Deletion*.",
-                "Take the informative patches away, and the answer is soon lost. Take others away, "
-                "and it stays for long.",
+                "When the informative patches are removed first, the prediction soon changes. When "
+                "other patches are removed first, it stays the same for much longer.",
                 "test",
                 _is("Deletion"),
             ),
             Step(
                 pages.CLAIMS,
                 "Choose the **Test** *Attributions*.",
-                "Gradients and occlusion weigh patches too, and do not always agree with it.",
+                "Gradients and occlusion also rate the importance of patches. They do not always "
+                "agree with attention.",
                 "test",
                 _is("Attributions"),
             ),
         ),
-        "Attention is bright on the object. Does that prove that the model uses the object?",
-        "Not by itself. A map that always points to the middle, where objects mostly are, also "
-        "meets many of them: that is the *centre prior* on the page Claims. What counts is that "
-        "attention meets the object more often than this prior, and that the answer goes when the "
-        "informative patches go, whatever is put in their place.",
+        "Attention is high on the object. Does that prove that the model uses the object?",
+        "Not by itself. A map that always points to the centre, where most objects are, also finds "
+        "many of them: this is the *centre prior* on the page Claims. There are two better "
+        "arguments: attention finds the object more often than this prior, and the prediction "
+        "changes when the informative patches are removed, whatever replaces them.",
     )
 )
 LESSONS.register("dreaming")(
     Lesson(
-        "Dreaming images without data",
-        "How a model is made to draw the images that replace its training data, and how to tell "
-        "good ones from bad ones.",
+        "Synthesizing images without data",
+        "How a model synthesizes the images that replace its training data, and how to judge their "
+        "quality.",
         (
             Step(
                 pages.SIMILARITY,
                 "Open the page **Similarity**.",
-                "In a scene the patches of the garment look at other places than those of the "
-                "background, so their similarities are spread out.",
+                "In a scene the patches of the garment attend to other places than the patches of "
+                "the background, so the similarities between patches vary widely.",
             ),
             Step(
                 pages.SIMILARITY,
                 "Under **Which of the three** choose *noise*.",
-                "In noise there is nothing to tell apart: all patches look alike, the spread is "
-                "narrow, and the entropy low.",
+                "Noise contains no objects. All patches attend in a similar way, so the "
+                "similarities vary little and the entropy is low.",
                 "kind",
                 _is("noise"),
             ),
             Step(
                 pages.SIMILARITY,
                 "Under **Which of the three** choose *synthetic*.",
-                "MaskAQ draws images whose entropy is high. Compare it with that of the scene.",
+                "MaskAQ synthesizes images with a high entropy. Compare it with the entropy of the "
+                "scene.",
                 "kind",
                 _is("synthetic"),
             ),
             Step(
                 pages.SYNTHESIS,
                 "Open the page **Synthesis**.",
-                "From random colours to what the model takes its classes to look like. Move "
-                "through the steps and watch the loss fall.",
+                "The images start as random colours and are changed so that the model recognizes "
+                "its classes in them. Move through the steps and watch the loss fall.",
             ),
             Step(
                 pages.SYNTHESIS,
-                "Set **Images** to 4, so that a run takes seconds.",
-                "Few images draw fast. How many are enough, the page Compare can tell.",
+                "Set **Images** to 4, so that a run takes only seconds.",
+                "A few images are synthesized quickly. On the page Compare you can check how many "
+                "images are enough.",
                 "images",
                 _is(4),
             ),
             Step(
                 pages.SYNTHESIS,
                 "Press **Run**.",
-                "The images in the making, and the terms of the objective. Cancel if you have seen "
-                "enough.",
+                "The page shows the images and the terms of the loss during the synthesis. Press "
+                "Cancel when you have seen enough.",
                 RUN,
             ),
         ),
-        "These images look like nothing one would photograph. Why can they replace real ones?",
-        "They need not please us: they are to cause, inside the model, the numbers that real "
-        "images cause, so that ranges and rounding fit. How near they come is measured, tensor by "
-        "tensor, on the page Compare under *Why: how the samples' activations differ from real "
-        "ones*. Where they fall short the accuracy of Q tells, beside that of Q from as many real "
-        "images.",
+        "These images do not look like photographs. Why can they replace real images?",
+        "They do not have to look real. They have to cause activations similar to those of real "
+        "images, so that the activation ranges and the rounding fit. The page Compare measures how "
+        "similar the activations are, tensor by tensor, under *Why the samples matter: activation "
+        "shift*. It also compares the accuracy of Q with that of a Q fitted to the same number of "
+        "real images.",
     )
 )
 LESSONS.register("aligning")(
     Lesson(
         "Why align masked attention",
-        "What rounding does to attention, what MaskAQ's alignment asks of Q, and how to find out "
-        "whether it helps.",
+        "What rounding does to attention, what MaskAQ's attention alignment is for, and how to "
+        "test whether it helps.",
         (
             Step(
                 pages.ATTENTION,
                 "Open the page **Attention** and move **Weight bits** in the sidebar to 3.",
-                "Scroll to *What changes in Q*: the third map shows where Q looks more, or less, "
+                "Scroll to *What changes in Q*. The third map shows where Q attends more, or less, "
                 "than P.",
                 "weight_bits",
                 _is(3),
@@ -252,38 +259,40 @@ LESSONS.register("aligning")(
             Step(
                 pages.ATTENTION,
                 "Move **Activation bits** to 3 as well.",
-                "Now a Q with 3 bits for both is shown. Inside the mask attention is larger, and "
-                "so are the differences: that is what alignment weighs.",
+                "Now Q has 3 bits for both. Inside the mask, attention is larger, and so is the "
+                "difference between P and Q. The alignment term measures this difference.",
                 "activation_bits",
                 _is(3),
             ),
             Step(
                 pages.SYNTHESIS,
-                "Open the page **Synthesis** and look for *align* among the terms.",
-                "The images are changed so that Q's attention follows P's inside the mask.",
+                "Open the page **Synthesis** and find *Alignment with Q* among the terms of the "
+                "loss.",
+                "With this term, the images are changed so that the attention of Q follows that of "
+                "P inside the mask.",
             ),
             Step(
                 pages.ABLATION,
                 "On the page **Ablation** choose *align* as the **First setting that varies**.",
-                "Weight 0 leaves the term out. Each cell is a whole run; with its interval it "
-                "tells whether the difference may be chance.",
+                "A weight of 0 leaves the term out. Each cell is a complete run. Its interval "
+                "shows whether a difference may be due to chance.",
                 "axis_1",
                 _is("align"),
             ),
             Step(
                 pages.COMPARE,
                 "Open the page **Compare**.",
-                "Further down stand our own table and those of the papers. The papers measure "
-                "other models and images, so compare directions, not digits.",
+                "Further down are the accuracies measured here and those published in the papers. "
+                "The papers use other models and images, so compare trends, not exact values.",
             ),
         ),
-        "The paper reports that leaving the alignment out costs Q one to two points. How would you "
-        "check that for your own model?",
-        "Run the method with and without the term, several seeds each, on the same test images, "
-        "and look at the differences seed by seed with their interval. `python -m "
-        "benchmarks.ablation` does that. For the bundled model `benchmarks/README.md` holds the "
-        "result: the differences stay within their intervals, so there the paper's direction does "
-        "not show. A claim may be true for one model and not show on another; only measuring "
-        "tells.",
+        "The paper reports that Q loses one to two percentage points without the alignment. How "
+        "would you check that for your own model?",
+        "Run the method with and without the term, with several seeds each, on the same "
+        "evaluation images. Then look at the difference for each seed and at the confidence "
+        "interval. `python -m benchmarks.ablation` does that. `benchmarks/README.md` contains the "
+        "result for the bundled model: the differences are within their intervals, so the effect "
+        "that the paper reports is not confirmed there. A claim may hold for one model and not for "
+        "another, so measure it.",
     )
 )

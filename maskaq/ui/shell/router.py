@@ -1,9 +1,9 @@
-"""From a URL to a page with the shared sidebar.
+"""Routes a URL to a page with the shared sidebar.
 
-A server that finds a folder `pages/` starts in Streamlit's older mode: the file named by the URL
-runs alone, and a URL that names no file opens a dialog "Page not found" over the page.
-`st.navigation` ends this mode for all later visitors. So pages keep their files' names as URLs, and
-a page that runs alone calls the router, which then runs the page again.
+A server that finds a folder `pages/` starts in Streamlit's older multipage mode: it runs the file
+named by the URL without `app.py`, and shows a dialog "Page not found" for a URL without a matching
+file. The first call of `st.navigation` ends this mode for all visitors. So the URL path of a page
+is its file name, and a page that was run without `app.py` calls the router, which runs it again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from maskaq.ui.shell import lesson_guide, sidebar, uploads
 from maskaq.ui.state import pages, selection, session, url
 from maskaq.ui.widgets import run_panel, show
 
-_ROUTED = "_routed"  # in the session: the router has run and is about to run the page
+_ROUTED = "_routed"  # in the session: the router has run and now runs the page
 
 
 def route() -> None:
-    """Draw navigation and sidebar, then run the page of the URL."""
+    """Draw the navigation and the sidebar, then run the page of the URL."""
     st.set_page_config(page_title="maskaq", page_icon=_icon(), layout="wide")
     sections: dict[str, list[st.Page]] = {}
     files: dict[str, str] = {}
@@ -45,7 +45,7 @@ def route() -> None:
         uploads.sidebar(disabled=service.readonly())
         show.sidebar()
         session.tab()
-        run_panel.line()
+        run_panel.sidebar()
     url.settle(selection.selection())
     st.session_state[_ROUTED] = True
     chosen.run()
@@ -53,7 +53,7 @@ def route() -> None:
 
 
 def enter() -> selection.Choice:
-    """The shared selection; the first call of every page."""
+    """The shared selection. Every page calls this first."""
     if not st.session_state.pop(_ROUTED, False):
         route()
         st.stop()
@@ -61,7 +61,7 @@ def enter() -> selection.Choice:
 
 
 def _icon() -> Image.Image:
-    """Patches, some of them informative. A named icon would be loaded from the network."""
+    """Patches, some of them informative. A named icon would be loaded from the internet."""
     informative = np.zeros((4, 4), bool)
     informative[1:3, 1:3] = informative[0, 2] = True
     colours = np.where(informative[..., None], (230, 159, 0), (11, 92, 173)).astype(np.uint8)

@@ -14,25 +14,25 @@ def sidebar(disabled: bool = False) -> None:
     """Three controls in an expander at the bottom of the sidebar."""
     with st.expander("Your own", icon=":material/folder_open:"):
         if disabled:
-            st.info("This demo shows stored results only, so it takes no files.")
+            st.info("This demo shows stored results only, so you cannot use your own files.")
         st.file_uploader(
             "A picture",
             type=list(ENDINGS),
             key=UPLOAD,
             max_upload_size=MEGABYTES,
             disabled=disabled,
-            help=f"PNG, JPEG or WebP, up to {MEGABYTES} MB and 16 million pixels. It stays in the "
-            "memory of this server until you close the page.",
+            help=f"PNG, JPEG or WebP, up to {MEGABYTES} MB and 16 million pixels. It is kept in "
+            "memory on this server until you close the page.",
         )
-        _refused()
+        _picture()
         st.text_input(
-            "File of weights",
+            "Weights file",
             key=WEIGHTS,
             max_chars=MAX_PATH,
             disabled=disabled,
             placeholder="/path/to/model.safetensors",
-            help="Path on the computer that runs maskaq, for the model chosen above: safetensors, "
-            "or a PyTorch state dict. Leave empty for the weights that ship with maskaq.",
+            help="Path on the computer that runs maskaq, for the model chosen above: a safetensors "
+            "file or a PyTorch state dict. Leave empty to use the weights that ship with maskaq.",
         )
         st.text_input(
             "Folder of labelled images",
@@ -40,32 +40,32 @@ def sidebar(disabled: bool = False) -> None:
             max_chars=MAX_PATH,
             disabled=disabled,
             placeholder="/path/to/images",
-            help="Path on the computer that runs maskaq. It holds one folder for each class, "
-            "named by the class index (0, 1, ...) or by the ImageNet synset.",
+            help="Path on the computer that runs maskaq. It contains one folder per class, named "
+            "by the class index (0, 1, ...) or by the ImageNet synset.",
         )
         if not disabled:
             _check()
-        st.caption("Your files are not part of the link.")
+        st.caption("Your files are not part of the link to this page.")
 
 
 def _check() -> None:
-    """Have a worker check the paths now rather than in the middle of a run."""
+    """Let a worker check the paths now, rather than in the middle of a run."""
     state = st.session_state
     weights, folder = path(state.get(WEIGHTS)), path(state.get(DATA))
     if not (weights or folder):
         return
     question = {"model": state["model"], "weights": weights, "folder": folder}
-    found = query.answer("inspect", tuple(question.values()), question, label="Check these files")
-    if found is None:
+    info = query.answer("inspect", tuple(question.values()), question, label="Check these files")
+    if info is None:
         return
-    words = f"{state['model']} takes {found['size']} pixels and has {found['classes']:,} classes."
+    text = f"{state['model']} takes {info['size']} pixels and has {info['classes']:,} classes."
     if folder:
-        words += f" The folder has {found['images']:,} images of {found['labels']:,} classes."
-    st.success(words, icon=":material/check:")
+        text += f" The folder has {info['images']:,} images of {info['labels']:,} classes."
+    st.success(text, icon=":material/check:")
 
 
-def _refused() -> None:
-    """Say what is wrong with the uploaded file, next to its control."""
+def _picture() -> None:
+    """Describe the uploaded picture, or show why it was refused, next to its control."""
     try:
         picture = uploaded()
     except DataError as error:

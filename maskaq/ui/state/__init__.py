@@ -1,1 +1,1 @@
-"""The state of the app: URL, selection, session, stored runs. Draws nothing."""
+"""The state of the app: URL, selection, session, uploads, stored runs, page table."""

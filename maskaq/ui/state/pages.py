@@ -1,4 +1,4 @@
-"""The pages of the app, as plain data: the router, the links and the tests read this table."""
+"""The pages of the app, as plain data for the router, the links and the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 class PageSpec(NamedTuple):
     """One page: its file relative to `app.py`, and how the navigation presents it.
 
-    The name of the file is the address of the page, see `maskaq.ui.shell.router`.
+    The file name is also the URL path of the page, see `maskaq.ui.shell.router`.
     """
 
     file: str
@@ -25,21 +25,21 @@ START = PageSpec(
     UNDERSTAND,
     "Start",
     ":material/home:",
-    "The whole story on one page, with a stored result",
+    "An introduction on one page, with a stored result",
 )
 LESSONS = PageSpec(
     "pages/lessons.py",
     UNDERSTAND,
     "Lessons",
     ":material/school:",
-    "Four guided lessons over these pages, ten minutes each",
+    "Four guided tours of these pages, ten minutes each",
 )
 SANDBOX = PageSpec(
     "pages/sandbox.py",
     UNDERSTAND,
     "Quantizer sandbox",
     ":material/stairs:",
-    "What rounding to a few bits does to numbers, without any model",
+    "What rounding to a few bits does to numbers",
 )
 ATTENTION = PageSpec(
     "pages/attention.py",
@@ -53,14 +53,14 @@ SIMILARITY = PageSpec(
     UNDERSTAND,
     "Similarity",
     ":material/grid_on:",
-    "How alike the patches of an image are, and how that is measured",
+    "How similar the patches of an image are, and how that is measured",
 )
 SYNTHESIS = PageSpec(
     "pages/synthesis.py",
     TRY,
     "Synthesis",
     ":material/brush:",
-    "Let the model draw the images that replace its training data",
+    "Let the model make the images that replace its training data",
 )
 QUANTIZE = PageSpec(
     "pages/quantize.py",
@@ -74,30 +74,30 @@ ABLATION = PageSpec(
     TRY,
     "Ablation",
     ":material/tune:",
-    "Change two settings at a time and see which one matters",
+    "Vary two settings and see which one matters",
 )
 CLAIMS = PageSpec(
     "pages/claims.py",
     UNDERSTAND,
     "Claims",
     ":material/gavel:",
-    "What MaskAQ rests on, tested where the truth is known",
+    "The claims behind MaskAQ, tested where the truth is known",
 )
 COMPARE = PageSpec(
     "pages/compare.py",
     JUDGE,
     "Compare",
     ":material/balance:",
-    "Runs side by side, and what the papers published",
+    "Compare runs with each other and with published results",
 )
 REPORT = PageSpec(
     "pages/report.py",
     JUDGE,
     "Report",
     ":material/description:",
-    "Take a run with you: one file that opens without a network",
+    "Download a run as one file that opens offline",
 )
-PAGES = (  # the first one is shown at the bare address
+PAGES = (  # the first one is shown for a URL without a path
     START,
     LESSONS,
     SANDBOX,

@@ -1,4 +1,4 @@
-"""The selection shared by all pages, held by sidebar and URL, and the spec it stands for."""
+"""The selection shared by all pages, kept in the sidebar and the URL, and its run spec."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from maskaq.ui.state.uploads import Own
 # Smallest and largest value that the app accepts.
 LIMITS = {"images": (4, 64), "steps": (10, 300), "eval_images": (100, 5_000)}
 RATIO = (0.05, 1.0, 0.05)  # smallest, largest, step of the mask ratio
-SCENES = 8  # stored scenes to look at
-KEYS = (  # of the widgets, which are also the names of the URL parameters
+SCENES = 8  # number of stored scenes
+KEYS = (  # keys of the widgets and names of the URL parameters
     "model",
     "weight_bits",
     "activation_bits",
@@ -35,9 +35,9 @@ MEAN = "mean"  # in the URL: the mean over all blocks or heads
 class Choice:
     """The shared selection.
 
-    mask_ratio: share of the patches that are informative; the end of a schedule. image: number of
+    mask_ratio: share of the patches that are informative; the end of a schedule. image: index of
     the stored scene. block, head: None for the mean over all of them. own: the visitor's files.
-    readonly: whether this server computes nothing.
+    readonly: whether this server shows stored results only.
     """
 
     weight_bits: int = 4
@@ -53,7 +53,7 @@ class Choice:
 
     @property
     def bits(self) -> str:
-        """`W4A4` and the like."""
+        """The bit widths, such as `W4A4`."""
         return f"W{self.weight_bits}A{self.activation_bits}"
 
     @property
@@ -63,7 +63,7 @@ class Choice:
 
     @property
     def bundled(self) -> bool:
-        """Whether this is the bundled model on the bundled scenes, as in the stored results."""
+        """Whether this is the bundled model on the bundled scenes, which have stored results."""
         return self.model == BUNDLED and not self.own.weights and not self.own.data
 
 
@@ -105,16 +105,16 @@ def build(
     refresh: int = 0,
     eval_images: int = 0,
 ) -> RunSpec:
-    """The run that a visitor asks for: method `maskaq` with the values of the page.
+    """The spec of a run: method `maskaq` with the values of the page.
 
-    Settings without effect on the source or the back-end keep the method's values, so that a run
-    is found again whatever the disabled controls show. mask_start: mask ratio at the start of the
-    schedule; the sidebar holds its end. coefficients: None for those of the method. refresh:
+    Settings without effect on the source or the back-end keep the method's values, so that the
+    disabled controls do not affect which stored run is found. mask_start: mask ratio at the start
+    of the schedule; the sidebar sets its end. coefficients: None for those of the method. refresh:
     epochs between two refreshes of the images, 0 for never. eval_images: 0 for all.
 
     Raises:
-        OptionError: a value outside the limits of the app. The browser's sliders enforce them too,
-            but anyone can bypass those.
+        OptionError: a value is outside the limits of the app. The sliders enforce the limits too,
+            but a client can bypass them.
     """
     limited = {"images": images, "steps": steps}
     if eval_images:
@@ -124,7 +124,7 @@ def build(
         if not low <= value <= high:
             raise OptionError(
                 f"{name} is {value!r}; allowed here: {low} to {high}. "
-                "`python -m maskaq run` takes more."
+                "`python -m maskaq run` has no such limits."
             )
     preset = spec_of("maskaq", (choice.weight_bits, choice.activation_bits))
     ends = (mask_start, choice.mask_ratio)
@@ -134,7 +134,7 @@ def build(
         images=images,
         steps=steps,
         coefficients=coefficients or preset.synthesis.coefficients,
-        mask_ratio=(max(ends), min(ends)),  # the share only ever shrinks
+        mask_ratio=(max(ends), min(ends)),  # the ratio decreases over the steps
     )
     fit = replace(preset.fit, backend=backend, mask_ratio=choice.mask_ratio, refresh=refresh)
     spec = replace(
@@ -152,22 +152,22 @@ def build(
 
 
 def title(spec: RunSpec) -> str:
-    """One line that describes a run."""
-    made = spec.synthesis
+    """A one-line description of a run."""
+    synthesis = spec.synthesis
     model = "" if spec.model == BUNDLED else f"{spec.model}, "
     return (
-        f"{model}{spec.quantization.name}, {made.images} images from {made.source}, "
+        f"{model}{spec.quantization.name}, {synthesis.images} images from {synthesis.source}, "
         f"back-end {spec.fit.backend}, seed {spec.seed}"
     )
 
 
 def numbers(count: int) -> list[str]:
-    """The first whole numbers, as in the URL."""
+    """The indices 0 to `count` - 1, as in the URL."""
     return [str(number) for number in range(count)]
 
 
-def or_mean(count: int) -> list[str]:
-    """The same, after `mean`."""
+def mean_or_numbers(count: int) -> list[str]:
+    """`mean`, then the indices 0 to `count` - 1."""
     return [MEAN, *numbers(count)]
 
 

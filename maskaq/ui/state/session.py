@@ -1,9 +1,9 @@
-"""Who is asking: one browser tab, known again after a reload, and the runs it has started.
+"""The visitor: one browser tab, recognized after a reload, and the runs it has started.
 
-A reload gives a page a new Streamlit session, and the address cannot tell visitors apart, because
-it is shared with others. So the tab keeps a random key in its `sessionStorage`, which survives a
-reload and which no other tab can read. It is a secret between that tab and the server: it is never
-shown, logged or put into an address.
+A reload gives a page a new Streamlit session, and the URL cannot identify a visitor, because it is
+shared with others. So the tab keeps a random key in its `sessionStorage`, which survives a reload
+and which no other tab can read. The key is a secret between the tab and the server: it is never
+shown, logged or put into a URL.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import streamlit as st
 from maskaq.jobs import service
 from maskaq.jobs.job import Record
 
-PAGE = "_page"  # in the session: file of the page that is shown
+PAGE = "_page"  # in the session: file of the current page
 _TAB = "_tab"  # in the session: the key of the component
-_OWNER = "_owner"  # the name under which this session's runs are kept
-_PINNED = "_owner_pinned"  # a run was started under that name
-_ANSWERED = "_tab_answered"  # that name came from the tab
+_OWNER = "_owner"  # in the session: the owner of its runs
+_PINNED = "_owner_pinned"  # in the session: a run was started, so the owner is fixed
+_ANSWERED = "_tab_answered"  # in the session: the owner is the key of the tab
 
 # `crypto.randomUUID` exists on https and localhost only, `getRandomValues` everywhere. A private
 # window may forbid storage; the key then lasts as long as the page.
@@ -46,18 +46,18 @@ export default function ({ setStateValue, data }) {
   } catch (error) {
     key = key || fresh();
   }
-  if (!data || !data.known) setStateValue("key", key);
+  if (!data || !data.answered) setStateValue("key", key);
 }
 """
 
 
 def tab() -> None:
-    """Ask the tab for its key; draws nothing that can be seen. The answer starts one more run."""
+    """Ask the tab for its key with an invisible component. The answer triggers a rerun."""
     state = st.session_state
     component = st.components.v2.component("maskaq_tab", js=_SCRIPT)
     answer = component(
         key=_TAB,
-        data={"known": state.get(_ANSWERED, False)},
+        data={"answered": state.get(_ANSWERED, False)},
         on_key_change=lambda: None,
         height=1,
     )
@@ -67,28 +67,28 @@ def tab() -> None:
 
 
 def owner() -> str:
-    """The name under which the runs of this tab are kept.
+    """The owner of the runs of this tab.
 
-    Until the tab has answered, which takes a moment, and where scripts may not answer at all, it is
-    a random one that ends with the page.
+    Until the tab has answered, and where scripts are blocked, this is a random name that is lost
+    when the page is reloaded.
     """
-    made: str = st.session_state.setdefault(_OWNER, str(uuid.uuid4()))
-    return made
+    name: str = st.session_state.setdefault(_OWNER, str(uuid.uuid4()))
+    return name
 
 
 def pin() -> None:
-    """Keep the present owner: something was started in its name."""
+    """Fix the current owner, because it now has a run."""
     owner()
     st.session_state[_PINNED] = True
 
 
 def records() -> list[Record]:
-    """The runs of this tab, oldest first. Looking starts no process."""
+    """The runs of this tab, oldest first. Starts no worker."""
     return service.runs_of(owner())
 
 
 def is_key(value: object) -> bool:
-    """Whether this is a key as the tab makes it; a stranger may send anything."""
+    """Whether a value is a valid key of a tab; a client may send anything."""
     if not isinstance(value, str) or len(value) != 36:
         return False
     try:

@@ -1,8 +1,8 @@
-"""Stored runs: the examples that ship with the library, and what was computed here.
+"""Stored runs: the examples that ship with the library, and runs computed on this server.
 
-Reads files only; torch is not imported, so a page can draw a stored run at once. Where a run of
-the app is kept is decided by its settings alone, so a copied link finds what was computed before.
-Lists, though, show a visitor the runs of that visitor only.
+Reads files only and does not import torch, so a page can show a stored run at once. The folder of a
+run depends only on its settings, so a shared link finds a run that was computed before. Lists of
+runs, however, leave out the runs of other visitors.
 """
 
 from __future__ import annotations
@@ -23,96 +23,96 @@ if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
 EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
-_KEPT = 256  # runs in memory; each takes about 100 kB
+_CACHED = 256  # runs in memory; each takes about 100 kB
 
 
 def presets() -> list[Stored]:
-    """The runs that ship with the library, in order of their folders' names."""
+    """The runs that ship with the library, sorted by folder name."""
     return _read_all(EXAMPLES)
 
 
 def shipped(run: Stored) -> bool:
-    """Whether a run came with the library."""
+    """Whether a run ships with the library."""
     return EXAMPLES in run.folder.parents
 
 
 def find(spec: RunSpec, owner: str = "") -> Stored | None:
-    """What is known of a run: computed here before, or shipped; None if neither.
+    """The stored result of a run: computed on this server, else shipped; None without either.
 
-    A run on somebody's own files is found by its owner alone.
+    A run on a visitor's own weights or data is found for that visitor only.
     """
     folder = folder_of(spec)
     if (spec.weights or spec.data) and folder.resolve() not in _finished(owner):
         return None
-    if found := _try(folder):
-        return found
-    wanted = identity_text(spec)
-    return next((run for run in presets() if identity_text(run.result.spec) == wanted), None)
+    if run := _read_or_none(folder):
+        return run
+    identity = identity_text(spec)
+    return next((run for run in presets() if identity_text(run.result.spec) == identity), None)
 
 
 def listed(owner: str) -> list[Stored]:
-    """What a visitor may choose from: shipped runs, the own ones, those of the command line."""
-    mine = [run for folder in _finished(owner) if (run := _try(folder))]
+    """The runs that a visitor may choose: shipped, own, and those of the command line."""
+    mine = [run for folder in _finished(owner) if (run := _read_or_none(folder))]
     return [*presets(), *mine, *_read_all(runs_folder())]
 
 
 def closest(choice: Choice, source: str = "maskaq") -> Stored | None:
-    """The shipped run of this source that comes nearest to the chosen bits; None without any."""
+    """The shipped run with this source, if possible, and the nearest bits; None without any."""
 
     def distance(run: Stored) -> tuple[bool, int, int]:
         spec = run.result.spec
         bits = spec.quantization
-        apart = abs(bits.weight_bits - choice.weight_bits)
-        apart += abs(bits.activation_bits - choice.activation_bits)
-        return spec.synthesis.source != source, apart, bits.weight_bits
+        difference = abs(bits.weight_bits - choice.weight_bits)
+        difference += abs(bits.activation_bits - choice.activation_bits)
+        return spec.synthesis.source != source, difference, bits.weight_bits
 
     return min(presets(), key=distance, default=None)
 
 
 def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:
-    """Seconds that `spec` may take, judged by a stored run of the same model and source.
+    """The estimated seconds of `spec`, from a stored run with the same model and source.
 
-    One at the same bits is preferred: at few bits some back-ends learn for longer. Synthesis costs
-    in proportion to images x steps, the evaluation to its images; a back-end that does not learn
-    costs next to nothing. None if there is no such run.
+    A run at the same bits is preferred, since some back-ends learn for longer at few bits. The time
+    of the synthesis is proportional to images x steps, that of the evaluation to its images; a
+    back-end that does not learn takes almost no time. None if there is no such run.
     """
     for run in sorted(stored, key=lambda one: one.result.spec.quantization != spec.quantization):
-        known = run.result.spec
-        if (known.model, known.synthesis.source) == (spec.model, spec.synthesis.source):
-            then, now = known.synthesis, spec.synthesis
-            work = (now.images * now.steps) / max(1, then.images * then.steps)
-            tested = (spec.eval_images or run.result.evaluated) / run.result.evaluated
+        example = run.result.spec
+        if (example.model, example.synthesis.source) == (spec.model, spec.synthesis.source):
+            old, new = example.synthesis, spec.synthesis
+            work = (new.images * new.steps) / max(1, old.images * old.steps)
+            evaluated = (spec.eval_images or run.result.evaluated) / run.result.evaluated
             seconds = run.result.seconds
             total = seconds["total"] + (work - 1) * seconds["synthesis"]
-            total += (min(1.0, tested) - 1) * seconds["evaluation"]
-            if BACKENDS[known.fit.backend].learns and not BACKENDS[spec.fit.backend].learns:
+            total += (min(1.0, evaluated) - 1) * seconds["evaluation"]
+            if BACKENDS[example.fit.backend].learns and not BACKENDS[spec.fit.backend].learns:
                 total -= seconds["fit"]
             return float(total)
     return None
 
 
 def read(folder: Path) -> Stored:
-    """Read a run, or take it from memory if its files are still the same.
+    """Read a run, cached until its manifest changes.
 
     Raises:
-        RunError: there is no run, or it is damaged.
+        RunError: the folder contains no run, or a damaged one.
     """
     try:
         changed = (folder / manifest.NAME).stat().st_mtime_ns
     except OSError as error:
         raise RunError(
-            f"{folder} holds no run; `python -m maskaq run --out DIR` writes one."
+            f"{folder} contains no run; `python -m maskaq run --out DIR` writes one."
         ) from error
     return _read(folder, changed)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED)
 def _read(folder: Path, changed: int) -> Stored:
     return store.read(folder)
 
 
-def _try(folder: Path) -> Stored | None:
-    """A run; None without one, or with a damaged one, which must not take the page with it."""
+def _read_or_none(folder: Path) -> Stored | None:
+    """A run; None if it is missing or damaged, so that the page still works."""
     try:
         return read(folder)
     except RunError:
@@ -120,13 +120,13 @@ def _try(folder: Path) -> Stored | None:
 
 
 def _read_all(folder: Path) -> list[Stored]:
-    """The runs that lie in a folder, but not deeper."""
+    """The runs directly inside a folder."""
     places = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
-    return [run for place in places if (run := _try(place))]
+    return [run for place in places if (run := _read_or_none(place))]
 
 
 def _finished(owner: str) -> list[Path]:
-    """Folders of the finished runs of one visitor, oldest first, each once."""
+    """The distinct folders of the finished runs of a visitor, oldest first."""
     folders = [
         Path(record.folder).resolve()
         for record in service.runs_of(owner)

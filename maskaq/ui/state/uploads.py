@@ -1,7 +1,7 @@
-"""A visitor's own files: a picture, a file of weights, a folder of labelled images.
+"""A visitor's own files: a picture, a weights file, a folder of labelled images.
 
-None of them is part of the URL, because a link must not carry other people's files. Paths are
-checked by a worker; here they are only passed on.
+None of them is part of the URL, because a shared link must not give access to a visitor's files.
+Paths are checked by a worker, not here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_PATH = 1000  # characters
 
 @dataclass(frozen=True)
 class Own:
-    """The visitor's files. picture: None without one. weights, data: paths, "" for none."""
+    """The visitor's files. picture: None if absent. weights, data: paths, "" if absent."""
 
     picture: Picture | None = None
     weights: str = ""
@@ -28,7 +28,7 @@ class Own:
 
 
 def current() -> Own:
-    """The visitor's files; a refused picture counts as none."""
+    """The visitor's files; an invalid picture counts as absent."""
     state = st.session_state
     try:
         picture = uploaded()
@@ -38,21 +38,21 @@ def current() -> Own:
 
 
 def uploaded() -> Picture | None:
-    """The uploaded picture.
+    """The uploaded picture, None if absent.
 
     Raises:
-        DataError: the file is not a picture, or too large.
+        DataError: the file is not a picture, or is too large.
     """
     file = st.session_state.get(UPLOAD)
     return None if file is None else _read(file.name, file.getvalue())
 
 
-# Each run of the script calls this, and decoding takes up to a quarter of a second.
+# Each rerun of the page calls this, and decoding takes up to 0.25 s.
 @lru_cache(maxsize=8)
 def _read(name: str, data: bytes) -> Picture:
     return read_picture(name, data)
 
 
 def path(text: str | None) -> str:
-    """A path as typed, shortened and without surrounding spaces."""
+    """A typed path, truncated and without surrounding spaces."""
     return (text or "").strip()[:MAX_PATH]

@@ -1,8 +1,8 @@
-"""What the address asks for, checked: a value that is not allowed becomes the default, said aloud.
+"""URL parameters, checked: an invalid value is replaced by the default, with a notice.
 
-Streamlit reads the address into the widgets that are bound to it and drops in silence what it does
-not understand; some values it moves to the nearest allowed one. Here every value is looked at
-first, so that each of them is treated alike and the visitor learns of it.
+Streamlit reads URL parameters into the widgets that are bound to them. It silently drops a value
+that it cannot parse, and moves some values to the nearest allowed one. Here every value is checked
+first, so that all invalid values are treated alike and the visitor is notified.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from streamlit.errors import StreamlitAPIException
 
 # Keys in the session.
 _NOTICES = "_notices"  # parameter -> Notice, shown until dismissed or outdated
-_REPORTED = "_reported"  # values already complained about, which the address may still hold
-_NEW = "_refused_now"  # parameters refused in this run
-_CORRECT = "_corrections"  # parameter -> value that the next run gives its widget
-_KNOWN = "_known_parameters"  # names that this run has declared
-_PLACE = "_notice_place"  # two places at the top of the page: for the notices, for their button
-_DRAWN = "_notices_drawn"  # in this run: a key may be drawn once
-_SELECTION = "_notice_selection"  # the shared selection for which the notices were written
-_ECHO = 80  # characters of a value that are shown again
-_REMEMBERED = 50  # refused values of one session
-_MANY = 5  # unknown names listed at most, with the number of the others
+_REPORTED = "_reported"  # values already reported, which may still be in the URL
+_NEW = "_refused_now"  # parameters refused in this rerun
+_CORRECT = "_corrections"  # parameter -> value that the next rerun gives its widget
+_DECLARED = "_known_parameters"  # names declared in this rerun
+_PLACE = "_notice_place"  # two containers at the top of the page: notices, dismiss button
+_DRAWN = "_notices_drawn"  # whether this rerun has drawn the button, whose key is unique
+_SELECTION = "_notice_selection"  # the shared selection to which the notices belong
+_MAX_SHOWN = 80  # characters of a value in a notice
+_MAX_REPORTED = 50  # refused values per session
+_MAX_NAMES = 5  # unknown names listed in a notice; further ones are counted
 
 
 @dataclass(frozen=True)
 class Field:
-    """One parameter: how its text is read, what is allowed in words, and what it is otherwise.
+    """One URL parameter.
 
-    many: it may be given several times, for a list of values; once and empty means none of them.
+    parse: reads its text, raises ValueError if that is invalid. allowed: the valid values in words.
+    many: whether it may be repeated, for a list of values; a single empty value is an empty list.
     """
 
     parse: Callable[[str], object]
@@ -45,7 +46,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Notice:
-    """A value that was refused. default: what is used instead."""
+    """An invalid value. default: the value used instead."""
 
     key: str
     value: str
@@ -55,20 +56,20 @@ class Notice:
     def __str__(self) -> str:
         shown = ", ".join(self.default) if isinstance(self.default, list) else self.default
         return (
-            f"The address says {self.key} = {shorten(self.value)}. Allowed: {self.allowed}. "
-            f"Shown is {self.key} = {shown}."
+            f"The link sets {self.key} = {shorten(self.value)}. Allowed: {self.allowed}. "
+            f"This page uses {self.key} = {shown}."
         )
 
 
 class Unknown(Notice):
-    """Names in the address that are no settings. value: the names, already fit to be shown."""
+    """Unknown names in the URL. value: the names, already safe to show."""
 
     def __str__(self) -> str:
-        return f"The address holds what is no setting of this page: {self.value}."
+        return f"The link contains unknown settings, which are ignored: {self.value}."
 
 
 def one_of(options: Iterable[str], default: str, allowed: str = "") -> Field:
-    """A name from a closed list. allowed: the list in words, where it is long."""
+    """One of a fixed list of names. allowed: describes the list, by default enumerates it."""
     names = tuple(options)
 
     def parse(text: str) -> str:
@@ -80,17 +81,17 @@ def one_of(options: Iterable[str], default: str, allowed: str = "") -> Field:
 
 
 def some_of(options: Iterable[str]) -> Field:
-    """Any of the names of a closed list, by default all."""
+    """Any of a fixed list of names, by default all."""
     names = list(options)
     one = one_of(names, "")
     return Field(one.parse, f"any of {one.allowed}", names, many=True)
 
 
 def whole(low: int, high: int, default: int) -> Field:
-    """A whole number from `low` to `high`."""
+    """An integer from `low` to `high`."""
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text[:_ECHO]) <= high:
+        if not text.isascii() or not text.isdigit() or not low <= int(text[:_MAX_SHOWN]) <= high:
             raise ValueError(text)
         return int(text)
 
@@ -98,7 +99,7 @@ def whole(low: int, high: int, default: int) -> Field:
 
 
 def stepped(low: float, high: float, step: float, default: float) -> Field:
-    """A number from `low` to `high` that is a whole number of steps from `low`."""
+    """A number from `low` to `high` that is an integer number of steps above `low`."""
 
     def parse(text: str) -> float:
         value = number(text)
@@ -111,42 +112,42 @@ def stepped(low: float, high: float, step: float, default: float) -> Field:
 
 
 def number(text: str) -> float:
-    """A number in plain digits; Python alone takes those of every script, and `1_0`."""
+    """A number in ASCII digits; `float` also accepts digits of other scripts, and `1_0`."""
     if not text.isascii() or "_" in text:
         raise ValueError(text)
     return float(text)
 
 
 def begin() -> None:
-    """Begin a run; the router's first call, before any widget."""
+    """Begin a rerun. The router calls this before any widget is drawn."""
     state = st.session_state
     for key, value in state.pop(_CORRECT, {}).items():
         state[key] = value
-    state[_KNOWN], state[_NEW] = set(), set()
+    state[_DECLARED], state[_NEW] = set(), set()
     state[_PLACE], state[_DRAWN] = None, False
 
 
 def declare(**fields: Field) -> None:
-    """Check what the address says of these parameters.
+    """Check these URL parameters.
 
-    A page calls this before it draws the widgets that are bound to the address under these keys.
+    A page calls this before it draws the widgets that are bound to these parameters.
     """
-    st.session_state.setdefault(_KNOWN, set()).update(fields)
+    st.session_state.setdefault(_DECLARED, set()).update(fields)
     bad = []
     for key, field in fields.items():
         texts = st.query_params.get_all(key)
         if texts and not _fits(field, texts):
             refuse(Notice(key, " and ".join(texts), field.allowed, field.default))
             bad.append(key)
-    _take_out(bad)
+    _remove(bad)
     _draw()
 
 
 def refuse(notice: Notice) -> None:
-    """Note a refused value, once."""
+    """Add a notice about an invalid value, unless that value was reported before."""
     state = st.session_state
     seen = state.setdefault(_REPORTED, set())
-    if (notice.key, notice.value) in seen or len(seen) >= _REMEMBERED:
+    if (notice.key, notice.value) in seen or len(seen) >= _MAX_REPORTED:
         return
     seen.add((notice.key, notice.value))
     state.setdefault(_NEW, set()).add(notice.key)
@@ -155,7 +156,7 @@ def refuse(notice: Notice) -> None:
 
 
 def settle(selection: object) -> None:
-    """Draw the notices, unless they belong to another selection; called after the sidebar."""
+    """Draw the notices, unless the selection has changed. Called after the sidebar."""
     state = st.session_state
     if state.get(_SELECTION) is None:
         state[_SELECTION] = selection
@@ -167,33 +168,33 @@ def settle(selection: object) -> None:
 
 
 def finish() -> None:
-    """Note parameters that nothing on this page knows; the router's last call."""
-    known = st.session_state[_KNOWN]
-    unknown = [name for name in st.query_params if name not in known]
+    """Add a notice about parameters that the page has not declared; the router's last call."""
+    declared = st.session_state[_DECLARED]
+    unknown = [name for name in st.query_params if name not in declared]
     if unknown:
-        names = ", ".join(shorten(name) for name in unknown[:_MANY])
-        more = f" and {len(unknown) - _MANY} more" if len(unknown) > _MANY else ""
+        names = ", ".join(shorten(name) for name in unknown[:_MAX_NAMES])
+        more = f" and {len(unknown) - _MAX_NAMES} more" if len(unknown) > _MAX_NAMES else ""
         refuse(Unknown("", names + more, "", None))
         _draw()
     _correct()
 
 
 def stop() -> NoReturn:
-    """End the page here. Pages call this instead of `st.stop`, after which nothing is drawn."""
+    """Stop the page. Pages call this instead of `st.stop`, so that all notices are drawn."""
     finish()
     st.stop()
 
 
 def shorten(text: str) -> str:
-    """Text of a stranger in a form that is safe to show: short, and plain in Markdown."""
-    short = text if len(text) <= _ECHO else f"{text[:_ECHO]}..."
+    """Untrusted text made safe to show: truncated, and without Markdown."""
+    short = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
     return "`" + short.replace("`", "'").replace("\n", " ") + "`"
 
 
 def _fits(field: Field, texts: list[str]) -> bool:
     if field.many and texts == [""]:
         return True
-    if len(texts) != 1 and not field.many:  # given twice: neither can be meant
+    if len(texts) != 1 and not field.many:  # repeated, so the intended value is unclear
         return False
     try:
         if len({field.parse(text) for text in texts}) < len(texts):
@@ -203,24 +204,24 @@ def _fits(field: Field, texts: list[str]) -> bool:
     return True
 
 
-def _take_out(keys: Iterable[str]) -> None:
-    """Take refused values out of the address before a widget reads it, and begin the run anew.
+def _remove(keys: Iterable[str]) -> None:
+    """Remove invalid values from the URL before a widget reads it, and rerun the page.
 
-    Streamlit fails on some values: on 1e999 where a whole number belongs.
+    Streamlit raises an error for some values, such as 1e999 for an integer.
     """
     before = len(st.query_params)
     for key in keys:
-        with suppress(StreamlitAPIException):  # a widget has the key already: see `_correct`
+        with suppress(StreamlitAPIException):  # a widget already has the key, see `_correct`
             del st.query_params[key]
     if len(st.query_params) < before:
         st.rerun()
 
 
 def _correct() -> None:
-    """Run again where a widget shows another value than its notice says.
+    """Rerun the page if a widget shows a value other than the default in its notice.
 
-    Streamlit prefers the value in the address, moved to the nearest allowed one, to a value that
-    the script assigns; but only in the run in which the widget appears.
+    In the rerun in which a widget first appears, Streamlit prefers the value in the URL, moved to
+    the nearest allowed one, to a value that the script assigns.
     """
     state = st.session_state
     notices = {key: state[_NOTICES][key] for key in state[_NEW] if key}
@@ -231,7 +232,7 @@ def _correct() -> None:
     }
     if wrong:
         state[_CORRECT] = wrong
-        state[_SELECTION] = None  # the selection changes now, and the notices stay
+        state[_SELECTION] = None  # the selection changes, but the notices stay
         st.rerun()
 
 

@@ -1,7 +1,6 @@
-"""A question that a worker answers in seconds: asked once the visitor wants it, and waited for.
+"""Queries that a worker answers in seconds, submitted when the visitor presses a button.
 
-An answer stays in the session of the visitor who asked, since it may be about that visitor's own
-files.
+Answers are cached in the visitor's session, since they may depend on the visitor's own files.
 """
 
 from __future__ import annotations
@@ -16,61 +15,56 @@ import streamlit as st
 from maskaq.errors import MaskaqError
 from maskaq.jobs import service
 
-_ANSWERS = "_answers"  # in the session: question -> future and when it was asked, latest last
-_WANTED = "_wanted"  # in the session: what this visitor has had computed, by function
-_PLAIN = (
-    "query",
-    "method",
-    "weight_bits",
-    "activation_bits",
-)  # arguments that the subject leaves open
-_KEPT = 16  # answers
+_ANSWERS = "_answers"  # in the session: query -> future and time of its submission, latest last
+_REQUESTED = "_wanted"  # in the session: functions and subjects for which a button was pressed
+_VARYING = ("query", "method", "weight_bits", "activation_bits")  # not part of the subject
+_CACHED = 16  # answers per session
 _POLL = 0.4  # seconds
 
 
 def answer(
     name: str, subject: tuple[object, ...], question: dict[str, Any], *, label: str = "Compute"
 ) -> Any:
-    """The answer of `maskaq.queries.table` to a question; None as long as there is none.
+    """The answer of a function of `maskaq.queries.table`; None until it is available.
 
-    Draws what is missing: the button, the wait, or what went wrong.
+    Until then, draws the button, the waiting time or the error.
 
     Args:
-        name: of the function. question: its arguments.
-        subject: what it is about: one press of the button is enough for all questions about it.
-        label: of the button.
+        name: name of the function. question: its arguments.
+        subject: what the query is about; the button is pressed once for all queries about it.
+        label: label of the button.
     """
-    wanted: set[object] = st.session_state.setdefault(_WANTED, set())
-    known: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
-    if (name, subject) not in wanted:
-        _offer(name, label, lambda: wanted.add((name, subject)))
+    requested: set[object] = st.session_state.setdefault(_REQUESTED, set())
+    answers: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
+    if (name, subject) not in requested:
+        _button(name, label, lambda: requested.add((name, subject)))
         return None
-    key = (name, subject, *(question.get(part) for part in _PLAIN))
+    key = (name, subject, *(question.get(part) for part in _VARYING))
     try:
-        asked = known.pop(key, None) or (service.quick(name, **question), time.monotonic())
-        known[key] = asked
-        for old in list(known)[:-_KEPT]:
-            known.pop(old)[0].cancel()
-        if asked[0].done():
-            return asked[0].result()
-        st.fragment(_wait, run_every=_POLL)(*asked)
-    except (MaskaqError, CancelledError) as error:  # it must be asked again, by hand
-        known.pop(key, None)
-        wanted.discard((name, subject))
-        st.error(str(error) or "The answer was lost.", icon=":material/error:")
-        st.button("Try again", on_click=lambda: wanted.add((name, subject)), key=f"again_{name}")
+        entry = answers.pop(key, None) or (service.quick(name, **question), time.monotonic())
+        answers[key] = entry
+        for old in list(answers)[:-_CACHED]:
+            answers.pop(old)[0].cancel()
+        if entry[0].done():
+            return entry[0].result()
+        st.fragment(_wait, run_every=_POLL)(*entry)
+    except (MaskaqError, CancelledError) as error:  # not retried automatically
+        answers.pop(key, None)
+        requested.discard((name, subject))
+        st.error(str(error) or "The computation was cancelled.", icon=":material/error:")
+        st.button("Try again", on_click=lambda: requested.add((name, subject)), key=f"again_{name}")
     return None
 
 
-def _offer(name: str, label: str, want: Callable[[], None]) -> None:
+def _button(name: str, label: str, request: Callable[[], None]) -> None:
     off = service.readonly()
     if not off:
-        st.caption("Takes a few seconds; the first time some more, because PyTorch is loaded.")
-    st.button(label, type="primary", key=f"compute_{name}", on_click=want, disabled=off)
+        st.caption("Takes a few seconds, the first time a little longer, to load PyTorch.")
+    st.button(label, type="primary", key=f"compute_{name}", on_click=request, disabled=off)
 
 
-def _wait(future: Future[Any], asked: float) -> None:
+def _wait(future: Future[Any], submitted: float) -> None:
     if future.done():
         st.rerun()
-    seconds = time.monotonic() - asked
-    st.progress(0.0, f"Computing, {seconds:.0f} s so far. The first answer loads PyTorch.")
+    seconds = time.monotonic() - submitted
+    st.progress(0.0, f"Computing for {seconds:.0f} s. The first time, PyTorch has to be loaded.")

@@ -1,7 +1,6 @@
 """The controls of a run: source, loss terms, back-end.
 
-They are bound to the same URL parameters on every page, so the run set up on one page is the run
-that the next page shows.
+They are bound to the same URL parameters on every page, so all pages show the same run.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from maskaq.ui.widgets import show
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
-# The terms of MaskAQ's loss; those of other sources are fixed by the source.
+# The terms of MaskAQ's loss. Other sources have fixed terms.
 OFFERED = tuple(name for name in TERMS if getattr(PRESET.synthesis.coefficients, name))
-_LARGEST = 100.0  # allowed coefficient
-_ALL = max(selection.LIMITS["eval_images"])  # the end of the slider means all images
+_LARGEST = 100.0  # largest coefficient allowed
+_ALL = max(selection.LIMITS["eval_images"])  # the maximum of the slider stands for all images
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _amount(text: str) -> float:
 
 
 def synthesis(choice: selection.Choice) -> Synthesis:
-    """Source, number of images, steps and where the mask ratio starts."""
+    """The controls for source, number of images, steps and the initial mask ratio."""
     preset, limits = PRESET.synthesis, selection.LIMITS
     names = list(SOURCES)
     url.declare(
@@ -86,7 +85,7 @@ def synthesis(choice: selection.Choice) -> Synthesis:
             key="images",
             bind="query-params",
             disabled=choice.readonly,
-            help="Number of images that Q is fitted to. More take longer.",
+            help="Number of images to which Q is fitted. More images take longer.",
         ),
         third.slider(
             "Steps",
@@ -114,29 +113,29 @@ def synthesis(choice: selection.Choice) -> Synthesis:
 def terms(choice: selection.Choice, source: str) -> Coefficients:
     """A switch, a weight and the formula for each term of the loss, in an expander.
 
-    Terms that the source does not use keep the weight of the preset, which has no effect.
+    Terms that the source does not use keep the weight of the preset, which then has no effect.
     """
-    usual = asdict(PRESET.synthesis.coefficients)
-    fields = {name: url.Field(_amount, f"0 to {_LARGEST:g}", usual[name]) for name in OFFERED}
+    defaults = asdict(PRESET.synthesis.coefficients)
+    fields = {name: url.Field(_amount, f"0 to {_LARGEST:g}", defaults[name]) for name in OFFERED}
     switches = {f"use_{name}": url.Field(_flag, "true or false", True) for name in OFFERED}
     url.declare(**fields, **switches)
     used = [name for name in OFFERED if name in SOURCES[source].terms]
     weights: dict[str, float] = {}
-    with st.expander("The terms of the loss, each with its weight", icon=":material/balance:"):
+    with st.expander("The terms of the loss and their weights", icon=":material/balance:"):
         st.markdown(
             "Each step changes the pixels a little to reduce the weighted sum of these terms. "
-            "A term that is switched off has weight 0 and costs no time."
+            "A term that is switched off has weight 0 and takes no time."
         )
         _own_terms(source)
         for name in OFFERED:
-            value = _term(name, usual[name], disabled=choice.readonly or name not in used)
-            weights[name] = value if name in used else usual[name]
+            value = _term(name, defaults[name], disabled=choice.readonly or name not in used)
+            weights[name] = value if name in used else defaults[name]
         show.formula("synthesis")
     off = [TERMS[name].label for name in used if not weights[name]]
     if off:
         st.caption(f"Switched off: {', '.join(off)}.")
     if used and len(off) == len(used):
-        st.error("All terms are off, so there is no loss to reduce. Switch one on.")
+        st.error("All terms are off, so there is no loss to reduce. Switch on at least one.")
         url.stop()
     return Coefficients(**weights)
 
@@ -150,12 +149,12 @@ def _own_terms(source: str) -> None:
     listed = ", ".join(f"{TERMS[name].label} {weight:g}" for name, weight in weights.items())
     st.info(f"The source {source} has fixed terms and weights: {listed}.")
     for name in weights:
-        if name not in OFFERED:  # those have their formula below
+        if name not in OFFERED:  # the others are shown below
             show.formula(name)
 
 
-def _term(name: str, usual: float, *, disabled: bool) -> float:
-    """The controls of one term beside its formula. Returns its weight, 0 if it is off."""
+def _term(name: str, default: float, *, disabled: bool) -> float:
+    """The controls of a term, next to its formula. Returns its weight, 0 if it is off."""
     title, purpose = TERMS[name].label, TERMS[name].purpose
     left, right = st.columns([2, 5], gap="medium")
     with left:
@@ -166,8 +165,8 @@ def _term(name: str, usual: float, *, disabled: bool) -> float:
             f"Weight of: {title}",
             0.0,
             _LARGEST,
-            usual,
-            step=usual / 2,
+            default,
+            step=default / 2,
             format="%g",
             key=name,
             bind="query-params",
@@ -180,7 +179,7 @@ def _term(name: str, usual: float, *, disabled: bool) -> float:
 
 
 def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
-    """Back-end, bits of first and last layer and, if `quick`, the number of evaluation images."""
+    """The controls for back-end, first and last layer and, if `quick`, the evaluation images."""
     url.declare(
         backend=url.one_of(BACKENDS, PRESET.fit.backend),
         first_last=url.one_of(FIRST_LAST, FIRST_LAST[0]),
@@ -201,8 +200,8 @@ def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
         key="first_last",
         bind="query-params",
         disabled=choice.readonly,
-        help="Patch embedding and head suffer most from few bits. **8**: both have 8 bits. "
-        "**target**: they have the bits set in the sidebar, like all other layers.",
+        help="The patch embedding and the head lose most at few bits. **8**: both have 8 bits. "
+        "**target**: both have the bit widths of the sidebar, like all other layers.",
     )
     return Fitting(backend, first_last, _eval_images(choice, places[2]) if quick else 0)
 
@@ -211,7 +210,7 @@ def _eval_images(choice: selection.Choice, place: st.delta_generator.DeltaGenera
     low, high = selection.LIMITS["eval_images"]
     url.declare(eval_images=url.stepped(low, high, low, high))
     count = place.slider(
-        "Images to test on",
+        "Evaluation images",
         low,
         high,
         high,
@@ -219,17 +218,17 @@ def _eval_images(choice: selection.Choice, place: st.delta_generator.DeltaGenera
         key="eval_images",
         bind="query-params",
         disabled=choice.readonly,
-        help=f"Fewer are faster but give wider intervals. {_ALL:,} means all of them.",
+        help=f"Fewer images are faster but give wider intervals. {_ALL:,} stands for all images.",
     )
     return 0 if count == _ALL else count
 
 
 def spec(
-    choice: selection.Choice, made: Synthesis, fit: Fitting, weights: Coefficients | None = None
+    choice: selection.Choice, images: Synthesis, fit: Fitting, weights: Coefficients | None = None
 ) -> RunSpec:
-    """The run that the controls stand for. If there is none, the page ends with the reason."""
+    """The spec of the run set up by the controls. An invalid one stops the page with an error."""
     try:
-        return selection.build(choice, **asdict(made), **asdict(fit), coefficients=weights)
+        return selection.build(choice, **asdict(images), **asdict(fit), coefficients=weights)
     except MaskaqError as error:
         st.error(str(error), icon=":material/error:")
         url.stop()

@@ -1,6 +1,6 @@
-"""A run as its visitor sees it: started, polled while it works, stopped, and its result at the end.
+"""The controls of a run: start, progress, cancel and result.
 
-The work happens in processes of their own (`maskaq.jobs.service`). Nothing here waits for it.
+The run is computed in a worker process (`maskaq.jobs.service`), which the page polls.
 """
 
 from __future__ import annotations
@@ -29,38 +29,37 @@ if TYPE_CHECKING:
 STAGES = {
     "load": "Loading the model",
     "synthesis": "Making images",
-    "fit": "Fitting Q to them",
+    "fit": "Fitting Q to the images",
     "evaluation": "Comparing Q with P",
 }
 _STARTED = "_started"  # id of the latest run of this session
-_POLL, _POLL_LINE = 0.5, 2.0  # seconds between two looks
+_POLL, _POLL_SIDEBAR = 0.5, 2.0  # seconds
 
 
 def latest() -> Record | None:
-    """The run that this visitor started last, grids aside; None without any.
+    """The run that this visitor started last, without grids; None without any.
 
-    After a reload the session has forgotten which one that was: it is then the one under way.
+    After a reload the session no longer knows its id; an active run is then preferred.
     """
     grid = {record.id for record in service.swept(session.owner())}
-    mine = [record for record in session.records() if record.id not in grid]
-    known = st.session_state.get(_STARTED)
-    own = [record for record in mine if record.id == known]
-    active = [record for record in mine if record.active]
-    return next(reversed(own or active or mine), None)
+    single = [record for record in session.records() if record.id not in grid]
+    started = [record for record in single if record.id == st.session_state.get(_STARTED)]
+    active = [record for record in single if record.active]
+    return next(reversed(started or active or single), None)
 
 
 def busy() -> bool:
-    """Whether a run of this visitor is under way or waits for its turn."""
+    """Whether a run of this visitor is running or queued."""
     record = latest()
     return record is not None and record.active
 
 
 def start(spec: RunSpec) -> str | None:
-    """Start a run for this visitor; its id, or None with the reason on the page."""
+    """Start a run for this visitor. Returns its id, or None after showing the error."""
     try:
         if service.readonly():
             raise RunError(
-                "this server shows stored results only; run maskaq on your own computer."
+                "this server shows stored results only; run maskaq on your own computer instead."
             )
         session.pin()
         run = service.start(session.owner(), spec, origin=st.session_state.get(session.PAGE, ""))
@@ -72,11 +71,11 @@ def start(spec: RunSpec) -> str | None:
 
 
 def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
-    """Everything live about one run: the time it takes, Run, Cancel, progress, how it ended.
+    """The panel of a run: estimated time, Run, Cancel, progress, outcome.
 
     Returns:
-        The result of these settings, whether computed now, before, or shipped; else the latest
-        result of this visitor, with a line that says so; None without either.
+        The result of these settings, if it is stored; else the visitor's latest result, with a
+        warning on the page; None without either.
     """
     record, off = latest(), service.readonly()
     running = record is not None and record.active
@@ -100,30 +99,29 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
 
 
 def _cost(spec: RunSpec) -> None:
-    """How long it will take, by the stored example; without one, by a measurement if asked for."""
+    """The estimated time, from a stored example; without one, measured on request."""
     seconds = stored_runs.seconds_for(spec, stored_runs.presets())
     if seconds is not None:
-        st.caption(f"A run like this takes about {seconds:.0f} s, judged by the stored example.")
+        st.caption(f"A run like this takes about {seconds:.0f} s, estimated from a stored example.")
         return
-    if (words := measured_cost([spec])) is not None:
-        st.caption(f"A run like this takes {words}")
+    if (estimate := measured_cost([spec])) is not None:
+        st.caption(f"A run like this takes {estimate}")
 
 
 def measured_cost(specs: Sequence[RunSpec]) -> str | None:
-    """What runs would cost one after the other, measured if asked for: `about ... off.`; None as
-    long as it is not known."""
+    """Time and memory of runs in sequence, as the end of a sentence; None until measured."""
     question = {"specs": [to_json(spec) for spec in specs]}
-    found = query.answer("cost", tuple(specs), question, label="Estimate time and memory")
-    if found is None:
+    cost = query.answer("cost", tuple(specs), question, label="Estimate time and memory")
+    if cost is None:
         return None
     return (
-        f"about {duration(found['seconds'])} and at least {found['memory_mb']:,.0f} MB of memory "
-        "here, extrapolated from a short measurement and often 30 % off."
+        f"about {duration(cost['seconds'])} and at least {cost['memory_mb']:,.0f} MB of memory on "
+        "this server. This is extrapolated from a short measurement and often off by 30 %."
     )
 
 
 def watch(owner: str) -> None:
-    """Draw the visitor's run: polled while it works; once it has ended, only how."""
+    """Show the progress of the visitor's run, or its outcome if it did not finish normally."""
     record = latest() if owner == session.owner() else None
     if record is None:
         return
@@ -139,49 +137,49 @@ def watch(owner: str) -> None:
         st.warning(problem)
 
 
-def line() -> None:
-    """What the visitor has under way, a line each in the sidebar of every page."""
+def sidebar() -> None:
+    """The status of the visitor's active run and grids, in the sidebar of every page."""
     record = latest()
     if record is not None and record.active:
-        st.fragment(_line, run_every=_POLL_LINE)(session.owner(), record.id)
+        st.fragment(_sidebar_run, run_every=_POLL_SIDEBAR)(session.owner(), record.id)
     if any(record.active for record in service.swept(session.owner())):
-        st.fragment(_grid_line, run_every=_POLL_LINE)(session.owner())
+        st.fragment(_sidebar_grids, run_every=_POLL_SIDEBAR)(session.owner())
 
 
-def say(record: Record) -> str:
-    """Where a run stands, in one line."""
+def describe(record: Record) -> str:
+    """The status of a run, in one line."""
     if record.state == "queued":
-        before = service.position(record.id) - 1
-        if before > 0:
-            return f"Waiting: {before} {'run is' if before == 1 else 'runs are'} before yours."
-        return "Waiting for a free worker. The first run starts it, which takes some seconds."
+        ahead = service.position(record.id) - 1
+        if ahead > 0:
+            return f"Waiting: {ahead} {'run is' if ahead == 1 else 'runs are'} ahead of yours."
+        return "Waiting for a free worker. Starting the first worker takes a few seconds."
     progress, stages = record.progress, list(STAGES)
     if progress.stage not in STAGES:
-        return "Starting. The first run loads PyTorch, which takes some seconds."
+        return "Starting. The first run loads PyTorch, which takes a few seconds."
     text = (
         f"Stage {stages.index(progress.stage) + 1} of {len(stages)}: "
         f"{STAGES[progress.stage]}, {progress.step} of {progress.total}"
     )
-    return text if progress.left is None else f"{text}, about {progress.left:.0f} s left in it"
+    return (
+        text if progress.left is None else f"{text}, about {progress.left:.0f} s left in this stage"
+    )
 
 
 def _poll(owner: str, run: str) -> None:
-    record = _under_way(owner, run)
+    record = _active(owner, run)
     share = record.progress.share if record.state == "running" else 0.0
-    st.progress(share, text=f"{selection.title(record.spec)}. {say(record)}")
-    drawings, loss = st.columns([2, 3], gap="large")
+    st.progress(share, text=f"{selection.title(record.spec)}. {describe(record)}")
+    images, loss = st.columns([2, 3], gap="large")
     if record.images is not None:
-        drawings.image(
+        images.image(
             sheet(record.images),
             width="stretch",
-            caption="The images so far: what the model takes its classes to look like.",
-            alt="Synthetic images in the making.",
+            caption="The images so far. Each is optimised to look like its class to the model.",
+            alt="Synthetic images during the synthesis.",
         )
     table = pd.DataFrame(list(record.rows))
-    whole = (
-        st.session_state.get(session.PAGE) == pages.SYNTHESIS.file
-    )  # all of it is the subject there
-    if "loss" in table and not whole:
+    all_terms = st.session_state.get(session.PAGE) == pages.SYNTHESIS.file
+    if "loss" in table and not all_terms:
         table = table[["stage", "step", "loss"]]
     if "loss" in table and curves.quantities(table):
         chart = curves.curves(table)
@@ -190,31 +188,31 @@ def _poll(owner: str, run: str) -> None:
 
 @cache
 def _warm() -> None:
-    """Have the workers started in the background: who opens a page with Run may press it."""
+    """Start the workers in the background, before Run is pressed."""
     service.warm()
 
 
-def _under_way(owner: str, run: str) -> Record:
-    """The record; once the run has ended the whole page runs again, which ends the polling."""
-    with suppress(MaskaqError):  # so many runs since that this one is forgotten
+def _active(owner: str, run: str) -> Record:
+    """The record of an active run. If it has ended, reruns the page, which ends the polling."""
+    with suppress(MaskaqError):  # old records are deleted after many later runs
         record = service.get(owner, run)
         if record.active:
             return record
     st.rerun()
 
 
-def _line(owner: str, run: str) -> None:
-    record = _under_way(owner, run)
-    st.caption(f"Your run: {say(record)}")
+def _sidebar_run(owner: str, run: str) -> None:
+    record = _active(owner, run)
+    st.caption(f"Your run: {describe(record)}")
     _open(record.origin or pages.QUANTIZE.file)
 
 
-def _grid_line(owner: str) -> None:
+def _sidebar_grids(owner: str) -> None:
     grid = service.swept(owner)
     if not any(record.active for record in grid):
         st.rerun()
     ended = sum(not record.active for record in grid)
-    st.caption(f"Your grids of runs: {ended} of {len(grid)} have ended.")
+    st.caption(f"Your grids: {ended} of {len(grid)} runs have ended.")
     _open(pages.ABLATION.file)
 
 
@@ -224,15 +222,15 @@ def _open(page: str) -> None:
 
 
 def _cancel(run: str) -> None:
-    with suppress(MaskaqError):  # it may have ended meanwhile, which the page is about to say
+    with suppress(MaskaqError):  # it may have ended in the meantime, which the rerun shows
         service.cancel(session.owner(), run)
 
 
 def _result(spec: RunSpec, record: Record | None) -> Stored | None:
     owner = session.owner()
-    found = stored_runs.find(spec, owner)
-    if found is None and record is not None and record.state == "finished":
-        found = stored_runs.find(record.spec, owner)
-        if found is not None:
-            st.warning("You changed the settings since. Below is the latest run, not these.")
-    return found
+    run = stored_runs.find(spec, owner)
+    if run is None and record is not None and record.state == "finished":
+        run = stored_runs.find(record.spec, owner)
+        if run is not None:
+            st.warning("You have changed the settings. The result below is from your latest run.")
+    return run

@@ -1,7 +1,7 @@
-"""Controls to choose stored runs: examples, the visitor's own, or those of a sweep.
+"""Controls to choose stored runs: shipped examples, the visitor's own runs, or runs of a sweep.
 
-Sweeps in this server's folder are open to every visitor. Runs are listed by their manifests alone,
-even thousands of them; only the chosen ones are read.
+Sweeps in this server's folder are visible to every visitor. Runs are listed from their manifests,
+which is fast even for thousands of them; only the chosen runs are read.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ from maskaq.ui.widgets import show
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
-HERE = "examples, your runs and single runs of the command line"
-_FEW = 4  # runs that are selected at first
+SINGLE = "examples, your runs and single runs from the command line"
+_PRESELECTED = 4  # runs of a sweep
 
 
-def wanted(choice: Choice, *, key: str, of_one_source: bool = False) -> list[Stored]:
-    """The runs chosen for a page. If there are none, the page says why.
+def pick(choice: Choice, *, key: str, of_one_source: bool = False) -> list[Stored]:
+    """Let the visitor choose runs for a page; with a hint if none is chosen.
 
     Args:
-        key: of the page. of_one_source: preselect one shipped run, else one of each source.
+        key: prefix of the widget keys. of_one_source: preselect one shipped run, rather than one of
+            each source.
     """
-    runs = choose(key=key)
+    runs = pick_from_sweep(key=key)
     if runs is None:
-        stored, near = stored_runs.listed(session.owner()), stored_runs.closest(choice)
-        if near is None:
-            st.info("No run is stored yet. The page Quantize makes one.")
+        stored, nearest = stored_runs.listed(session.owner()), stored_runs.closest(choice)
+        if nearest is None:
+            st.info("No run is stored yet. Start one on the page Quantize.")
             return []
-        bits = near.result.spec.quantization.name
+        bits = nearest.result.spec.quantization.name
         if bits != choice.bits:
             st.info(
                 f"No run at {choice.bits} ships with maskaq; runs at {bits} are preselected below."
             )
-        first = [near] if of_one_source else at(bits, stored)
-        runs = select(stored, key=f"{key}_{bits}", default=first)
+        default = [nearest] if of_one_source else shipped_at(bits, stored)
+        runs = select(stored, key=f"{key}_{bits}", default=default)
     if not runs:
         st.info("Choose one or more runs above.")
     return runs
 
 
 def select(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> list[Stored]:
-    """Let the visitor choose among stored runs, listed with their accuracy."""
+    """Let the visitor choose stored runs, listed with their accuracy."""
     labels = [
         f"{name}: Q {run.result.q.top1:.1%}, agreement {run.result.agreement:.1%}"
         for name, run in zip(compare.names([run.result for run in stored]), stored, strict=True)
@@ -66,78 +67,78 @@ def select(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> 
     chosen = st.multiselect(
         "Runs",
         labels,
-        [label for run in default for label, known in by_label.items() if known is run],
+        [label for run in default for label, other in by_label.items() if other is run],
         key=key,
         persist_state="session",
         placeholder="Choose one or more runs",
-        help="Stored examples, the runs of this browser tab, and runs that the command line put "
-        "into this server's folder. Shown are the top-1 accuracy of Q and its agreement with P.",
+        help="Stored examples, the runs of this browser tab, and runs that were stored on this "
+        "server from the command line, each with the top-1 accuracy of Q and its agreement with P.",
     )
     return [by_label[label] for label in chosen]
 
 
-def at(bits: str, stored: Sequence[Stored]) -> list[Stored]:
-    """The shipped runs at these bits, in the order of the source menu."""
+def shipped_at(bits: str, stored: Sequence[Stored]) -> list[Stored]:
+    """The shipped runs at these bit widths, in the order of the source menu."""
     order = list(SOURCES)
-    found = [
+    runs = [
         run
         for run in stored
         if stored_runs.shipped(run) and run.result.spec.quantization.name == bits
     ]
-    return sorted(found, key=lambda run: order.index(run.result.spec.synthesis.source))
+    return sorted(runs, key=lambda run: order.index(run.result.spec.synthesis.source))
 
 
 def by_source(run: Stored, stored: Sequence[Stored]) -> list[Stored]:
-    """This run, and one with the same bits and the same fit for each other source."""
+    """This run, and for each other source a run with the same bits and the same fit."""
     mine = run.result.spec
-    found: dict[str, Stored] = {}
+    runs: dict[str, Stored] = {}
     for other in [*stored, run]:
         theirs = other.result.spec
-        made = replace(theirs.synthesis, source=mine.synthesis.source)
-        alike = replace(theirs, synthesis=mine.synthesis, method=mine.method) == mine
-        if not alike:
+        synthesis = replace(theirs.synthesis, source=mine.synthesis.source)
+        comparable = replace(theirs, synthesis=mine.synthesis, method=mine.method) == mine
+        if not comparable:
             continue
-        known = found.get(theirs.synthesis.source)
-        if known is None or made == mine.synthesis or other is run:
-            found[theirs.synthesis.source] = other
-    return [found[name] for name in SOURCES if name in found]
+        source = theirs.synthesis.source
+        if source not in runs or synthesis == mine.synthesis or other is run:
+            runs[source] = other
+    return [runs[name] for name in SOURCES if name in runs]
 
 
-def choose(*, key: str) -> list[Stored] | None:
-    """Let the visitor choose runs of a sweep. key: of the page.
+def pick_from_sweep(*, key: str) -> list[Stored] | None:
+    """Let the visitor choose runs of a sweep. key: prefix of the widget keys.
 
     Returns:
-        None if there is no sweep, or the other runs are chosen.
+        None if there is no sweep, or none is selected.
     """
-    folders = {f"the sweep {folder.name}": folder for folder in found()}
+    folders = {f"the sweep {folder.name}": folder for folder in sweep_folders()}
     if not folders:
         return None
     chosen = st.selectbox(
-        "Runs from", [HERE, *folders], key=f"{key}_folder", persist_state="session"
+        "Runs from", [SINGLE, *folders], key=f"{key}_folder", persist_state="session"
     )
     if chosen not in folders:
         return None
-    table = listed(folders[chosen])
-    whole = table[table["state"] == listing.WHOLE]
+    table = sweep_table(folders[chosen])
+    complete = table[table["state"] == listing.WHOLE]
     labels = [
         f"{row.bits} {row.source}, {row.backend}, seed {row.seed:.0f}: Q {row.q:.1%} ({row.run})"
-        for row in whole.itertuples()
+        for row in complete.itertuples()
     ]
     picked = st.multiselect(
         "Runs",
         labels,
-        labels[:_FEW],
+        labels[:_PRESELECTED],
         key=f"{key}_of_{chosen}",
         persist_state="session",
         placeholder="Choose one or more runs",
     )
     _overview(table, chosen)
-    places = dict(zip(labels, whole["folder"], strict=True))
+    places = dict(zip(labels, complete["folder"], strict=True))
     return [run for label in picked if (run := _read(Path(places[label])))]
 
 
-def found() -> list[Path]:
-    """Folders of runs inside this server's folder, except the app's own."""
+def sweep_folders() -> list[Path]:
+    """Folders with runs inside this server's folder, except the folder of the app."""
     root = runs_folder()
     if not root.is_dir():
         return []
@@ -145,27 +146,27 @@ def found() -> list[Path]:
     return [folder for folder in below if any(folder.glob(f"*/{manifest.NAME}"))]
 
 
-def listed(folder: Path) -> pd.DataFrame:
+def sweep_table(folder: Path) -> pd.DataFrame:
     """`maskaq.list_runs`, cached until a run is added or removed."""
-    return _listed(folder, stamp(folder))
+    return _sweep_table(folder, stamp(folder))
 
 
 @lru_cache(maxsize=4)
-def _listed(folder: Path, changed: object) -> pd.DataFrame:
+def _sweep_table(folder: Path, changed: object) -> pd.DataFrame:
     return listing.list_runs(folder)
 
 
 def _overview(table: pd.DataFrame, name: str) -> None:
-    """All runs of the sweep, with the columns that differ between them."""
+    """A table of all runs of a sweep, with the columns that differ between them."""
     differs = [
         column
         for column in table.columns
         if column not in ("folder", "created", "device") and table[column].astype(str).nunique() > 1
     ]
-    bad = int((table["state"] != listing.WHOLE).sum())
-    said = f"{len(table):,} runs" + (f", {bad:,} of them incomplete" if bad else "")
-    with st.expander(f"All of {name}: {said}", icon=":material/table:"):
-        show.frame(table[differs or ["run"]], alt=f"{said} of {name}.", key="sweep", name="sweep")
+    incomplete = int((table["state"] != listing.WHOLE).sum())
+    count = f"{len(table):,} runs" + (f", {incomplete:,} of them incomplete" if incomplete else "")
+    with st.expander(f"All runs of {name}: {count}", icon=":material/table:"):
+        show.frame(table[differs or ["run"]], alt=f"{count} of {name}.", key="sweep", name="sweep")
 
 
 def _read(folder: Path) -> Stored | None:

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from maskaq.ui.state.url import Field, Notice, Unknown, one_of, shorten, stepped, whole
 
 
-def fits(field: Field, text: str) -> bool:
+def accepts(field: Field, text: str) -> bool:
     try:
         field.parse(text)
     except ValueError:
@@ -27,19 +27,19 @@ def fits(field: Field, text: str) -> bool:
     ],
     ids=["whole", "stepped", "one of"],
 )
-def test_a_field_takes_what_is_allowed_and_nothing_else(field, good, bad):
-    assert all(fits(field, text) for text in good)
-    assert not any(fits(field, text) for text in bad)
+def test_a_field_accepts_allowed_values_only(field, good, bad):
+    assert all(accepts(field, text) for text in good)
+    assert not any(accepts(field, text) for text in bad)
 
 
-def test_a_notice_says_what_was_asked_what_is_allowed_and_what_is_shown():
+def test_a_notice_contains_the_value_the_allowed_values_and_the_default():
     assert str(Notice("seed", "x", "0 to 9999", 0)) == (
-        "The address says seed = `x`. Allowed: 0 to 9999. Shown is seed = 0."
+        "The link sets seed = `x`. Allowed: 0 to 9999. This page uses seed = 0."
     )
-    assert "no setting of this page: `a`" in str(Unknown("", "`a`", "", None))
+    assert "unknown settings, which are ignored: `a`" in str(Unknown("", "`a`", "", None))
 
 
-def test_strange_text_is_shown_short_and_plain():
+def test_untrusted_text_is_truncated_and_escaped():
     assert shorten("a`b\nc") == "`a'b c`"
     assert len(shorten("x" * 1000)) == 85
 
@@ -58,52 +58,52 @@ def script() -> None:
     url.finish()
 
 
-def opened(**params: str | list[str]) -> AppTest:
+def open_app(**params: str | list[str]) -> AppTest:
     app = AppTest.from_function(script)
     for name, value in params.items():
         app.query_params[name] = value
     return app.run()
 
 
-def test_good_values_are_taken_without_a_word():
-    app = opened(bits="3", name="b")
+def test_valid_values_are_used_without_a_notice():
+    app = open_app(bits="3", name="b")
     assert (app.slider(key="bits").value, app.selectbox(key="name").value) == (3, "b")
     assert not app.warning
 
 
 @pytest.mark.parametrize("value", ["99", "-1", "x", "", "3.5", ["3", "5"]])
-def test_a_bad_value_is_the_default_and_is_said(value):
-    app = opened(bits=value)
+def test_an_invalid_value_is_replaced_by_the_default_with_a_notice(value):
+    app = open_app(bits=value)
     assert not app.exception
     assert app.slider(key="bits").value == 4
     (notice,) = app.warning
-    assert "The address says bits = " in notice.value
-    assert "Allowed: 2 to 8. Shown is bits = 4." in notice.value
+    assert "The link sets bits = " in notice.value
+    assert "Allowed: 2 to 8. This page uses bits = 4." in notice.value
 
 
-def test_bad_values_of_a_page_and_unknown_names_join_the_others():
-    app = opened(bits="99", name="z", colour="red", size="1")
+def test_invalid_values_and_unknown_names_share_one_notice():
+    app = open_app(bits="99", name="z", colour="red", size="1")
     (notice,) = app.warning
     assert "bits = `99`" in notice.value
-    assert "name = `z`. Allowed: a, b. Shown is name = a." in notice.value
-    assert "no setting of this page: `colour`, `size`." in notice.value
+    assert "name = `z`. Allowed: a, b. This page uses name = a." in notice.value
+    assert "unknown settings, which are ignored: `colour`, `size`." in notice.value
 
 
 def test_many_unknown_names_are_counted():
-    (notice,) = opened(**{f"x{number}": "1" for number in range(9)}).warning
+    (notice,) = open_app(**{f"x{number}": "1" for number in range(9)}).warning
     assert "and 4 more" in notice.value
 
 
 def test_a_notice_stays_until_it_is_closed():
-    app = opened(bits="99").run()
+    app = open_app(bits="99").run()
     assert app.warning
     app.button(key="_dismiss").click().run()
     assert not app.warning
     assert not app.run().warning
 
 
-def test_a_notice_goes_when_the_selection_changes():
-    app = opened(bits="99")
+def test_a_notice_disappears_when_the_selection_changes():
+    app = open_app(bits="99")
     app.slider(key="bits").set_value(5).run()
     assert not app.warning
     assert not app.button
@@ -131,7 +131,7 @@ def lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked, shown, refused",
+    "values, shown, refused",
     [
         ("b", ["b"], False),
         (["a", "c"], ["a", "c"], False),
@@ -141,11 +141,11 @@ def lists() -> None:
         (["a", "a"], ["a", "b", "c"], True),
     ],
 )
-def test_a_list_is_taken_or_refused_as_a_whole(asked, shown, refused):
+def test_a_list_is_used_or_refused_as_a_whole(values, shown, refused):
     app = AppTest.from_function(lists, default_timeout=60)
-    app.query_params["letters"] = asked
+    app.query_params["letters"] = values
     app.run()
     assert app.session_state["letters"] == shown
     assert bool(app.warning) == refused
     if refused:
-        assert "Shown is letters = a, b, c." in app.warning[0].value
+        assert "This page uses letters = a, b, c." in app.warning[0].value

@@ -19,14 +19,15 @@ def page() -> None:
     import streamlit as st
 
     from maskaq.config.presets import spec_of
+    from maskaq.ui.state import session
     from maskaq.ui.widgets import run_panel
 
-    st.session_state[run_panel.PAGE] = "pages/quantize.py"  # as the router says it
+    st.session_state[session.PAGE] = "pages/quantize.py"  # as the router sets it
     seed = st.number_input("Seed", 0, 9, 5, key="seed")
     shown = run_panel.panel(replace(spec_of("maskaq"), seed=seed))
     st.text(f"shown: {shown.result.spec.seed if shown else None}")
     with st.sidebar:
-        run_panel.line()
+        run_panel.sidebar()
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def shown(app: AppTest) -> str:
     return str(app.text[0].value)
 
 
-def test_before_a_run_its_cost_is_said(app, fake):
+def test_the_estimated_time_is_shown_before_a_run(app, fake):
     assert "takes about 40 s" in app.caption[0].value
     assert not off(app, "run")
     assert off(app, "run_cancel")
@@ -60,7 +61,7 @@ def test_before_a_run_its_cost_is_said(app, fake):
     assert fake.warmed == 1
 
 
-def test_without_an_example_the_cost_is_measured_when_asked_for(fake, tmp_path, monkeypatch):
+def test_without_an_example_the_cost_is_measured_on_request(fake, tmp_path, monkeypatch):
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "none")
     fake.answers["cost"] = {"seconds": 600.0, "memory_mb": 3600.0}
     app = AppTest.from_function(page, default_timeout=60).run()
@@ -85,9 +86,11 @@ def test_a_run_is_followed_to_its_result(app, fake):
     assert not off(app, "run_cancel")
     fake.step("synthesis", 1, 3)
     fake.step("synthesis", 2, 3)
-    said = app.run().get("progress")[0].proto
-    assert said.text.endswith("Stage 2 of 4: Making images, 2 of 3, about 2 s left in it")
-    assert said.value == 66
+    progress = app.run().get("progress")[0].proto
+    assert progress.text.endswith(
+        "Stage 2 of 4: Making images, 2 of 3, about 2 s left in this stage"
+    )
+    assert progress.value == 66
     assert app.get("image") or app.get("imgs") or app.get("images")
     assert len(app.get("plotly_chart")) == 1
     assert "Your run: Stage 2 of 4" in app.sidebar.caption[0].value
@@ -106,10 +109,10 @@ def test_other_settings_do_not_hide_the_latest_result(app, fake):
     fake.finish()
     app.run()
     assert shown(app) == "shown: 5"
-    assert "You changed the settings since" in app.warning[0].value
+    assert "You have changed the settings" in app.warning[0].value
 
 
-def test_cancel_is_said_at_once_and_another_run_may_start(app, fake):
+def test_after_cancel_another_run_can_start(app, fake):
     app.button(key="run").click().run()
     fake.step("synthesis", 1, 3)
     app.run().button(key="run_cancel").click().run()
@@ -121,39 +124,39 @@ def test_cancel_is_said_at_once_and_another_run_may_start(app, fake):
 
 
 @pytest.mark.parametrize("state, kind", [("failed", "error"), ("lost", "warning")])
-def test_a_bad_end_says_why(app, fake, state, kind):
+def test_the_error_of_a_run_is_shown(app, fake, state, kind):
     app.button(key="run").click().run()
     fake.change("run-0", state=state, error="the disk is full; free some space.")
     app.run()
     assert getattr(app, kind)[0].value == "the disk is full; free some space."
 
 
-def test_problems_are_said(app, fake):
+def test_problems_are_shown(app, fake):
     app.button(key="run").click().run()
     fake.change("run-0", problems=["one image was dropped"])
     assert app.run().warning[0].value == "one image was dropped"
 
 
-def test_others_runs_are_not_shown_but_counted(app, fake):
+def test_runs_of_other_visitors_are_counted_but_not_shown(app, fake):
     other = AppTest.from_function(page, default_timeout=60).run()
     other.button(key="run").click().run()
     assert not app.run().get("progress")
     app.button(key="run").click().run()
-    assert "Waiting: 1 run is before yours." in app.get("progress")[0].proto.text
+    assert "Waiting: 1 run is ahead of yours." in app.get("progress")[0].proto.text
     assert shown(other) == shown(app) == "shown: None"
 
 
-def test_a_refusal_is_shown(app, fake, monkeypatch):
+def test_the_reason_is_shown_when_a_run_is_refused(app, fake, monkeypatch):
     def refuse(owner: str, spec: object, *, origin: str) -> str:
         raise RunError("too many.")
 
-    monkeypatch.setattr(run_panel.cluster, "start", refuse)
+    monkeypatch.setattr(run_panel.service, "start", refuse)
     app.button(key="run").click().run()
     assert app.error[0].value == "too many."
     assert not off(app, "run")
 
 
-def test_a_demo_starts_nothing(app, fake, monkeypatch):
+def test_a_demo_starts_no_run(app, fake, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     app.run()
     assert off(app, "run")
