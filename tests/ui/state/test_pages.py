@@ -9,7 +9,7 @@ from maskaq.ui.state import pages
 ROOT = Path(__file__).parents[3]
 
 
-def test_eleven_pages_in_three_sections():
+def test_the_titles_and_sections_are_in_order():
     assert [page.title for page in pages.PAGES] == [
         "Start",
         "Lessons",
@@ -27,7 +27,7 @@ def test_eleven_pages_in_three_sections():
     assert sections == ["Understand", "Try it", "Judge"]
 
 
-def test_every_page_is_a_file_and_every_file_a_page():
+def test_the_table_lists_every_file_of_the_pages_folder():
     listed = {page.file for page in pages.PAGES}
     assert listed == {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
     assert len(listed) == len(pages.PAGES)
@@ -38,7 +38,7 @@ def test_icons_exist():
         assert validate_material_icon(page.icon)
 
 
-def test_every_page_enters_through_the_router_first():
+def test_every_page_calls_the_router_first():
     for page in pages.PAGES:
         lines = (ROOT / page.file).read_text().splitlines()
         first = ("choice", "router", "st.", "with", "for", "if")

@@ -15,21 +15,21 @@ CHOICE = Choice(weight_bits=3, activation_bits=5, seed=7, mask_ratio=0.2)
 PAGE = {"source": "maskaq", "backend": "lsq-kd", "images": 8, "steps": 20, "mask_start": 0.6}
 
 
-def test_every_control_reaches_the_spec_and_nothing_else_changes():
+def test_the_spec_contains_every_control_and_nothing_else_changes():
     terms = Coefficients(one_hot=1.0, tv=0.5)
     more = {"coefficients": terms, "first_last": "target", "refresh": 3, "eval_images": 500}
     spec = build(CHOICE, **PAGE, **more)
-    wanted = asdict(spec_of("maskaq", (3, 5)))
-    wanted |= {"seed": 7, "eval_images": 500}
-    wanted["synthesis"] |= {"images": 8, "steps": 20, "mask_ratio": (0.6, 0.2)}
-    wanted["synthesis"]["coefficients"] = asdict(terms)
-    wanted["fit"] |= {"backend": "lsq-kd", "mask_ratio": 0.2, "refresh": 3}
-    wanted["quantization"] |= {"first_last": "target"}
-    assert asdict(spec) == wanted
+    expected = asdict(spec_of("maskaq", (3, 5)))
+    expected |= {"seed": 7, "eval_images": 500}
+    expected["synthesis"] |= {"images": 8, "steps": 20, "mask_ratio": (0.6, 0.2)}
+    expected["synthesis"]["coefficients"] = asdict(terms)
+    expected["fit"] |= {"backend": "lsq-kd", "mask_ratio": 0.2, "refresh": 3}
+    expected["quantization"] |= {"first_last": "target"}
+    assert asdict(spec) == expected
 
 
 @pytest.mark.parametrize("source", ["noise", "real", "mimiq", "psaq"])
-def test_controls_that_do_not_matter_do_not_make_another_run(source):
+def test_controls_without_effect_do_not_change_the_run(source):
     page = PAGE | {"source": source, "backend": "minmax"}
     idle = {"mask_start": 0.9, "refresh": 5}
     idle |= {} if SOURCES[source].synthesizes else {"steps": 50}
@@ -38,20 +38,20 @@ def test_controls_that_do_not_matter_do_not_make_another_run(source):
 
 
 def test_the_defaults_are_those_of_the_method():
-    start = spec_of("maskaq")
-    made = start.synthesis
+    preset = spec_of("maskaq")
+    synthesis = preset.synthesis
     same = build(
         DEFAULT,
-        source=made.source,
-        backend=start.fit.backend,
-        images=made.images,
-        steps=made.steps,
-        mask_start=made.mask_ratio[0],
+        source=synthesis.source,
+        backend=preset.fit.backend,
+        images=synthesis.images,
+        steps=synthesis.steps,
+        mask_start=synthesis.mask_ratio[0],
     )
-    assert same == start
+    assert same == preset
 
 
-def test_the_own_model_and_images_reach_the_spec():
+def test_the_spec_contains_the_visitors_own_model_and_images():
     own = Own(None, "w.safetensors", "folder")
     spec = build(Choice(model="deit_tiny_patch16_224", own=own), **PAGE)
     assert (spec.model, spec.weights, spec.data) == (
@@ -71,14 +71,14 @@ def test_values_beyond_the_sliders_are_refused(name, end):
         build(CHOICE, **(PAGE | {name: value}))
 
 
-def test_a_run_is_named_by_what_was_chosen():
+def test_the_title_of_a_run_contains_its_settings():
     assert title(build(CHOICE, **PAGE)) == "W3A5, 8 images from maskaq, back-end lsq-kd, seed 7"
     other = Choice(model="deit_tiny_patch16_224")
     assert title(build(other, **PAGE)).startswith("deit_tiny_patch16_224, W4A4, ")
     assert CHOICE.bits == "W3A5"
 
 
-def test_a_choice_knows_its_model():
+def test_a_choice_has_the_shape_of_its_model():
     assert DEFAULT.shape.depth == 6
     assert DEFAULT.bundled
     assert not Choice(own=Own(weights="w")).bundled

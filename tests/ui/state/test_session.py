@@ -15,7 +15,7 @@ def script() -> None:
     st.text(session.owner())
 
 
-def test_two_visitors_are_two_owners_and_each_stays_the_same():
+def test_each_visitor_has_its_own_owner_that_stays_the_same():
     first, second = AppTest.from_function(script).run(), AppTest.from_function(script).run()
     names = [app.text[0].value for app in (first, second)]
     assert names[0] != names[1]
@@ -27,5 +27,5 @@ def test_two_visitors_are_two_owners_and_each_stays_the_same():
     "value",
     [None, "", 7, "x" * 36, "../../../../../../etc/passwd", "8C9D2B50-3F1E-4A6B-9D57-0E1F2A3B4C5D"],
 )
-def test_what_is_no_key_is_refused(value):
+def test_an_invalid_key_is_refused(value):
     assert not session.is_key(value)

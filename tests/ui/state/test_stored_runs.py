@@ -36,13 +36,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> fake_cluster.FakeCluster:
     return fake_cluster.install(monkeypatch)
 
 
-def test_presets_are_read_in_order(examples):
-    found = stored_runs.presets()
-    assert [run.result.spec.quantization.name for run in found] == ["W3A3", "W4A4", "W3A3"]
-    assert found[0].result == stored.result(spec_of("maskaq", (3, 3)))
-    assert found[0].folder == examples / "a"
-    assert found[0].curves.equals(stored.CURVES)
-    assert all(map(stored_runs.shipped, found))
+def test_presets_are_sorted_by_folder_name(examples):
+    presets = stored_runs.presets()
+    assert [run.result.spec.quantization.name for run in presets] == ["W3A3", "W4A4", "W3A3"]
+    assert presets[0].result == stored.result(spec_of("maskaq", (3, 3)))
+    assert presets[0].folder == examples / "a"
+    assert presets[0].curves.equals(stored.CURVES)
+    assert all(map(stored_runs.shipped, presets))
 
 
 @pytest.mark.parametrize(
@@ -55,20 +55,20 @@ def test_presets_are_read_in_order(examples):
         ((4, 4), "real", ("W4A4", "maskaq")),
     ],
 )
-def test_the_closest_preset_has_that_source_and_the_nearest_bits(bits, source, shown):
+def test_the_closest_preset_has_the_source_and_the_nearest_bits(bits, source, shown):
     run = stored_runs.closest(Choice(*bits), source)
     assert run is not None
     spec = run.result.spec
     assert (spec.quantization.name, spec.synthesis.source) == shown
 
 
-def test_without_presets_there_is_no_closest_one(tmp_path, monkeypatch):
+def test_without_presets_there_is_no_closest_run(tmp_path, monkeypatch):
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
     assert stored_runs.closest(Choice()) is None
     assert stored_runs.presets() == []
 
 
-def test_what_was_computed_here_goes_before_what_is_shipped(examples):
+def test_a_computed_run_is_preferred_to_a_shipped_one(examples):
     shipped = stored_runs.find(SPEC)
     assert shipped is not None
     assert shipped.folder == examples / "b"
@@ -80,7 +80,7 @@ def test_what_was_computed_here_goes_before_what_is_shipped(examples):
     assert stored_runs.find(replace(SPEC, seed=1)) is None
 
 
-def test_a_run_on_own_files_is_found_by_its_owner_alone(fake):
+def test_a_run_on_own_files_is_found_for_its_owner_only(fake):
     spec = replace(SPEC, weights="mine.safetensors")
     fake.start("me", spec)
     fake.finish()
@@ -89,27 +89,27 @@ def test_a_run_on_own_files_is_found_by_its_owner_alone(fake):
     assert stored_runs.find(spec) is None
 
 
-def test_a_list_shows_shipped_own_and_command_line_runs_and_no_others(fake, tmp_path):
-    mine, yours, typed = (replace(SPEC, seed=seed) for seed in (1, 2, 3))
-    for owner, spec in (("me", mine), ("you", yours)):
+def test_a_list_contains_shipped_own_and_command_line_runs_only(fake, tmp_path):
+    mine, others, single = (replace(SPEC, seed=seed) for seed in (1, 2, 3))
+    for owner, spec in (("me", mine), ("you", others)):
         fake.start(owner, spec)
         fake.finish()
-    stored.write(tmp_path / "runs" / "typed", typed)
+    stored.write(tmp_path / "runs" / "single", single)
     seeds = [run.result.spec.seed for run in stored_runs.listed("me")]
     assert seeds == [0, 0, 0, 1, 3]
 
 
 def test_a_damaged_run_is_left_out(tmp_path):
-    stored.write(tmp_path / "runs" / "typed", SPEC)
-    (tmp_path / "runs" / "typed" / "result.json").write_text("{")
+    stored.write(tmp_path / "runs" / "single", SPEC)
+    (tmp_path / "runs" / "single" / "result.json").write_text("{")
     assert len(stored_runs.listed("me")) == 3
     with pytest.raises(RunError):
-        stored_runs.read(tmp_path / "runs" / "typed")
-    with pytest.raises(RunError, match="holds no run"):
+        stored_runs.read(tmp_path / "runs" / "single")
+    with pytest.raises(RunError, match="contains no run"):
         stored_runs.read(tmp_path / "runs" / "nothing")
 
 
-def test_a_run_is_read_once_until_it_changes(examples):
+def test_a_run_is_cached_until_it_changes(examples):
     first = stored_runs.read(examples / "a")
     assert stored_runs.read(examples / "a") is first
     file = examples / "a" / "result.json"
@@ -122,25 +122,25 @@ def test_a_run_is_read_once_until_it_changes(examples):
 def test_the_estimate_scales_synthesis_with_images_and_steps():
     runs = stored_runs.presets()
     assert stored_runs.seconds_for(SPEC, runs) == pytest.approx(40)
-    made = SPEC.synthesis
-    double = replace(SPEC, synthesis=replace(made, images=2 * made.images))
+    synthesis = SPEC.synthesis
+    double = replace(SPEC, synthesis=replace(synthesis, images=2 * synthesis.images))
     assert stored_runs.seconds_for(double, runs) == pytest.approx(70)
-    half = replace(SPEC, synthesis=replace(made, steps=made.steps // 2))
+    half = replace(SPEC, synthesis=replace(synthesis, steps=synthesis.steps // 2))
     assert stored_runs.seconds_for(half, runs) == pytest.approx(25)
     fewer = replace(SPEC, eval_images=100)
     assert stored_runs.seconds_for(fewer, runs) == pytest.approx(40 - 5 * 0.8)
     simple = replace(SPEC, fit=replace(SPEC.fit, backend="minmax"))
     assert stored_runs.seconds_for(simple, runs) == pytest.approx(40 - 4)
-    other = replace(SPEC, synthesis=replace(made, source="mimiq"))
+    other = replace(SPEC, synthesis=replace(synthesis, source="mimiq"))
     assert stored_runs.seconds_for(other, runs) is None
     assert stored_runs.seconds_for(SPEC, []) is None
 
 
 def test_the_estimate_prefers_a_run_at_the_same_bits(tmp_path):
     few = replace(SPEC, quantization=replace(SPEC.quantization, weight_bits=2, activation_bits=2))
-    long = stored.result(few)
     stored.write(tmp_path / "few", few)
-    long = replace(long, seconds=long.seconds | {"total": 95.0})
+    result = stored.result(few)
+    long = replace(result, seconds=result.seconds | {"total": 95.0})
     (tmp_path / "few" / "result.json").write_text(long.to_json())
     manifest.seal(tmp_path / "few")
     runs = [*stored_runs.presets(), stored_runs.read(tmp_path / "few")]
@@ -149,6 +149,6 @@ def test_the_estimate_prefers_a_run_at_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("value, off", [("1", True), ("", False), ("0", False)])
-def test_read_only_is_asked_for_by_the_environment(monkeypatch, value, off):
+def test_read_only_mode_is_set_by_the_environment(monkeypatch, value, off):
     monkeypatch.setenv("MASKAQ_READONLY", value)
     assert service.readonly() is off

@@ -38,7 +38,7 @@ def formulas() -> None:
         show.formula(name)
 
 
-def test_every_formula_comes_with_its_source():
+def test_every_formula_is_shown_with_its_source():
     app = AppTest.from_function(formulas, default_timeout=60).run()
     assert not app.exception
     captions = [caption.value for caption in app.caption]
@@ -74,7 +74,7 @@ def test_figures_are_saved_in_the_chosen_format(app):
     assert image_options(app)["format"] == "svg"
 
 
-def test_the_table_is_built_when_opened_and_says_what_is_left_out(app):
+def test_the_table_is_built_when_opened_and_states_how_many_rows_are_shown(app):
     assert not app.dataframe
     app.session_state["line_table"] = True
     app.run()
@@ -83,7 +83,7 @@ def test_the_table_is_built_when_opened_and_says_what_is_left_out(app):
     assert app.get("download_button")[0].proto.label == "Download as CSV"
 
 
-def test_a_number_comes_with_its_interval_and_sample_size(app):
+def test_a_number_is_shown_with_its_interval_and_sample_size(app):
     assert [metric.value for metric in app.metric] == ["87.6 %", "12.35 dB"]
     captions = [caption.value for caption in app.caption]
     assert "95 % interval 85.0 to 90.0 %, n = 1,000" in captions
