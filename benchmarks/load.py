@@ -3,13 +3,13 @@
     python -m benchmarks.load --sessions 20 --browsers 1 --minutes 15
     python -m benchmarks.load --sessions 0 --browsers 20 --minutes 15
 
-Every visitor opens the app and moves from page to page, with a pause on each. A *session* speaks
-the app's protocol over a WebSocket, as the script in a browser does, but renders nothing: in real
-use rendering happens on the visitors' machines. Its seconds are from the request for a page until
-the server reports that all of it has been sent. A *browser* is a Chromium on this machine, whose
-work is part of the measurement: from the click until the page has another title and no longer runs.
-One more browser starts runs all the time, computed by the single default worker. First visits have
-their own line. Memory is that of the server and of its workers.
+Every visitor opens the app and moves from page to page, with a pause on each. A *session* uses the
+app's protocol over a WebSocket, like the script in a browser, but renders nothing, because in real
+use the visitors' machines do that. Its time is measured from the request for a page until the
+server reports that the whole page was sent. A *browser* is a Chromium on this machine, whose work
+is part of the measurement: its time is from the click until the page has a new title and has
+stopped running. One more browser starts runs continuously, which the single default worker
+computes. First visits have their own row. Memory is that of the server and of its workers.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from benchmarks.moves import served
 from maskaq.ui.state import pages
 
 TIMEOUT = 300_000  # milliseconds
-ARRIVALS = 120.0  # seconds over which visitors arrive; opening a browser page costs time as well
-SAMPLED = 5.0  # seconds between two measurements of memory
+ARRIVALS = 120.0  # seconds over which the visitors arrive, since opening a browser page takes time
+SAMPLED = 5.0  # seconds between two memory measurements
 RUN = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=500"  # of the background runs
 
 FIRST, ALL = "first visit", "all but first visits"
@@ -51,17 +51,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--reading", type=float, default=45, help="seconds on a page, on average")
     args = parser.parse_args()
-    with TemporaryDirectory() as folder, served(Path(folder)) as address:
-        rendered, sent, memory, runs = asyncio.run(_visit(address, args))
+    with TemporaryDirectory() as folder, served(Path(folder)) as url:
+        rendered, sent, memory, runs = asyncio.run(_visit(url, args))
         finished = len(list(Path(folder).glob("app/*/manifest.json")))
     report("sessions", sent)
     report("browsers", rendered)
-    settled(memory)
+    report_memory(memory)
     print(f"{runs} background runs started, {finished} stored")
 
 
 async def _visit(
-    address: str, args: argparse.Namespace
+    url: str, args: argparse.Namespace
 ) -> tuple[Times, Times, list[tuple[float, float]], int]:
     rendered: Times = []
     sent: Times = []
@@ -73,23 +73,22 @@ async def _visit(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         jobs = [
-            _browser(browser, address, until, args.reading, rendered, seed)
+            _browser(browser, url, until, args.reading, rendered, seed)
             for seed in range(args.browsers)
         ]
         jobs += [
-            _session(address, until, args.reading, sent, 1000 + seed)
-            for seed in range(args.sessions)
+            _session(url, until, args.reading, sent, 1000 + seed) for seed in range(args.sessions)
         ]
-        loop = _runs(browser, address, until)
+        loop = _runs(browser, url, until)
         *_, runs, _ = await asyncio.gather(*jobs, loop, _watch(until, memory))
         await browser.close()
     return rendered, sent, memory, int(runs or 0)
 
 
-async def _session(address: str, until: float, reading: float, times: Times, seed: int) -> None:
-    """One visitor whose browser runs on another machine."""
-    stream = address.replace("http", "ws", 1) + "/_stcore/stream"
-    async with connect(stream, subprotocols=["streamlit"], max_size=None, origin=address) as server:
+async def _session(url: str, until: float, reading: float, times: Times, seed: int) -> None:
+    """A visitor whose browser runs on another machine."""
+    stream = url.replace("http", "ws", 1) + "/_stcore/stream"
+    async with connect(stream, subprotocols=["streamlit"], max_size=None, origin=url) as server:
         async for title, here in _walk(until, reading, seed):
             times.append((title, await _sent(server, here)))
 
@@ -97,7 +96,7 @@ async def _session(address: str, until: float, reading: float, times: Times, see
 async def _walk(
     until: float, reading: float, seed: int
 ) -> AsyncIterator[tuple[str, pages.PageSpec]]:
-    """The pages of a visitor, each at its time, with its line of the table."""
+    """The pages of a visitor, with pauses, each with its row in the table."""
     choose, here = random.Random(seed), pages.START
     await asyncio.sleep(choose.uniform(0, ARRIVALS))
     yield FIRST, here
@@ -108,7 +107,7 @@ async def _walk(
 
 
 async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
-    """Seconds until the server has sent a whole page; skips messages of earlier pages."""
+    """Seconds until the server has sent a whole page. Skips messages of earlier pages."""
     request = BackMsg()
     request.rerun_script.page_name = "" if page is pages.START else Path(page.file).stem
     began = time.perf_counter()
@@ -123,9 +122,9 @@ async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
 
 
 async def _browser(
-    browser: Browser, address: str, until: float, reading: float, times: Times, seed: int
+    browser: Browser, url: str, until: float, reading: float, times: Times, seed: int
 ) -> None:
-    """One visitor who reads pages of stored results."""
+    """A visitor in a browser who reads pages with stored results."""
     page = await (await browser.new_context()).new_page()
     page.set_default_timeout(TIMEOUT)
     heading = page.locator("h1").first
@@ -133,23 +132,23 @@ async def _browser(
         before = "" if title == FIRST else await heading.inner_text()
         began = time.perf_counter()
         if title == FIRST:
-            await page.goto(address)
+            await page.goto(url)
         else:
             link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
             await link.click()
             await expect(heading).not_to_have_text(before, timeout=TIMEOUT)
-        await _settled(page)
+        await _loaded(page)
         times.append((title, time.perf_counter() - began))
 
 
-async def _runs(browser: Browser, address: str, until: float) -> int:
-    """A visitor who starts a new run as soon as the last one has ended."""
+async def _runs(browser: Browser, url: str, until: float) -> int:
+    """Start a new run as soon as the previous one has ended. Returns the number of runs."""
     page = await (await browser.new_context()).new_page()
     page.set_default_timeout(TIMEOUT)
     count = 0
     while time.monotonic() < until:
-        await page.goto(f"{address}/quantize?{RUN}&seed={count}")
-        await _settled(page)
+        await page.goto(f"{url}/quantize?{RUN}&seed={count}")
+        await _loaded(page)
         await page.get_by_role("button", name="Run", exact=True).click()
         working = page.get_by_test_id("stProgress")
         await expect(working.first).to_be_visible(timeout=TIMEOUT)
@@ -158,14 +157,14 @@ async def _runs(browser: Browser, address: str, until: float) -> int:
     return count
 
 
-async def _settled(page: Page) -> None:
+async def _loaded(page: Page) -> None:
     await expect(page.locator("h1").first).to_be_visible(timeout=TIMEOUT)
     await expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=TIMEOUT)
     await expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
-    """Record the megabytes of the server and of its workers."""
+    """Record the memory of the server and of its workers in MB."""
     server = next(
         child for child in psutil.Process().children() if "streamlit" in " ".join(child.cmdline())
     )
@@ -181,7 +180,7 @@ async def _watch(until: float, memory: list[tuple[float, float]]) -> None:
 
 
 def report(kind: str, times: Times) -> None:
-    """Print a table of seconds."""
+    """Print a table of times in seconds."""
     print(f"\n{os.cpu_count()} processors, {len(times)} pages of {kind}\n")
     print("| page | n | median, s | 95th percentile, s |\n|---|---|---|---|")
     for title in [*(page.title for page in pages.PAGES), ALL, FIRST]:
@@ -193,8 +192,8 @@ def report(kind: str, times: Times) -> None:
             print(f"| {title} | {len(part)} | {statistics.median(part):.2f} | {late:.2f} |")
 
 
-def settled(memory: list[tuple[float, float]]) -> None:
-    """Print a table of megabytes."""
+def report_memory(memory: list[tuple[float, float]]) -> None:
+    """Print a table of memory in MB."""
     print("\n| share of the time | server, MB | workers, MB |\n|---|---|---|")
     for first in range(0, 100, 20):
         part = memory[len(memory) * first // 100 : len(memory) * (first + 20) // 100]

@@ -1,11 +1,11 @@
-"""The wait after moving a control of the app, and for its first page.
+"""Waiting times after moving a control of the app, and for its start page.
 
     python -m benchmarks.moves
 
-Bits: ten bit-widths in turn, each sent to a real worker process as the page does it, until the new
-accuracy on 1 000 scenes arrives. Mask ratio: the new mask and its figure, and a whole rerun of the
-page Attention in Streamlit's test client. Start page: a browser's request to a warm server, until
-the title appears; skipped without Chromium and Playwright.
+Bits: ten pairs of bit widths are sent to a worker process, as the page does it. Each is timed until
+the new accuracy on 1 000 scenes arrives. Mask ratio: the new mask and its figure, and a complete
+rerun of the page Attention in Streamlit's test client. Start page: from the request of a browser to
+a warm server until the title appears; skipped without Chromium and Playwright.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def processor() -> str:
-    """The name of the processor, if the system reports it."""
+    """The name of the processor, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -64,7 +64,7 @@ def processor() -> str:
 
 
 def bits() -> Iterator[tuple[str, Times, str]]:
-    """The new accuracy after each of ten moves, with a warm worker."""
+    """The new accuracy after each of ten changes of the bits, with a warm worker."""
     run = shipped()
     plain = {"model": "scenes_vit", "weights": "", "samples": run.samples["images"]}
     service.quick("accuracy", **plain).result(TIMEOUT)
@@ -85,7 +85,7 @@ def shipped() -> Stored:
 
 
 def ratio() -> Iterator[tuple[str, Times, str]]:
-    """The page after each of ten moves of the mask ratio."""
+    """The page after each of ten changes of the mask ratio."""
     from streamlit.testing.v1 import AppTest
 
     scene, alpha = showcase.scene(0), attention_maps.alpha(0)
@@ -110,7 +110,7 @@ def ratio() -> Iterator[tuple[str, Times, str]]:
 
 
 def start() -> Iterator[tuple[str, Times, str]]:
-    """The first page, in a browser that has visited it before."""
+    """The start page, in a browser that has visited it before."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -121,14 +121,14 @@ def start() -> Iterator[tuple[str, Times, str]]:
     times: Times = []
     with (
         TemporaryDirectory() as folder,
-        served(Path(folder)) as address,
+        served(Path(folder)) as url,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context().new_page()
         for _ in range(1 + VISITS):
             with timed(times):
-                page.goto(address)
+                page.goto(url)
                 page.locator("h1").first.wait_for(timeout=1000 * TIMEOUT)
         browser.close()
     yield "the start page of a warm server, up to its title", times[1:], "< 1.5"
@@ -136,7 +136,7 @@ def start() -> Iterator[tuple[str, Times, str]]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Run the app with an empty folder of runs and yield its address."""
+    """Run the app with an empty folder of runs and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -148,20 +148,20 @@ def served(folder: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}"
     try:
-        while not answers(f"{address}/_stcore/health"):
+        while not answers(f"{url}/_stcore/health"):
             time.sleep(0.1)
-        yield address
+        yield url
     finally:
         server.terminate()
         server.wait(20)
 
 
-def answers(address: str) -> bool:
-    """Whether a server answers."""
+def answers(url: str) -> bool:
+    """Whether a server responds."""
     try:
-        with urllib.request.urlopen(address, timeout=2):
+        with urllib.request.urlopen(url, timeout=2):
             return True
     except OSError:
         return False
