@@ -1,8 +1,4 @@
-"""What a model makes of one picture: where it looks, and how alike its patches look around.
-
-The answers behind `quick.attention`, `quick.attribution`, `quick.similarity` and `quick.inspect`,
-which describe them.
-"""
+"""Attention, attributions and patch similarities of one picture."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
-from maskaq.data.folder import labels_in, load_images, transform_of
+from maskaq.data.folder import transform_of
 from maskaq.errors import OptionError
 from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
 from maskaq.models.attention import Maps, record
@@ -32,30 +28,50 @@ from maskaq.regions.similarity import (
     similarity_moments,
 )
 
-_POINTS = 128  # of a kernel density
-_MARGIN = 0.05  # that it reaches beyond the values
-_PAIRS = 2**15  # that the kernel density is made of; beyond, every k-th
+Pixels = NDArray[np.uint8]
+
+_POINTS = 128  # at which a kernel density is evaluated
+_MARGIN = 0.05  # of the density's range beyond the values, at both ends
+_PAIRS = 2**15  # at most for a kernel density; of more values every k-th is used
 
 
 @torch.no_grad()
 def attention(
-    name: str,
+    model: str,
     weights: str,
-    picture: NDArray[np.uint8],
-    query: int | None,
-    bits: tuple[int, int],
-    samples: NDArray[np.uint8] | None,
+    picture: Pixels,
+    query: int | None = None,
+    weight_bits: int = 4,
+    activation_bits: int = 4,
+    samples: Pixels | None = None,
 ) -> dict[str, Any]:
-    """See `quick.attention`."""
-    loaded = model_cache.model(name, weights)
+    """Attention of P and Q from one query to every patch of a picture.
+
+    Args:
+        model, weights: as in `RunSpec`.
+        picture: uint8 [H,W,3]; it goes through the model's own preprocessing.
+        query: a patch; None for the class token, or for the mean over patches in a model without.
+        samples: uint8 [n,3,S,S], calibration images of Q; None for no Q.
+
+    Returns:
+        image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities.
+        q: the same of Q, or None. alpha: float32 [N], P's attention weight of each patch (MaskAQ
+        Eq. 4).
+
+    Raises:
+        MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
+            patch.
+    """
+    loaded = model_cache.model(model, weights)
     _check_query(query, loaded)
-    image = seen(loaded, picture)  # [3,S,S]
+    image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     maps = _maps(loaded.model, inputs)
     q = None
     if samples is not None and len(samples):
-        other = model_cache.fitted(name, weights, samples, QuantOptions(*bits))
-        q = _rows(_maps(other, inputs), loaded.prefix, query)
+        options = QuantOptions(weight_bits, activation_bits)
+        q_model = model_cache.fitted(model, weights, samples, options)
+        q = _rows(_maps(q_model, inputs), loaded.prefix, query)
     return {
         "image": image.numpy(),
         "p": _rows(maps, loaded.prefix, query),
@@ -65,33 +81,56 @@ def attention(
 
 
 def attribution(
-    name: str,
+    model: str,
     weights: str,
-    picture: NDArray[np.uint8],
-    method: str,
-    bits: tuple[int, int],
-    samples: NDArray[np.uint8] | None,
+    picture: Pixels,
+    method: str = "attention",
+    weight_bits: int = 4,
+    activation_bits: int = 4,
+    samples: Pixels | None = None,
 ) -> dict[str, Any]:
-    """See `quick.attribution`."""
-    weigh = ATTRIBUTIONS[method]
-    loaded = model_cache.model(name, weights)
-    image = seen(loaded, picture)  # [3,S,S]
+    """The importance of every patch of a picture for the class that P predicts.
+
+    Args:
+        method: name in `maskaq.evaluation.attributions.ATTRIBUTIONS`. Others as in `attention`.
+
+    Returns:
+        image: uint8 [3,S,S], after preprocessing. p: float32 [N]. q: the same of Q, or None.
+
+    Raises:
+        MaskaqError: as `attention`, or there is no such method.
+    """
+    attribute = ATTRIBUTIONS[method]
+    loaded = model_cache.model(model, weights)
+    image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     with torch.no_grad():
         targets = loaded.model(inputs).argmax(-1)  # [1]
-    p = AttributionTask(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
-    q = None
+    task = AttributionTask(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
+    p, q = attribute(task)[0].float().numpy(), None  # [N]
     if samples is not None and len(samples):
-        other = model_cache.fitted(name, weights, samples, QuantOptions(*bits))
-        q = weigh(p._replace(model=other))[0].float().numpy()  # [N]
-    return {"image": image.numpy(), "p": weigh(p)[0].float().numpy(), "q": q}
+        options = QuantOptions(weight_bits, activation_bits)
+        q_model = model_cache.fitted(model, weights, samples, options)
+        q = attribute(task._replace(model=q_model))[0].float().numpy()  # [N]
+    return {"image": image.numpy(), "p": p, "q": q}
 
 
 @torch.no_grad()
-def similarity(name: str, weights: str, picture: NDArray[np.uint8]) -> dict[str, Any]:
-    """See `quick.similarity`."""
-    loaded = model_cache.model(name, weights)
-    image = seen(loaded, picture)  # [3,S,S]
+def similarity(model: str, weights: str, picture: Pixels) -> dict[str, Any]:
+    """How similar the attention of P's patches is in a picture (MaskAQ Eq. 5 to 10).
+
+    Args:
+        model, weights, picture: as in `attention`.
+
+    Returns:
+        image: uint8 [3,S,S], after preprocessing. blocks: for each block a dict with the fields of
+        `maskaq.precomputed.showcase.Similarity`.
+
+    Raises:
+        MaskaqError: the model cannot be loaded.
+    """
+    loaded = model_cache.model(model, weights)
+    image = preprocessed(loaded, picture)  # [3,S,S]
     maps = _maps(loaded.model, loaded.normalise(image[None]))
     skip = loaded.prefix
     patches = torch.stack([block.probs[0].mean(0)[skip:, skip:] for block in maps])  # [L,N,N]
@@ -99,48 +138,32 @@ def similarity(name: str, weights: str, picture: NDArray[np.uint8]) -> dict[str,
 
 
 def similarities(patches: Tensor) -> list[Similarity]:
-    """How alike the rows of every block are, from attention between patches [L,N,N]."""
+    """Similarity of the rows of every block, from attention between patches [L,N,N]."""
     matrix = patch_similarity(patches)  # [L,N,N]
     mean, variance = similarity_moments(patches, diagonal=False)  # [L]
     upper = torch.triu_indices(len(matrix[0]), len(matrix[0]), offset=1)  # [2,pairs]
-    found = []
+    blocks = []
     for block, values in enumerate(matrix[:, upper[0], upper[1]]):  # [pairs]
-        some = values[:: -(-len(values) // _PAIRS)]  # [fewer]
-        points = torch.linspace(float(some.min()) - _MARGIN, float(some.max()) + _MARGIN, _POINTS)
-        found.append(
+        subset = values[:: -(-len(values) // _PAIRS)]  # [fewer]
+        low, high = float(subset.min()) - _MARGIN, float(subset.max()) + _MARGIN
+        points = torch.linspace(low, high, _POINTS)
+        blocks.append(
             Similarity(
                 matrix=matrix[block].numpy(),
                 values=values.numpy(),
                 mean=float(mean[block]),
                 std=float(variance[block]) ** 0.5,
                 kde_x=points.numpy(),
-                kde_y=kernel_density(some, points).numpy(),
+                kde_y=kernel_density(subset, points).numpy(),
                 gaussian=float(gaussian_entropy(variance[block])),
-                kernel=float(kernel_entropy(some)),
+                kernel=float(kernel_entropy(subset)),
             )
         )
-    return found
+    return blocks
 
 
-def inspect(name: str, weights: str, folder: str) -> dict[str, Any]:
-    """See `quick.inspect`."""
-    loaded = model_cache.model(name, weights)
-    classes = len(loaded.class_names)
-    labels: list[int] = []
-    if folder:
-        config, synsets = loaded.data_config, loaded.synsets
-        labels = labels_in(folder, synsets=synsets, classes=classes)
-        load_images(folder, config, synsets=synsets, classes=classes, limit=1)  # can one be read?
-    return {
-        "classes": classes,
-        "size": loaded.size,
-        "images": len(labels),
-        "labels": len(set(labels)),
-    }
-
-
-def seen(loaded: LoadedModel, picture: NDArray[np.uint8]) -> Tensor:
-    """A picture uint8 [H,W,3] as the model's preprocessing leaves it: uint8 [3,S,S]."""
+def preprocessed(loaded: LoadedModel, picture: Pixels) -> Tensor:
+    """A picture uint8 [H,W,3] after the model's resizing and cropping: uint8 [3,S,S]."""
     image: Tensor = transform_of(loaded.data_config)(Image.fromarray(picture))
     return image
 
@@ -158,9 +181,10 @@ def _maps(model: nn.Module, inputs: Tensor) -> Sequence[Maps]:
 
 
 def _rows(maps: Sequence[Maps], prefix: int, query: int | None) -> NDArray[np.float32]:
-    """What one query pays to the patches, of the first image: [L,H,N]."""
+    """Attention of one query to the patches of the first image: [L,H,N]."""
     probs = torch.stack([block.probs[0] for block in maps])  # [L,H,T,T]
-    of_patch = None if query is None else probs[:, :, prefix + query, prefix:]  # [L,H,N]
-    rows = class_attention(probs, prefix) if of_patch is None else of_patch
-    found: NDArray[np.float32] = rows.float().numpy()
-    return found
+    rows = class_attention(probs, prefix)  # [L,H,N]
+    if query is not None:
+        rows = probs[:, :, prefix + query, prefix:]  # [L,H,N]
+    values: NDArray[np.float32] = rows.float().numpy()
+    return values

@@ -1,6 +1,6 @@
 """Quantized models for quick answers, calibrated once for many questions.
 
-They are never changed, and only one question is answered at a time (`worker.answer`).
+The models must not be changed. Only one question is answered at a time (`worker.answer`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from maskaq.runs.cache import LRU, key_of, model
 
 __all__ = ["BACKEND", "digest", "fitted", "key_of", "model"]
 
-BACKEND = "tails"  # the best back-end that does not learn
-# Values used to search the range of a whole tensor: 16 times fewer than in a run, in half the time.
-# Top-1 changes by 0.7 points on average, mostly down (benchmarks/README.md).
+BACKEND = "tails"  # the most accurate back-end that does not learn
+# Values used to search the range of a whole tensor: 16 times fewer than in a run, which halves the
+# time. Top-1 changes by 0.7 points on average, mostly down (benchmarks/README.md).
 SEARCHED = 2**15
 
 _FITTED: LRU[nn.Module] = LRU(2)
@@ -35,14 +35,15 @@ def fitted(name: str, weights: str, samples: NDArray[np.uint8], options: QuantOp
     """Q, its ranges fitted to samples uint8 [n,3,S,S].
 
     Raises:
-        ModelError: as `load_model`. DataError: the samples do not fit the model.
+        ModelError: as `load_model`.
+        DataError: the samples do not fit the model.
     """
     key = (*key_of(name, weights), digest(samples), options)
     return _FITTED.get(key, lambda: _fit(model(name, weights), samples, options))
 
 
 def digest(samples: NDArray[np.uint8]) -> bytes:
-    """A hash of pictures."""
+    """A hash of images of any shape."""
     parts = str(samples.shape).encode(), np.ascontiguousarray(samples)
     return hashlib.blake2b(b"".join(bytes(part) for part in parts), digest_size=16).digest()
 
@@ -57,7 +58,7 @@ def _fit(loaded: LoadedModel, samples: NDArray[np.uint8], options: QuantOptions)
 
 
 def _set_range(quantizer: Quantizer, x: Tensor) -> None:
-    """The range of a whole tensor from some of its values; all other ranges as in a run."""
+    """Set a per-tensor range from a subset of the values, any other range as in a run."""
     if quantizer.groups == 1 and quantizer.search is not minmax:
         rows = x.reshape(-1, x.shape[-1])  # [rows,C]
         x = rows[:: max(1, rows.numel() // SEARCHED)]  # [fewer,C]

@@ -134,7 +134,7 @@ def test_a_mask_of_everything_has_no_outside(look, drawn):
 
 
 def answer(**question):
-    """As `queries.table.attention` of a model with 12 blocks and 3 heads of 14 x 14 patches."""
+    """As `queries.attention.attention` of a model with 12 blocks and 3 heads of 14 x 14 patches."""
     p = np.random.default_rng(0).random((12, 3, 196), np.float32)
     q = None if question["samples"] is None else p * 0.9
     return {"image": np.zeros((3, 224, 224), np.uint8), "p": p, "q": q, "alpha": p.mean((0, 1))}

@@ -98,7 +98,7 @@ def test_block_by_block_has_means_with_intervals(look, drawn, text):
 
 
 def answer(**question):
-    """As `maskaq.queries.table.similarity` for a model with 12 blocks and equal patches."""
+    """As `maskaq.queries.attention.similarity` for a model with 12 blocks and equal patches."""
     matrix = np.ones((196, 196), np.float32)
     block = showcase.Similarity(
         matrix=matrix,
