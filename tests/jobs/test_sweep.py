@@ -40,16 +40,16 @@ def tiny(method: str = "mimiq", bits: tuple[int, int] = (4, 4), **made: object) 
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[Processes]:
-    made = connection.reach(Settings(workers=1))
+    made = connection.reach(Settings(workers=1, threads=1))
     yield made
     made.close()
 
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """As many as a worker has: with another number the last digits may differ."""
+    """As many as the worker has: with another number the last digits may differ."""
     before = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
@@ -152,7 +152,7 @@ def workers(link: Processes) -> list[int]:
 
 
 def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
-    link = connection.reach(Settings(workers=1))
+    link = connection.reach(Settings(workers=1, threads=1))
     try:
         pids = workers(link)
         kill = threading.Timer(2, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids])
@@ -169,11 +169,11 @@ def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
 def test_without_its_scheduler_a_sweep_says_so_and_goes_on_later(
     link: Processes, tmp_path: Path
 ) -> None:
-    other = connection.reach(Settings(workers=1))
+    other = connection.reach(Settings(workers=1, threads=1))
     try:
         scheduler = other.client.run_on_scheduler(os.getpid)
         threading.Timer(2, lambda: os.kill(scheduler, signal.SIGKILL)).start()
-        with pytest.raises(RunError, match="the scheduler is gone; what is finished is stored"):
+        with pytest.raises(RunError, match="the scheduler is gone; finished runs are stored"):
             swept([tiny(steps=2000)], tmp_path, other)
     finally:
         other.close()
@@ -209,7 +209,7 @@ def test_after_a_killed_client_the_same_command_goes_on(tmp_path: Path) -> None:
     kept = {path.parent.name for path in out.glob(f"[!.]*/{manifest.NAME}")}
     assert 1 <= len(kept) < 3
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert f"3 runs, {len(kept)} of them finished before" in done.stdout
+    assert f"3 runs, {len(kept)} of them already finished" in done.stdout
     assert f"{3 - len(kept)} finished, 0 failed" in done.stdout
     states = listing.list_runs(out)["state"]
     assert (states == listing.WHOLE).sum() == 3
@@ -226,7 +226,7 @@ def inside() -> Iterator[Processes]:
         resources={"run": 1, "quick": 1},
     )
     client = Client(cluster, set_as_default=False)
-    yield Processes(client, Settings(workers=1), cluster)
+    yield Processes(client, Settings(workers=1, threads=1), cluster)
     client.close()
     cluster.close()
 
