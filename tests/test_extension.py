@@ -114,7 +114,7 @@ def test_a_sweep_runs_them(tmp_path: Path) -> None:
         n_workers=1,
         threads_per_worker=2,
         processes=False,
-        dashboard_address=None,
+        dashboard_address=":0",
         resources={"run": 1, "quick": 1},
     )
     link = Processes(Client(cluster, set_as_default=False), Settings(workers=1), cluster)

@@ -62,7 +62,7 @@ class Settings:
     """Where runs are computed.
 
     scheduler: an address, or "" for `workers` processes of our own. threads: of each of these; 0
-    divides the processors among them.
+    takes OMP_NUM_THREADS if that is set, else divides the processors among them.
     """
 
     workers: int = 1
@@ -211,7 +211,8 @@ def _start(settings: Settings) -> SpecCluster:
     from distributed.system import MEMORY_LIMIT
 
     workers = settings.workers
-    threads = str(settings.threads or max(1, (os.cpu_count() or 1) // workers))
+    share = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // workers)
+    threads = str(settings.threads or share)
     with _environment(_SETTINGS | {dask_preload.PARENT: str(os.getpid()), "PYTHONPATH": _path()}):
         return SubprocessCluster(
             host="127.0.0.1",

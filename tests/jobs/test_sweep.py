@@ -222,7 +222,7 @@ def inside() -> Iterator[Processes]:
         n_workers=1,
         threads_per_worker=2,
         processes=False,
-        dashboard_address=None,
+        dashboard_address=":0",
         resources={"run": 1, "quick": 1},
     )
     client = Client(cluster, set_as_default=False)
