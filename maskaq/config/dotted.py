@@ -37,7 +37,7 @@ def names_of(options: _Options, prefix: str = "") -> Iterator[str]:
     """Dotted names of all settings of a dataclass and of those nested in it."""
     for field in fields(options):
         value = getattr(options, field.name)
-        if is_dataclass(value):
+        if is_dataclass(value) and not isinstance(value, type):
             yield from names_of(value, f"{prefix}{field.name}.")
         else:
             yield prefix + field.name
