@@ -28,11 +28,11 @@ def test_costs_grow_as_the_work_does() -> None:
     ]
     one, again, longer, more, shared, noise = estimate(specs, noted.append)
     assert one.image_steps == again.image_steps == 200
-    assert one.drawing == again.drawing > 0
-    assert longer.drawing == pytest.approx(10 * one.drawing)
-    assert more.drawing == pytest.approx(100 * one.drawing)
-    assert (shared.drawing, shared.image_steps) == (0, 0)  # its samples are those of the first
-    assert (noise.drawing, noise.image_steps) == (0, 0)
+    assert one.synthesis == again.synthesis > 0
+    assert longer.synthesis == pytest.approx(10 * one.synthesis)
+    assert more.synthesis == pytest.approx(100 * one.synthesis)
+    assert (shared.synthesis, shared.image_steps) == (0, 0)  # its samples are those of the first
+    assert (noise.synthesis, noise.image_steps) == (0, 0)
     assert shared.fit > one.fit
     assert noise.evaluation == pytest.approx(one.evaluation / 100)
     # Equal kinds are measured once.
@@ -52,10 +52,11 @@ def test_longer_training_costs_more() -> None:
     assert b.fit > 5 * a.fit
     assert c.fit > a.fit
     block = tiny(backend="reconstruct")
-    more = replace(block.fit.reconstruction, steps=10 * block.fit.reconstruction.steps)
-    tuned = replace(block.fit.reconstruction, tune=10 * block.fit.reconstruction.steps, tune_bits=4)
+    once = replace(block.fit.reconstruction, batch=4, views=2)
+    more = replace(once, steps=10 * once.steps)
+    tuned = replace(once, tune=10 * once.steps, tune_bits=4)
     a, b, c = estimate(
-        [block, *(replace(block, fit=replace(block.fit, reconstruction=r)) for r in (more, tuned))]
+        [replace(block, fit=replace(block.fit, reconstruction=r)) for r in (once, more, tuned)]
     )
     assert b.fit > 5 * a.fit
     assert c.fit > 5 * a.fit
