@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,17 @@ from maskaq.config.presets import spec_of
 from maskaq.data.scenes import CLASS_NAMES
 from maskaq.models import bundled
 from maskaq.models.loading import LoadedModel, load_model
+from maskaq.results.finished import Finished
 from maskaq.runs.execute import execute
-from maskaq.runs.runner import Finished
 from tests.support import short
 
 ROOT = Path(__file__).parents[1]
+
+# One thread for each process of the tests, and for the processes that these start: threads wait for
+# each other, so that two teams of them on two cores are many times slower than two threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from maskaq.jobs import sweep
 from maskaq.results import listing
 from tests.support import stored
 
+pytestmark = pytest.mark.xdist_group("processes")
+
 GRID = 'method = "mimiq"\nbackend = "minmax"\n[grid]\nbits = ["W4A4", "W3A3"]\n'
 TINY = 'synthesis.images = 2\nsynthesis.steps = 1\neval_images = 40\nsource = "noise"\n' + GRID
 
@@ -24,24 +26,24 @@ def grid(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sweep_runs_says_how_it_went_and_has_nothing_left(grid, tmp_path, capsys) -> None:
+def test_a_sweep_reports_its_outcome_and_is_not_repeated(grid, tmp_path, capsys) -> None:
     words = ["sweep", str(grid), "--out", str(tmp_path / "out")]
     assert main(words) == 0
     printed = capsys.readouterr()
-    assert "2 runs, 0 of them finished before" in printed.out
+    assert "2 runs, 0 of them already finished" in printed.out
     assert "this machine:" in printed.out
     assert "2 finished, 0 failed" in printed.out
     assert "2/2" in printed.err
     table = listing.list_runs(tmp_path / "out")
     assert sorted(table["bits"]) == ["W3A3", "W4A4"]
     assert main(words) == 0
-    assert capsys.readouterr().out == "2 runs, 2 of them finished before\n"
+    assert capsys.readouterr().out == "2 runs, 2 of them already finished\n"
 
 
-def test_a_failed_run_is_said_with_its_reason(tmp_path, capsys) -> None:
+def test_a_failed_run_is_reported_with_its_reason(tmp_path, capsys) -> None:
     path = tmp_path / "grid.toml"
     path.write_text('weights = "/nowhere/w.safetensors"\n' + TINY)
-    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--no-estimate"]) == 2
+    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--no-estimate"]) == 1
     printed = capsys.readouterr()
     assert "0 finished, 2 failed" in printed.out
     assert "/nowhere/w.safetensors" in printed.err
@@ -49,16 +51,16 @@ def test_a_failed_run_is_said_with_its_reason(tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
         (["--workers", "0"], "--workers is '0'; allowed: 1 to"),
         (["--scheduler", "here"], "--scheduler is 'here'; allowed: tcp://"),
         (["--scheduler", "tcp://10.0.0.1:8786"], "neither encrypted"),
     ],
 )
-def test_bad_words_are_refused_before_any_work(grid, tmp_path, capsys, words, said) -> None:
+def test_bad_options_are_refused_before_any_run(grid, tmp_path, capsys, words, message) -> None:
     assert main(["sweep", str(grid), "--out", str(tmp_path / "out"), *words]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -75,7 +77,7 @@ def test_an_estimate_of_a_grid_a_spec_or_a_result(grid, tmp_path, capsys) -> Non
 
 
 @pytest.mark.parametrize(
-    "name, text, said",
+    "name, text, message",
     [
         ("a.json", "{", "cannot be read"),
         ("a.json", "[" * 100_000, "cannot be read"),
@@ -84,15 +86,15 @@ def test_an_estimate_of_a_grid_a_spec_or_a_result(grid, tmp_path, capsys) -> Non
         ("a.toml", "modle = 1", "did you mean 'model'"),
     ],
 )
-def test_what_is_no_spec_is_said(tmp_path, capsys, name, text, said) -> None:
+def test_an_invalid_spec_is_refused(tmp_path, capsys, name, text, message) -> None:
     (tmp_path / name).write_text(text)
     assert main(["estimate", str(tmp_path / name)]) == 2
     printed = capsys.readouterr().err
-    assert said in printed
+    assert message in printed
     assert printed.count("\n") == 1
 
 
-def test_the_folder_of_a_run_is_named_by_its_settings(tmp_path: Path) -> None:
+def test_the_folder_of_a_run_depends_on_its_settings(tmp_path: Path) -> None:
     specs = [spec_of("maskaq"), spec_of("mimiq")]
     one, two = sweep.plan(specs, tmp_path)
     assert one.folder != two.folder

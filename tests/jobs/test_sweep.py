@@ -28,6 +28,8 @@ from maskaq.results import listing, manifest, store
 from maskaq.runs import runner
 from maskaq.runs.execute import execute
 
+pytestmark = pytest.mark.xdist_group("processes")
+
 UNSTEADY = ("seconds", "created", "peak_memory_mb")
 
 

@@ -148,7 +148,7 @@ def test_a_model_without_evaluation_images_asks_for_them(small_spec: RunSpec, sh
 
 
 def test_a_missing_device_is_refused(small_spec: RunSpec) -> None:
-    with pytest.raises(OptionError, match="'cuda:7' is not here; this machine has cpu"):
+    with pytest.raises(OptionError, match="'cuda:7' is not available; this machine has cpu"):
         execute(replace(small_spec, device="cuda:7"), progress=False)
 
 
