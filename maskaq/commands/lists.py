@@ -1,4 +1,4 @@
-"""`models` and `methods`: the models, methods, sources and back-ends to choose from."""
+"""`models` and `methods`: the available models, methods, sources and back-ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import textwrap
 
 from maskaq.config.components import BACKENDS, SOURCES
 from maskaq.config.presets import METHODS
+from maskaq.precomputed import default_run
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def _models(args: argparse.Namespace) -> None:
     for name, description in menu.descriptions().items():
         print(f"{name:40} {description}")
     print(
-        f"Names from {menu.FILE}. Other ViT and DeiT models of timm load with --weights FILE.",
+        f"Names from {menu.FILE}. For other ViT and DeiT models of timm pass --weights FILE.",
         file=sys.stderr,
     )
 
@@ -35,7 +36,12 @@ def _models(args: argparse.Namespace) -> None:
 def _methods(args: argparse.Namespace) -> None:
     for name, method in METHODS.items():
         _print_row("method", name, method.description)
-        _print_row("", "", f"cost: {method.cost}")
+        run = default_run.measured(name)
+        if run:
+            where = f"measured for scenes_vit at {run.bits} on {run.cores} cores"
+            _print_row("", "", f"cost: {run.seconds:.0f} s, {where}")
+        elif method.note:
+            _print_row("", "", f"cost: {method.note}")
     for name, source in SOURCES.items():
         _print_row("source", name, source.description)
     for name, backend in BACKENDS.items():
@@ -43,7 +49,7 @@ def _methods(args: argparse.Namespace) -> None:
 
 
 def _print_row(kind: str, name: str, text: str) -> None:
-    """Print one entry, its text wrapped to the terminal in a column of its own."""
+    """Print one entry, its text wrapped in its own column to the width of the terminal."""
     left = f"{kind:8} {name:14} "
     width = max(60, shutil.get_terminal_size().columns)
     indent = " " * len(left)

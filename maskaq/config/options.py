@@ -11,13 +11,13 @@ BITS = range(2, 9)
 
 
 def require(condition: bool, name: str, value: object, allowed: str) -> None:
-    """Refuse a value. Raises: OptionError: the condition does not hold."""
+    """Raise an `OptionError` that names the allowed values, unless the condition holds."""
     if not condition:
         raise OptionError(f"{name} is {value!r}; allowed: {allowed}.")
 
 
 def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Refuse a name that is not listed. Raises: OptionError: it is not."""
+    """Raise an `OptionError` with the nearest name, unless the name is listed."""
     if value not in allowed:
         raise OptionError(unknown(name, value, allowed))
 
@@ -26,7 +26,7 @@ def require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 class Coefficients:
     """Weights of the synthesis objectives; 0 switches a term off and saves its cost.
 
-    one_hot: cross-entropy to the drawn label (MaskAQ Eq. 1). tv: total variation (Eq. 2).
+    one_hot: cross-entropy to the sampled label (MaskAQ Eq. 1). tv: total variation (Eq. 2).
     inter_head: structural similarity between heads (Eq. 3). entropy: similarity entropy, lambda_fb
     (Eq. 10). align: masked attention alignment with Q, lambda_align (Eq. 14). patch_entropy,
     tv_target: entropy of the similarities of patch features, and distance of the total variation
@@ -51,13 +51,14 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class Savings:
-    """Work that a synthesis leaves out to be faster; as it stands, none.
+    """Shortcuts that make a synthesis faster; by default none.
 
-    align_every: steps from one alignment with Q to the next, which then counts as many times more.
-    blocks, queries: share of the blocks and of the query patches whose maps count in a step, drawn
-    anew each time. coarse: share of the steps, the first ones, that P makes alone at half the
-    resolution. patches: share of the patches that go on after the first third of the blocks, those
-    of largest attention; patches_from: share of the steps after which the others are dropped.
+    align_every: steps between two alignments with Q, each of which is weighted by this number.
+    blocks, queries: share of the blocks, and of the query patches, whose maps are used in a step;
+    they are sampled in each step. coarse: share of the steps, from the first, that use half the
+    resolution and P alone. patches: share of the patches, those with the largest attention, that
+    are kept after the first third of the blocks. patches_from: share of the steps after which the
+    other patches are dropped.
     """
 
     align_every: int = 1
@@ -78,16 +79,17 @@ class Savings:
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """How samples are made.
+    """Options of the synthesis.
 
-    source: a registered sample source. parametrisation: `"natural"` (pyramid of coarse and fine
-    planes) or `"pixels"`. reading: `"paper"` or `"released"`, where MaskAQ's paper and code differ.
+    source: a name in `maskaq.config.components.SOURCES`. parametrisation: `"natural"` (pyramid of
+    coarse and fine planes) or `"pixels"`. reading: `"paper"` or `"released"`, where MaskAQ's paper
+    and code differ.
     augmentation: `"crops"` (shift, flip, random square crop, noise), `"easy-to-hard"` (ever smaller
     crops), `"released"` (shift, colour shift, per-channel jitter, as in MaskAQ's code) or `"none"`.
     mask_ratio: share of patches in the informative mask at the first and at the last step.
     drop: share of the mask dropped at random in each step (MaskAQ Eq. 13).
-    align_from: share of the steps after which alignment begins, with a Q made from the images so
-    far. savings: work left out.
+    align_from: share of the steps after which alignment starts, with a Q calibrated on the images
+    so far. savings: shortcuts.
     """
 
     source: str = "maskaq"
@@ -124,9 +126,8 @@ class QuantOptions:
     """Number formats of Q.
 
     first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax, gelu: grid of the
-    softmax and of the GELU outputs; layernorm: granularity of what LayerNorm feeds (`qkv` and
-    `fc1`), where `"channel"` can be folded into the LayerNorm (RepQ-ViT); `"auto"` is the
-    back-end's own choice.
+    softmax and of the GELU outputs; layernorm: granularity of the inputs of `qkv` and `fc1`, where
+    `"channel"` can be folded into the LayerNorm (RepQ-ViT). `"auto"` takes the back-end's choice.
     """
 
     weight_bits: int = 4
@@ -146,19 +147,20 @@ class QuantOptions:
 
     @property
     def name(self) -> str:
-        """`W4A4` and the like."""
+        """The number format, such as `W4A4`."""
         return f"W{self.weight_bits}A{self.activation_bits}"
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """How back-end `reconstruct` learns.
+    """Options of the back-end `reconstruct`.
 
-    steps: of Adam for each block. batch: images in a step. views: of each image, itself and varied
-    ones. rounding_lr, step_lr: learning rates of the rounding and of the activations' steps. drop:
-    share of the activations left unrounded. decision: weight of the regulariser that makes the
-    rounding decide. tune: steps through all of Q at the end (`fitting.finetune`), tune_lr: their
-    learning rate, tune_bits: taken only where weights or activations have so many bits or fewer.
+    steps: Adam steps per block. batch: images per step. views: per image, the image itself
+    included. rounding_lr, step_lr: learning rates of the rounding and of the activations' step
+    sizes. drop: share of the activations left unquantized (QDrop). decision: weight of the
+    regulariser that drives the rounding to 0 or 1. tune: steps of the final finetuning of all of Q
+    (`fitting.finetune`). tune_lr: its learning rate. tune_bits: it takes place only if weights or
+    activations have this many bits or fewer.
     """
 
     steps: int = 40
@@ -185,7 +187,7 @@ class Reconstruction:
         require(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
 
     def tuned(self, formats: QuantOptions) -> int:
-        """Steps through all of Q at these number formats.
+        """Steps of the finetuning at these number formats.
 
         >>> [Reconstruction().tuned(QuantOptions(2, bits)) for bits in (3, 8)]
         [240, 240]
@@ -204,7 +206,7 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How Q is fitted. All but `backend` belong to `lsq-kd`, MaskAQ's calibration (Eq. 16).
+    """Options of the fit. All but `backend` and `reconstruction` are of `lsq-kd` (MaskAQ Eq. 16).
 
     optimiser: `"adam"`, or `"sgd"` with Nesterov momentum 0.9 as in the paper. epochs: passes over
     the samples. head_weight: weight of the masked head-output similarity beside the distillation

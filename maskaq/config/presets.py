@@ -11,13 +11,13 @@ from maskaq.registry import Registry
 
 @dataclass(frozen=True)
 class Method:
-    """The settings of a method. cost: what one run takes, in words, and how that was measured."""
+    """The settings of a method. note: on its cost, where that was not measured."""
 
     description: str
-    cost: str
     synthesis: SynthesisOptions
     fit: FitOptions
     quantization: QuantOptions = field(default_factory=QuantOptions)
+    note: str = ""
 
     def spec(self, name: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
         """A run of this method. name: of the method. bits: of weights and activations."""
@@ -52,7 +52,6 @@ METHODS.add(
     "maskaq",
     Method(
         "MaskAQ's terms on `natural` images, then block reconstruction: made for 2 cores",
-        "measured on 2 cores: scenes_vit 42 s, twice that at 3 bits",
         # Alignment in every fourth step was as good as in each step, and `reconstruct` was better
         # than MaskAQ's own distillation, on scenes and photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
@@ -64,7 +63,6 @@ METHODS.add(
     "psaq-vit",
     Method(
         "PSAQ-ViT: diverse patch similarities, then ranges that clip nothing, as in its release",
-        "measured on 2 cores: scenes_vit 33 s",
         replace(_SMALL, source="psaq"),
         FitOptions(backend="minmax"),
         QuantOptions(softmax="uniform", layernorm="tensor"),
@@ -75,7 +73,6 @@ METHODS.add(
     "mimiq",
     Method(
         "MimiQ: heads that agree, then distillation of head outputs without a mask",
-        "measured on 2 cores: scenes_vit 31 s",
         replace(_SMALL, source="mimiq"),
         replace(_DISTILLED, mask_weight=1.0),
     ),
@@ -85,7 +82,6 @@ METHODS.add(
     "sardfq",
     Method(
         "SARDFQ: attention priors and several classes per image, then block reconstruction",
-        "measured on 2 cores: scenes_vit 34 s at 4 bits",
         replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
     ),
@@ -95,7 +91,6 @@ METHODS.add(
     "dfq-vit",
     Method(
         "our reading of DFQ-ViT: images from easy to hard, then block-wise activation correction",
-        "measured on 2 cores: scenes_vit 22 s",
         replace(_SMALL, source="e2h"),
         FitOptions(backend="correction"),
     ),
@@ -105,7 +100,6 @@ METHODS.add(
     "maskaq-paper",
     Method(
         "MaskAQ with the settings of the paper: pixels, 10 000 images, 7 syntheses, 200 epochs",
-        "1.4e8 image-steps through P and Q: GPU-days (extrapolated, never run in full here)",
         SynthesisOptions(
             source="maskaq",
             images=10_000,
@@ -124,5 +118,6 @@ METHODS.add(
             refresh_steps=2_000,
         ),
         QuantOptions(first_last="target", softmax="uniform", layernorm="tensor"),
+        "1.4e8 image-steps through P and Q: GPU-days (extrapolated, never run in full here)",
     ),
 )

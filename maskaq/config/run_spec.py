@@ -21,8 +21,9 @@ class RunSpec:
     """One run: everything that decides its result.
 
     model: a bundled id or a timm name. weights, data: paths, "" for the bundled or pretrained
-    ones. method: the preset this started from, for the record. eval_images: 0 takes all there
-    are. precision: of the passes in synthesis, `"auto"` (bf16 where the hardware has it),
+    ones. method: the preset it is based on, for its identity. eval_images: 0 for all.
+    holdout: images of the folder that are kept from the evaluation, for the source `real`.
+    precision: of the forward passes in synthesis, `"auto"` (bfloat16 if the hardware has it),
     `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
     """
 
