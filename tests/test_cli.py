@@ -20,7 +20,7 @@ def parsed(*words: str) -> RunSpec:
     return spec_from(parser().parse_args(["run", *words]))
 
 
-def test_without_options_the_method_decides() -> None:
+def test_without_options_the_settings_are_the_methods() -> None:
     assert parsed() == spec_of("maskaq", (4, 4))
 
 
@@ -43,7 +43,7 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text, said",
+    "text, message",
     [
         ("fit.refresh", "expected NAME=VALUE"),
         ("fit.refesh=3", "did you mean 'fit.refresh'"),
@@ -52,8 +52,8 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
         ("fit.refresh=-1", "0 to 10000"),
     ],
 )
-def test_a_bad_setting_is_refused(text: str, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
+def test_a_bad_setting_is_refused(text: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         parsed("--set", text)
 
 
@@ -81,7 +81,7 @@ def test_run_writes_a_folder_and_prints_a_table(
     assert capsys.readouterr().out.strip() in printed.out
 
 
-def test_json_is_one_object_with_the_promised_keys(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_with_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *SMALL, "--bits", "W8A8", "--source", "noise", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["spec"]["quantization"]["weight_bits"] == 8
@@ -106,14 +106,38 @@ def test_json_is_one_object_with_the_promised_keys(capsys: pytest.CaptureFixture
         (["--device", "tpu"], "device is 'tpu'; allowed: cpu, cuda, cuda:N, mps"),
         (["--precision", "half"], "unknown precision 'half'"),
         (["--seed", "-1"], "seed is -1"),
-        (["--model", "scenes_vitt"], "scenes_vit"),
-        (["--data", "/does/not/exist"], "/does/not/exist is not a folder"),
     ],
 )
 def test_a_bad_value_is_one_clear_line_and_exit_code_2(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", *words]) == 2
+    check_error(message, capsys)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--model", "scenes_vitt"], "scenes_vit"),
+        (["--weights", "/does/not/exist.pt"], "/does/not/exist.pt"),
+        (["--data", "/does/not/exist"], "/does/not/exist is not a folder"),
+    ],
+)
+def test_files_that_cannot_be_used_are_exit_code_1(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words]) == 1
+    check_error(message, capsys)
+
+
+def test_an_unknown_option_is_exit_code_2() -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["run", "--colour", "red"])
+    assert exit.value.code == 2
+
+
+def check_error(message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard error has one line with the message, standard output nothing."""
     printed = capsys.readouterr()
     assert printed.out == ""
     assert message in printed.err
@@ -121,17 +145,17 @@ def test_a_bad_value_is_one_clear_line_and_exit_code_2(
     assert printed.err.startswith("error: ")
 
 
-def test_a_taken_folder_is_refused_before_any_work(
+def test_a_folder_with_other_files_is_refused_before_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    assert main(["run", "--out", str(tmp_path)]) == 2
+    assert main(["run", "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr()
-    assert "something that is not a run" in printed.err
+    assert "contains files that are not a run" in printed.err
     assert "synthesis" not in printed.err
 
 
-def test_lists_name_everything_that_is_registered(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_name_all_registered_entries(capsys: pytest.CaptureFixture[str]) -> None:
     from maskaq.quantization.backends import BACKENDS
     from maskaq.synthesis.sources import SOURCES
 
@@ -145,6 +169,6 @@ def test_lists_name_everything_that_is_registered(capsys: pytest.CaptureFixture[
     assert "deit_tiny_patch16_224" in printed
 
 
-def test_an_unknown_method_is_refused_by_the_library_too() -> None:
+def test_the_library_refuses_an_unknown_method() -> None:
     with pytest.raises(OptionError, match="did you mean 'mimiq'"):
         spec_of("mimic")

@@ -1,1 +1,1 @@
-"""The commands of `python -m maskaq`, a file each; `add` puts one into the parser."""
+"""The commands of `python -m maskaq`, one module each; `add` declares its options."""

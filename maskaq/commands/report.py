@@ -1,4 +1,4 @@
-"""`report`: the HTML report of stored runs, or their settings or tables alone."""
+"""`report`: stored runs as an HTML report, or only their settings or tables."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _report(args: argparse.Namespace) -> None:
     from maskaq.results import store
 
-    if args.out.suffix not in _FORMS:
-        raise OptionError(f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMS)}.")
-    made = _FORMS[args.out.suffix]([store.read(folder) for folder in args.folders])
+    if args.out.suffix not in _FORMATS:
+        raise OptionError(
+            f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMATS)}."
+        )
+    content = _FORMATS[args.out.suffix]([store.read(folder) for folder in args.folders])
     try:
         with atomic_write(args.out) as draft:
-            draft.write_bytes(made)
+            draft.write_bytes(content)
     except OSError as error:
         raise RunError(f"{args.out} cannot be written ({error}); choose another file.") from error
     print(f"written to {args.out}")
@@ -64,6 +66,6 @@ def _zip(runs: Sequence[Stored]) -> bytes:
     return csv_zip(runs)
 
 
-_FORMS: Mapping[str, Callable[[Sequence[Stored]], bytes]] = MappingProxyType(
+_FORMATS: Mapping[str, Callable[[Sequence[Stored]], bytes]] = MappingProxyType(
     {".html": _html, ".json": _json, ".zip": _zip}
 )

@@ -1,4 +1,4 @@
-"""`runs`: look after stored runs."""
+"""`runs`: list, show, compare, delete and export stored runs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _SHARES = ("p", "q", "q_low", "q_high", "agreement")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The commands below `runs`."""
+    """The subcommands of `runs`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, help: str, do: Callable[[argparse.Namespace], None]) -> _Option:
-        made = commands.add_parser(name, help=help, description=help)
-        made.set_defaults(command=do)
-        return made.add_argument
+        subparser = commands.add_parser(name, help=help, description=help)
+        subparser.set_defaults(command=do)
+        return subparser.add_argument
 
-    option = command("list", "one line per run below a folder, damaged ones with the reason", _list)
+    option = command("list", "list the runs below a folder; damaged ones with the reason", _list)
     option("folder", nargs="?", type=Path, metavar="DIR", help="default: $MASKAQ_RUNS or runs")
     option("--where", nargs="+", default=[], metavar="NAME=VALUE", help="also != < <= > >=")
-    option("--sort", metavar="NAME", help="a column")
-    option("--reverse", action="store_true", help="the other way round")
-    option("--limit", type=int, metavar="N", help="so many runs at most")
-    option("--check", action="store_true", help="also compare all files with their checksums")
-    form = option("--json", action="store_const", dest="form", const="json", help="all columns")
-    option("--csv", action="store_const", dest=form.dest, const="csv", help="all columns")
+    option("--sort", metavar="NAME", help="sort by this column")
+    option("--reverse", action="store_true", help="sort in descending order")
+    option("--limit", type=int, metavar="N", help="list at most N runs")
+    option("--check", action="store_true", help="also verify the checksums of all files")
+    form = option("--json", action="store_const", dest="form", const="json", help="as JSON")
+    option("--csv", action="store_const", dest=form.dest, const="csv", help="as CSV")
 
     option = command("show", "print a stored run", _show)
     option("folder", type=Path, metavar="DIR")
 
-    option = command("compare", "settings that differ, and accuracies side by side", _compare)
-    option("folders", type=Path, nargs="+", metavar="DIR", help="the others against the first")
+    option = command("compare", "show settings that differ, and accuracies side by side", _compare)
+    option("folders", type=Path, nargs="+", metavar="DIR", help="the first is the baseline")
 
-    option = command("delete", "remove runs, damaged and unfinished ones too", _delete)
+    option = command("delete", "delete runs, including damaged and unfinished ones", _delete)
     option("folders", type=Path, nargs="+", metavar="DIR")
-    option("--yes", action="store_true", help="do not ask")
+    option("--yes", action="store_true", help="do not ask for confirmation")
 
-    option = command("export", "runs as .zip, or their rows as .csv, .json or .parquet", _export)
+    option = command("export", "write runs as .zip, or rows as .csv, .json or .parquet", _export)
     option("target", type=Path, metavar="FILE")
     option("folders", type=Path, nargs="+", metavar="DIR")
 
@@ -96,7 +96,7 @@ def _print(runs: object, place: Path) -> None:
 
 
 def _printable(text: str) -> str:
-    """Without what would steer a terminal: names come from files of whoever wrote them."""
+    """Text without control characters: names are read from files and are not trusted."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -117,18 +117,18 @@ def _compare(args: argparse.Namespace) -> None:
 def _delete(args: argparse.Namespace) -> None:
     from maskaq.results import listing
 
-    found = [_one(folder) for folder in args.folders]
-    for entry in found:
+    runs = [_one(folder) for folder in args.folders]
+    for entry in runs:
         print(f"{entry.folder}: {entry.state}")
     if not args.yes:
         if not sys.stdin.isatty():
-            raise OptionError("nobody can be asked here; pass --yes to delete.")
-        if input(f"Delete {len(found)} of them for good? [y/N] ").strip().lower() != "y":
+            raise OptionError("stdin is not a terminal; pass --yes to delete without confirmation.")
+        if input(f"Delete {len(runs)} runs permanently? [y/N] ").strip().lower() != "y":
             print("nothing was deleted")
             return
-    for entry in found:
+    for entry in runs:
         listing.delete(entry)
-    print(f"{len(found)} deleted")
+    print(f"{len(runs)} deleted")
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -141,10 +141,10 @@ def _export(args: argparse.Namespace) -> None:
 def _one(folder: Path) -> Entry:
     from maskaq.results import listing
 
-    found = list(listing.entries(folder))
-    if len(found) != 1 or found[0].folder != folder:
+    runs = list(listing.entries(folder))
+    if len(runs) != 1 or runs[0].folder != folder:
         raise RunError(
-            f"{folder} is not the folder of one run; `python -m maskaq runs list {folder}` shows "
-            "what is below it."
+            f"{folder} is not the folder of one run; `python -m maskaq runs list {folder}` lists "
+            "the runs below it."
         )
-    return found[0]
+    return runs[0]

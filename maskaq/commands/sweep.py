@@ -1,4 +1,4 @@
-"""`sweep` and `estimate`: the runs of a grid file, and what they cost."""
+"""`sweep` and `estimate`: do the runs of a grid file, and estimate their cost."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class SweepError(MaskaqError):
 def add_sweep(parser: argparse.ArgumentParser) -> None:
     """The options of `sweep`."""
     option = parser.add_argument
-    option("grid", type=Path, metavar="GRID.toml", help="settings, axes and single runs")
-    option("--out", type=Path, required=True, metavar="DIR", help="a folder per run is put there")
-    option("--workers", default="1", metavar="N", help="own processes (default: %(default)s)")
-    option("--scheduler", default="", metavar="tcp://HOST:PORT", help="a Dask cluster of yours")
-    option("--no-estimate", action="store_true", help="begin at once")
+    option("grid", type=Path, metavar="GRID.toml", help="file with settings, axes and single runs")
+    option("--out", type=Path, required=True, metavar="DIR", help="gets one subfolder per run")
+    option("--workers", default="1", metavar="N", help="local processes (default: %(default)s)")
+    option("--scheduler", default="", metavar="tcp://HOST:PORT", help="use a running Dask cluster")
+    option("--no-estimate", action="store_true", help="start without measuring the cost")
     parser.set_defaults(command=_sweep)
 
 
 def add_estimate(parser: argparse.ArgumentParser) -> None:
     """The options of `estimate`."""
     option = parser.add_argument
-    option("spec", type=Path, metavar="FILE", help="a grid (.toml), or a spec or result (.json)")
+    option("spec", type=Path, metavar="FILE", help="a grid (.toml), a spec or a result (.json)")
     parser.set_defaults(command=_estimate)
 
 
@@ -51,15 +51,15 @@ def _sweep(args: argparse.Namespace) -> None:
     )
     connection.security(settings.scheduler)
     runs = sweep.plan(read_grid(args.grid), args.out)
-    left = [one.spec for one in runs if not one.finished]
-    print(f"{len(runs):,} runs, {len(runs) - len(left):,} of them finished before")
-    if not left:
+    remaining = [one.spec for one in runs if not one.finished]
+    print(f"{len(runs):,} runs, {len(runs) - len(remaining):,} of them already finished")
+    if not remaining:
         return
     if not args.no_estimate:
-        _print_total(_measured(left), settings.workers if not settings.scheduler else 0)
+        _print_total(_measured(remaining), settings.workers if not settings.scheduler else 0)
     link = connection.reach(settings)
     try:
-        with tqdm(total=None, unit="portion", smoothing=0.1) as bar:
+        with tqdm(total=None, unit="task", smoothing=0.1) as bar:
 
             def report(done: int, total: int, what: str) -> None:
                 bar.total = total
@@ -68,14 +68,14 @@ def _sweep(args: argparse.Namespace) -> None:
 
             outcome = sweep.sweep(runs, link, report)
     except KeyboardInterrupt:
-        print("what is finished is stored; the same command goes on", file=sys.stderr)
+        print("finished runs are stored; the same command resumes the sweep", file=sys.stderr)
         raise
     finally:
         link.close()
     print(f"{outcome.finished:,} finished, {len(outcome.failed):,} failed; runs are in {args.out}")
     if outcome.failed:
-        told = "; ".join(f"{folder.name}: {why}" for folder, why in outcome.failed.items())
-        raise SweepError(f"{told} (tracebacks in {args.out}/*.failed.json)")
+        reasons = "; ".join(f"{folder.name}: {why}" for folder, why in outcome.failed.items())
+        raise SweepError(f"{reasons} (tracebacks in {args.out}/*.failed.json)")
 
 
 def _estimate(args: argparse.Namespace) -> None:
@@ -108,9 +108,9 @@ def _measured(specs: Sequence[RunSpec]) -> Total:
 
 def _print_total(cost: Total, workers: int) -> None:
     print(f"{cost.image_steps:,} image-steps; at least {cost.memory_mb:,.0f} MB per worker")
-    print("extrapolated from a short measurement, often 30 % off:")
+    print("extrapolated from a short measurement, often wrong by 30 %:")
     for machines in _MACHINES:
         like = "this machine" if machines == 1 else f"{machines} machines like it"
         print(f"  {like + ':':24} {duration(cost.on(machines))}")
     if workers > 1:
-        print(f"  {workers} workers here share its processors: about the time of one")
+        print(f"  {workers} workers here share its processors and take about as long as one")

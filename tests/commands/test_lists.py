@@ -1,4 +1,4 @@
-"""`models` and `methods`: complete, and quick because they load no heavy library."""
+"""`models` and `methods` list every entry in full."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from maskaq.config.components import BACKENDS, SOURCES
 from maskaq.config.presets import METHODS
 from maskaq.models import menu
 
-HEAVY = ("torch", "timm", "streamlit", "distributed", "pandas", "scipy")
 
-
-def test_models_are_listed_with_the_file_they_come_from(
+def test_models_are_listed_with_the_source_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["models"]) == 0
@@ -22,7 +20,7 @@ def test_models_are_listed_with_the_file_they_come_from(
 
 
 @pytest.mark.parametrize("width", ["72", "200"])
-def test_descriptions_are_printed_whole(
+def test_descriptions_are_printed_in_full(
     width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)

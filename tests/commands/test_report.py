@@ -31,25 +31,30 @@ def test_one_html_file_with_figures(runs, tmp_path, capsys) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
 
 
-def test_settings_and_tables_by_the_ending(runs, tmp_path) -> None:
+def test_the_suffix_chooses_settings_or_tables(runs, tmp_path) -> None:
     assert main(["report", runs[0], "--out", str(tmp_path / "a.json")]) == 0
-    (told,) = json.loads((tmp_path / "a.json").read_text())
-    assert told["settings"]["method"] == "maskaq"
+    (run,) = json.loads((tmp_path / "a.json").read_text())
+    assert run["settings"]["method"] == "maskaq"
     assert main(["report", *runs, "--out", str(tmp_path / "a.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert "run_2/settings.csv" in archive.namelist()
 
 
 @pytest.mark.parametrize(
-    "out, said",
-    [("report.pdf", "allowed: .html, .json, .zip"), ("none/report.html", "choose another file")],
+    "out, code, message",
+    [
+        ("report.pdf", 2, "allowed: .html, .json, .zip"),
+        ("none/report.html", 1, "choose another file"),
+    ],
 )
-def test_what_cannot_be_written_is_said(runs, tmp_path, capsys, out, said) -> None:
-    assert main(["report", runs[0], "--out", str(tmp_path / out)]) == 2
-    assert said in capsys.readouterr().err
+def test_a_report_that_cannot_be_written_is_refused(
+    runs, tmp_path, capsys, out, code, message
+) -> None:
+    assert main(["report", runs[0], "--out", str(tmp_path / out)]) == code
+    assert message in capsys.readouterr().err
 
 
-def test_a_folder_without_a_run_is_said(tmp_path, capsys) -> None:
-    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 2
+def test_a_folder_without_a_run_is_refused(tmp_path, capsys) -> None:
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "r.html")]) == 1
     assert str(tmp_path) in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
