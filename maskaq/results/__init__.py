@@ -1,1 +1,1 @@
-"""What a run leaves on disk, readable without torch."""
+"""Runs on disk: written, read, listed and compared. Nothing here needs torch to read."""

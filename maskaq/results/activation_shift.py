@@ -1,6 +1,6 @@
-"""The diagnosis of a stored run, as a file of its own in the run's folder; read without torch.
+"""The activation shift of a stored run, in a separate file in its folder; read without torch.
 
-`python -m benchmarks.diagnosis` writes it; `maskaq.evaluation.activation_shift` says what it holds.
+`python -m benchmarks.diagnosis` writes it; `maskaq.evaluation.activation_shift` computes it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _DIGITS = 5
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """How a run's samples differ from real images.
+    """How the activations on a run's samples differ from those on real images.
 
-    table: columns `COLUMNS`. samples, real: how many images of each. images: which real ones, in
-    words. of: when the run was made; created: when this was. command: what makes it again.
+    table: columns `COLUMNS`. samples, real: number of images. images: description of the real ones.
+    of: creation time of the run; created: of this file. command: recreates this file.
     """
 
     table: pd.DataFrame
@@ -42,16 +42,16 @@ class Diagnosis:
 
 
 def command_for(folder: Path) -> str:
-    """What diagnoses one run, from where the server was started."""
+    """The command that writes the file of one run, relative to the working directory."""
     here = Path.cwd()
     shown = folder.resolve()
     return f"{COMMAND} {shown.relative_to(here) if shown.is_relative_to(here) else folder}"
 
 
-def write(found: Diagnosis, folder: Path) -> None:
-    """Put the file into a run's folder; numbers keep five digits."""
-    columns = [[_plain(value) for value in found.table[name]] for name in COLUMNS]
-    about = {name: value for name, value in vars(found).items() if name != "table"}
+def write(diagnosis: Diagnosis, folder: Path) -> None:
+    """Write the file into a run's folder; numbers are rounded to five digits."""
+    columns = [[_plain(value) for value in diagnosis.table[name]] for name in COLUMNS]
+    about = {name: value for name, value in vars(diagnosis).items() if name != "table"}
     rows = ",\n".join(json.dumps(row) for row in zip(*columns, strict=True))
     head = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (about | {"columns": COLUMNS}).items()]
     parts = ",\n".join([*head, f'"rows": [\n{rows}\n]'])
@@ -59,7 +59,7 @@ def write(found: Diagnosis, folder: Path) -> None:
 
 
 def read(folder: Path, result: RunResult) -> Diagnosis | None:
-    """The diagnosis of the run in a folder; None without one, or with that of an older run.
+    """The diagnosis in a run's folder; None if there is none or it belongs to an earlier run.
 
     Raises:
         RunError: the file is damaged.
@@ -71,13 +71,13 @@ def read(folder: Path, result: RunResult) -> Diagnosis | None:
         values: dict[str, Any] = json.loads(path.read_text())
         table = pd.DataFrame(values.pop("rows"), columns=values.pop("columns"))
         numbers = {name: pd.to_numeric(table[name]) for name in COLUMNS[4:]}
-        found = Diagnosis(table.assign(**numbers)[list(COLUMNS)], **values)
+        diagnosis = Diagnosis(table.assign(**numbers)[list(COLUMNS)], **values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); make it again with "
+            f"{path} cannot be read ({type(error).__name__}: {error}); recreate it with "
             f"`{command_for(folder)}`."
         ) from error
-    return found if found.of == result.created else None
+    return diagnosis if diagnosis.of == result.created else None
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""What a run keeps for the eye beside its numbers, readable without torch.
+"""Predictions and images of a run for figures, readable without torch.
 
-evidence.safetensors  answers of P and Q on every evaluation image, the first images on which they
-                      differ, and what both see in the samples
-frames.webp           the first samples as they formed, one sheet for each of about ten steps
+evidence.safetensors  predictions of P and Q on every evaluation image, the first images on which
+                      they disagree, and their predictions on the samples
+frames.webp           the first samples during synthesis, one sheet for each of about ten steps
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from safetensors.numpy import save_file
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
 
-APART = 16  # images of disagreement that are kept
+APART = 16  # stored images on which P and Q disagree
 FRAMES = 12  # at most
-_TILE = 96  # pixels of one image in a frame, at most
+_TILE = 96  # side of one image in a frame, in pixels, at most
 FILES = _FILE, _FILM = "evidence.safetensors", "frames.webp"
 _FRAME_MS = 300
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Answers and pictures of one run.
+    """Predictions and images of one run.
 
-    labels: int32 [n], true classes of the evaluation images. answers: int32 [2,n], of P and Q.
-    apart: uint8 [k,3,S,S], the first images on which they differ, and apart_index: int32 [k],
-    which ones these are. seen: int32 [2,N], what P and Q see in the samples. certainty: float16
-    [2,N], their probabilities. alpha: float16 [N,patches], P's attention to the patches. classes:
-    their names. frames: uint8 [16,3,S,S] or fewer each. steps: the synthesis step of each.
+    labels: int32 [n], true classes of the evaluation images. answers: int32 [2,n], classes that P
+    and Q predict. apart: uint8 [k,3,S,S], the first images on which they disagree, and apart_index:
+    int32 [k], the indices of these. seen: int32 [2,N], classes that P and Q predict for the
+    samples. certainty: float16 [2,N], their probabilities. alpha: float16 [N,patches], P's
+    attention to the patches. classes: names. frames: uint8 [16,3,S,S] or fewer images each. steps:
+    the synthesis step of each frame.
     """
 
     labels: NDArray[np.int32]
@@ -56,7 +57,7 @@ _ARRAYS = ("labels", "answers", "apart", "apart_index", "seen", "certainty", "al
 
 
 def write(evidence: Evidence, folder: Path) -> None:
-    """Put the files into a run's folder."""
+    """Write the files into a run's folder."""
     notes = {"classes": json.dumps(list(evidence.classes)), "steps": json.dumps([*evidence.steps])}
     arrays = {name: np.ascontiguousarray(getattr(evidence, name)) for name in _ARRAYS}
     save_file(arrays, folder / _FILE, notes)
@@ -74,7 +75,7 @@ def write(evidence: Evidence, folder: Path) -> None:
 
 
 def read(folder: Path) -> Evidence | None:
-    """The evidence of a stored run, without its frames (see `film`); None where a run has none.
+    """The evidence of a stored run, without its frames (see `film`); None if it has none.
 
     Raises:
         RunError: the file is damaged.
@@ -96,26 +97,26 @@ def read(folder: Path) -> Evidence | None:
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None:
-    """Shapes that belong together, and answers that are classes.
+    """Check that shapes match and that predictions are classes.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they are not.
     """
     n, k, samples = len(arrays["labels"]), len(arrays["apart"]), arrays["seen"].shape[-1]
-    wanted = {
+    expected = {
         "answers": (2, n),
         "apart_index": (k,),
         "seen": (2, samples),
         "certainty": (2, samples),
         "alpha": (samples, *arrays["alpha"].shape[1:]),
     }
-    for name, shape in wanted.items():
+    for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} is {arrays[name].shape}, expected {shape}")
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise ValueError("classes are no list of names")
+        raise ValueError("classes are not a list of names")
     if not isinstance(steps, list) or not all(isinstance(step, int) for step in steps):
-        raise ValueError("steps are no list of numbers")
+        raise ValueError("steps are not a list of numbers")
     for name, most in (("labels", len(classes)), ("answers", len(classes)), ("apart_index", n)):
         values = arrays[name]
         if values.size and not 0 <= values.min() <= values.max() < most:
@@ -123,7 +124,7 @@ def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None
 
 
 def film(folder: Path) -> list[Image.Image]:
-    """One sheet per entry of `Evidence.steps`; empty for a source that optimises nothing.
+    """One sheet per entry of `Evidence.steps`; empty for a source that does not optimise images.
 
     Raises:
         RunError: the file is damaged.
@@ -137,19 +138,19 @@ def film(folder: Path) -> list[Image.Image]:
             for number in range(getattr(file, "n_frames", 1)):
                 file.seek(number)
                 sheet = file.convert("RGB")
-                # WebP keeps one of two frames that hardly differ, and shows it twice as long.
-                shown = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
-                sheets += [sheet] * max(1, shown)
+                # WebP merges two nearly equal frames into one of twice the duration.
+                merged = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
+                sheets += [sheet] * max(1, merged)
             return sheets
     except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
 
 
 def shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images [n,3,S,S] with at most 96 pixels a side, each new pixel the mean of a square."""
+    """Images [n,3,S,S] averaged over squares of pixels to a side of at most 96: [n,3,s,s]."""
     factor = -(-images.shape[-1] // _TILE)
     side = images.shape[-1] // factor
-    cut = images[..., : side * factor, : side * factor]
-    cells = cut.reshape(*images.shape[:2], side, factor, side, factor)  # [n,3,s,f,s,f]
+    cropped = images[..., : side * factor, : side * factor]  # [n,3,s*f,s*f]
+    cells = cropped.reshape(*images.shape[:2], side, factor, side, factor)  # [n,3,s,f,s,f]
     mean: NDArray[np.uint8] = cells.mean((3, 5)).round().astype(np.uint8)  # [n,3,s,s]
     return mean

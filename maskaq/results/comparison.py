@@ -1,4 +1,4 @@
-"""Stored runs side by side as one table: where their settings differ, and what they reached."""
+"""A table that compares stored runs: settings that differ, accuracies and costs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from maskaq.results.store import Stored
 
 
 def comparison(runs: Sequence[Stored]) -> pd.DataFrame:
-    """A column per run: settings that are not the same everywhere, then accuracies and costs in
-    words; Q's difference from the first run is paired where both were judged on the same images.
+    """A column per run: settings that differ, then accuracies and costs, formatted.
+
+    Q's difference from the first run is paired, if both were evaluated on the same images.
 
     Raises:
         RunError: a run is damaged.
@@ -28,7 +29,7 @@ def comparison(runs: Sequence[Stored]) -> pd.DataFrame:
     }
     rows["P top-1"] = [_percent(run.result.top1_p) for run in runs]
     rows["Q top-1"] = [_percent(run.result.top1_q) for run in runs]
-    rows["Q to the first, points"] = [_apart(runs[0], run) for run in runs]
+    rows["Q minus first, points"] = [_points(runs[0], run) for run in runs]
     rows["evaluation images"] = [f"{run.result.evaluated:,}" for run in runs]
     rows["seconds"] = [f"{run.result.seconds['total']:.0f}" for run in runs]
     names = [str(run.folder) for run in runs]
@@ -50,10 +51,10 @@ def _percent(share: Interval) -> str:
     return f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
 
 
-def _apart(first: Stored, other: Stored) -> str:
+def _points(first: Stored, other: Stored) -> str:
     if first is other:
         return ""
-    found = difference(first, other)
-    if found is None:
-        return "judged on other images"
-    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    change = difference(first, other)
+    if change is None:
+        return "evaluated on other images"
+    return f"{100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"

@@ -1,4 +1,4 @@
-"""Runs on their way out of the store: whole folders as a zip, or a table of their rows."""
+"""Export of stored runs: complete folders as a zip, or a table with a row per run."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from maskaq.results.listing import Entry
 
 
 def export(runs: Sequence[Entry], target: Path) -> None:
-    """Write runs to `target`, which appears whole or not at all; its ending says as what.
+    """Write runs to `target`, atomically, in the format of its suffix.
 
-    .zip: the folders with all files. .csv, .json, .parquet: a row per run with all columns.
+    .zip: the folders with all their files. .csv, .json, .parquet: a row per run with all columns.
 
     Raises:
-        OptionError: another ending. RunError: two runs of one name, a run that is not whole, or
-            the file cannot be written.
+        OptionError: another suffix.
+        RunError: two runs have the same name, a run is not complete, or the file cannot be written.
     """
-    if target.suffix not in _FORMS:
+    if target.suffix not in _FORMATS:
         raise OptionError(
-            f"{target} ends with {target.suffix!r}; allowed: {', '.join(sorted(_FORMS))}."
+            f"{target} ends with {target.suffix!r}; allowed: {', '.join(sorted(_FORMATS))}."
         )
     for entry in runs:
         if entry.state != listing.WHOLE:
             raise RunError(f"{entry.folder} is {entry.state}: {entry.problem}")
     try:
         with atomic_write(target) as draft:
-            _FORMS[target.suffix](runs, draft)
+            _FORMATS[target.suffix](runs, draft)
     except OSError as error:
         raise RunError(f"{target} cannot be written ({error}); choose another file.") from error
 
 
 def _zip(runs: Sequence[Entry], target: Path) -> None:
     names = [entry.folder.resolve().name for entry in runs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise RunError(f"two runs are called {', '.join(sorted(twice))}; rename or export apart.")
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise RunError(
+            f"two runs are named {', '.join(sorted(repeated))}; rename one or export it separately."
+        )
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, entry in zip(names, runs, strict=True):
             for path in sorted(entry.folder.iterdir()):
@@ -64,6 +66,6 @@ def _parquet(runs: Sequence[Entry], target: Path) -> None:
     _rows(runs).to_parquet(target)
 
 
-_FORMS: Mapping[str, Callable[[Sequence[Entry], Path], None]] = MappingProxyType(
+_FORMATS: Mapping[str, Callable[[Sequence[Entry], Path], None]] = MappingProxyType(
     {".zip": _zip, ".csv": _csv, ".json": _json, ".parquet": _parquet}
 )

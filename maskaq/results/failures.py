@@ -1,4 +1,4 @@
-"""Why a run failed, in a JSON file beside the folder in which the run would have been stored."""
+"""The error of a failed run, in a JSON file beside the folder intended for the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["clear", "path_of", "write"]
 
 
 def path_of(folder: Path) -> Path:
-    """The file for the run of a folder."""
+    """The file that belongs to a run's folder."""
     return folder.with_name(f"{folder.name}.failed.json")
 
 
@@ -25,7 +25,7 @@ def write(folder: Path, spec: RunSpec, error: Mapping[str, Any], tries: int) -> 
     """Record an error; on a full disk the record is lost.
 
     Args:
-        error: with `kind`, `message` and `traceback`. tries: how often the run was tried.
+        error: with `kind`, `message` and `traceback`. tries: number of attempts.
     """
     values = {
         **{name: error[name] for name in ("kind", "message", "traceback")},
@@ -41,6 +41,6 @@ def write(folder: Path, spec: RunSpec, error: Mapping[str, Any], tries: int) -> 
 
 
 def clear(folder: Path) -> None:
-    """Remove the record: the run has succeeded."""
+    """Remove the file, because the run has succeeded."""
     with suppress(OSError):
         path_of(folder).unlink(missing_ok=True)

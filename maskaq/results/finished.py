@@ -1,4 +1,4 @@
-"""The end of a run, before it is stored."""
+"""The outcome of a run, before it is stored."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["Finished"]
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """Everything a run leaves behind.
+    """The outcome of a run.
 
-    curves: one row per event with metrics. q: the fitted Q. evidence: answers and images for the
+    curves: one row per event with metrics. q: the fitted Q. evidence: predictions and images for
     figures. log: lines of text.
     """
 

@@ -1,6 +1,6 @@
-"""All runs below a folder: one row each, with the damaged ones among them and the reason.
+"""A table of all runs below a folder, including damaged ones with the reason.
 
-Only the manifests are opened, so that thousands of runs are listed in less than a second.
+Only manifests are opened, so that thousands of runs are listed in less than a second.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
-_DEEPEST = 4  # folders below the one that is asked for
-# What a list shows first, by its short name; every setting of the spec follows by its dotted name.
+_DEPTH = 4  # levels of folders that are searched
+# Short names of the first columns; every setting of the spec follows under its dotted name.
 _SHORT: Mapping[str, str] = MappingProxyType(
     {
         "model": "spec.model",
@@ -77,10 +77,10 @@ _SIGNS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Entry:
-    """A run as it lies in a folder.
+    """A run in a folder.
 
-    state: `WHOLE`, `DAMAGED` or `UNFINISHED`, the rest of a program that was stopped while it
-    wrote. problem: why, if not whole. row: what `list_runs` says of it; empty if it is unreadable.
+    state: `WHOLE`, `DAMAGED`, or `UNFINISHED` if its program was stopped or is still running.
+    problem: the reason, unless whole. row: its columns in `list_runs`; empty if it is unreadable.
     """
 
     folder: Path
@@ -90,42 +90,42 @@ class Entry:
 
 
 def entries(folder: Path, *, thorough: bool = False) -> Iterator[Entry]:
-    """Every run in a folder and below, in order of their names.
+    """Every run in a folder and its subfolders, sorted by name.
 
     Args:
-        thorough: also compare the contents of all files with their checksums.
+        thorough: also verify the checksums of all files.
 
     Raises:
         RunError: there is no such folder.
     """
     if not folder.is_dir():
         raise RunError(
-            f"{folder} is no folder; runs are where `python -m maskaq run --out` put them."
+            f"{folder} is not a folder; pass one that `python -m maskaq run --out` has written to."
         )
-    yield from _below(folder, _DEEPEST, thorough)
+    yield from _below(folder, _DEPTH, thorough)
 
 
-def _below(folder: Path, deeper: int, thorough: bool) -> Iterator[Entry]:
+def _below(folder: Path, depth: int, thorough: bool) -> Iterator[Entry]:
     try:
-        with os.scandir(folder) as found:
-            inside = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
+        with os.scandir(folder) as items:
+            inside = {item.name: item.is_dir(follow_symlinks=False) for item in items}
     except OSError as error:
         yield Entry(folder, DAMAGED, f"the folder cannot be read ({error.strerror})", {})
         return
     files = {name for name, is_folder in inside.items() if not is_folder}
     if files & {manifest.NAME, "result.json"} or (folder.name.startswith(".") and files):
         yield _entry(folder, thorough)
-    elif deeper:
+    elif depth:
         for name in sorted(set(inside) - files):
-            yield from _below(folder / name, deeper - 1, thorough)
+            yield from _below(folder / name, depth - 1, thorough)
 
 
 def _entry(folder: Path, thorough: bool) -> Entry:
     try:
-        known = manifest.read(folder)
+        contents = manifest.read(folder)
         if thorough:
-            manifest.verify(folder, known)
-        row = _row(known.summary)
+            manifest.verify(folder, contents)
+        row = _row(contents.summary)
     except RunError as error:
         if (folder / KEY).is_file():
             return Entry(folder, UNFINISHED, _resumable(folder), {})
@@ -135,7 +135,7 @@ def _entry(folder: Path, thorough: bool) -> Entry:
         why = f"the summary in its {manifest.NAME} lacks {error}; repeat the run"
         return Entry(folder, DAMAGED, why, {})
     if folder.name.startswith("."):
-        why = f"it is whole, but its program was stopped before it got its name; rename {folder}"
+        why = f"it is complete, but was not renamed when its program stopped; rename {folder}"
         return Entry(folder, UNFINISHED, why, row)
     return Entry(folder, WHOLE, "", row)
 
@@ -159,24 +159,24 @@ def list_runs(folder: Path | str, *, thorough: bool = False) -> pd.DataFrame:
 
 
 def rows(runs: Iterable[Entry], folder: Path) -> pd.DataFrame:
-    """The same for some runs; they are named as seen from `folder`."""
-    made = pd.DataFrame([_about(entry, folder) for entry in runs])
-    others = [name for name in made.columns if name not in COLUMNS]
-    return made.reindex(columns=[*COLUMNS, *others])
+    """As `list_runs`, for some runs; `run` is their path relative to `folder`."""
+    table = pd.DataFrame([_about(entry, folder) for entry in runs])
+    others = [name for name in table.columns if name not in COLUMNS]
+    return table.reindex(columns=[*COLUMNS, *others])
 
 
 def delete(entry: Entry) -> None:
-    """Remove a run for good; if that is interrupted, its rest never passes for a run.
+    """Delete a run; a half-deleted run is never listed as whole.
 
     Raises:
         RunError: its folder cannot be removed.
     """
     folder = entry.folder
     try:
-        rest = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        os.replace(folder, rest)
-        (rest / manifest.NAME).unlink(missing_ok=True)
-        shutil.rmtree(rest)
+        trash = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        os.replace(folder, trash)
+        (trash / manifest.NAME).unlink(missing_ok=True)
+        shutil.rmtree(trash)
     except OSError as error:
         raise RunError(f"{folder} cannot be removed ({error}).") from error
 
@@ -199,10 +199,10 @@ def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def where(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """The runs that fulfil all conditions, each `NAME=VALUE` or with `!=`, `<`, `<=`, `>`, `>=`.
+    """The runs that meet all conditions, each `NAME=VALUE` or with `!=`, `<`, `<=`, `>`, `>=`.
 
     Raises:
-        OptionError: no condition, no such column, or an order asked of words.
+        OptionError: an invalid condition, an unknown column, or `<` or `>` with text.
 
     >>> where(pd.DataFrame({"bits": ["W4A4", "W3A3"], "q": [0.8, 0.5]}), ["q>0.6"])["bits"].tolist()
     ['W4A4']
@@ -219,7 +219,7 @@ def where(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
 
 
 def no_column(name: str, runs: pd.DataFrame) -> str:
-    """What to say of a column that is not there."""
+    """The message for an unknown column."""
     return unknown("column", name, runs.columns)
 
 

@@ -1,8 +1,8 @@
-"""What a run folder says of itself: its schema, size and SHA-256 of every file, and a summary.
+"""The manifest of a run's folder: schema, size and SHA-256 of every file, and a summary.
 
-The manifest is written last, so a folder without one is not whole. Sizes are compared whenever a
-folder is opened, contents when they are read. The summary is the result without what is long, so
-that thousands of runs can be listed without opening anything else.
+The manifest is written last, so a folder without one is incomplete. Sizes are checked whenever a
+folder is opened, checksums when a file is read. The summary is the result without the per-tensor
+report, so that thousands of runs can be listed without opening other files.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from maskaq.results.result import SCHEMA
 __all__ = ["NAME", "FileNote", "Manifest", "read", "seal", "verify"]
 
 NAME = "manifest.json"
-_LARGEST = 4 << 20  # bytes; a manifest has a few thousand
+_LARGEST = 4 << 20  # bytes that are read; a manifest has a few thousand
 
 
 @dataclass(frozen=True)
 class FileNote:
-    """A file as it was written. bytes: its size. sha256: of its contents, in hex."""
+    """Size and checksum of a file when it was written. sha256: hexadecimal."""
 
     bytes: int
     sha256: str
@@ -34,14 +34,17 @@ class FileNote:
 
 @dataclass(frozen=True)
 class Manifest:
-    """files: by name. summary: `RunResult` as plain values, without the per-tensor report."""
+    """Contents of a manifest.
+
+    files: by name. summary: `RunResult` as plain values, without the per-tensor report.
+    """
 
     files: Mapping[str, FileNote]
     summary: Mapping[str, Any]
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest of the files that lie in a folder."""
+    """Write the manifest of the files in a folder."""
     summary = json.loads((folder / "result.json").read_bytes())
     del summary["tensors"]
     files = {
@@ -54,11 +57,11 @@ def seal(folder: Path) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of a run all of whose files are there and have the size they had.
+    """Read a manifest and check that every file exists and has its recorded size.
 
     Raises:
-        RunError: there is none or it is damaged, it is of a newer maskaq, or a file is missing or
-            has another size.
+        RunError: it is missing, damaged or from a newer maskaq, or a file is missing or has another
+            size.
     """
     try:
         with (folder / NAME).open("rb") as file:
@@ -69,37 +72,37 @@ def read(folder: Path) -> Manifest:
                 "update maskaq (pip install --upgrade maskaq)."
             )
         notes = {str(name): FileNote(**note) for name, note in values["files"].items()}
-        found = Manifest(notes, dict(values["summary"]))
+        contents = Manifest(notes, dict(values["summary"]))
     except FileNotFoundError as error:
         raise RunError(_damaged(folder, f"it has no {NAME}, so it was never completed")) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"its {NAME} cannot be read ({type(error).__name__}: {error})"
         raise RunError(_damaged(folder, why)) from error
-    if why := _sizes(folder, found):
+    if why := _check_sizes(folder, contents):
         raise RunError(_damaged(folder, why))
-    return found
+    return contents
 
 
 def verify(folder: Path, manifest: Manifest, *names: str) -> None:
-    """Compare the contents of files, by default all, with their checksums.
+    """Verify the checksums of files, by default all.
 
     Raises:
-        RunError: they are not what was written.
+        RunError: a checksum differs, or a file cannot be read.
     """
     for name in names or manifest.files:
         note = manifest.files.get(name)
         try:
             if note is None or _digest(folder / name) != note.sha256:
-                why = f"{name} is not what was written (its SHA-256 differs)"
+                why = f"{name} has changed since it was written (its SHA-256 differs)"
                 raise RunError(_damaged(folder, why))
         except OSError as error:
             raise RunError(_damaged(folder, f"{name} cannot be read ({error})")) from error
 
 
-def _sizes(folder: Path, manifest: Manifest) -> str:
-    """What is wrong with the files' names and sizes; empty if nothing is."""
+def _check_sizes(folder: Path, manifest: Manifest) -> str:
+    """What is wrong with the names and sizes of the files; empty if nothing is."""
     if "result.json" not in manifest.files:
-        return f"its {NAME} names no result.json"
+        return f"its {NAME} does not list result.json"
     with os.scandir(folder) as entries:
         sizes = {entry.name: entry.stat().st_size for entry in entries}
     for name, note in manifest.files.items():
@@ -112,8 +115,8 @@ def _sizes(folder: Path, manifest: Manifest) -> str:
 
 def _damaged(folder: Path, why: str) -> str:
     return (
-        f"{folder} holds no whole run: {why}. Repeat the run, or remove the folder with "
-        f"`python -m maskaq runs delete {folder}`."
+        f"{folder} does not contain a complete run: {why}. Repeat the run, or delete the folder "
+        f"with `python -m maskaq runs delete {folder}`."
     )
 
 

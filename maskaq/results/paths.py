@@ -1,7 +1,8 @@
-"""Folders of stored runs, named by the identity of the run, so that the same run is found again.
+"""Folders of stored runs, named by the identity of the run, so that a run is found again.
 
-The identity is what differs from the method's preset (`maskaq.config.overrides.identity_of`). A run
-whose folder has another name, because an older version named it, is found by its contents.
+The identity consists of the settings that differ from the method's preset
+(`maskaq.config.overrides.identity_of`). A folder that an older version named is found by its
+contents.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def runs_folder() -> Path:
 
 
 def app_folder() -> Path:
-    """The runs of the app; runs of the command line may lie beside this folder."""
+    """The runs of the app; runs of the command line may be beside this folder."""
     return runs_folder() / "app"
 
 
@@ -47,9 +48,9 @@ def name_of(spec: RunSpec) -> str:
 
 
 def folder_of(spec: RunSpec, root: Path | None = None) -> Path:
-    """The folder of a run: where it is stored, else where it is going to be stored.
+    """The folder where a run is stored or, if it is not, will be stored.
 
-    A folder is never given to two runs, even if a preset has changed since one of them.
+    Different runs never share a folder, even if a preset has changed between them.
 
     Args:
         root: folder of runs; by default that of the app.
@@ -73,17 +74,17 @@ def _by_identity(root: Path, changed: object) -> dict[str, str]:
     """Names of the folders in `root` by the identity of the run in each."""
     if not root.is_dir():
         return {}
-    found = {}
+    names = {}
     for folder in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
         identity = _identity_in(folder, stamp(folder / manifest.NAME))
         if identity is not None:
-            found[identity] = folder.name
-    return found
+            names[identity] = folder.name
+    return names
 
 
 @lru_cache(maxsize=10_000)
 def _identity_in(folder: Path, changed: object) -> str | None:
-    """The identity of the run in a folder; None without one that can be read."""
+    """The identity of the run in a folder; None if it cannot be read."""
     if changed is None:
         return None
     try:
@@ -93,7 +94,7 @@ def _identity_in(folder: Path, changed: object) -> str | None:
 
 
 def check_writable() -> None:
-    """Create the folder of runs and write to it, so that a full disk is noticed early.
+    """Create the folder of runs and write to it, to detect a read-only or missing disk early.
 
     Raises:
         RunError: it cannot be created or written.
@@ -104,5 +105,5 @@ def check_writable() -> None:
         tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
         raise RunError(
-            f"{place} cannot be written ({error.strerror}); set MASKAQ_RUNS to a folder that can."
+            f"{place} cannot be written ({error.strerror}); set MASKAQ_RUNS to a writable folder."
         ) from error

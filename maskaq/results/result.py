@@ -1,4 +1,4 @@
-"""The result of a run as plain data, to and from JSON, without torch."""
+"""The result of a run as plain data, converted to and from JSON without torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stored_spec(values: Mapping[str, Any]) -> RunSpec:
     """The spec of a stored run, from plain values.
 
     Raises:
-        OptionError: they are not a spec.
+        OptionError: the values are not a valid spec.
     """
     copied = json.loads(json.dumps(values))
     _upgrade(copied)
@@ -29,7 +29,7 @@ def stored_spec(values: Mapping[str, Any]) -> RunSpec:
 
 
 def _upgrade(spec: dict[str, Any]) -> None:
-    """Add the options that did not exist when a run was stored, with the values it really had."""
+    """Add options that did not exist when a run was stored, with the values that it used."""
     fit = spec.setdefault("fit", {})
     fit.setdefault("reconstruction", {}).setdefault("tune", 0)
 
@@ -89,10 +89,10 @@ class RunResult:
         return wilson(round(self.samples["recognised"] * count), count)
 
     def _check(self) -> None:
-        """Refuse numbers that no run can have, before they are shown.
+        """Check that numbers are possible before they are shown.
 
         Raises:
-            OptionError: such a number.
+            OptionError: a number is out of range or missing.
         """
         shares = {**vars(self.fp), **vars(self.q), "agreement": self.agreement}
         for name, value in shares.items():
@@ -101,9 +101,9 @@ class RunResult:
         if self.evaluated < 1:
             raise OptionError(f"evaluated is {self.evaluated}; allowed: 1 or more.")
         if missing := {"count", "recognised"} - set(self.samples):
-            raise OptionError(f"samples lack {', '.join(sorted(missing))}.")
+            raise OptionError(f"samples have no {', '.join(sorted(missing))}.")
         if "total" not in self.seconds:
-            raise OptionError("seconds lack the total.")
+            raise OptionError("seconds have no total.")
 
     def to_json(self) -> str:
         """The result as indented JSON."""
@@ -114,7 +114,7 @@ class RunResult:
         """The inverse of `to_json`.
 
         Raises:
-            RunError: damaged JSON, a newer schema, or contents that do not fit.
+            RunError: damaged JSON, a newer schema, or invalid values.
         """
         try:
             values: dict[str, Any] = json.loads(text)

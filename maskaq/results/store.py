@@ -1,13 +1,13 @@
-"""Runs on disk: one folder each, written under another name and renamed when it is complete.
+"""Runs on disk: one folder each, written under a temporary name and renamed when complete.
 
 result.json          spec, accuracies, seconds, per-tensor report
 curves.parquet       one row per event with metrics
 samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
-samples.png          the first of them on one sheet
+samples.png          the first samples on one sheet
 evidence.safetensors, frames.webp   see `maskaq.results.artifacts`
-q.safetensors        Q's whole state; `load_q` rebuilds Q from it
+q.safetensors        complete state of Q, from which `load_q` rebuilds it
 command.txt          the command that repeats the run
-log.txt              when each stage began, and what went wrong on the way
+log.txt              start of each stage, and problems
 manifest.json        see `maskaq.results.manifest`
 """
 
@@ -46,7 +46,7 @@ _SHEET = 32  # images on the sheet
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A run as it lies on disk, read without torch; what is large only when it is asked for."""
+    """A run on disk, read without torch. Large files are read on first access."""
 
     folder: Path
     result: RunResult
@@ -55,48 +55,48 @@ class Stored:
 
     @cached_property
     def sheet(self) -> Image.Image | None:
-        """The first samples on one sheet; None where samples were not kept."""
+        """The first samples on one sheet; None if samples are not stored."""
         return sheet(self.samples["images"][:_SHEET]) if self.samples else None
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
-        """`images` uint8 [N,3,S,S] and `labels` int64 [N]; empty where they were not kept."""
+        """`images` uint8 [N,3,S,S] and `labels` int64 [N]; empty if they are not stored."""
         name = "samples.safetensors"
         if name not in self.manifest.files:
             return {}
         manifest.verify(self.folder, self.manifest, name)
         path = self.folder / name
         try:
-            found = dict(load_file(path))
+            arrays = dict(load_file(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
-        images, labels = found.get("images"), found.get("labels")
+        images, labels = arrays.get("images"), arrays.get("labels")
         if images is None or labels is None or images.dtype != np.uint8 or images.ndim != 4:
-            raise RunError(f"{path} holds no samples; repeat the run.")
+            raise RunError(f"{path} does not contain samples; repeat the run.")
         if images.shape[1] != 3 or labels.shape != images.shape[:1] or not images.size:
             raise RunError(f"{path} has images {images.shape} with labels {labels.shape}.")
-        return found
+        return arrays
 
     @cached_property
     def evidence(self) -> artifacts.Evidence | None:
-        """What the run keeps for the eye; None for a run without."""
-        if kept := {*artifacts.FILES} & {*self.manifest.files}:
-            manifest.verify(self.folder, self.manifest, *kept)
+        """Predictions and images for figures; None if they are not stored."""
+        if stored := {*artifacts.FILES} & {*self.manifest.files}:
+            manifest.verify(self.folder, self.manifest, *stored)
         return artifacts.read(self.folder)
 
 
 def save(finished: Finished, folder: Path) -> None:
-    """Write a run; `folder` appears whole or not at all.
+    """Write a run; `folder` is created or replaced atomically.
 
     Raises:
-        RunError: the folder exists and holds something that is not a run, or cannot be written.
+        RunError: the folder exists and is not a run, or cannot be written.
     """
     from safetensors.torch import save_file
 
     from maskaq.quantization.storage import save_q
 
     spec, samples = finished.result.spec, finished.samples
-    with _whole(folder) as draft:
+    with _atomic(folder) as draft:
         images = {"images": samples.images.contiguous(), "labels": samples.labels}
         save_file(images, draft / "samples.safetensors")
         sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
@@ -112,7 +112,7 @@ def save(finished: Finished, folder: Path) -> None:
 
 
 def files(finished: Finished) -> dict[str, bytes]:
-    """What `save` writes, by file name: to be sent to another process and written there.
+    """The files that `save` writes, by name, to be sent to another process and written there.
 
     Raises:
         RunError: no temporary folder can be written.
@@ -124,26 +124,25 @@ def files(finished: Finished) -> dict[str, bytes]:
 
 
 def write(contents: Mapping[str, bytes], folder: Path) -> None:
-    """Write a run from its `files`, without torch; `folder` appears whole or not at all.
+    """Write a run from its `files`, without torch; `folder` is created or replaced atomically.
 
     Raises:
-        RunError: as `save`, a name that is more than the name of a file, or contents that were
-            damaged on the way.
+        RunError: as `save`, a name contains a path, or a file has changed in transit.
     """
     for name in contents:
         if Path(name).name != name:
-            raise RunError(f"{name!r} is no name of a file of a run.")
-    with _whole(folder) as draft:
+            raise RunError(f"{name!r} is not the name of a file of a run.")
+    with _atomic(folder) as draft:
         for name, data in contents.items():
             (draft / name).write_bytes(data)
         manifest.verify(draft, manifest.read(draft))
 
 
 @contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder to write a run to; it becomes `folder` if nothing goes wrong, else it goes.
+def _atomic(folder: Path) -> Iterator[Path]:
+    """A temporary folder that replaces `folder` on success and is deleted on an error.
 
-    Whenever the program is killed, an older run is still whole, here or under a name with a dot.
+    If the program is killed, an older run is still complete, here or under a hidden name.
     """
     folder = folder.resolve()
     check_target(folder)
@@ -153,60 +152,60 @@ def _whole(folder: Path) -> Iterator[Path]:
         try:
             yield draft
             for path in (*draft.iterdir(), draft):
-                _to_disk(path)
-            draft.chmod(0o755)  # mkdtemp makes it private
-            if folder.exists():  # an empty folder or an older run, as check_target has made sure
+                _sync(path)
+            draft.chmod(0o755)  # mkdtemp creates it private
+            if folder.exists():  # empty or an older run: see check_target
                 older = draft.with_name(draft.name + ".older")
                 os.replace(folder, older)
                 os.replace(draft, folder)
                 shutil.rmtree(older)
             else:
                 os.replace(draft, folder)
-            _to_disk(folder.parent)
+            _sync(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    except (OSError, SafetensorError, ArrowException) as error:  # of a full disk, all three
+    except (OSError, SafetensorError, ArrowException) as error:  # a full disk raises any of them
         raise RunError(f"{folder} cannot be written ({error}); choose another --out.") from error
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, have reached the disk."""
-    number = os.open(path, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 def check_target(folder: Path) -> None:
-    """Refuse to write a run where something else lies; known before the work begins.
+    """Check before a run starts that it may be stored in a folder.
 
     Raises:
-        RunError: a file, or a folder with contents of which none is a run's.
+        RunError: it is a file, or a folder whose contents are not a run.
     """
     if folder.is_file():
-        raise RunError(f"{folder} is a file; a run needs a folder. Choose another --out.")
+        raise RunError(f"{folder} is a file, not a folder; choose another --out.")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if names and not names & {"result.json", manifest.NAME}:
-        raise RunError(f"{folder} holds something that is not a run; choose another --out.")
+        raise RunError(f"{folder} contains files that are not a run; choose another --out.")
 
 
 def read(folder: Path) -> Stored:
     """Read a run's result and curves.
 
     Raises:
-        RunError: there is no run, or it is damaged.
+        RunError: the run does not exist or is damaged.
     """
     if not folder.is_dir():
-        raise RunError(f"{folder} is no folder; `python -m maskaq run --out DIR` writes a run.")
-    known = manifest.read(folder)
-    manifest.verify(folder, known, "result.json", "curves.parquet")
+        raise RunError(f"{folder} is not a folder; `python -m maskaq run --out DIR` writes a run.")
+    contents = manifest.read(folder)
+    manifest.verify(folder, contents, "result.json", "curves.parquet")
     try:
         text = (folder / "result.json").read_text()
         curves = pd.read_parquet(folder / "curves.parquet")
     except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
         raise RunError(f"{folder} cannot be read ({error}); repeat the run.") from error
     missing = {"stage", "step", "seconds"} - set(curves)
-    if missing and not curves.empty:  # a run that optimises nothing has no rows, nor columns
-        raise RunError(f"{folder}/curves.parquet lacks {', '.join(sorted(missing))}.")
-    return Stored(folder, RunResult.from_json(text), curves, known)
+    if missing and not curves.empty:  # a run without optimisation has neither rows nor columns
+        raise RunError(f"{folder}/curves.parquet has no {', '.join(sorted(missing))}.")
+    return Stored(folder, RunResult.from_json(text), curves, contents)

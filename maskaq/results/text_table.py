@@ -1,4 +1,4 @@
-"""A result as the text table the command line prints."""
+"""A result as a text table, for the command line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from maskaq.results.result import RunResult
 
 
 def table(result: RunResult) -> str:
-    """Accuracy of P and Q with intervals, agreement, and what the run cost."""
+    """Accuracy of P and Q with intervals, agreement, and the cost of the run."""
     spec, fp, q = result.spec, result.fp, result.q
-    made, fit = spec.synthesis, spec.fit
+    synthesis, fit = spec.synthesis, spec.fit
     rows = [
-        f"{spec.model} {spec.quantization.name}: {made.images} images from `{made.source}`, "
-        f"back-end `{fit.backend}`, seed {spec.seed}",
+        f"{spec.model} {spec.quantization.name}: {synthesis.images} images from "
+        f"`{synthesis.source}`, back-end `{fit.backend}`, seed {spec.seed}",
         f"first and last layers: {_first_last(result)}; integer arithmetic is simulated in float",
         "",
         f"{'':11}{'top-1 [95 %]':>26}{'top-5 [95 %]':>26}",
@@ -33,7 +33,7 @@ def table(result: RunResult) -> str:
 
 
 def _first_last(result: RunResult) -> str:
-    return "8 bits" if result.spec.quantization.first_last == "8" else "as all others"
+    return "8 bits" if result.spec.quantization.first_last == "8" else "as all other layers"
 
 
 def _row(name: str, value: float, low: float, high: float) -> str:

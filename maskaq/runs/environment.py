@@ -1,4 +1,4 @@
-"""What a run needs to know of the machine it is on, and what it reports about it."""
+"""The machine of a run: devices, precision, memory and versions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import torch
 from maskaq._version import __version__
 from maskaq.errors import OptionError
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # as <malloc.h> has them
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # constants of <malloc.h>
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that this machine or this torch does not have.
+    """Check that this machine and this build of torch have a device.
 
     Raises:
-        OptionError: with the devices there are.
+        OptionError: they do not; the message lists the devices they have.
     """
     present = ["cpu"]
     if torch.cuda.is_available():
@@ -28,7 +28,9 @@ def check_device(device: str) -> None:
     if torch.backends.mps.is_available():
         present.append("mps")
     if device not in present:
-        raise OptionError(f"device {device!r} is not here; this machine has {', '.join(present)}.")
+        raise OptionError(
+            f"device {device!r} is not available; this machine has {', '.join(present)}."
+        )
 
 
 def working_precision(precision: str, device: str) -> str:
@@ -38,13 +40,13 @@ def working_precision(precision: str, device: str) -> str:
     if device.startswith("cuda"):
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        known = torch.cpu.get_capabilities() if device == "cpu" else {}
-        native = any(known.get(feature, False) for feature in ("avx512_bf16", "amx_bf16", "bf16"))
+        capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
+        native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return "bfloat16" if native else "float32"
 
 
 def describe(device: str, precision: str) -> str:
-    """Processor or GPU, its threads, and the precision of the synthesis."""
+    """Description of processor or GPU, threads, and the precision of the synthesis."""
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
     else:
@@ -54,20 +56,20 @@ def describe(device: str, precision: str) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next tensor, up to 2 GB; glibc only.
+    """Let the C library keep up to 2 GB of freed memory for the next tensor; glibc only.
 
-    Otherwise memory goes back to the system between two tensors and is paid for page by page the
-    next time: 15 % of a synthesis step of ViT-Tiny, 30 % of one of `scenes_vit`.
+    By default it returns memory to the system after each tensor, and the next one causes page
+    faults: 15 % of a synthesis step of ViT-Tiny, 30 % of one of `scenes_vit`.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if adjust is not None:
         adjust(_TRIM_THRESHOLD, 2**31 - 1)
-        adjust(_MMAP_MAX, 0)  # pages of their own would go back with every tensor
+        adjust(_MMAP_MAX, 0)  # separately mapped memory is returned with every tensor
         adjust(_TOP_PAD, 2**26)
 
 
-def give_memory_back() -> None:
-    """Hand back what `keep_freed_memory` kept and nothing uses."""
+def release_freed_memory() -> None:
+    """Return the unused memory that `keep_freed_memory` has kept to the system."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
@@ -80,5 +82,5 @@ def peak_memory_mb() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
+    """Versions of the libraries that affect the results."""
     return {"maskaq": __version__} | {name: version(name) for name in ("torch", "timm")}

@@ -1,4 +1,4 @@
-"""A run as one call with a progress bar: for the command line, scripts and notebooks."""
+"""A run in one call, with a progress bar, for the command line, scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ def execute(
     context: RunContext | None = None,
     checkpoints: Checkpoints = NOWHERE,
 ) -> Finished:
-    """Do the run and return its end; with `progress`, one bar per stage on standard error.
+    """Do the run and return its outcome.
 
-    samples, context, checkpoints: as `run` takes them.
+    Args:
+        progress: show one bar per stage on standard error.
+        samples, context, checkpoints: as in `run`.
 
     Raises:
-        MaskaqError: see `run`.
+        MaskaqError: as `run`.
     """
     environment.keep_freed_memory()
     try:
@@ -39,12 +41,12 @@ def execute(
                     return item
                 bar.show(item)
     finally:
-        environment.give_memory_back()
-    raise AssertionError("run ends with its result")
+        environment.release_freed_memory()
+    raise AssertionError("a run ends with its result")
 
 
 class _Bar:
-    """One bar at a time: a new one whenever the stage changes."""
+    """A progress bar that is replaced whenever the stage changes."""
 
     def __init__(self, shown: bool) -> None:
         self._shown, self._stage, self._step = shown, "", 0

@@ -1,4 +1,4 @@
-"""Where a run's time goes, and what it measured on the way."""
+"""The time that the stages of a run take, and the metrics of its events."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from maskaq.events import Event
 
 
 class Stopwatch:
-    """Gives the time since the last event to the stage of the present one.
+    """Adds the time between two events to the stage of the later one.
 
-    rows: one dict per event that measured something: stage, step, seconds since the start, metrics.
-    log: a line for the beginning of every stage and for everything that went wrong.
+    rows: a dict per event with metrics: stage, step, seconds since the start, and the metrics. log:
+    a line for the start of each stage and for each problem.
     """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.log: list[str] = []
         self._stage = ""
-        self._began = self._last = time.perf_counter()
-        self._before = 0.0
+        self._start = self._last = time.perf_counter()
+        self._earlier = 0.0
         self._seconds = dict.fromkeys(("load", "synthesis", "fit", "evaluation"), 0.0)
 
     def note(self, event: Event) -> Event:
-        """Book the event and pass it on."""
+        """Record an event and return it."""
         self.close(event.stage)
-        since = self._last - self._began
+        since = self._last - self._start
         if event.stage != self._stage:
             self._stage = event.stage
             self.log.append(f"{since:9.2f} s  {event.stage}: {event.total} steps")
@@ -42,17 +42,17 @@ class Stopwatch:
         return event
 
     def close(self, stage: str) -> None:
-        """Book the time since the last event under a stage."""
+        """Add the time since the last event to a stage."""
         now = time.perf_counter()
         self._seconds[stage] += now - self._last
         self._last = now
 
     def add(self, stage: str, seconds: float) -> None:
-        """Book time that was spent before this watch began to run."""
+        """Add time that was spent before this watch was started."""
         self._seconds[stage] += seconds
-        self._before += seconds
+        self._earlier += seconds
 
     def seconds(self) -> dict[str, float]:
         """Seconds per stage, and `total`."""
         parts = {name: round(value, 3) for name, value in self._seconds.items()}
-        return parts | {"total": round(self._last - self._began + self._before, 3)}
+        return parts | {"total": round(self._last - self._start + self._earlier, 3)}

@@ -20,25 +20,25 @@ ROWS = [
 
 
 @pytest.fixture
-def found():
+def diagnosis():
     table = pd.DataFrame(ROWS, columns=list(COLUMNS))
-    of = stored.result().created
+    created = stored.result().created
     return activation_shift.Diagnosis(
-        table, 32, 256, "scenes", of, "2026-11-21T10:00:00+00:00", "make it"
+        table, 32, 256, "scenes", created, "2026-11-21T10:00:00+00:00", "make it"
     )
 
 
-def test_what_is_written_is_read_with_five_digits(found, tmp_path):
-    activation_shift.write(found, tmp_path)
+def test_numbers_are_stored_with_five_digits(diagnosis, tmp_path):
+    activation_shift.write(diagnosis, tmp_path)
     again = activation_shift.read(tmp_path, stored.result())
-    wanted = found.table.assign(real=[1.7589, 3.0])
-    pd.testing.assert_frame_equal(again.table, wanted)
+    expected = diagnosis.table.assign(real=[1.7589, 3.0])
+    pd.testing.assert_frame_equal(again.table, expected)
     assert (again.samples, again.real, again.command) == (32, 256, "make it")
 
 
-def test_the_diagnosis_of_an_older_run_counts_as_missing(found, tmp_path):
+def test_the_diagnosis_of_an_older_run_is_ignored(diagnosis, tmp_path):
     assert activation_shift.read(tmp_path, stored.result()) is None
-    activation_shift.write(found, tmp_path)
+    activation_shift.write(diagnosis, tmp_path)
     newer = replace(stored.result(), created="2026-11-22T10:00:00+00:00")
     assert activation_shift.read(tmp_path, newer) is None
 
@@ -50,20 +50,20 @@ def test_a_damaged_file_is_refused_with_the_command(tmp_path, text):
         activation_shift.read(tmp_path, stored.result())
 
 
-def test_commands_name_folders_from_here(tmp_path, monkeypatch):
+def test_commands_use_relative_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert activation_shift.command_for(tmp_path / "runs" / "a").endswith("diagnosis runs/a")
 
 
 @pytest.mark.parametrize("folder", sorted(EXAMPLES.iterdir()), ids=lambda folder: folder.name)
-def test_shipped_runs_are_diagnosed(folder):
+def test_shipped_runs_have_a_diagnosis(folder):
     result = store.read(folder).result
     found = activation_shift.read(folder, result)
     if found is None:
-        pytest.skip(f"run again: {activation_shift.COMMAND}")
+        pytest.skip(f"outdated; run {activation_shift.COMMAND}")
     assert found.samples == result.samples["count"]
     assert found.real == 256
     rows = [row for row in result.tensors if row.quantized]
-    # Q may have ranges of its own for each kind of token; the diagnosis is of all tokens.
-    measured = {(re.sub(r"\.(prefix|patches)$", "", row.tensor), row.role) for row in rows}
-    assert set(zip(found.table["tensor"], found.table["role"], strict=True)) <= measured
+    # Q may have separate ranges for each kind of token; the diagnosis covers all tokens.
+    tensors = {(re.sub(r"\.(prefix|patches)$", "", row.tensor), row.role) for row in rows}
+    assert set(zip(found.table["tensor"], found.table["role"], strict=True)) <= tensors

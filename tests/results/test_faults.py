@@ -1,4 +1,4 @@
-"""Disks that are full or read-only: nothing finished is lost, and the message says what to do."""
+"""Full and read-only disks: no finished run is lost, and the message says what to do."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.support import stored
 def mount(place: Path, *options: str) -> None:
     words = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
     if not shutil.which("mount"):
-        pytest.skip("needs the command mount")
+        pytest.skip("needs the mount command")
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"needs the right to mount a small disk ({done.stderr.strip()})")
+        pytest.skip(f"needs permission to mount a small disk ({done.stderr.strip()})")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """400 kB: room for one stored run of the tests, not for two."""
+    """A disk of 400 kB: room for one stored run, not for two."""
     place = tmp_path / "disk"
     place.mkdir()
     mount(place, "size=400k")
@@ -44,7 +44,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
 
 
-def test_a_full_disk_keeps_the_older_run_and_leaves_no_rest(
+def test_a_full_disk_keeps_the_older_run_and_no_temporary_files(
     small_disk: Path, files: dict[str, bytes]
 ) -> None:
     assert 200_000 < sum(map(len, files.values())) < 380_000
@@ -56,7 +56,7 @@ def test_a_full_disk_keeps_the_older_run_and_leaves_no_rest(
     assert list(listing.list_runs(small_disk, thorough=True)["state"]) == [listing.WHOLE]
 
 
-def test_a_disk_too_small_for_checkpoints_costs_them_and_not_the_run(
+def test_a_disk_too_small_for_checkpoints_does_not_stop_the_run(
     small_disk: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -70,27 +70,27 @@ def test_a_disk_too_small_for_checkpoints_costs_them_and_not_the_run(
     words = ["run", "--images", "4", "--steps", "3", "--eval-images", "20", "--method", "mimiq"]
     words += ["--backend", "minmax", "--checkpoint", "1", "--out", str(out)]
     with caplog.at_level(logging.WARNING):
-        assert main(words) == 2  # the run itself does not fit either
+        assert main(words) == 1  # the run itself does not fit, either
     assert "no checkpoint could be kept" in caplog.text
     assert not out.exists()
     assert [path for path in small_disk.rglob("*") if path.suffix == ".part"] == []
-    said = capsys.readouterr().err
-    assert "No space left on device" in said
+    errors = capsys.readouterr().err
+    assert "No space left on device" in errors
     (entry,) = listing.entries(spare)
-    assert f"The run was saved in {entry.folder} instead" in said
+    assert f"The run was saved in {entry.folder} instead" in errors
     assert entry.state == listing.WHOLE
 
 
 @pytest.fixture
 def locked_disk(small_disk: Path, files: dict[str, bytes]) -> Iterator[Path]:
-    """The same, read-only, with a run on it."""
+    """A read-only disk with one run."""
     store.write(files, small_disk / "a")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     yield small_disk
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
 
 
-def test_a_read_only_store_is_read_and_refuses_to_be_written(
+def test_a_read_only_store_can_be_read_but_not_written(
     locked_disk: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert store.read(locked_disk / "a").result == stored.result()
@@ -100,13 +100,13 @@ def test_a_read_only_store_is_read_and_refuses_to_be_written(
     with pytest.raises(RunError, match="cannot be removed"):
         listing.delete(next(listing.entries(locked_disk)))
     monkeypatch.setenv("MASKAQ_RUNS", str(locked_disk))
-    with pytest.raises(RunError, match="set MASKAQ_RUNS to a folder that can"):
+    with pytest.raises(RunError, match="set MASKAQ_RUNS to a writable folder"):
         paths.check_writable()
     assert list(listing.list_runs(locked_disk)["state"]) == [listing.WHOLE]
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", ".", ""])
-def test_no_file_of_a_run_lands_outside_its_folder(
+def test_no_file_is_written_outside_the_folder_of_a_run(
     tmp_path: Path, files: dict[str, bytes], name: str
 ) -> None:
     before = sorted(path for path in tmp_path.rglob("*"))
@@ -115,7 +115,7 @@ def test_no_file_of_a_run_lands_outside_its_folder(
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
-def test_names_of_folders_come_from_settings_and_not_from_visitors() -> None:
+def test_settings_cannot_choose_the_folder_of_a_run() -> None:
     hostile = replace(spec_of("maskaq"), model="../../etc/passwd", weights="; rm -rf /")
     name = paths.name_of(hostile)
     assert len(name) == 16

@@ -16,7 +16,7 @@ from tests.support import stored
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Two whole runs, one of them deeper; a damaged one; a file; an empty folder."""
+    """Two whole runs, one in a subfolder; a damaged one; a file; an empty folder."""
     stored.write(tmp_path / "a", spec_of("maskaq", (4, 4)))
     stored.write(tmp_path / "table" / "b", replace(spec_of("mimiq", (3, 3)), seed=2))
     stored.write(tmp_path / "c")
@@ -26,7 +26,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_run_has_a_row_and_the_damaged_one_says_why(runs: Path) -> None:
+def test_every_run_has_a_row_and_the_damaged_one_a_reason(runs: Path) -> None:
     table = list_runs(runs).set_index("run")
     assert list(table.index) == ["a", "c", "table/b"]
     assert list(table["state"]) == [WHOLE, DAMAGED, WHOLE]
@@ -39,24 +39,24 @@ def test_every_run_has_a_row_and_the_damaged_one_says_why(runs: Path) -> None:
     assert Path(row["folder"]) == runs / "table" / "b"
 
 
-def test_contents_are_compared_when_asked(runs: Path) -> None:
+def test_checksums_are_verified_on_request(runs: Path) -> None:
     path = runs / "a" / "samples.safetensors"
     path.write_bytes(path.read_bytes()[::-1])
     assert next(entries(runs)).state == WHOLE
-    found = next(entries(runs, thorough=True))
-    assert found.state == DAMAGED
-    assert "SHA-256" in found.problem
+    entry = next(entries(runs, thorough=True))
+    assert entry.state == DAMAGED
+    assert "SHA-256" in entry.problem
 
 
-def test_an_empty_folder_is_an_empty_table_with_columns(tmp_path: Path) -> None:
+def test_an_empty_folder_gives_an_empty_table_with_columns(tmp_path: Path) -> None:
     assert list(list_runs(tmp_path).columns) == list(listing.COLUMNS)
     assert where(list_runs(tmp_path), ["bits=W4A4"]).empty
-    with pytest.raises(RunError, match="is no folder"):
+    with pytest.raises(RunError, match="is not a folder"):
         list_runs(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
-    "conditions, found",
+    "conditions, selected",
     [
         (["bits=W3A3"], ["table/b"]),
         (["bits!=W3A3", "state=whole"], ["a"]),
@@ -66,12 +66,12 @@ def test_an_empty_folder_is_an_empty_table_with_columns(tmp_path: Path) -> None:
         (["synthesis.source=mimiq", "n=500"], ["table/b"]),
     ],
 )
-def test_conditions_choose(runs: Path, conditions: list[str], found: list[str]) -> None:
-    assert list(where(list_runs(runs), conditions)["run"]) == found
+def test_conditions_select_runs(runs: Path, conditions: list[str], selected: list[str]) -> None:
+    assert list(where(list_runs(runs), conditions)["run"]) == selected
 
 
 @pytest.mark.parametrize(
-    "condition, said",
+    "condition, message",
     [
         ("bits", "expected NAME=VALUE"),
         ("bit=W4A4", "did you mean 'bits'"),
@@ -79,12 +79,12 @@ def test_conditions_choose(runs: Path, conditions: list[str], found: list[str]) 
         ("__class__.x=1", "unknown column"),
     ],
 )
-def test_a_bad_condition_is_refused(runs: Path, condition: str, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
+def test_a_bad_condition_is_refused(runs: Path, condition: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         where(list_runs(runs), [condition])
 
 
-def test_deleting_takes_one_run_and_nothing_else(runs: Path) -> None:
+def test_delete_removes_one_run_and_nothing_else(runs: Path) -> None:
     listing.delete(next(entries(runs)))
     assert list(list_runs(runs)["run"]) == ["c", "table/b"]
     assert sorted(path.name for path in runs.iterdir()) == ["c", "empty", "notes.txt", "table"]
@@ -104,12 +104,12 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 def die_at(call):
-    made = 0
+    calls = 0
     def watch(event, args):
-        nonlocal made
+        nonlocal calls
         if event in ("os.rename", "open", "shutil.rmtree", "os.mkdir", "os.remove", "os.rmdir"):
-            made += 1
-            if made == call:
+            calls += 1
+            if calls == call:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(watch)
 
@@ -129,7 +129,7 @@ while os.waitstatus_to_exitcode(code):
 """
 
 
-def test_whenever_a_writer_is_killed_a_run_is_whole_in_its_place_or_listed(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_a_whole_run_in_place_or_listed(tmp_path: Path) -> None:
     stored.write(tmp_path / "old", spec_of("maskaq", (4, 4)))
     stored.write(tmp_path / "new", spec_of("maskaq", (3, 3)))
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60, check=True)

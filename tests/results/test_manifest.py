@@ -39,34 +39,38 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no JSON": (lambda f: rewrite(f, "\x00\x01"), "cannot be read"),
     "a list": (lambda f: rewrite(f, "[]"), "cannot be read"),
     "deep": (lambda f: rewrite(f, "[" * 100_000), "cannot be read"),
-    "no files": (lambda f: rewrite(f, '{"schema": 1, "files": {}, "summary": {}}'), "no result"),
+    "no files": (
+        lambda f: rewrite(f, '{"schema": 1, "files": {}, "summary": {}}'),
+        "does not list",
+    ),
     "missing": (lambda f: (f / "samples.safetensors").unlink(), "samples.safetensors is missing"),
     "cut": (lambda f: cut(f, "samples.safetensors"), "bytes where .* were written"),
-    "flipped result": (lambda f: flip(f, "result.json"), "result.json is not what was written"),
-    "flipped curves": (lambda f: flip(f, "curves.parquet"), "curves.parquet is not what"),
+    "flipped result": (
+        lambda f: flip(f, "result.json"),
+        "result.json has changed",
+    ),
+    "flipped curves": (lambda f: flip(f, "curves.parquet"), "curves.parquet has changed"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_every_damage_is_a_run_error_with_the_reason_and_the_way_out(
-    folder: Path, damage: str
-) -> None:
+def test_every_damage_is_a_run_error_with_a_reason_and_a_remedy(folder: Path, damage: str) -> None:
     store.read(folder)
-    do, reason = DAMAGES[damage]
-    do(folder)
+    apply, reason = DAMAGES[damage]
+    apply(folder)
     with pytest.raises(RunError, match=reason) as raised:
         store.read(folder)
     assert f"runs delete {folder}" in str(raised.value)
 
 
 @pytest.mark.parametrize("name, part", [("samples", "samples"), ("evidence", "evidence")])
-def test_damage_in_a_large_file_is_found_when_it_is_read(
+def test_a_damaged_large_file_is_detected_when_it_is_read(
     folder: Path, name: str, part: str
 ) -> None:
     assert getattr(store.read(folder), part) is not None
     flip(folder, f"{name}.safetensors")
     run = store.read(folder)
-    with pytest.raises(RunError, match=f"{name}.safetensors is not what was written"):
+    with pytest.raises(RunError, match=f"{name}.safetensors has changed since it was written"):
         getattr(run, part)
 
 
@@ -77,17 +81,17 @@ def test_a_newer_schema_is_named(folder: Path) -> None:
         store.read(folder)
 
 
-def test_files_that_were_changed_on_the_way_are_not_stored(folder: Path, tmp_path: Path) -> None:
+def test_files_that_change_in_transit_are_not_stored(folder: Path, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     store.write(files, tmp_path / "same")
     assert store.read(tmp_path / "same").result == store.read(folder).result
     files["samples.safetensors"] = files["samples.safetensors"][::-1]
-    with pytest.raises(RunError, match="is not what was written"):
+    with pytest.raises(RunError, match="has changed since it was written"):
         store.write(files, tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "same"]
 
 
 def test_the_summary_is_the_result_without_its_tensors(folder: Path) -> None:
-    whole = json.loads((folder / "result.json").read_text())
-    assert whole.pop("tensors")
-    assert manifest.read(folder).summary == whole
+    result = json.loads((folder / "result.json").read_text())
+    assert result.pop("tensors")
+    assert manifest.read(folder).summary == result

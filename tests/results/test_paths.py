@@ -1,4 +1,4 @@
-"""Folders of runs are named by what differs from the preset, and found under older names too."""
+"""Folders of runs are named by what differs from the preset; older names still work."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def fresh() -> None:
 
 
 def old_name(spec: RunSpec) -> str:
-    """The name that version 0.1.0 gave a run: a hash of all its settings."""
+    """The folder name in version 0.1.0: a hash of all settings."""
     return hashlib.sha256(to_json(spec).encode()).hexdigest()[:16]
 
 
-def test_a_new_run_gets_a_folder_named_by_its_identity(tmp_path: Path) -> None:
+def test_a_new_run_is_named_by_its_identity(tmp_path: Path) -> None:
     folder = paths.folder_of(SPEC, tmp_path)
     assert folder == tmp_path / paths.name_of(SPEC)
     stored.write(folder, SPEC)
@@ -47,7 +47,7 @@ def test_a_run_under_its_old_name_is_still_found(tmp_path: Path) -> None:
 
 
 def test_a_run_stored_before_an_option_existed_is_still_found(tmp_path: Path) -> None:
-    """Its spec lacks the option, so a hash of all settings could not be computed again."""
+    """Its spec lacks the option, so the hash of all settings cannot be computed."""
     folder = tmp_path / "e1b0c44298fc1c14"
     stored.write(folder, SPEC)
     values = json.loads((folder / "result.json").read_text())
@@ -80,30 +80,30 @@ def test_a_new_option_with_a_default_changes_no_name(monkeypatch: pytest.MonkeyP
         monkeypatch.undo()
 
 
-def test_settings_without_effect_do_not_make_another_run() -> None:
+def test_settings_without_effect_do_not_change_the_name() -> None:
     noise = replaced(SPEC, {"synthesis.source": "noise"})
     assert paths.name_of(replaced(noise, {"synthesis.steps": 7})) == paths.name_of(noise)
     assert paths.name_of(replaced(SPEC, {"synthesis.steps": 7})) != paths.name_of(SPEC)
 
 
-def test_a_changed_preset_never_serves_the_run_of_the_old_one(
+def test_after_a_preset_changes_its_old_run_is_not_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored.write(paths.folder_of(SPEC, tmp_path), SPEC)
     method = METHODS["maskaq"]
     longer = replace(method, synthesis=replace(method.synthesis, steps=777))
     monkeypatch.setitem(METHODS._entries, "maskaq", longer)
-    fresh_spec = replace(spec_of("maskaq"), seed=5)
+    changed = replace(spec_of("maskaq"), seed=5)
     paths._by_identity.cache_clear()
     paths._identity_in.cache_clear()
-    folder = paths.folder_of(fresh_spec, tmp_path)
+    folder = paths.folder_of(changed, tmp_path)
     assert not folder.exists()
-    assert folder.name.startswith(paths.name_of(fresh_spec))
+    assert folder.name.startswith(paths.name_of(changed))
     assert paths.folder_of(SPEC, tmp_path).is_dir()  # the old run keeps its folder
 
 
-def test_a_damaged_folder_is_no_run(tmp_path: Path) -> None:
+def test_a_damaged_run_is_replaced(tmp_path: Path) -> None:
     folder = paths.folder_of(SPEC, tmp_path)
     stored.write(folder, SPEC)
     (folder / manifest.NAME).write_text("{")
-    assert paths.folder_of(SPEC, tmp_path) == folder  # it is replaced by the next run
+    assert paths.folder_of(SPEC, tmp_path) == folder  # the next run is written there

@@ -14,12 +14,12 @@ from maskaq.errors import RunError
 from maskaq.models.loading import load_model
 from maskaq.quantization.storage import load_q
 from maskaq.results import store
+from maskaq.results.finished import Finished
 from maskaq.results.result import RunResult
 from maskaq.results.text_table import table
-from maskaq.runs.runner import Finished
 
 
-def test_a_run_comes_back_whole(small_run: Finished, tmp_path: Path) -> None:
+def test_a_saved_run_is_read_unchanged(small_run: Finished, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "run"
     store.save(small_run, folder)
     stored = store.read(folder)
@@ -44,7 +44,7 @@ def test_a_second_save_replaces_the_first(small_run: Finished, tmp_path: Path) -
     assert store.read(tmp_path / "run").result == small_run.result
 
 
-def test_a_failed_save_leaves_nothing(
+def test_a_failed_save_leaves_no_files(
     small_run: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -56,9 +56,9 @@ def test_a_failed_save_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_foreign_contents_are_not_overwritten(small_run: Finished, tmp_path: Path) -> None:
+def test_other_files_are_not_overwritten(small_run: Finished, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunError, match="something that is not a run"):
+    with pytest.raises(RunError, match="contains files that are not a run"):
         store.save(small_run, tmp_path)
     with pytest.raises(RunError, match="is a file"):
         store.save(small_run, tmp_path / "thesis.txt")
@@ -66,7 +66,7 @@ def test_foreign_contents_are_not_overwritten(small_run: Finished, tmp_path: Pat
 
 
 def test_a_missing_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no folder"):
+    with pytest.raises(RunError, match="is not a folder"):
         store.read(tmp_path / "nowhere")
 
 
@@ -83,14 +83,14 @@ def damaged(result: RunResult, **changes: object) -> str:
         ({"surprise": 1}, "cannot be read"),
     ],
 )
-def test_a_result_that_does_not_fit_is_refused(
+def test_an_invalid_result_is_refused(
     small_run: Finished, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(RunError, match=message):
         RunResult.from_json(damaged(small_run.result, **changes))
 
 
-def test_a_run_stored_before_there_was_a_tuning_had_none(small_run: Finished) -> None:
+def test_a_run_stored_before_tune_existed_had_no_tune_steps(small_run: Finished) -> None:
     values = json.loads(small_run.result.to_json())
     del values["spec"]["fit"]["reconstruction"]["tune"]
     assert RunResult.from_json(json.dumps(values)).spec.fit.reconstruction.tune == 0

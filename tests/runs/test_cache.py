@@ -15,14 +15,14 @@ from maskaq.synthesis.batch import Batch
 
 
 @pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_GROUNDS", {})
-    monkeypatch.setattr(cache, "_DRAWN", {})
+def empty_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_CONTEXTS", cache.LRU(2))
+    monkeypatch.setattr(cache, "_SAMPLES", cache.LRU(2))
 
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The synthesis steps that were done."""
+    """The synthesis steps that were computed."""
     done: list[int] = []
     advance = Batch.advance
     monkeypatch.setattr(Batch, "advance", lambda s, n: done.append(n) or advance(s, n))
@@ -36,38 +36,38 @@ def tiny(bits: tuple[int, int] = (4, 4), backend: str = "minmax", **made: object
     return replace(spec, synthesis=synthesis, fit=fit, eval_images=40, precision="float32")
 
 
-def done(spec: RunSpec, **how: object) -> Finished:
+def complete(spec: RunSpec, **how: object) -> Finished:
     *_, last = runner.run(spec, **how)
     assert isinstance(last, Finished)
     return last
 
 
-def sharing(spec: RunSpec) -> Finished:
-    return done(spec, context=cache.context_of(spec), checkpoints=cache.cached_samples(spec))
+def cached(spec: RunSpec) -> Finished:
+    return complete(spec, context=cache.context_of(spec), checkpoints=cache.cached_samples(spec))
 
 
-def test_equal_samples_are_drawn_once_and_results_are_those_of_single_runs(steps) -> None:
+def test_equal_samples_are_synthesized_once_and_results_do_not_change(steps) -> None:
     specs = [tiny(), tiny((3, 3)), tiny(backend="lsq-kd"), tiny(backend="lsq-kd", steps=3)]
-    together = [sharing(spec) for spec in specs]
+    results = [cached(spec) for spec in specs]
     assert steps == [0, 1] * 2 + [0, 1, 2] * 2
-    for spec, found in zip(specs, together, strict=True):
-        alone = done(spec)
-        assert torch.equal(found.samples.images, alone.samples.images)
-        assert found.samples.history == alone.samples.history
-        values = [json.loads(one.result.to_json()) for one in (found, alone)]
+    for spec, shared in zip(specs, results, strict=True):
+        alone = complete(spec)
+        assert torch.equal(shared.samples.images, alone.samples.images)
+        assert shared.samples.history == alone.samples.history
+        values = [json.loads(one.result.to_json()) for one in (shared, alone)]
         assert all(values[0][name] == values[1][name] for name in ("q", "fp", "tensors", "samples"))
-        states = found.q.state_dict(), alone.q.state_dict()
+        states = shared.q.state_dict(), alone.q.state_dict()
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
-        assert found.result.seconds["synthesis"] > 0
+        assert shared.result.seconds["synthesis"] > 0
 
 
-def test_p_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_p_is_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cache.context_of(tiny())
-    sharing(tiny())
+    cached(tiny())
     assert first.evaluation is not None
     assert cache.context_of(tiny((3, 3), images=2)) is first
     assert cache.context_of(replace(tiny(), eval_images=30)) is not first
-    assert len(cache._GROUNDS) == 1
+    assert len(cache._CONTEXTS) == 2
 
 
 def test_files_that_change_are_read_again(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_files_that_change_are_read_again(tmp_path: Path) -> None:
     assert cache.cached_samples(replace(tiny(), data=str(tmp_path))) is cache.NOWHERE
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
+def test_the_cache_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
     for number in range(1, 5):
-        sharing(tiny(steps=number))
-    assert len(cache._DRAWN) == cache._DRAWINGS
-    monkeypatch.setattr(cache, "_MOST", 1000)
-    sharing(tiny(steps=7))
-    assert len(cache._DRAWN) == cache._DRAWINGS
+        cached(tiny(steps=number))
+    assert len(cache._SAMPLES) == 2
+    monkeypatch.setattr(cache, "_LARGEST", 1000)
+    cached(tiny(steps=7))
+    assert len(cache._SAMPLES) == 1  # too large to keep, but it has replaced an older entry
     steps.clear()
-    sharing(tiny(steps=7))
+    cached(tiny(steps=7))
     assert len(steps) == 14

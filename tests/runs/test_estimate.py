@@ -16,8 +16,8 @@ def tiny(method: str = "mimiq", backend: str = "minmax", **made: object) -> RunS
     return replace(spec, synthesis=synthesis, fit=fit, precision="float32")
 
 
-def test_costs_grow_as_the_work_does() -> None:
-    noted: list[str] = []
+def test_costs_grow_with_the_settings() -> None:
+    measured: list[str] = []
     specs = [
         tiny(),
         replace(tiny(), seed=1),
@@ -26,20 +26,20 @@ def test_costs_grow_as_the_work_does() -> None:
         tiny(backend="lsq-kd"),
         replace(tiny(source="noise"), eval_images=50),
     ]
-    one, again, longer, more, shared, noise = estimate(specs, noted.append)
+    one, again, longer, more, shared, noise = estimate(specs, measured.append)
     assert one.image_steps == again.image_steps == 200
     assert one.synthesis == again.synthesis > 0
     assert longer.synthesis == pytest.approx(10 * one.synthesis)
     assert more.synthesis == pytest.approx(100 * one.synthesis)
-    assert (shared.synthesis, shared.image_steps) == (0, 0)  # its samples are those of the first
+    assert (shared.synthesis, shared.image_steps) == (0, 0)  # it shares the samples of the first
     assert (noise.synthesis, noise.image_steps) == (0, 0)
     assert shared.fit > one.fit
     assert noise.evaluation == pytest.approx(one.evaluation / 100)
-    # Equal kinds are measured once.
-    assert noted == [
+    # Each kind is measured once.
+    assert measured == [
         "scenes_vit: samples of mimiq",
         "scenes_vit: back-end minmax",  # with 4 images
-        "scenes_vit: back-end minmax",  # with 16, as there are more
+        "scenes_vit: back-end minmax",  # with 16, for the run with 400
         "scenes_vit: back-end lsq-kd",
     ]
 
@@ -62,7 +62,7 @@ def test_longer_training_costs_more() -> None:
     assert c.fit > 5 * a.fit
 
 
-def test_more_machines_help_as_long_as_there_are_portions() -> None:
+def test_the_largest_part_limits_many_machines() -> None:
     specs = [tiny(), tiny()]  # two batches each
     found = total(specs, [Cost(20, 1, 2, 200, 700), Cost(0, 4, 2, 0, 900)])
     assert found.seconds == 29
