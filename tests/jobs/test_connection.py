@@ -27,10 +27,10 @@ def test_one_worker_by_default() -> None:
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = os.cpu_count()
-    monkeypatch.setenv("MASKAQ_WORKERS", str(most))
+    cores = os.cpu_count()
+    monkeypatch.setenv("MASKAQ_WORKERS", str(cores))
     monkeypatch.setenv("MASKAQ_SCHEDULER", " tls://10.0.0.1:8786 ")
-    assert Settings.read() == Settings(most, "tls://10.0.0.1:8786")
+    assert Settings.read() == Settings(cores, "tls://10.0.0.1:8786")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "all", "9999", "²"])
@@ -47,7 +47,7 @@ def test_invalid_addresses(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         Settings.read()
 
 
-def test_only_our_own_workers_have_limits() -> None:
+def test_only_our_own_workers_have_resource_limits() -> None:
     ours = Processes(None, Settings(), own="cluster")  # type: ignore[arg-type]
     foreign = Processes(None, Settings(), own=None)  # type: ignore[arg-type]
     assert ours.limit("run") == {"resources": {"run": 1}}
@@ -72,14 +72,14 @@ def test_child_processes_import_this_maskaq(monkeypatch: pytest.MonkeyPatch) -> 
     assert other == "/elsewhere"
 
 
-def test_a_process_ends_when_its_parent_is_another() -> None:
-    """Its parent is this test, not the process that it watches."""
+def test_a_process_ends_with_its_parent() -> None:
+    """The watched process, 1, is not the parent, as if the parent had ended."""
     code = (
         "import time; from maskaq.jobs import dask_preload\n"
         "dask_preload.dask_setup(None)\n"
         "time.sleep(20); print('still here')"
     )
-    began = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -88,7 +88,7 @@ def test_a_process_ends_when_its_parent_is_another() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, b"")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10
 
 
 def test_a_process_lives_as_long_as_its_parent() -> None:
@@ -130,7 +130,7 @@ def test_tls_needs_certificates() -> None:
         connection.security("tls://10.0.0.1:8786")
     files = {"ca-file": "ca.pem", "client.cert": "c.pem", "client.key": "k.pem"}
     with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in files.items()}):
-        found = connection.security("tls://10.0.0.1:8786")
-    assert found is not None
-    assert found.require_encryption
-    assert found.get_tls_config_for_role("client")["ca_file"] == "ca.pem"
+        security = connection.security("tls://10.0.0.1:8786")
+    assert security is not None
+    assert security.require_encryption
+    assert security.get_tls_config_for_role("client")["ca_file"] == "ca.pem"

@@ -13,10 +13,10 @@ from maskaq.jobs.file_transfer import pack, resolved
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "worker"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    return place
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -28,22 +28,24 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_and_folders_arrive_as_they_were(data: Path, temporary: Path) -> None:
+def test_files_and_folders_arrive_unchanged(data: Path, temporary: Path) -> None:
     weights = data.parent / "w.safetensors"
     weights.write_bytes(b"123")
     spec = RunSpec(weights=str(weights), data=str(data))
     sent = {"weights": pack(weights), "data": pack(data)}
-    found = resolved(spec, sent)
-    assert Path(found.weights).read_bytes() == b"123"
-    assert Path(found.weights).name == "w.safetensors"
-    there = {path.relative_to(found.data).as_posix() for path in Path(found.data).rglob("*.png")}
-    assert there == {"a/1.png", "a/2.png", "b/1.png"}
-    assert temporary in Path(found.data).parents
-    assert resolved(spec, sent) == found
+    received = resolved(spec, sent)
+    assert Path(received.weights).read_bytes() == b"123"
+    assert Path(received.weights).name == "w.safetensors"
+    names = {
+        path.relative_to(received.data).as_posix() for path in Path(received.data).rglob("*.png")
+    }
+    assert names == {"a/1.png", "a/2.png", "b/1.png"}
+    assert temporary in Path(received.data).parents
+    assert resolved(spec, sent) == received
     assert resolved(spec, {}) == spec
 
 
-def test_other_contents_go_elsewhere(data: Path) -> None:
+def test_other_contents_get_another_folder(data: Path) -> None:
     first = resolved(RunSpec(), {"data": pack(data)}).data
     (data / "a" / "1.png").write_bytes(b"new")
     second = resolved(RunSpec(), {"data": pack(data)}).data
@@ -52,18 +54,18 @@ def test_other_contents_go_elsewhere(data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "", "a\\..\\x"])
-def test_names_that_lead_elsewhere_are_refused(data: Path, temporary: Path, name: str) -> None:
+def test_names_outside_the_folder_are_refused(data: Path, temporary: Path, name: str) -> None:
     files = {name: b"1"}
     parcel = {"name": "images", "digest": file_transfer._digest(files), "files": files}
-    with pytest.raises(RunError, match="is no name of a file"):
+    with pytest.raises(RunError, match="is not a valid file name"):
         resolved(RunSpec(), {"data": parcel})
     assert list(temporary.rglob("*")) == []
 
 
-def test_damage_and_excess_are_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunError, match="damaged on its way"):
+def test_damaged_missing_and_large_files(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunError, match="damaged on the way"):
         resolved(RunSpec(), {"data": pack(data) | {"digest": "0"}})
-    with pytest.raises(RunError, match="is not there"):
+    with pytest.raises(RunError, match="does not exist"):
         pack(data / "nothing")
     monkeypatch.setattr(file_transfer, "_MOST", 10)
     with pytest.raises(RunError, match="more than the 1 GiB"):

@@ -1,4 +1,4 @@
-"""Runs in real worker processes of Dask, with steps that only sleep (`steps.py`)."""
+"""Runs in real Dask worker processes, whose steps only sleep (`tests/support/steps.py`)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ ITEMS = "tests.support.steps:run"
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    place = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MASKAQ_RUNS", str(place))
+        patch.setenv("MASKAQ_RUNS", str(folder))
         for name in ("MASKAQ_WORKERS", "MASKAQ_SCHEDULER", "MASKAQ_READONLY"):
             patch.delenv(name, raising=False)
-        yield place
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def runs(shared: Runs) -> Iterator[Runs]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Where a run says that it has begun, in which process, and that it was closed."""
+    """The file in which a run records its start, its process and that it was closed."""
     return tmp_path / "log"
 
 
 def pids(log: Path) -> list[int]:
-    """Processes that began the run, in order."""
+    """Processes that started the run, in order."""
     lines = log.read_text().splitlines() if log.exists() else []
     return [int(line.split()[1]) for line in lines if line.startswith("begun")]
 
@@ -82,7 +82,7 @@ def test_a_run_reports_every_step_in_order_and_is_stored(runs: Runs) -> None:
     assert states in (["queued", "running", "finished"], ["running", "finished"])
     done = [record.progress.step for record in seen if record.progress.stage == "synthesis"]
     assert done == sorted(done)
-    assert len(set(done)) > 2  # on the way, not only at the end
+    assert len(set(done)) > 2  # during the run, not only at the end
     last = seen[-1]
     assert [row["step"] for row in last.rows] == [1, 2, 3, 4, 5, 6]
     assert last.rows[3] == {"stage": "synthesis", "step": 4, "loss": 0.25}
@@ -100,13 +100,13 @@ def test_a_run_reports_every_step_in_order_and_is_stored(runs: Runs) -> None:
     assert (last.folder / "seed.txt").read_text() == "7"
 
 
-def test_an_error_that_was_foreseen_is_shown_as_it_is(runs: Runs) -> None:
+def test_the_message_of_a_maskaq_error_is_shown(runs: Runs) -> None:
     record = ended(runs, "a", runs.start("a", steps.spec(model="refused", seed=1)))
     assert (record.state, record.error) == ("failed", "the folder is empty; give another.")
     assert record.folder is None
 
 
-def test_an_error_that_nobody_foresaw_is_named_and_logged(
+def test_an_unexpected_error_is_named_and_logged(
     runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "maskaq"):
@@ -115,22 +115,22 @@ def test_an_error_that_nobody_foresaw_is_named_and_logged(
     assert record.error is not None
     assert "KeyError: 'surprise'" in record.error
     assert "Traceback" not in record.error
-    assert 'raise KeyError("surprise")' in caplog.text  # the place is in the log
+    assert 'raise KeyError("surprise")' in caplog.text  # the traceback is in the log
 
 
-def test_a_cancelled_run_stops_after_its_step_and_the_worker_goes_on(runs: Runs, log: Path) -> None:
+def test_a_cancelled_run_stops_after_its_step_but_not_the_worker(runs: Runs, log: Path) -> None:
     spec = with_log(steps.spec(1000, 0.05, seed=3), log)
     run = runs.start("a", spec)
     under_way(runs, "a", run)
     runs.cancel("a", run)
     record = runs.get("a", run)
-    assert record.state == "cancelled"  # for the page at once
+    assert record.state == "cancelled"  # immediately, for the page
     assert until(lambda: "closed" in log.read_text()) < 1
     time.sleep(0.3)
     assert runs.get("a", run) == record  # late messages change nothing
     ended(runs, "a", runs.start("a", with_log(steps.spec(1, seed=3), log)))
     first, second = pids(log)
-    assert first == second  # nobody was killed
+    assert first == second  # the worker was not killed
 
 
 def test_a_run_in_a_long_step_is_killed_within_a_second(runs: Runs, log: Path) -> None:
@@ -142,10 +142,10 @@ def test_a_run_in_a_long_step_is_killed_within_a_second(runs: Runs, log: Path) -
     assert until(lambda: gone(pid)) < 1
     after = runs.start("a", with_log(steps.spec(2, seed=5), log))
     assert ended(runs, "a", after).state == "finished"
-    assert len(pids(log)) == 2  # the killed one was not begun again
+    assert len(pids(log)) == 2  # the killed run was not restarted
 
 
-def test_a_run_is_killed_while_it_loads_and_cannot_say_a_word(runs: Runs, log: Path) -> None:
+def test_a_run_that_sends_no_messages_while_it_loads_is_killed(runs: Runs, log: Path) -> None:
     run = runs.start("a", with_log(steps.spec(3, 0.1, "deaf", seed=6), log))
     until(lambda: pids(log))
     runs.cancel("a", run)
@@ -154,7 +154,7 @@ def test_a_run_is_killed_while_it_loads_and_cannot_say_a_word(runs: Runs, log: P
     assert ended(runs, "a", runs.start("a", steps.spec(seed=6))).state == "finished"
 
 
-def test_a_run_that_waits_is_cancelled_without_having_begun(runs: Runs, log: Path) -> None:
+def test_a_queued_run_is_cancelled_before_it_starts(runs: Runs, log: Path) -> None:
     first = runs.start("a", steps.spec(10, 0.1, seed=8))
     under_way(runs, "a", first)
     second = runs.start("b", with_log(steps.spec(seed=9), log))
@@ -174,10 +174,10 @@ def test_positions_in_the_queue(runs: Runs) -> None:
     runs.cancel("a", names["a"])
     under_way(runs, "c", names["c"])  # the next one, not the last
     assert [runs.position(names[owner]) for owner in "abcd"] == [0, 0, 0, 1]
-    assert runs.position("nobody") == 0
+    assert runs.position("unknown") == 0
 
 
-def test_a_session_sees_and_stops_only_its_own_runs(runs: Runs) -> None:
+def test_a_session_reads_and_cancels_only_its_own_runs(runs: Runs) -> None:
     run = runs.start("a", steps.spec(1000, 0.05, seed=12))
     with pytest.raises(RunError) as foreign:
         runs.get("b", run)
@@ -189,7 +189,7 @@ def test_a_session_sees_and_stops_only_its_own_runs(runs: Runs) -> None:
     assert run not in [record.id for record in runs.runs_of("b")]
     assert runs.runs_of("a")[-1].id == run
     assert runs.get("a", run).active
-    assert "'a'" not in repr(runs.get("a", run))  # the owner is a secret
+    assert "'a'" not in repr(runs.get("a", run))  # the owner is secret
 
 
 def test_one_run_and_one_grid_for_each_session(runs: Runs) -> None:
@@ -201,13 +201,13 @@ def test_one_run_and_one_grid_for_each_session(runs: Runs) -> None:
     with pytest.raises(RunError, match="a grid of runs that has not ended"):
         runs.sweep("a", cells)
     later = runs.start("b", steps.spec(100, 0.05, seed=15))
-    order = [later, *names]  # single runs come before grids
+    order = [later, *names]  # single runs have priority over grids
     assert [runs.position(name) for name in order] == [1, 2, 3]
     with pytest.raises(RunError, match=f"allowed: {LIMIT}"):
         runs.sweep("c", cells * LIMIT)
 
 
-def test_a_full_server_says_so(runs: Runs) -> None:
+def test_a_full_server_refuses_runs(runs: Runs) -> None:
     for number, owner in enumerate("ab"):
         seeds = range(1000 + number * LIMIT, 1000 + (number + 1) * LIMIT)
         runs.sweep(owner, [Cell(steps.spec(100, 0.05, seed=seed), ("", "")) for seed in seeds])
@@ -218,12 +218,12 @@ def test_a_full_server_says_so(runs: Runs) -> None:
     assert not runs.runs_of("newcomer")
 
 
-def test_a_run_whose_worker_dies_begins_again(runs: Runs, log: Path) -> None:
+def test_a_run_whose_worker_dies_is_restarted(runs: Runs, log: Path) -> None:
     run = runs.start("a", with_log(steps.spec(4, 0.05, "killed once", seed=18), log))
     record = ended(runs, "a", run)
     assert record.state == "finished"
     assert len(set(pids(log))) == 2
-    assert [row["step"] for row in record.rows] == [1, 2, 3, 4]  # of the second time alone
+    assert [row["step"] for row in record.rows] == [1, 2, 3, 4]  # of the second attempt only
     assert len(record.problems) == 1
 
 
@@ -251,8 +251,8 @@ def test_the_scheduler_keeps_few_messages(runs: Runs) -> None:
         names = {owner: runs.start(owner, steps.spec(2, 0.001, seed=23)) for owner in owners}
         assert all(ended(runs, owner, run).state == "finished" for owner, run in names.items())
     assert dispatcher._link is not None
-    kept = dispatcher._link.client.get_events(dispatcher._topic)  # 80 runs sent 160 or more
-    assert len(kept) == 100
+    messages = dispatcher._link.client.get_events(dispatcher._topic)  # 80 runs sent 160 or more
+    assert len(messages) == 100
     ask = dispatcher._link.client.run_on_scheduler
     until(lambda: ask(_stop_signals) == 0)
 
@@ -263,18 +263,18 @@ def _stop_signals(dask_scheduler: object) -> int:
 
 
 def test_workers_keep_memory_for_the_next_tensor(runs: Runs) -> None:
-    """Dask's own setting doubles the time of everything that torch does."""
+    """Dask's default setting makes torch take twice as long."""
     ended(runs, "a", runs.start("a", steps.spec(seed=24)))
     assert runs._dispatcher._link is not None
-    found = runs._dispatcher._link.client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_")
-    assert list(found.values()) == [str(2**30)]
+    values = runs._dispatcher._link.client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_")
+    assert list(values.values()) == [str(2**30)]
     assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
 
 
 def test_the_workers_of_another_scheduler(
     runs: Runs, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two sessions that start at once connect once; nobody's processes are killed."""
+    """Two sessions that start together connect once; the cluster's processes survive."""
     ended(runs, "a", runs.start("a", steps.spec(seed=24)))
     assert runs._dispatcher._link is not None
     monkeypatch.setenv("MASKAQ_SCHEDULER", runs._dispatcher._link.client.scheduler.address)
@@ -282,7 +282,7 @@ def test_the_workers_of_another_scheduler(
     reach = connection.reach
     monkeypatch.setattr(connection, "reach", lambda: connected.append("") or reach())
     others = Runs(ITEMS)
-    log.touch()  # it is sent to foreign workers
+    log.touch()  # the file is sent to workers of another cluster
     names: dict[str, str] = {}
 
     def start(owner: str) -> None:
@@ -303,7 +303,7 @@ def test_the_workers_of_another_scheduler(
     assert len(set(pids(log))) == 1
 
 
-def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASKAQ_SCHEDULER", "tcp://127.0.0.1:9")
     monkeypatch.setattr(connection, "_PATIENCE", "1s")
     runs = Runs(ITEMS)
@@ -331,9 +331,9 @@ def test_invalid_settings_are_refused(
 ) -> None:
     monkeypatch.setenv(name, value)
     runs = Runs(ITEMS)
-    for ask in (lambda: runs.start("a", steps.spec()), lambda: runs.quick("inspect", model="")):
+    for submit in (lambda: runs.start("a", steps.spec()), lambda: runs.quick("inspect", model="")):
         with pytest.raises(OptionError, match=allowed) as error:
-            ask()
+            submit()
         assert repr(value) in str(error.value)
     assert not runs.runs_of("a")
 
@@ -341,16 +341,16 @@ def test_invalid_settings_are_refused(
 def test_a_read_only_server_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     runs = Runs(ITEMS)
-    for ask in (lambda: runs.start("a", steps.spec()), lambda: runs.quick("inspect", model="")):
+    for submit in (lambda: runs.start("a", steps.spec()), lambda: runs.quick("inspect", model="")):
         with pytest.raises(RunError, match="stored results only"):
-            ask()
+            submit()
     runs.warm()
     runs.close()
     assert runs._dispatcher._link is None
     assert service.readonly()
 
 
-def test_a_folder_that_cannot_be_written_is_known_before_the_run(
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -361,12 +361,12 @@ def test_a_folder_that_cannot_be_written_is_known_before_the_run(
     assert not runs.runs_of("a")
 
 
-def test_questions_without_a_name_that_is_known(runs: Runs) -> None:
+def test_an_unknown_question_is_refused(runs: Runs) -> None:
     with pytest.raises(OptionError, match="did you mean 'accuracy'"):
         runs.quick("acuracy")
 
 
-def test_closing_loses_what_has_not_ended_and_a_new_run_starts_anew(log: Path) -> None:
+def test_close_ends_active_runs_and_a_new_run_restarts_the_processes(log: Path) -> None:
     runs = Runs(ITEMS)
     first = runs.start("a", with_log(steps.spec(1000, 0.05, seed=27), log))
     second = runs.start("b", steps.spec(seed=28))
@@ -396,7 +396,7 @@ _APP = """
 """
 
 
-def test_no_process_outlives_an_app_that_was_killed(folder: Path) -> None:
+def test_no_process_outlives_a_killed_app(folder: Path) -> None:
     root = Path(__file__).parents[2]
     app = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(_APP)],
@@ -413,8 +413,7 @@ def test_no_process_outlives_an_app_that_was_killed(folder: Path) -> None:
         app.kill()
         app.wait()
         app.stdout.close()
-    left = psutil.wait_procs(family, timeout=10)[1]
-    assert left == []
+    assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
 _QUEUED = """
@@ -433,7 +432,7 @@ _QUEUED = """
 """
 
 
-def test_an_app_that_is_terminated_with_queued_runs_ends_without_an_error(folder: Path) -> None:
+def test_an_app_terminated_with_queued_runs_exits_without_an_error(folder: Path) -> None:
     root = Path(__file__).parents[2]
     app = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(_QUEUED)],

@@ -30,7 +30,7 @@ from maskaq.runs.execute import execute
 
 pytestmark = pytest.mark.xdist_group("processes")
 
-UNSTEADY = ("seconds", "created", "peak_memory_mb")
+VARYING = ("seconds", "created", "peak_memory_mb")
 
 
 def tiny(method: str = "mimiq", bits: tuple[int, int] = (4, 4), **made: object) -> RunSpec:
@@ -57,52 +57,52 @@ def threads() -> Iterator[None]:
 
 
 def swept(specs: list[RunSpec], out: Path, link: Processes) -> tuple[sweep.Outcome, list[str]]:
-    said: list[str] = []
+    reports: list[str] = []
     outcome = sweep.sweep(
-        sweep.plan(specs, out), link, lambda done, total, what: said.append(f"{done}/{total}")
+        sweep.plan(specs, out), link, lambda done, total, what: reports.append(f"{done}/{total}")
     )
-    return outcome, said
+    return outcome, reports
 
 
 def plain(folder: Path) -> dict[str, object]:
     values = json.loads((folder / "result.json").read_text())
-    return {name: value for name, value in values.items() if name not in UNSTEADY}
+    return {name: value for name, value in values.items() if name not in VARYING}
 
 
-def test_a_sweep_stores_to_the_bit_what_single_runs_store(
+def test_a_sweep_stores_the_same_bits_as_single_runs(
     link: Processes, threads: None, tmp_path: Path
 ) -> None:
     specs = [tiny(), tiny(bits=(3, 3)), tiny("maskaq"), tiny(source="noise"), tiny(source="real")]
-    outcome, said = swept(specs, tmp_path / "sweep", link)
+    outcome, reports = swept(specs, tmp_path / "sweep", link)
     assert (outcome.finished, outcome.failed) == (5, {})
     # Two batches for both runs of mimiq, two for maskaq, none for noise and real.
-    assert said == [f"{number}/9" for number in range(1, 10)]
+    assert reports == [f"{number}/9" for number in range(1, 10)]
     for one in sweep.plan(specs, tmp_path / "sweep"):
         assert one.finished
         single = tmp_path / "single"
         store.save(execute(one.spec, progress=False), single)
         assert plain(one.folder) == plain(single)
         for name in ("samples.safetensors", "q.safetensors", "evidence.safetensors"):
-            found, wanted = load_file(one.folder / name), load_file(single / name)
-            assert all(torch.equal(value, wanted[key]) for key, value in found.items())
+            swept_arrays, arrays = load_file(one.folder / name), load_file(single / name)
+            assert all(torch.equal(value, arrays[key]) for key, value in swept_arrays.items())
         columns = [name for name in store.read(single).curves if name != "seconds"]
         assert store.read(one.folder).curves[columns].equals(store.read(single).curves[columns])
         assert store.read(one.folder).result.seconds["synthesis"] > 0
 
 
-def test_workers_step_back_and_the_scheduler_does_not(link: Processes) -> None:
+def test_workers_have_a_lower_priority_than_the_scheduler(link: Processes) -> None:
     link.client.wait_for_workers(1)
     here = os.nice(0)
     assert list(link.client.run(os.nice, 0).values()) == [min(19, here + dask_preload.NICENESS)]
     assert link.client.run_on_scheduler(os.nice, 0) == here
 
 
-def test_what_is_finished_is_not_done_again(link: Processes, tmp_path: Path) -> None:
+def test_finished_runs_are_not_repeated(link: Processes, tmp_path: Path) -> None:
     specs = [tiny(source="noise"), tiny(source="noise", images=2)]
     swept(specs[:1], tmp_path, link)
     before = (sweep.plan(specs[:1], tmp_path)[0].folder / manifest.NAME).stat().st_mtime_ns
-    outcome, said = swept(specs, tmp_path, link)
-    assert (outcome.finished, said) == (1, ["1/1"])
+    outcome, reports = swept(specs, tmp_path, link)
+    assert (outcome.finished, reports) == (1, ["1/1"])
     first = sweep.plan(specs, tmp_path)[0]
     assert (first.folder / manifest.NAME).stat().st_mtime_ns == before
     damaged = first.folder / "samples.safetensors"
@@ -112,7 +112,7 @@ def test_what_is_finished_is_not_done_again(link: Processes, tmp_path: Path) -> 
     assert damaged.is_file()
 
 
-def test_a_run_that_fails_is_recorded_and_the_others_go_on(link: Processes, tmp_path: Path) -> None:
+def test_a_failed_run_is_recorded_and_the_others_continue(link: Processes, tmp_path: Path) -> None:
     bad = replace(tiny(source="noise"), weights="/nowhere/weights.safetensors")
     outcome, _ = swept([bad, tiny(source="noise")], tmp_path, link)
     assert outcome.finished == 1
@@ -122,18 +122,18 @@ def test_a_run_that_fails_is_recorded_and_the_others_go_on(link: Processes, tmp_
     values = json.loads(record.read_text())
     assert values["spec"]["weights"] == "/nowhere/weights.safetensors"
     assert "Traceback" in values["traceback"]
-    assert values["tries"] == 1  # it says what to do; a second try would say the same
+    assert values["tries"] == 1  # a second attempt would raise the same error
     assert listing.list_runs(tmp_path)["state"].tolist() == [listing.WHOLE]
 
 
-def test_a_draw_that_fails_fails_the_runs_that_need_it(link: Processes, tmp_path: Path) -> None:
+def test_a_failed_synthesis_fails_the_runs_that_need_it(link: Processes, tmp_path: Path) -> None:
     bad = [replace(tiny(bits=bits), weights="/nowhere/w.pt") for bits in ((4, 4), (3, 3))]
-    outcome, said = swept([*bad, tiny(source="noise")], tmp_path, link)
+    outcome, reports = swept([*bad, tiny(source="noise")], tmp_path, link)
     assert (outcome.finished, len(outcome.failed)) == (1, 2)
-    assert said[-1] == "5/5"
+    assert reports[-1] == "5/5"
 
 
-def test_a_foreign_cluster_is_sent_the_files_of_a_run(link: Processes, tmp_path: Path) -> None:
+def test_the_files_of_a_run_are_sent_to_another_cluster(link: Processes, tmp_path: Path) -> None:
     weights = tmp_path / "w.safetensors"
     save_file(load_model("scenes_vit").model.state_dict(), weights)
     foreign = Processes(link.client, Settings(scheduler="tcp://127.0.0.1:1"), None)
@@ -168,7 +168,7 @@ def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
         link.close()
 
 
-def test_without_its_scheduler_a_sweep_says_so_and_goes_on_later(
+def test_a_sweep_without_its_scheduler_stops_and_can_be_resumed(
     link: Processes, tmp_path: Path
 ) -> None:
     other = connection.reach(Settings(workers=1, threads=1))
@@ -196,7 +196,7 @@ backend = "minmax"
 """
 
 
-def test_after_a_killed_client_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_after_the_client_is_killed_the_same_command_resumes(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID)
     out = tmp_path / "out"
     words = [sys.executable, "-m", "maskaq", "sweep", str(tmp_path / "grid.toml")]
@@ -204,22 +204,22 @@ def test_after_a_killed_client_the_same_command_goes_on(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         deadline = time.monotonic() + 120
         while not list(out.glob(f"[!.]*/{manifest.NAME}")):
-            assert child.poll() is None, "it ended before it could be killed"
+            assert child.poll() is None, "the sweep ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.kill(child.pid, signal.SIGKILL)
-    kept = {path.parent.name for path in out.glob(f"[!.]*/{manifest.NAME}")}
-    assert 1 <= len(kept) < 3
+    stored = {path.parent.name for path in out.glob(f"[!.]*/{manifest.NAME}")}
+    assert 1 <= len(stored) < 3
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert f"3 runs, {len(kept)} of them already finished" in done.stdout
-    assert f"{3 - len(kept)} finished, 0 failed" in done.stdout
+    assert f"3 runs, {len(stored)} of them already finished" in done.stdout
+    assert f"{3 - len(stored)} finished, 0 failed" in done.stdout
     states = listing.list_runs(out)["state"]
     assert (states == listing.WHOLE).sum() == 3
 
 
 @pytest.fixture(scope="module")
 def inside() -> Iterator[Processes]:
-    """A scheduler and a worker in threads of this process, so that tests can patch what they do."""
+    """A scheduler and a worker in threads of this process, so that tests can patch them."""
     cluster = LocalCluster(
         n_workers=1,
         threads_per_worker=2,
@@ -234,20 +234,20 @@ def inside() -> Iterator[Processes]:
 
 
 @pytest.mark.parametrize("failures, state", [(1, "finished"), (2, "failed")])
-def test_an_unforeseen_error_leads_to_one_more_try(
+def test_an_unexpected_error_is_retried_once(
     inside: Processes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     failures: int,
     state: str,
 ) -> None:
-    left = failures
+    remaining = failures
     real = runner.run
 
     def run(*args, **how):
-        nonlocal left
-        if left:
-            left -= 1
+        nonlocal remaining
+        if remaining:
+            remaining -= 1
             raise KeyError("surprise")
         return real(*args, **how)
 
@@ -263,23 +263,23 @@ def test_an_unforeseen_error_leads_to_one_more_try(
 def test_a_failed_batch_is_synthesized_again_for_all_runs_that_need_it(
     inside: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = []
+    started = []
     real = worker.synthesize_batch
 
     def synthesize(spec: str, first: int, parcels: object):
-        begun.append(first)
-        if len(begun) == 1:
+        started.append(first)
+        if len(started) == 1:
             raise KeyError("surprise")
         return real(spec, first, parcels)
 
     monkeypatch.setattr(worker, "synthesize_batch", synthesize)
     outcome, _ = swept([tiny(), tiny(bits=(3, 3))], tmp_path, inside)
     assert (outcome.finished, outcome.failed) == (2, {})
-    assert sorted(begun) == [0, 0, 2, 2]
+    assert sorted(started) == [0, 0, 2, 2]
 
 
 def test_samples_are_released_once_no_run_needs_them(inside: Processes, tmp_path: Path) -> None:
-    """Dask keeps what is referenced: the samples of a large sweep would fill its workers."""
+    """Otherwise the samples of a large sweep would fill the memory of the workers."""
     specs = [tiny(), tiny(bits=(3, 3)), tiny(steps=1)]
     assert swept(specs, tmp_path, inside)[0].finished == 3
     deadline = time.monotonic() + 20
@@ -288,18 +288,18 @@ def test_samples_are_released_once_no_run_needs_them(inside: Processes, tmp_path
         time.sleep(0.05)
 
 
-def test_samples_are_shared_where_they_are_the_same() -> None:
+def test_equal_samples_have_the_same_key() -> None:
     same = [tiny(), tiny(bits=(3, 3)), replace(tiny(), eval_images=10)]
     assert len({sample_key(spec) for spec in same}) == 1
     other = [tiny(), tiny(steps=3), replace(tiny(), seed=1), replace(tiny(), model="x")]
     assert len({sample_key(spec) for spec in other}) == 4
-    # Alignment looks at Q: at other bits MaskAQ's images are others.
+    # Alignment uses Q, so the images of MaskAQ depend on the bit widths.
     assert sample_key(tiny("maskaq")) != sample_key(tiny("maskaq", bits=(3, 3)))
     assert list(batches(tiny(images=5))) == [0, 2, 4]
     assert list(batches(tiny(source="noise"))) == []
 
 
-def test_specs_cross_as_json(tmp_path: Path) -> None:
+def test_specs_are_sent_as_json(tmp_path: Path) -> None:
     (one,) = sweep.plan([tiny()], tmp_path)
     assert json.loads(to_json(one.spec))["synthesis"]["images"] == 4
     failed = {"kind": "KeyError", "message": "x"}

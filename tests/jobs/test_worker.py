@@ -20,7 +20,7 @@ from maskaq.jobs.worker import Mailer
 
 
 class Clock:
-    """Time that passes when the test says so."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -41,13 +41,13 @@ def sent() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def mailer(clock: Clock, sent: list[dict[str, Any]]) -> Mailer:
-    made = Mailer(sent.append, clock)
-    made.start()
-    return made
+    mailer = Mailer(sent.append, clock)
+    mailer.start()
+    return mailer
 
 
-def test_the_process_is_said_first(mailer: Mailer, sent: list[dict[str, Any]]) -> None:
-    mailer.flush()  # nothing to add
+def test_the_first_message_names_the_process(mailer: Mailer, sent: list[dict[str, Any]]) -> None:
+    mailer.flush()  # nothing to send
     assert sent == [{"kind": "started", "pid": os.getpid()}]
 
 
@@ -68,7 +68,7 @@ def test_few_messages_hold_every_event(
     assert last["seconds"] == pytest.approx(5.0)
 
 
-def test_seconds_count_from_the_begin_of_the_stage(
+def test_seconds_count_from_the_start_of_the_stage(
     mailer: Mailer, clock: Clock, sent: list[dict[str, Any]]
 ) -> None:
     clock.now += 7
@@ -78,16 +78,16 @@ def test_seconds_count_from_the_begin_of_the_stage(
     assert [message["seconds"] for message in sent[1:]] == [7.0, 2.0]
 
 
-def test_pictures_come_seldom_and_the_latest_ones(
+def test_only_the_latest_pictures_are_sent_twice_a_second(
     mailer: Mailer, clock: Clock, sent: list[dict[str, Any]]
 ) -> None:
     for value in range(10):
         clock.now += 0.25
         images = torch.full((2, 3, 16, 16), 20 * value, dtype=torch.uint8)
         mailer.note(Event("synthesis", value + 1, 10, images=images))
-    shown = [message["pictures"] for message in sent[1:] if message["pictures"]]
-    assert len(shown) == 5  # every half second
-    values = [round(float(unpack(*pictures).mean())) for pictures in shown]
+    pictures = [message["pictures"] for message in sent[1:] if message["pictures"]]
+    assert len(pictures) == 5  # one every half second
+    values = [round(float(unpack(*packed).mean())) for packed in pictures]
     assert values == pytest.approx([0, 40, 80, 120, 160], abs=4)
 
 
@@ -102,23 +102,23 @@ def test_errors_as_text() -> None:
     try:
         raise DataError("no image; give one.")
     except DataError as error:
-        words = worker.as_text(error)
-    assert words["kind"] == "DataError"
-    assert words["message"] == "no image; give one."
-    assert words["foreseen"]
-    assert "test_errors_as_text" in words["traceback"]
+        text = worker.as_text(error)
+    assert text["kind"] == "DataError"
+    assert text["message"] == "no image; give one."
+    assert text["foreseen"]
+    assert "test_errors_as_text" in text["traceback"]
     assert not worker.as_text(KeyError("x"))["foreseen"]
 
 
-def test_an_answer_or_its_error_in_words() -> None:
-    found = worker.answer("inspect", {"model": "scenes_vit"})
-    assert found["value"]["classes"] == 10
+def test_an_answer_or_its_error_as_text() -> None:
+    answer = worker.answer("inspect", {"model": "scenes_vit"})
+    assert answer["value"]["classes"] == 10
     refused = worker.answer("inspect", {"model": "scenes_vot"})
     assert (refused["kind"], refused["foreseen"]) == ("ModelError", True)
     assert not worker.answer("inspect", {"colour": "red"})["foreseen"]
 
 
-def test_the_files_of_a_run_are_those_that_save_writes(tmp_path: Path, small_spec: RunSpec) -> None:
+def test_run_files_equal_the_files_that_save_writes(tmp_path: Path, small_spec: RunSpec) -> None:
     from maskaq.results import store
     from maskaq.runs.execute import execute
 
