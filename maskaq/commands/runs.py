@@ -29,13 +29,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     option = command("list", "list the runs below a folder; damaged ones with the reason", _list)
     option("folder", nargs="?", type=Path, metavar="DIR", help="default: $MASKAQ_RUNS or runs")
-    option("--where", nargs="+", default=[], metavar="NAME=VALUE", help="also != < <= > >=")
+    option("--where", nargs="+", default=[], metavar="NAME=VALUE", help="filter; or != < <= > >=")
     option("--sort", metavar="NAME", help="sort by this column")
     option("--reverse", action="store_true", help="sort in descending order")
     option("--limit", type=int, metavar="N", help="list at most N runs")
     option("--check", action="store_true", help="also verify the checksums of all files")
-    form = option("--json", action="store_const", dest="form", const="json", help="as JSON")
-    option("--csv", action="store_const", dest=form.dest, const="csv", help="as CSV")
+    form = option("--json", action="store_const", dest="form", const="json", help="print JSON")
+    option("--csv", action="store_const", dest=form.dest, const="csv", help="print CSV")
 
     option = command("show", "print a stored run", _show)
     option("folder", type=Path, metavar="DIR")
@@ -89,9 +89,10 @@ def _print(runs: object, place: Path) -> None:
     if len(shown):
         text = shown.rename(columns={"q": "q, %", "p": "p, %"}).to_string(index=False)
         print("\n".join(map(_printable, text.split("\n"))))
-    rest = runs[runs["state"] != listing.WHOLE]
-    print(f"{len(whole):,} runs in {place}" + (f", {len(rest):,} others:" if len(rest) else ""))
-    for run, state, problem in zip(rest["run"], rest["state"], rest["problem"], strict=True):
+    others = runs[runs["state"] != listing.WHOLE]
+    print(f"{len(whole):,} runs in {place}" + (f", {len(others):,} others:" if len(others) else ""))
+    columns = others["run"], others["state"], others["problem"]
+    for run, state, problem in zip(*columns, strict=True):
         print(_printable(f"  {state}: {run}: {problem}"))
 
 

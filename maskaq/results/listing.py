@@ -128,7 +128,7 @@ def _entry(folder: Path, thorough: bool) -> Entry:
         row = _row(contents.summary)
     except RunError as error:
         if (folder / KEY).is_file():
-            return Entry(folder, UNFINISHED, _resumable(folder), {})
+            return Entry(folder, UNFINISHED, _resume_hint(folder), {})
         state = UNFINISHED if folder.name.startswith(".") else DAMAGED
         return Entry(folder, state, str(error), {})
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -140,7 +140,7 @@ def _entry(folder: Path, thorough: bool) -> Entry:
     return Entry(folder, WHOLE, "", row)
 
 
-def _resumable(folder: Path) -> str:
+def _resume_hint(folder: Path) -> str:
     why = "checkpoints of a run that was stopped or is still running"
     try:
         command = json.loads((folder / KEY).read_text())["command"]

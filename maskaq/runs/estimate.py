@@ -119,14 +119,14 @@ class _Meter:
 
     def seconds_per_image_step(self, spec: RunSpec) -> float:
         """Seconds of one synthesis step of one image."""
-        made = spec.synthesis
-        images = min(made.images, made.batch)
-        short = replace(made, images=images, steps=min(made.steps, _STEPS) or 1)
+        synthesis = spec.synthesis
+        images = min(synthesis.images, synthesis.batch)
+        short = replace(synthesis, images=images, steps=min(synthesis.steps, _STEPS) or 1)
         formats = replace(spec.quantization, **_ANY_BITS)
         measured = replace(spec, seed=0, synthesis=short, quantization=formats)
         key = sample_key(measured)
         if key not in self._steps:
-            self._note(f"{spec.model}: samples of {made.source}")
+            self._note(f"{spec.model}: samples of {synthesis.source}")
             stamps = [time.perf_counter()]
             for item in synthesize(measured, _context(measured)):
                 if isinstance(item, Event):
@@ -152,14 +152,14 @@ class _Meter:
 
     def _fit(self, spec: RunSpec) -> _Fit:
         images = min(spec.synthesis.images, max(spec.fit.batch, spec.synthesis.batch))
-        made = SynthesisOptions(source="noise", images=images)
+        noise = SynthesisOptions(source="noise", images=images)
         learning = replace(spec.fit.reconstruction, steps=_LEARNED, tune=0)
         short = replace(spec.fit, epochs=_LEARNED, refresh=0, reconstruction=learning)
         key = replace(
             spec,
             method=RunSpec.method,
             seed=0,
-            synthesis=made,
+            synthesis=noise,
             quantization=replace(spec.quantization, **_ANY_BITS),
             fit=short,
             eval_images=_EVALUATED,

@@ -33,18 +33,18 @@ pytestmark = pytest.mark.xdist_group("processes")
 VARYING = ("seconds", "created", "peak_memory_mb")
 
 
-def tiny(method: str = "mimiq", bits: tuple[int, int] = (4, 4), **made: object) -> RunSpec:
+def tiny(method: str = "mimiq", bits: tuple[int, int] = (4, 4), **changes: object) -> RunSpec:
     spec = spec_of(method, bits)
-    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | made))
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | changes))
     fit = replace(spec.fit, backend="minmax")
     return replace(spec, synthesis=synthesis, fit=fit, eval_images=40, precision="float32")
 
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[Processes]:
-    made = connection.reach(Settings(workers=1, threads=1))
-    yield made
-    made.close()
+    processes = connection.reach(Settings(workers=1, threads=1))
+    yield processes
+    processes.close()
 
 
 @pytest.fixture

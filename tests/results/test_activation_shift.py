@@ -58,12 +58,12 @@ def test_commands_use_relative_paths(tmp_path, monkeypatch):
 @pytest.mark.parametrize("folder", sorted(EXAMPLES.iterdir()), ids=lambda folder: folder.name)
 def test_shipped_runs_have_a_diagnosis(folder):
     result = store.read(folder).result
-    found = activation_shift.read(folder, result)
-    if found is None:
+    diagnosis = activation_shift.read(folder, result)
+    if diagnosis is None:
         pytest.skip(f"outdated; run {activation_shift.COMMAND}")
-    assert found.samples == result.samples["count"]
-    assert found.real == 256
+    assert diagnosis.samples == result.samples["count"]
+    assert diagnosis.real == 256
     rows = [row for row in result.tensors if row.quantized]
     # Q may have separate ranges for each kind of token; the diagnosis covers all tokens.
     tensors = {(re.sub(r"\.(prefix|patches)$", "", row.tensor), row.role) for row in rows}
-    assert set(zip(found.table["tensor"], found.table["role"], strict=True)) <= tensors
+    assert set(zip(diagnosis.table["tensor"], diagnosis.table["role"], strict=True)) <= tensors

@@ -29,9 +29,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return done
 
 
-def tiny(bits: tuple[int, int] = (4, 4), backend: str = "minmax", **made: object) -> RunSpec:
+def tiny(bits: tuple[int, int] = (4, 4), backend: str = "minmax", **changes: object) -> RunSpec:
     spec = spec_of("mimiq", bits)
-    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | made))
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 2} | changes))
     fit = replace(spec.fit, backend=backend, epochs=1)
     return replace(spec, synthesis=synthesis, fit=fit, eval_images=40, precision="float32")
 

@@ -34,10 +34,14 @@ VARYING = ("seconds", "created", "peak_memory_mb")  # fields not determined by t
 def small(method: str = "maskaq-paper", **fit: object) -> RunSpec:
     """Two batches, alignment from 40 % of the steps, a refresh after the second training epoch."""
     spec = spec_of(method)
-    made = replace(spec.synthesis, images=6, batch=4, steps=5, align_from=0.4)
-    chosen = {"epochs": 4, "batch": 4, "refresh": 2, "refresh_steps": 2, "backend": "lsq-kd"} | fit
+    synthesis = replace(spec.synthesis, images=6, batch=4, steps=5, align_from=0.4)
+    values = {"epochs": 4, "batch": 4, "refresh": 2, "refresh_steps": 2, "backend": "lsq-kd"} | fit
     return replace(
-        spec, synthesis=made, fit=replace(spec.fit, **chosen), eval_images=40, precision="float32"
+        spec,
+        synthesis=synthesis,
+        fit=replace(spec.fit, **values),
+        eval_images=40,
+        precision="float32",
     )
 
 

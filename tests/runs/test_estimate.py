@@ -9,9 +9,9 @@ from maskaq.config.presets import spec_of
 from maskaq.runs.estimate import Cost, estimate, total
 
 
-def tiny(method: str = "mimiq", backend: str = "minmax", **made: object) -> RunSpec:
+def tiny(method: str = "mimiq", backend: str = "minmax", **changes: object) -> RunSpec:
     spec = spec_of(method)
-    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 50} | made))
+    synthesis = replace(spec.synthesis, **({"images": 4, "batch": 2, "steps": 50} | changes))
     fit = replace(spec.fit, backend=backend)
     return replace(spec, synthesis=synthesis, fit=fit, precision="float32")
 
@@ -64,8 +64,8 @@ def test_longer_training_costs_more() -> None:
 
 def test_the_largest_part_limits_many_machines() -> None:
     specs = [tiny(), tiny()]  # two batches each
-    found = total(specs, [Cost(20, 1, 2, 200, 700), Cost(0, 4, 2, 0, 900)])
-    assert found.seconds == 29
-    assert found.image_steps == 200
-    assert found.memory_mb == 900
-    assert [found.on(machines) for machines in (1, 2, 4)] == [29, 14.5, 10]
+    cost = total(specs, [Cost(20, 1, 2, 200, 700), Cost(0, 4, 2, 0, 900)])
+    assert cost.seconds == 29
+    assert cost.image_steps == 200
+    assert cost.memory_mb == 900
+    assert [cost.on(machines) for machines in (1, 2, 4)] == [29, 14.5, 10]
