@@ -29,7 +29,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     option = command("list", "list the runs below a folder; damaged ones with the reason", _list)
     option("folder", nargs="?", type=Path, metavar="DIR", help="default: $MASKAQ_RUNS or runs")
-    option("--where", nargs="+", default=[], metavar="NAME=VALUE", help="filter; or != < <= > >=")
+    option(
+        "--where",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="filter by a column; also with != < <= > >=",
+    )
     option("--sort", metavar="NAME", help="sort by this column")
     option("--reverse", action="store_true", help="sort in descending order")
     option("--limit", type=int, metavar="N", help="list at most N runs")
