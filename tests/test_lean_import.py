@@ -26,9 +26,6 @@ TABLES = ("plotly", "pandas")
 EXAMPLE = "min(Path('maskaq/precomputed/examples').iterdir())"
 
 
-pytestmark = pytest.mark.xdist_group("lean")  # one process for all of them
-
-
 def imports(*modules: str) -> list[str]:
     return [f"import {module}" for module in modules]
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from maskaq.ui.state import pages
 from tests.browser.tools import address, downloaded, settled
-
-pytestmark = pytest.mark.xdist_group("processes")
 
 
 def test_a_chart_is_saved_as_a_picture(app, visit):

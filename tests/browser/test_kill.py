@@ -14,7 +14,7 @@ from maskaq.ui.state import pages
 from tests.browser.test_runs import LONG, SMALL, SYNTHESIZING, run
 from tests.browser.tools import address, settled
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.slow
 
 SOON = 60  # seconds
 

@@ -12,8 +12,6 @@ from maskaq.ui.shell.lessons import LESSONS
 from maskaq.ui.state import pages
 from tests.browser.tools import address, insist
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 Act = Callable[[Page], None]
 
 

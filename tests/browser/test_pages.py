@@ -12,8 +12,6 @@ from playwright.sync_api import Page, expect
 from maskaq.ui.state import pages
 from tests.browser.tools import address, insist, settled, shoot
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 WIDE, NARROW = 1280, 768
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 30)"}
 

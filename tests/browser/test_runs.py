@@ -12,8 +12,6 @@ from playwright.sync_api import Page, expect
 from maskaq.ui.state import pages
 from tests.browser.tools import address, settled
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 SMALL = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=100"
 LONG = "source=maskaq&images=16&steps=300&backend=minmax&eval_images=100"
 WORKING = re.compile(r"Stage [1-4] of 4|Starting|Waiting")

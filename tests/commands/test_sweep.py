@@ -13,8 +13,6 @@ from maskaq.jobs import sweep
 from maskaq.results import listing
 from tests.support import stored
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 GRID = 'method = "mimiq"\nbackend = "minmax"\n[grid]\nbits = ["W4A4", "W3A3"]\n'
 TINY = 'synthesis.images = 2\nsynthesis.steps = 1\neval_images = 40\nsource = "noise"\n' + GRID
 

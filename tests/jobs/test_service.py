@@ -26,8 +26,6 @@ from maskaq.jobs.service import Runs
 from tests.support import steps
 from tests.support.waiting import SOON, ended, gone, under_way, until
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 ITEMS = "tests.support.steps:run"
 
 

@@ -28,8 +28,6 @@ from maskaq.results import listing, manifest, store
 from maskaq.runs import runner
 from maskaq.runs.execute import execute
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 VARYING = ("seconds", "created", "peak_memory_mb")
 
 

@@ -26,8 +26,6 @@ from maskaq.results.finished import Finished
 from maskaq.runs import checkpointing
 from maskaq.runs.runner import run
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 VARYING = ("seconds", "created", "peak_memory_mb")  # fields not determined by the settings
 
 

@@ -19,8 +19,6 @@ from maskaq.runs.runner import run, synthesize
 from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
 
-pytestmark = pytest.mark.xdist_group("runner")  # whose tests share P and the samples
-
 
 def test_the_result_is_consistent(small_run: Finished, small_spec: RunSpec) -> None:
     result = small_run.result
