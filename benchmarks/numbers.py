@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import textwrap
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from maskaq.results.result import RunResult
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 EXAMPLES = ROOT / "maskaq" / "precomputed" / "examples"
+WIDTH = 100  # of a line of text
 SOURCES = ("noise", "mimiq", "maskaq", "real")
 BLOCK = re.compile(
     r"^(<!-- numbers:(?P<name>\S+) -->)\n.*?^(<!-- /numbers -->)$", re.DOTALL | re.MULTILINE
@@ -58,9 +60,11 @@ def output() -> str:
 def duration() -> str:
     """How long the default run takes, in a sentence."""
     run = default()
-    return (
-        f"The run takes {run.seconds:.0f} s, {run.seconds - run.stages['total']:.0f} s of them for "
-        f"importing PyTorch ({where(run)})."
+    imports = run.seconds - run.stages["total"]
+    return textwrap.fill(
+        f"The run takes {run.seconds:.0f} s, {imports:.0f} s of them for importing PyTorch "
+        f"({where(run)}).",
+        WIDTH,
     )
 
 
@@ -114,9 +118,10 @@ def about_runs() -> str:
     runs = list(stored().values())
     p, n, device = runs[0].fp, runs[0].evaluated, runs[0].device
     assert all((run.fp, run.evaluated, run.device) == (p, n, device) for run in runs)
-    return (
-        f"{n:,} evaluation scenes, P {percent(p.top1, p.top1_low, p.top1_high)} %, one seed; "
-        f"{device}; {day(max(run.created for run in runs))}."
+    return textwrap.fill(
+        f"{n:,} evaluation scenes, P {percent(p.top1, p.top1_low, p.top1_high)} in %, one seed; "
+        f"{device}; {day(max(run.created for run in runs))}.",
+        WIDTH,
     )
 
 
