@@ -1,13 +1,15 @@
-"""Models and data that many tests need, loaded once. Nothing here may be changed by a test."""
+"""How tests are spread over processes; models and data that many tests share and none changes."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadFileScheduling
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
@@ -25,6 +27,28 @@ ROOT = Path(__file__).parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
+
+# Tests that start processes of their own run one after the other.
+ONE_AFTER_THE_OTHER = (
+    "tests/browser/",
+    "tests/commands/test_sweep.py",
+    "tests/jobs/",
+    "tests/runs/test_checkpointing.py",
+)
+
+
+class ByFile(LoadFileScheduling):
+    """Each file in one process, and the files that start processes in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(ONE_AFTER_THE_OTHER):
+            return "processes"
+        return super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `-n 0` leaves out
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,16 +51,13 @@ def commands() -> list[str]:
     return sorted({line for line in flat if line.startswith("python -m ")})
 
 
-def small(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
-    spec = spec_of(method, bits)
-    made = replace(spec.synthesis, images=4, steps=4)
-    fit = replace(spec.fit, reconstruction=short.RECONSTRUCTION)
-    return replace(spec, synthesis=made, fit=fit, eval_images=100)
+def shortened(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
+    return short.shortened(spec_of(method, bits))
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.stem)
 def test_python_blocks_of_a_page_run_in_order(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maskaq, "spec_of", small)  # the same run with fewer images and steps
+    monkeypatch.setattr(maskaq, "spec_of", shortened)  # the same run with fewer images and steps
     names: dict[str, object] = {}
     for text in blocks(page, "python"):
         exec(compile(text, page.name, "exec"), names)

@@ -1,4 +1,7 @@
-"""The notebooks are run whole, each in a kernel of its own, and are stored as they were run."""
+"""The notebooks run from top to bottom, each in its own kernel, and are stored as they ran.
+
+By default with fewer images and steps; `-m slow` runs them at full size.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,26 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECONDS = 240  # for one cell, on two slow cores
+# Runs before the first cell.
+SHORTEN = """
+import maskaq.data.scenes
+from tests.support.short import shortened
 
-pytestmark = pytest.mark.slow
+def with_short_runs(run):
+    return lambda spec, **options: run(shortened(spec), **options)
+
+def with_few_images(scenes):
+    return lambda split, indices, **options: scenes(split, indices[:100], **options)
+
+maskaq.run, maskaq.execute = with_short_runs(maskaq.run), with_short_runs(maskaq.execute)
+maskaq.data.scenes.scenes = with_few_images(maskaq.data.scenes.scenes)
+"""
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def kinds(notebook: nbformat.NotebookNode) -> list[list[str]]:
-    """Of every code cell, what kind of outputs it has; text printed in parts counts once."""
+    """The kinds of outputs of each code cell; text printed in parts counts once."""
     return [
         list(dict.fromkeys(output.output_type for output in cell.outputs))
         for cell in notebook.cells
@@ -28,8 +45,8 @@ def test_there_are_five() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_stored_as_it_was_run_from_top_to_bottom(path: Path) -> None:
+@every_notebook
+def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -40,16 +57,20 @@ def test_it_is_stored_as_it_was_run_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_whole_and_shows_what_it_stored(path: Path, monkeypatch) -> None:
+@every_notebook
+@pytest.mark.parametrize("size", ["short", pytest.param("full", marks=pytest.mark.slow)])
+def test_a_notebook_runs_and_shows_what_it_stores(path: Path, size: str, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv(
-        "PYTHONWARNINGS", "default"
-    )  # of the kernel; ours are errors everywhere else
+    # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
     stored = nbformat.read(path, as_version=4)
-    run = nbformat.read(path, as_version=4)
-    for cell in run.cells:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    NotebookClient(run, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
-    assert kinds(run) == kinds(stored)
+    if size == "short":
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORTEN))
+    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
+    if size == "short":
+        del notebook.cells[0]
+    assert kinds(notebook) == kinds(stored)

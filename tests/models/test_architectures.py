@@ -21,7 +21,9 @@ def test_pretrained_names_load_a_classifier() -> None:
     assert all(timm.get_pretrained_cfg(name).num_classes >= 1000 for name in tagged)
 
 
-@pytest.mark.parametrize("module", ["vision_transformer", "deit"])
+@pytest.mark.parametrize(
+    "module", ["deit", pytest.param("vision_transformer", marks=pytest.mark.slow)]
+)
 def test_timm_names_are_exactly_those_that_build(module: str) -> None:
     """Checks every fourth name, to be quick."""
     listed = set(timm_names())

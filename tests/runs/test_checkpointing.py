@@ -82,7 +82,9 @@ def uninterrupted() -> Finished:
 
 
 # Events: 1 load, 10 of two batches; in the fit 4 steps, 4 of a refresh, 4 more steps.
-@pytest.mark.parametrize("stops", [(3,), (11,), (17,), (4, 8, 14, 21)])
+@pytest.mark.parametrize(
+    "stops", [(4, 8, 14, 21), *(pytest.param((n,), marks=pytest.mark.slow) for n in (3, 11, 17))]
+)
 def test_a_run_stopped_at_any_event_gives_the_same_result(
     uninterrupted: Finished, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
