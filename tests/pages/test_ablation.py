@@ -133,7 +133,7 @@ def test_cancel_stops_the_whole_grid(small, press, cluster, text):
 
 def test_a_grid_leaves_room_for_a_single_run(small, press, cluster, open_page):
     press(small, "Run 3 missing")
-    assert any("0 of 3 have ended" in one.value for one in small.run().sidebar.caption)
+    assert any("0 of 3 runs have ended" in one.value for one in small.run().sidebar.caption)
     small.switch_page(pages.QUANTIZE.file)
     small.session_state["seed"] = 5
     small.run()

@@ -200,7 +200,7 @@ def test_answers_are_cached_up_to_a_limit(app, worker):
     assert len(worker.futures) == 21
     assert shown(app.run()) == "238"
     assert len(worker.futures) == 21
-    assert len(app.session_state[ask._ANSWERS]) == ask._KEPT
+    assert len(app.session_state[ask._ANSWERS]) == ask._CACHED
     assert worker.futures[0].cancelled()  # it was still queued
 
 
@@ -212,7 +212,7 @@ def test_a_failed_query_shows_its_error_and_is_not_repeated_by_itself(lost, app,
     else:
         worker.futures[0].set_exception(RunError("no worker is left."))
     assert shown(app.run()) == "None"
-    assert ("was lost" if lost else "no worker is left") in app.error[0].value
+    assert ("was cancelled" if lost else "no worker is left") in app.error[0].value
     assert len(worker.futures) == 1
     if lost:  # a rerun does not start it again, and shows the button
         assert shown(app.run()) == "None"
