@@ -147,6 +147,7 @@ def test_hooks_and_workflow_run_the_same_checks_as_the_script() -> None:
     assert f">={job['strategy']['matrix']['python-version'][0]}" == oldest
 
 
+@pytest.mark.slow
 def test_sphinx_builds_without_a_warning(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", str(tmp_path)]
     built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)

@@ -11,7 +11,18 @@ from maskaq.ui.state import pages, stored_runs
 SHIPPED = [name for name, source in SOURCES.items() if source.shipped]
 
 
-@pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
+# These have tests of their own at every stored bit width; those of runs are below.
+OWN_TESTS = (pages.START, pages.ATTENTION, pages.SIMILARITY)
+OF_RUNS = (pages.SYNTHESIS, pages.QUANTIZE)
+
+
+def title(spec: pages.PageSpec) -> str:
+    return spec.title
+
+
+@pytest.mark.parametrize(
+    "spec", [spec for spec in pages.PAGES if spec not in OWN_TESTS + OF_RUNS], ids=title
+)
 def test_a_page_opens_at_every_stored_bit_width(spec, open_page, set_bits, shipped, text):
     app = open_page(spec)
     for bits in showcase.BITS:
@@ -21,7 +32,7 @@ def test_a_page_opens_at_every_stored_bit_width(spec, open_page, set_bits, shipp
         assert len(text(app)) > 200
 
 
-@pytest.mark.parametrize("spec", [pages.SYNTHESIS, pages.QUANTIZE], ids=lambda s: s.title)
+@pytest.mark.parametrize("spec", OF_RUNS, ids=title)
 def test_every_source_has_its_stored_run(spec, open_page, set_bits, shipped, text):
     app = open_page(spec)
     for source in SHIPPED:

@@ -150,19 +150,20 @@ def test_similarity_equals_a_direct_computation(scenes_p: LoadedModel, picture: 
 
 @pytest.mark.usefixtures("all_values")
 def test_accuracy_equals_a_direct_count(scenes_p: LoadedModel, samples: np.ndarray) -> None:
-    answer = accuracy("scenes_vit", "", samples, "real", 3, 4, "target", n=300)
-    batch = scenes("evaluation", range(300))
+    n = 100
+    answer = accuracy("scenes_vit", "", samples, "real", 3, 4, "target", n=n)
+    batch = scenes("evaluation", range(n))
     inputs = scenes_p.normalise(batch.images)
     with torch.no_grad():
         p = scenes_p.model(inputs).argmax(1)
         q = quantized(scenes_p, samples, QuantOptions(3, 4, "target"))(inputs).argmax(1)
     right = int((p == batch.labels).sum())
-    assert answer["p"] == pytest.approx(tuple(wilson(right, 300)))  # with Wilson's interval
-    assert answer["p"].value == right / 300
-    assert abs(answer["q"].value - float((q == batch.labels).float().mean())) <= 2 / 300
-    assert abs(answer["agreement"].value - float((p == q).float().mean())) <= 2 / 300
+    assert answer["p"] == pytest.approx(tuple(wilson(right, n)))  # with Wilson's interval
+    assert answer["p"].value == right / n
+    assert abs(answer["q"].value - float((q == batch.labels).float().mean())) <= 2 / n
+    assert abs(answer["agreement"].value - float((p == q).float().mean())) <= 2 / n
     assert answer["q"].low < answer["q"].value < answer["q"].high
-    assert (answer["n"], answer["backend"], answer["source"]) == (300, "tails", "real")
+    assert (answer["n"], answer["backend"], answer["source"]) == (n, "tails", "real")
 
 
 def test_ranges_from_a_subset_of_values_cost_little_accuracy(

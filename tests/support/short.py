@@ -13,4 +13,4 @@ def shortened(spec: RunSpec) -> RunSpec:
     """The same run with few images and steps."""
     synthesis = replace(spec.synthesis, images=4, steps=4)
     fit = replace(spec.fit, reconstruction=RECONSTRUCTION)
-    return replace(spec, synthesis=synthesis, fit=fit, eval_images=100)
+    return replace(spec, synthesis=synthesis, fit=fit, eval_images=40)

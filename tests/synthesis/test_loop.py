@@ -94,7 +94,7 @@ def test_optimisation_lowers_the_loss(
     assert not torch.equal(samples.images, still.images)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_same_seed_same_images(scenes_p: LoadedModel, precision: str) -> None:
     options = replace(SMALL, coefficients=ALL)
     one, two = (synthesize(scenes_p, options, precision=precision)[1] for _ in range(2))

@@ -14,10 +14,10 @@ from tests.support import short
 
 @pytest.mark.parametrize("backend", list(BACKENDS))
 def test_every_back_end_calibrates_and_freezes_q(scenes_p: LoadedModel, backend: str) -> None:
-    images = scenes("calibration", range(12)).images
+    images = scenes("calibration", range(6)).images
     q = convert(scenes_p.model, QuantOptions(4, 4), BACKENDS[backend].scheme)
     options = FitOptions(
-        backend=backend, epochs=3, batch=8, refresh=1, reconstruction=short.RECONSTRUCTION
+        backend=backend, epochs=3, batch=4, refresh=1, reconstruction=short.RECONSTRUCTION
     )
     task = FitTask(scenes_p.model, q, images, scenes_p.normalise, scenes_p.prefix, options, 0)
     before = {name: value.clone() for name, value in scenes_p.model.state_dict().items()}

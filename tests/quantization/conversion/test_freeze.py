@@ -56,7 +56,7 @@ def fitted(scenes_p: LoadedModel, inputs: torch.Tensor) -> Fitted:
     return make
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend, bits", FROZEN)
 def test_a_frozen_q_gives_the_logits_of_q(
     fitted: Fitted,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -26,11 +27,16 @@ def images(scenes_p: LoadedModel) -> Tensor:
     return scenes_p.normalise(scenes("calibration", range(24)).images)
 
 
-@pytest.fixture
-def q(scenes_p: LoadedModel, images: Tensor) -> nn.Module:
+@pytest.fixture(scope="module")
+def calibrated(scenes_p: LoadedModel, images: Tensor) -> nn.Module:
     q = convert(scenes_p.model, QuantOptions(3, 3), SCHEME).requires_grad_(False)
     set_ranges_by_output(q, images[:8])
     return q
+
+
+@pytest.fixture
+def q(calibrated: nn.Module) -> nn.Module:
+    return copy.deepcopy(calibrated)
 
 
 def tuning_images(images: Tensor) -> TuningImages:
@@ -84,10 +90,10 @@ def test_q_moves_closer_to_p_on_other_images(
     before, initial = divergence(scenes_p.model, q, images[8:]), weight_codes(q)
     losses = list(
         finetune(
-            scenes_p.model, q, tuning_images(images), Reconstruction(tune=40), precision="float32"
+            scenes_p.model, q, tuning_images(images), Reconstruction(tune=20), precision="float32"
         )
     )
-    assert len(losses) == 40
+    assert len(losses) == 20
     assert divergence(scenes_p.model, q, images[8:]) < before
     after = weight_codes(q)
     assert all(torch.equal(after[name], one) for name, one in initial.items())
@@ -129,7 +135,9 @@ def test_a_q_that_moved_away_from_p_is_restored(
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-@pytest.mark.parametrize("bits, tuned", [((3, 3), 3), ((2, 8), 3), ((4, 4), 0)])
+@pytest.mark.parametrize(
+    "bits, tuned", [((3, 3), 3), pytest.param((2, 8), 3, marks=pytest.mark.slow), ((4, 4), 0)]
+)
 def test_reconstruct_finetunes_at_the_end_with_few_bits(
     scenes_p: LoadedModel, bits: tuple[int, int], tuned: int
 ) -> None:
