@@ -20,6 +20,9 @@ def test_every_page_is_complete_in_both_themes_and_widths(app, visit, subtests):
     page = visit(app)
     for spec in pages.PAGES:
         with subtests.test(spec.title):
+            page.goto("about:blank")  # so that only the next page follows the changes
+            page.emulate_media(color_scheme="light")
+            page.set_viewport_size({"width": NARROW, "height": 900})
             page.goto(address(app, spec))
             for theme, width in (("light", NARROW), ("light", WIDE), ("dark", WIDE)):
                 page.emulate_media(color_scheme=theme)

@@ -194,6 +194,7 @@ backend = "minmax"
 """
 
 
+@pytest.mark.slow
 def test_after_the_client_is_killed_the_same_command_resumes(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID)
     out = tmp_path / "out"

@@ -47,11 +47,21 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def two_runs(folder):
+    for number, bits in enumerate([(4, 4), (3, 3)]):
+        stored.write(folder / str(number), spec_of("maskaq", bits))
+    return [store.read(folder / str(number)) for number in range(2)]
+
+
 @pytest.fixture
 def runs(tmp_path):
-    for number, bits in enumerate([(4, 4), (3, 3)]):
-        stored.write(tmp_path / str(number), spec_of("maskaq", bits))
-    return [store.read(tmp_path / str(number)) for number in range(2)]
+    return two_runs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The report of two runs."""
+    return html(two_runs(tmp_path_factory.mktemp("runs")), "now")
 
 
 def body(text: str) -> str:
@@ -59,27 +69,26 @@ def body(text: str) -> str:
     return text.replace(get_plotlyjs(), "")
 
 
-def test_the_file_needs_nothing_else(runs):
-    text = html(runs, "now")
-    read = Reader(text)
+def test_the_file_needs_nothing_else(report):
+    read = Reader(report)
     assert read.open == []
     for _, attributes in read.tags:
         for name in ("src", "href", "srcset", "data", "action", "poster"):
             assert (attributes.get(name) or "data:").startswith("data:")
     assert not read.of("link")
-    assert "@import" not in text.split("</style>")[0]
-    assert "url(" not in text.split("</style>")[0]
-    assert text.count(get_plotlyjs()) == 1
+    assert "@import" not in report.split("</style>")[0]
+    assert "url(" not in report.split("</style>")[0]
+    assert report.count(get_plotlyjs()) == 1
     assert "</script" not in get_plotlyjs()
 
 
-def test_hostile_text_is_escaped(runs):
+def test_hostile_text_is_escaped(runs, report):
     spec = replace(runs[0].result.spec, weights=HOSTILE, model=HOSTILE)
     result = replace(runs[0].result, spec=spec, device=HOSTILE, versions={HOSTILE: HOSTILE})
     metrics = pd.DataFrame({"stage": [HOSTILE] * 2, "step": [1, 2], HOSTILE: [1.0, 2.0]})
     bad = replace(runs[0], result=result, curves=metrics)
     text = html([bad, runs[1]], HOSTILE)
-    clean, read = Reader(html(runs, "now")), Reader(text)
+    clean, read = Reader(report), Reader(text)
     # The accuracy, and for each run a sheet of samples and, for a known model, one with P's mask.
     assert (len(read.of("img")), len(clean.of("img"))) == (4, 5)
     assert not any("onerror" in attributes for _, attributes in read.tags)
@@ -108,26 +117,26 @@ def test_it_has_settings_command_versions_limitations_and_images(runs):
     assert "10% of patches" in pictures[2]["alt"]
 
 
-def test_every_chart_has_a_sentence_and_its_table(runs):
-    read = Reader(html(runs, "now"))
+def test_every_chart_has_a_sentence_and_its_table(report):
+    read = Reader(report)
     charts = [a for a in read.of("figure") if a.get("role") == "group"]
     assert len(charts) == 2 + 2 * 5
     assert all(chart["aria-label"] for chart in charts)
     assert read.text["summary"].count("The numbers as a table") == len(charts)
 
 
-def test_equal_runs_make_equal_reports(runs):
-    assert html(runs, "now") == html(runs, "now")
+def test_equal_runs_make_equal_reports(runs, report):
+    assert html(runs, "now") == report
 
 
-def test_both_themes_are_there(runs):
-    style = html(runs, "now").split("</style>")[0]
+def test_both_themes_are_there(report):
+    style = report.split("</style>")[0]
     assert "prefers-color-scheme: dark" in style
     assert "color-scheme: light dark" in style
 
 
-def test_axes_make_room_for_their_labels(runs):
-    text = body(html(runs, "now"))
+def test_axes_make_room_for_their_labels(report):
+    text = body(report)
     assert text.count('"automargin":true') >= 2 * (2 + 2 * 5)
 
 

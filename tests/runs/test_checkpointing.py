@@ -118,6 +118,7 @@ def test_other_sources_resume(tmp_path: Path, method: str) -> None:
     assert_same(resumed, complete(spec))
 
 
+@pytest.mark.slow
 def test_reconstruction_resumes(tmp_path: Path) -> None:
     short = Reconstruction(steps=2, batch=4, views=2, tune=4, tune_bits=4)
     spec = small(backend="reconstruct", reconstruction=short)
@@ -139,6 +140,7 @@ def test_another_spec_restarts(tmp_path: Path) -> None:
     assert not checkpointing.checkpoints(replace(spec, seed=1), tmp_path / "run", Every()).found
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_command_resumes(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "maskaq", "run", "--method", "mimiq", "--backend", "lsq-kd"]
     words += ["--images", "4", "--steps", "60", "--eval-images", "40", "--checkpoint", "2"]

@@ -6,7 +6,13 @@ import pytest
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
+from maskaq.runs import estimate as estimate_module
 from maskaq.runs.estimate import Cost, estimate, total
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate_module, "_EVALUATED", 20)
 
 
 def tiny(method: str = "mimiq", backend: str = "minmax", **changes: object) -> RunSpec:

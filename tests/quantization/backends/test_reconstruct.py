@@ -22,7 +22,7 @@ BACKEND = reconstruct.BACKEND
 
 @pytest.fixture(scope="module")
 def images() -> Tensor:
-    return scenes("calibration", range(8)).images
+    return scenes("calibration", range(6)).images
 
 
 def fit_task(p: LoadedModel, images: Tensor, bits: int = 3, **changes: object) -> FitTask:

@@ -34,7 +34,7 @@ def images(scenes_p: LoadedModel) -> Tensor:
     return scenes("calibration", range(32)).images
 
 
-@pytest.fixture(scope="module", params=["token", "channel"])
+@pytest.fixture(scope="module", params=["token", pytest.param("channel", marks=pytest.mark.slow)])
 def corrected(request: pytest.FixtureRequest, scenes_p: LoadedModel, images: Tensor) -> nn.Module:
     q = convert(scenes_p.model, W3A3, replace(CORRECTION, correction=request.param))
     options = FitOptions(backend="correction")
