@@ -21,8 +21,6 @@ from maskaq.config.parsing import Every
 from maskaq.errors import RunError
 from maskaq.files import atomic_write
 
-__all__ = ["KEY", "NOWHERE", "Checkpoints", "InFolder", "InMemory", "State", "read", "write"]
-
 KEY = "key.json"
 _FORMAT = 2  # of the files: the header, a SHA-256 of the rest, and what `torch.save` wrote
 _HEADER = f"maskaq checkpoint {_FORMAT}\n".encode()

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["atomic_write", "stamp"]
-
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from maskaq.errors import OptionError
 
-__all__ = ["Interval", "as_percent", "paired", "student", "wilson"]
-
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 # 97.5 % points of Student's t for 1 to 6 degrees of freedom, where the expansion in `_t` is poor.
 _SMALL = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912)

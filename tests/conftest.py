@@ -13,7 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
-from maskaq.data.scenes import CLASS_NAMES
+from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.models import bundled
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.results.finished import Finished

@@ -18,8 +18,6 @@ from torch.nn import functional
 
 from maskaq.augment.views import AUGMENTATIONS
 
-__all__ = ["combine_frequencies", "vary"]
-
 COMBINED = 0.6  # share of the images that get the fine structure of another one
 CUTS = 5  # number of limits between coarse and fine: half of an image's side, a quarter, ..
 

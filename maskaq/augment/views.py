@@ -16,8 +16,6 @@ from torch import Tensor
 
 from maskaq.registry import Registry
 
-__all__ = ["AUGMENTATIONS", "resampling"]
-
 Augmentation = Callable[[Tensor, int, int, torch.Generator], Tensor]
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
 

@@ -11,8 +11,6 @@ from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError
 from maskaq.registry import Registry
 
-__all__ = ["AXES", "LIMIT", "Axis", "Cell", "grid"]
-
 LIMIT = 25  # runs of one grid
 Value = str | float | bool
 _REFRESHES = 3  # per run, where refreshing is on

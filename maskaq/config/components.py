@@ -17,16 +17,6 @@ from maskaq.config.dotted import names_of
 from maskaq.config.options import Coefficients, FitOptions, QuantOptions, SynthesisOptions
 from maskaq.registry import Registry
 
-__all__ = [
-    "BACKENDS",
-    "SOURCES",
-    "TERMS",
-    "BackendInfo",
-    "SourceInfo",
-    "TermInfo",
-    "coefficients_of",
-]
-
 _SYNTHESIS = frozenset(names_of(SynthesisOptions())) - {"source"}
 _FIT = frozenset(names_of(FitOptions())) - {"backend"}
 _COEFFICIENTS = frozenset(f"coefficients.{name}" for name in names_of(Coefficients()))

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
-__all__ = ["flat", "keep_only", "names_of"]
-
 
 class _Options(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]

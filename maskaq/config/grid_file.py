@@ -33,8 +33,6 @@ from maskaq.config.presets import spec_of
 from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError, unknown
 
-__all__ = ["LIMIT", "parse_grid", "read_grid", "read_spec", "to_toml"]
-
 LIMIT = 10_000  # runs of one grid
 _LARGEST = 1 << 20  # bytes of a grid file
 _LARGEST_RESULT = 16 << 20  # bytes of a spec or result

@@ -10,8 +10,6 @@ from maskaq.config.options import FitOptions, QuantOptions, SynthesisOptions
 from maskaq.config.parsing import to_json
 from maskaq.config.run_spec import RunSpec
 
-__all__ = ["batches", "evaluation_spec", "sample_key"]
-
 
 def sample_key(spec: RunSpec) -> str:
     """Equal for specs that synthesize the same samples, and different for all others."""

@@ -21,8 +21,6 @@ from torch import Tensor
 
 from maskaq.errors import DataError
 
-__all__ = ["Images", "labels_in", "load_images", "split_images", "transform_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Images:

@@ -16,10 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskaq.data.fashion_mnist import CLASS_NAMES, garments
+from maskaq.data.fashion_mnist import garments
 from maskaq.errors import DataError, OptionError, unknown
-
-__all__ = ["CLASS_NAMES", "SIZE", "SPLITS", "Scenes", "compose", "keys", "scenes"]
 
 SIZE = 64  # pixels, height and width
 # Test garments of each split, disjoint; `calibration` is only used by the `real` source.

@@ -16,8 +16,6 @@ from PIL import Image, ImageOps
 
 from maskaq.errors import DataError
 
-__all__ = ["ENDINGS", "MEGABYTES", "Picture", "read_picture"]
-
 MEGABYTES = 4
 ENDINGS = ("png", "jpg", "jpeg", "webp")
 _FORMATS = ("PNG", "JPEG", "WEBP")

@@ -24,8 +24,6 @@ from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.quantizers.base import quantizers
 from maskaq.quantization.tensor_report import tensor_and_role
 
-__all__ = ["Moments", "diagnose", "distances", "statistics"]
-
 BATCH = 16  # images; with more, the attention maps of all blocks no longer fit the cache
 _TAIL = 0.001  # share of the values outside the range at each end
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution

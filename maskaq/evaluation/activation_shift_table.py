@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "OUTSIDE", "STATISTICS", "count_significant", "factors", "furthest"]
-
 STATISTICS: Mapping[str, str] = MappingProxyType(
     {
         "range": "from the 0.1th to the 99.9th percentile of an image's values",

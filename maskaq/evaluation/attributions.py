@@ -25,8 +25,6 @@ from maskaq.models.attention import record
 from maskaq.regions.mask import patch_attention
 from maskaq.registry import Registry
 
-__all__ = ["ATTRIBUTIONS", "AttributionTask", "completeness", "rank_correlation", "rollout"]
-
 STEPS = 32  # on the path of Integrated Gradients
 _BATCH = 16  # perturbed images per forward pass
 

@@ -25,8 +25,6 @@ from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.events import Event
 from maskaq.registry import Registry
 
-__all__ = ["FILLS", "ORDERS", "Curves", "Fill", "curves", "ranking", "replace_patches"]
-
 Fill = Callable[[Tensor, int, torch.Generator], Tensor]
 FILLS: Registry[Fill] = Registry("fill")
 ORDERS = ("informative", "other", "random")

@@ -24,8 +24,6 @@ from torch import Tensor
 from maskaq.errors import OptionError
 from maskaq.intervals import Interval, student
 
-__all__ = ["Predictor", "entropy", "fit", "information"]
-
 _TEMPERATURES = tuple(2.0**power for power in (x / 4 for x in range(-4, 21)))  # t: 0.5 to 32
 _PRIOR_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)  # w
 _FLOOR = 1e-9  # lower bound of r, whose logarithm would be infinite at 0

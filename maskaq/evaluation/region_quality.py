@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from maskaq.regions.numpy_masks import mask_of
 
-__all__ = ["MASKED", "MEASURES", "centre_prior", "mask_quality", "weight_quality"]
-
 Floats = NDArray[np.floating]
 MASKED = ("precision", "recall", "iou")  # measures of a mask, which need a ratio
 MEASURES = (*MASKED, "pointing", "share")

@@ -39,8 +39,6 @@ from maskaq.results import failures, paths, store
 if TYPE_CHECKING:
     from maskaq.jobs.task_result import Task
 
-__all__ = ["Dispatcher"]
-
 _LOG = logging.getLogger(__name__)
 _GRACE = 0.6  # seconds for a run to stop between two steps
 _FOREIGN = 50  # runs given at once to a scheduler that is not ours, which has its own queue

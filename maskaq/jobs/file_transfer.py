@@ -17,8 +17,6 @@ from typing import Any
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 
-__all__ = ["FIELDS", "Parcel", "pack", "resolved"]
-
 FIELDS = ("weights", "data")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path

@@ -24,8 +24,6 @@ from PIL import Image
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 
-__all__ = ["ACTIVE", "Progress", "Record", "Records", "after", "pack", "unpack"]
-
 ACTIVE = ("queued", "running")
 _KEPT = 128  # records; older runs are found where they are stored
 _ROWS = 5000  # of one record

@@ -14,8 +14,6 @@ from maskaq.jobs.job import Record
 if TYPE_CHECKING:
     from maskaq.jobs.task_result import Task
 
-__all__ = ["Job", "JobQueue"]
-
 
 @dataclass(eq=False)
 class Job:

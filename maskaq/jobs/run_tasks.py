@@ -18,8 +18,6 @@ from maskaq.errors import SynthesisError
 from maskaq.events import Event
 from maskaq.jobs.file_transfer import Parcel, resolved
 
-__all__ = ["RUN", "Batches", "Files", "Parcels", "run_files", "synthesize_batch"]
-
 RUN = "maskaq.jobs.run_tasks:run_files"
 Files = dict[str, bytes]
 Batches = Mapping[str, Mapping[str, Any]]

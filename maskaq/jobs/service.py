@@ -25,21 +25,6 @@ from maskaq.jobs.sweep import sharing
 from maskaq.queries.table import QUICK
 from maskaq.results import paths
 
-__all__ = [
-    "Runs",
-    "cancel",
-    "close",
-    "get",
-    "position",
-    "quick",
-    "readonly",
-    "runs_of",
-    "start",
-    "sweep",
-    "swept",
-    "warm",
-]
-
 _MOST_WAITING = 50  # runs of all sessions
 _MOST_ASKED = 32  # unanswered questions
 _SWEEP, _SINGLE, _QUICK = -1, 0, 10  # priorities

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from maskaq.jobs.connection import Processes
     from maskaq.jobs.task_result import Task
 
-__all__ = ["SharedSamples"]
-
 Tasks = dict[str, "Task"]
 
 

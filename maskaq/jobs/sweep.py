@@ -24,8 +24,6 @@ from maskaq.jobs.dispatcher import Dispatcher
 from maskaq.jobs.job import Record, Records
 from maskaq.results import failures, manifest, paths
 
-__all__ = ["Outcome", "Planned", "plan", "sharing", "sweep"]
-
 _PERIOD = 1.0  # seconds between two checks of the connection
 GONE = (
     "the scheduler is gone; finished runs are stored, and the same command resumes once there is a "

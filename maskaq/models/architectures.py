@@ -16,13 +16,11 @@ from timm.models import get_arch_pretrained_cfgs, is_model_in_modules
 from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import nn
 
-from maskaq.data.scenes import CLASS_NAMES
+from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import ModelError
 from maskaq.models import bundled
 from maskaq.models.attention import SUPPORTED
 from maskaq.models.menu import Pretrained
-
-__all__ = ["BUNDLED", "Bundled", "build", "check_name", "pretrained", "timm_names"]
 
 _MODULES = ("vision_transformer", "deit")  # of timm
 # Models of these modules whose blocks have a different attention, or none.

@@ -22,8 +22,6 @@ from torch import Tensor, nn
 
 from maskaq.errors import ModelError
 
-__all__ = ["SUPPORTED", "Maps", "attention", "attention_modules", "maps_of", "record"]
-
 SUPPORTED = "ViT, DeiT and distilled DeiT of timm: VisionTransformer with timm's plain Attention"
 
 Operands = Mapping[str, Callable[[Tensor], Tensor]]

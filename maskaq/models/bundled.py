@@ -10,7 +10,8 @@ from pathlib import Path
 
 from timm.models.vision_transformer import VisionTransformer
 
-from maskaq.data.scenes import CLASS_NAMES, SIZE
+from maskaq.data.fashion_mnist import CLASS_NAMES
+from maskaq.data.scenes import SIZE
 
 FOLDER = Path(__file__).parent / "checkpoints"
 CHECKPOINT = FOLDER / "scenes_vit.safetensors"

@@ -22,8 +22,6 @@ from maskaq.errors import DataError, ModelError, OptionError
 from maskaq.models.architectures import BUNDLED, build, check_name
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
-__all__ = ["LoadedModel", "load_model"]
-
 _HUB_TIMEOUT = 5.0  # seconds
 
 

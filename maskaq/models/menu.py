@@ -15,8 +15,6 @@ from typing import Any
 
 from maskaq.errors import ModelError, unknown
 
-__all__ = ["BUNDLED", "FILE", "Pretrained", "Shape", "descriptions", "shape_of", "shapes"]
-
 FILE = Path(__file__).with_name("timm_names.json")
 BUNDLED = "scenes_vit"  # the model whose weights ship with the library
 

@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 from maskaq import checkpoints
 from maskaq.data import fashion_mnist
-from maskaq.data.scenes import CLASS_NAMES, SPLITS, Scenes, compose, keys, scenes
+from maskaq.data.fashion_mnist import CLASS_NAMES
+from maskaq.data.scenes import SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled

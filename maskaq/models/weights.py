@@ -21,8 +21,6 @@ from torch import Tensor, nn
 from maskaq.errors import ModelError, WeightsError
 from maskaq.models.architectures import BUNDLED, build, timm_names
 
-__all__ = ["first_line", "head_classes", "load_weights", "matching_models", "read_weights"]
-
 State = dict[str, Tensor]
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")  # keys used by training scripts
 _HEAD = re.compile(r"head(_dist)?\.")

@@ -18,8 +18,6 @@ from maskaq.errors import RunError
 from maskaq.intervals import student
 from maskaq.precomputed import showcase
 
-__all__ = ["COMMAND", "FILE", "AccuracyTable", "Cell", "over_seeds", "read", "write"]
-
 FILE = showcase.FOLDER / "accuracy.json"
 COMMAND = "python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0 --store"
 

@@ -16,8 +16,6 @@ from safetensors import SafetensorError, safe_open
 from maskaq.errors import OptionError, RunError, unknown
 from maskaq.precomputed.showcase import FOLDER, MODELS
 
-__all__ = ["COMMAND", "FOLDER", "METHODS", "MODELS", "NAMES", "maps", "read"]
-
 COMMAND = "python -m benchmarks.claims"
 METHODS = (  # as in `maskaq.evaluation.attributions`, which loads torch; a test compares them
     "attention",

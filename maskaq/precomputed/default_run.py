@@ -13,8 +13,6 @@ from pathlib import Path
 
 from maskaq.errors import RunError
 
-__all__ = ["COMMAND", "FILE", "MeasuredRun", "measured", "read", "write"]
-
 FILE = Path(__file__).parent / "data" / "default_run.json"
 COMMAND = "python -m benchmarks.default_run"
 

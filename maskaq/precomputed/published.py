@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["FOLDER", "addresses", "frame", "tables"]
-
 FOLDER = Path(__file__).parent / "data" / "published"
 _ABOUT = ("paper", "table", "bits", "method", "data", "tag", "note")
 

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from maskaq.errors import OptionError, unknown
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 
-__all__ = ["DISTRIBUTIONS", "RULES", "Grid", "Rounded", "apply", "grid", "sample"]
-
 Floats = NDArray[np.float32]
 
 DISTRIBUTIONS = {

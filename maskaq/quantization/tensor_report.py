@@ -14,8 +14,6 @@ from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, Log
 from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.tensor_row import TensorRow
 
-__all__ = ["tensor_and_role", "tensor_report"]
-
 # Why parameters stay in float, by a part of their name.
 _FLOAT = {
     "norm": "LayerNorm arithmetic stays in float; its output is quantized",

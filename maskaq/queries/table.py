@@ -13,8 +13,6 @@ from typing import Any
 
 from maskaq.registry import Implementations, Registry
 
-__all__ = ["QUICK", "QueryInfo"]
-
 
 @dataclass(frozen=True)
 class QueryInfo:

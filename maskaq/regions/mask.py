@@ -17,8 +17,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from maskaq.models.attention import Maps
 
-__all__ = ["class_attention", "informative_mask", "patch_attention", "random_drop", "ratio_at"]
-
 
 def class_attention(probs: Tensor, prefix: int) -> Tensor:
     """Attention of the class token, token 0, to each patch: [B,H,T,T] -> [B,H,N].

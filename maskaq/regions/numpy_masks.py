@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from maskaq.errors import OptionError
 
-__all__ = ["Overlap", "foreground_patches", "inside_outside", "mask_of", "overlap", "patch_count"]
-
 
 class Overlap(NamedTuple):
     """Agreement of a mask with the true foreground: shares in 0..1 and numbers of patches.

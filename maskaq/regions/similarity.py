@@ -18,14 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = [
-    "gaussian_entropy",
-    "kernel_density",
-    "kernel_entropy",
-    "patch_similarity",
-    "similarity_moments",
-]
-
 
 def patch_similarity(rows: Tensor) -> Tensor:
     """Cosine similarity of every pair of rows (MaskAQ Eq. 5): [..,N,D] -> [..,N,N] in -1..1.

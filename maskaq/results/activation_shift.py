@@ -17,8 +17,6 @@ from maskaq.errors import RunError
 from maskaq.evaluation.activation_shift_table import COLUMNS
 from maskaq.results.result import RunResult
 
-__all__ = ["COMMAND", "FILE", "Diagnosis", "command_for", "read", "write"]
-
 COMMAND = "python -m benchmarks.diagnosis"
 FILE = "diagnosis.json"
 _DIGITS = 5

@@ -13,8 +13,6 @@ from typing import Any
 from maskaq.config import RunSpec
 from maskaq.files import atomic_write
 
-__all__ = ["clear", "path_of", "write"]
-
 
 def path_of(folder: Path) -> Path:
     """The file that belongs to a run's folder."""

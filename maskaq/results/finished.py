@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from maskaq.results.result import RunResult
     from maskaq.synthesis.loop import Samples
 
-__all__ = ["Finished"]
-
 
 @dataclass(frozen=True, eq=False)
 class Finished:

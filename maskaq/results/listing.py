@@ -24,20 +24,6 @@ from maskaq.config.dotted import flat
 from maskaq.errors import OptionError, RunError, unknown
 from maskaq.results import manifest
 
-__all__ = [
-    "COLUMNS",
-    "DAMAGED",
-    "UNFINISHED",
-    "WHOLE",
-    "Entry",
-    "delete",
-    "entries",
-    "list_runs",
-    "no_column",
-    "rows",
-    "where",
-]
-
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
 _DEPTH = 4  # levels of folders that are searched
 # Short names of the first columns; every setting of the spec follows under its dotted name.

@@ -18,8 +18,6 @@ from typing import Any
 from maskaq.errors import RunError
 from maskaq.results.result import SCHEMA
 
-__all__ = ["NAME", "FileNote", "Manifest", "read", "seal", "verify"]
-
 NAME = "manifest.json"
 _LARGEST = 4 << 20  # bytes that are read; a manifest has a few thousand
 

@@ -21,8 +21,6 @@ from maskaq.files import stamp
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.runs.context import RunContext
 
-__all__ = ["LRU", "cached_samples", "context_of", "key_of", "model"]
-
 _LARGEST = 256 << 20  # bytes of the samples of one run; more are not kept
 
 T = TypeVar("T")

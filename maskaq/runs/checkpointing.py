@@ -18,8 +18,6 @@ from maskaq.config.parsing import Every
 from maskaq.runs import environment
 from maskaq.synthesis.loop import Samples
 
-__all__ = ["Timed", "WithSamples", "checkpoints", "folder_for"]
-
 
 def folder_for(out: Path) -> Path:
     """A hidden folder beside the run's own, so that it is not listed as a run."""

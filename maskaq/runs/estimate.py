@@ -29,8 +29,6 @@ from maskaq.runs.context import RunContext
 from maskaq.runs.runner import run, synthesize
 from maskaq.synthesis.loop import Samples
 
-__all__ = ["Cost", "Total", "estimate", "total"]
-
 _STEPS = 5  # synthesis steps that are measured; the first is left out
 _LEARNED = 3  # steps of each block, or epochs
 _EVALUATED = 100  # images

@@ -22,8 +22,6 @@ from maskaq.synthesis.terms.multi_semantic import View, sample_crops, sample_vie
 from maskaq.synthesis.terms.objectives import NEEDS_MAPS, NEEDS_Q, OBJECTIVES
 from maskaq.synthesis.terms.step_state import RandomConstants, StepState
 
-__all__ = ["Batch"]
-
 FINAL_RATE = 0.05  # share of the learning rate at the last step
 
 

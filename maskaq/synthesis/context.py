@@ -15,8 +15,6 @@ from maskaq.models.attention import Maps, maps_of, record
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
 
-__all__ = ["MakeQ", "QuantizedCopy", "SynthesisContext", "private_copy"]
-
 MakeQ = Callable[[Tensor], nn.Module]
 
 

@@ -23,8 +23,6 @@ from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.context import MakeQ, SynthesisContext
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
 
-__all__ = ["Samples", "join", "optimise_images", "recognised_share", "sample_labels"]
-
 IMAGES_PER_EVENT = 16  # the first ones of a batch
 EVENTS_WITH_IMAGES = 10  # per batch, about
 CHUNK = 64  # images per forward pass without gradients

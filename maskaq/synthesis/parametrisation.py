@@ -28,8 +28,6 @@ from maskaq.errors import OptionError
 from maskaq.models.loading import LoadedModel
 from maskaq.registry import Registry
 
-__all__ = ["PARAMETRISATIONS", "Natural", "Parametrisation", "Pixels", "levels", "to_uint8"]
-
 GAINS = (1.0, 1.0, 0.8, 0.5, 0.3, 0.15)  # of the levels, coarsest first
 CENTRING = 0.7  # share of a plane's mean that is subtracted
 SHARPNESS = 1.1  # of the sigmoid: decides the contrast

@@ -27,16 +27,6 @@ from maskaq.errors import OptionError
 from maskaq.models.attention import Maps
 from maskaq.regions.mask import informative_mask, patch_attention
 
-__all__ = [
-    "PatchDropping",
-    "StepPlan",
-    "halve_images",
-    "halve_input_size",
-    "most_attended_patches",
-    "plan_step",
-    "random_subset",
-]
-
 FULL_BLOCKS = 1 / 3  # share of the blocks, the first ones, that process every patch
 
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from timm.data import resolve_model_data_config
 
-from maskaq.data.scenes import CLASS_NAMES
+from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError
 from maskaq.models import bundled, loading, train
 from maskaq.models.loading import LoadedModel, load_model

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from maskaq.errors import ModelError, OptionError, unknown
 
-__all__ = ["KINDS", "Correction", "add_corrections", "blocks_of", "correcting", "mean_outputs"]
-
 KINDS = ("token", "channel")
 _BATCH = 32  # images in a pass without gradients
 

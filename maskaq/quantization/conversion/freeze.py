@@ -26,8 +26,6 @@ from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogSqrt2, ne
 from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.quantizers.per_token import PerToken
 
-__all__ = ["Codec", "codec_of", "freeze", "freeze_weights"]
-
 Encoder = Callable[[Tensor], Tensor]
 
 

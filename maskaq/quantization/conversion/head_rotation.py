@@ -23,8 +23,6 @@ from torch import Tensor, nn
 
 from maskaq.models.attention import attention_modules
 
-__all__ = ["rotate_heads", "rotation"]
-
 
 def rotation(channels: int) -> Tensor:
     """An orthogonal matrix [d,d], the same in every call.

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.range_search import Affine, minmax, sample
 
-__all__ = ["fold", "foldable_norm", "folding"]
-
 # The LayerNorm of a block whose output goes into this layer and nowhere else.
 _NORM_BEFORE = {"attn.qkv": "norm1", "mlp.fc1": "norm2"}
 

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.base import PerRow
 
-__all__ = ["SoftRounding"]
-
 STRETCH = 0.1  # how far the sigmoid extends beyond 0 and 1, so that h reaches both
 
 

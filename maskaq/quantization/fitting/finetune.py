@@ -24,8 +24,6 @@ from maskaq.quantization.fitting.schedule import CosineSchedule, block_outputs
 from maskaq.quantization.quantizers.base import PerRow
 from maskaq.quantization.quantizers.lsq import learned_steps
 
-__all__ = ["RowGains", "TuningImages", "finetune"]
-
 _NAME = "tuning"  # of its checkpoint
 _STEP_RATE = 2.0  # learning rate of step sizes, relative to that of all other parameters
 _OUTPUTS_WEIGHT = 10.0  # of the block outputs in the loss

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from maskaq.quantization.fitting.schedule import block_outputs
 
-__all__ = ["fisher_weights"]
-
 
 def fisher_weights(
     p: nn.Module, images: Tensor, prefix: int, generator: torch.Generator, batch: int = 16

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 
 from maskaq.quantization.conversion.layers import QuantLinear
 
-__all__ = ["Moments", "apply_gptq", "recording_moments"]
-
 DAMP = 0.01  # share of the mean variance that is added to each variance
 _STEPS = (0.35, 1.05, 29)  # trials of a row's step size, relative to the one that clips nothing
 _BLOCK = 64  # columns whose errors are passed on together

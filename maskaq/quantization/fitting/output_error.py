@@ -26,8 +26,6 @@ from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.quantizers.per_token import input_quantizers
 from maskaq.quantization.quantizers.range_search import affine_from
 
-__all__ = ["minimise_output_error", "set_ranges_by_output"]
-
 TOKENS = 2000  # in a search
 # Octaves between neighbouring trials, and trials to either side.
 _GRIDS = ((0.4, 3), (0.2, 1), (0.1, 1))

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-__all__ = ["CosineSchedule", "block_outputs"]
-
 
 class CosineSchedule:
     """Decreases the learning rates of an optimiser along a cosine.

@@ -20,8 +20,6 @@ from maskaq.quantization.quantizers.base import QUANTIZERS, Quantizer
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 from maskaq.quantization.quantizers.straight_through import replace_rounded
 
-__all__ = ["AdaptiveLog", "LogBase", "LogSqrt2", "negated_codes"]
-
 _MOST_SAMPLES = 2**16  # values that the two-dimensional search of AdaptiveLog looks at
 
 

@@ -15,8 +15,6 @@ from maskaq.quantization.quantizers.base import QUANTIZERS, Quantizer
 from maskaq.quantization.quantizers.range_search import Affine
 from maskaq.quantization.quantizers.straight_through import mask_gradient
 
-__all__ = ["LearnedStep", "learned_round", "learned_steps"]
-
 
 @QUANTIZERS.register("lsq")
 class LearnedStep(Quantizer):

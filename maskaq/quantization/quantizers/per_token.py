@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from maskaq.quantization.quantizers.base import Quantizer
 
-__all__ = ["PerToken", "input_quantizers"]
-
 
 class PerToken(nn.Module):
     """Quantizes the prefix tokens of x [B,T,C] with one quantizer and the patches with another.

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 
-__all__ = ["mask_gradient", "replace_rounded", "round_uniform"]
-
 
 def round_uniform(x: Tensor, scale: Tensor, zero_point: Tensor, form: IntegerFormat) -> Tensor:
     """Uniform fake quantization, s (clip(round(x / s) + z) - z), with a gradient to x only.

@@ -14,8 +14,6 @@ from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
 
-__all__ = ["Calibration", "Source"]
-
 Calibration = Callable[[int], tuple[Tensor, Tensor]]
 
 

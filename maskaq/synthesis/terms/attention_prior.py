@@ -18,8 +18,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Mixtures", "mixture_maps", "prior_distance", "sample_mixtures"]
-
 COMPONENTS = 5  # at most
 WIDTHS = 0.05, 0.3  # standard deviations, as shares of the side
 

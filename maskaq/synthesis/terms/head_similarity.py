@@ -19,8 +19,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["head_similarity", "mean_over_heads", "patch_maps"]
-
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 SMALLEST_RANGE = 1e-8  # maps flatter than this count as constant
 

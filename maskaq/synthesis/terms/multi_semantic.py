@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Crops", "View", "sample_crops", "sample_peaks", "sample_view", "soft_cross_entropy"]
-
 QUADRANTS = 4
 PEAK = 5.0, 10.0  # logit of the label in a soft target
 

@@ -38,18 +38,6 @@ from maskaq.synthesis.terms.multi_semantic import sample_peaks, soft_cross_entro
 from maskaq.synthesis.terms.patch_entropy import feature_entropy, sample_target, variation_gap
 from maskaq.synthesis.terms.step_state import StepState
 
-__all__ = [
-    "NEEDS_MAPS",
-    "NEEDS_Q",
-    "OBJECTIVES",
-    "StepState",
-    "alignment",
-    "cross_entropy",
-    "inter_head",
-    "similarity_entropy",
-    "total_variation",
-]
-
 NEEDS_MAPS = ("inter_head", "entropy", "align", "patch_entropy", "attention_prior")
 NEEDS_Q = ("align",)
 SAMPLED_ROWS = 64  # patches per map in the released entropy

@@ -25,15 +25,6 @@ from torch import Tensor
 
 from maskaq.regions.similarity import patch_similarity
 
-__all__ = [
-    "density",
-    "density_entropy",
-    "feature_entropy",
-    "image_variation",
-    "sample_target",
-    "variation_gap",
-]
-
 POINTS = 10
 BANDWIDTH = 0.01
 OFFSET = 1e-4  # of the density, so that its logarithm exists

@@ -14,8 +14,6 @@ from torch import Tensor
 from maskaq.models.attention import Maps
 from maskaq.synthesis.terms.head_similarity import mean_over_heads, patch_maps
 
-__all__ = ["RandomConstants", "StepState"]
-
 T = TypeVar("T")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
 from maskaq.figures.maps import attributions, deletion, information, region_quality
-from maskaq.precomputed import claims
+from maskaq.precomputed import claims, showcase
 from maskaq.ui.sections import attention_maps
 from maskaq.ui.state import url
 from maskaq.ui.widgets import query, show
@@ -62,7 +62,7 @@ def regions(choice: Choice) -> None:
     show.formula("pointing game")
     st.subheader("By block and head")
     one, two = st.columns(2)
-    model = one.selectbox("Model", claims.MODELS, key="claim_model")
+    model = one.selectbox("Model", showcase.MODELS, key="claim_model")
     measure = two.selectbox(
         "Measure",
         list(region_quality.LABELS),
