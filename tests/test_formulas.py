@@ -6,8 +6,10 @@ import pytest
 
 from maskaq.config import Coefficients
 from maskaq.config.components import BACKENDS, TERMS
-from maskaq.formulas import FORMULAS, MASKAQ
+from maskaq.formulas import FORMULAS
 from maskaq.quantization.numpy_reference import RULES
+
+MASKAQ = "MaskAQ (Qian et al., ICML 2026, arXiv 2606.04373)"
 
 
 @pytest.mark.parametrize("name", FORMULAS)

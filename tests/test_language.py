@@ -25,7 +25,14 @@ RIDDLES = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"})
+PAGES = sorted(
+    {
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("maskaq/**/*.toml"),
+        ROOT / "benchmarks" / "README.md",
+    }
+)
 CODE = sorted({*ROOT.glob("maskaq/**/*.py"), *ROOT.glob("pages/*.py")})
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 

@@ -1,12 +1,14 @@
-"""The formula type and the registry of all formulas."""
+"""The formulas that the app shows, each with its paper and equation; read from `formulas.toml`."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 from maskaq.registry import Registry
 
-MASKAQ = "MaskAQ (Qian et al., ICML 2026, arXiv 2606.04373)"
+FILE = Path(__file__).with_suffix(".toml")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class Formula:
 
 
 FORMULAS: Registry[Formula] = Registry("formula")
-
-
-def add(name: str, latex: str, meaning: str, paper: str, equation: str = "") -> None:
-    FORMULAS.register(name)(Formula(latex, meaning, paper, equation))
+for _name, _fields in tomllib.loads(FILE.read_text()).items():
+    # Long texts have line breaks in the file.
+    FORMULAS.add(_name, Formula(**{key: " ".join(text.split()) for key, text in _fields.items()}))
