@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Generic, Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from maskaq.errors import OptionError, unknown
 
 T = TypeVar("T")
 
 
-class Registry(Mapping[str, T], Generic[T]):
+class Registry(dict[str, T]):
     """Maps names to entries; looking up an unknown name raises an error with the nearest name.
 
     >>> colours: Registry[int] = Registry("colour")
@@ -25,8 +26,8 @@ class Registry(Mapping[str, T], Generic[T]):
     """
 
     def __init__(self, what: str) -> None:
+        super().__init__()
         self._what = what
-        self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Add an entry and return it.
@@ -34,57 +35,40 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             OptionError: the name is taken.
         """
-        if name in self._entries:
+        if name in self:
             raise OptionError(f"{self._what} {name!r} is registered twice.")
-        self._entries[name] = entry
+        self[name] = entry
         return entry
-
-    def remove(self, name: str) -> None:
-        """Remove an entry, for tests that add one."""
-        del self._entries[name]
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that adds an entry under `name` and returns it unchanged."""
         return lambda entry: self.add(name, entry)
 
-    def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
-            raise OptionError(unknown(self._what, name, self._entries))
-        return self._entries[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
+    def __missing__(self, name: str) -> T:
+        raise OptionError(unknown(self._what, name, self))
 
 
-class HasImplementation(Protocol):
-    """An entry that names its implementation as `module:attribute`."""
+class Implementations(Mapping[str, T]):
+    """The implementations behind a table, each imported when it is first looked up.
 
-    @property
-    def implementation(self) -> str: ...
+    place: where the implementation of an entry is, as `module:attribute`.
+    """
 
-
-class Implementations(Mapping[str, T], Generic[T]):
-    """The implementations behind a registry, each imported when it is first looked up."""
-
-    def __init__(self, infos: Mapping[str, HasImplementation]) -> None:
-        self._infos = infos
+    def __init__(
+        self, table: Mapping[str, Any], place: Callable[[Any], str] = attrgetter("implementation")
+    ) -> None:
+        self._table, self._place = table, place
 
     def __getitem__(self, name: str) -> T:
-        module, _, attribute = self._infos[name].implementation.partition(":")
+        module, _, attribute = self._place(self._table[name]).partition(":")
         found: T = getattr(import_module(module), attribute)
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._infos
+        return name in self._table
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._infos)
+        return iter(self._table)
 
     def __len__(self) -> int:
-        return len(self._infos)
+        return len(self._table)

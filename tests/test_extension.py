@@ -68,8 +68,8 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     SOURCES.add("stripes", SourceInfo("stripes:synthesize", "Images of one colour per row."))
     BACKENDS.add("halves", BackendInfo("halves:BACKEND", "ranges of half the images; one pass"))
     yield
-    SOURCES.remove("stripes")
-    BACKENDS.remove("halves")
+    del SOURCES["stripes"]
+    del BACKENDS["halves"]
 
 
 def test_the_command_line_lists_and_runs_them(

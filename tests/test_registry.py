@@ -37,7 +37,7 @@ def test_a_name_cannot_be_registered_twice(colours: Registry[str]) -> None:
     with pytest.raises(OptionError, match="colour 'red' is registered twice"):
         colours.register("red")("#e00")
     assert colours["red"] == "#f00"
-    colours.remove("red")
+    del colours["red"]
     assert colours.add("red", "#e00") == "#e00"
 
 

@@ -25,8 +25,6 @@ class Method:
         return RunSpec(method=name, synthesis=self.synthesis, fit=self.fit, quantization=formats)
 
 
-METHODS: Registry[Method] = Registry("method")
-
 # The papers' coefficients (MaskAQ section 2.8, with the released code's weights for L_IH and TV).
 _PAPER = Coefficients(one_hot=1.0, tv=2.5e-5, inter_head=1.0, entropy=1.0, align=0.1)
 
@@ -48,57 +46,37 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
 _SMALL = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
 _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 
-METHODS.add(
-    "maskaq",
-    Method(
+METHODS: Registry[Method] = Registry("method")
+METHODS |= {
+    "maskaq": Method(
         "MaskAQ's terms on `natural` images, then block reconstruction: made for 2 cores",
         # Alignment in every fourth step was as good as in each step, and `reconstruct` was better
         # than MaskAQ's own distillation, on scenes and photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
         replace(_DISTILLED, backend="reconstruct"),
     ),
-)
-
-METHODS.add(
-    "psaq-vit",
-    Method(
+    "psaq-vit": Method(
         "PSAQ-ViT: diverse patch similarities, then ranges that clip nothing, as in its release",
         replace(_SMALL, source="psaq"),
         FitOptions(backend="minmax"),
         QuantOptions(softmax="uniform", layernorm="tensor"),
     ),
-)
-
-METHODS.add(
-    "mimiq",
-    Method(
+    "mimiq": Method(
         "MimiQ: heads that agree, then distillation of head outputs without a mask",
         replace(_SMALL, source="mimiq"),
         replace(_DISTILLED, mask_weight=1.0),
     ),
-)
-
-METHODS.add(
-    "sardfq",
-    Method(
+    "sardfq": Method(
         "SARDFQ: attention priors and several classes per image, then block reconstruction",
         replace(_SMALL, source="sardfq"),
         FitOptions(backend="reconstruct", mask_weight=1.0),
     ),
-)
-
-METHODS.add(
-    "dfq-vit",
-    Method(
+    "dfq-vit": Method(
         "our reading of DFQ-ViT: images from easy to hard, then block-wise activation correction",
         replace(_SMALL, source="e2h"),
         FitOptions(backend="correction"),
     ),
-)
-
-METHODS.add(
-    "maskaq-paper",
-    Method(
+    "maskaq-paper": Method(
         "MaskAQ with the settings of the paper: pixels, 10 000 images, 7 syntheses, 200 epochs",
         SynthesisOptions(
             source="maskaq",
@@ -120,4 +98,4 @@ METHODS.add(
         QuantOptions(first_last="target", softmax="uniform", layernorm="tensor"),
         "1.4e8 image-steps through P and Q: GPU-days (extrapolated, never run in full here)",
     ),
-)
+}

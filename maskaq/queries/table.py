@@ -8,28 +8,17 @@ names the functions without importing torch, for the pages that ask. The answers
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from maskaq.registry import Implementations, Registry
 
-
-@dataclass(frozen=True)
-class QueryInfo:
-    """A question. implementation: the function that answers it, as `module:function`."""
-
-    implementation: str
-
-
-_INFOS: Registry[QueryInfo] = Registry("quick answer")
-for _name, _implementation in {
+_PLACES: Registry[str] = Registry("quick answer")
+_PLACES |= {
     "attention": "maskaq.queries.attention:attention",
     "similarity": "maskaq.queries.attention:similarity",
     "attribution": "maskaq.queries.attention:attribution",
     "accuracy": "maskaq.queries.accuracy:accuracy",
-    "inspect": "maskaq.queries.files:inspect",
-    "cost": "maskaq.queries.cost:cost",
-}.items():
-    _INFOS.add(_name, QueryInfo(_implementation))
-
-QUICK: Implementations[Callable[..., Any]] = Implementations(_INFOS)
+    "inspect": "maskaq.queries.checks:inspect",
+    "cost": "maskaq.queries.checks:cost",
+}
+QUICK: Implementations[Callable[..., Any]] = Implementations(_PLACES, place=str)

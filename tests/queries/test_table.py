@@ -32,8 +32,7 @@ from maskaq.queries import accuracy as accuracy_module
 from maskaq.queries import model_cache
 from maskaq.queries.accuracy import accuracy
 from maskaq.queries.attention import attention, similarity
-from maskaq.queries.cost import cost
-from maskaq.queries.files import inspect
+from maskaq.queries.checks import cost, inspect
 from maskaq.regions.similarity import gaussian_entropy, patch_similarity, similarity_moments
 from maskaq.results import store
 from maskaq.runs import cache

@@ -92,7 +92,7 @@ def test_after_a_preset_changes_its_old_run_is_not_returned(
     stored.write(paths.folder_of(SPEC, tmp_path), SPEC)
     method = METHODS["maskaq"]
     longer = replace(method, synthesis=replace(method.synthesis, steps=777))
-    monkeypatch.setitem(METHODS._entries, "maskaq", longer)
+    monkeypatch.setitem(METHODS, "maskaq", longer)
     changed = replace(spec_of("maskaq"), seed=5)
     paths._by_identity.cache_clear()
     paths._identity_in.cache_clear()

@@ -137,7 +137,7 @@ def test_sardfq_shows_crops_with_their_labels(
         states.append(state)
         return soft(state)
 
-    monkeypatch.setitem(OBJECTIVES._entries, "soft_label", recorded)
+    monkeypatch.setitem(OBJECTIVES, "soft_label", recorded)
     options = replace(OPTIONS, images=4, batch=4, steps=10)
     samples = list(SOURCES["sardfq"](scenes_p, options, seed=0))[-1]
     assert isinstance(samples, Samples)

@@ -1,11 +1,15 @@
-"""Checks of the weights and images that a visitor wants to use."""
+"""What a visitor can know before a run: whether files can be used, and the cost of runs."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
+from maskaq.config.parsing import from_dict
 from maskaq.data.folder import labels_in, load_images
 from maskaq.queries import model_cache
+from maskaq.runs.estimate import estimate, total
 
 
 def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
@@ -26,9 +30,22 @@ def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
         labels = labels_in(folder, synsets=synsets, classes=classes)
         # Read one image, to report an unreadable folder now rather than in the run.
         load_images(folder, config, synsets=synsets, classes=classes, limit=1)
-    return {
-        "classes": classes,
-        "size": loaded.size,
-        "images": len(labels),
-        "labels": len(set(labels)),
-    }
+    count = {"images": len(labels), "labels": len(set(labels))}
+    return {"classes": classes, "size": loaded.size} | count
+
+
+def cost(specs: Sequence[str]) -> dict[str, Any]:
+    """The cost of runs done one after the other on this worker, from a short measurement.
+
+    Args:
+        specs: of the runs, as JSON.
+
+    Returns:
+        seconds. memory_mb: the least memory needed.
+
+    Raises:
+        MaskaqError: what a run would raise at its start.
+    """
+    runs = [from_dict(json.loads(spec)) for spec in specs]
+    result = total(runs, estimate(runs))
+    return {"seconds": result.seconds, "memory_mb": result.memory_mb}
