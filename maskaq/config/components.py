@@ -75,76 +75,58 @@ class BackendInfo:
         return self.learning_events is not None
 
 
+_OPTIMISED = "maskaq.synthesis.sources.optimised"
+_BASELINES = "maskaq.synthesis.sources.baselines"
 SOURCES: Registry[SourceInfo] = Registry("source")
-
-SOURCES.add(
-    "maskaq",
-    SourceInfo(
-        "maskaq.synthesis.sources.maskaq:synthesize",
+SOURCES |= {
+    "maskaq": SourceInfo(
+        f"{_OPTIMISED}:maskaq",
         "Every term that has a coefficient, alignment with Q included (Qian et al. 2026).",
         settings=_SYNTHESIS,
         synthesizes=True,
         uses_q=True,
         shipped=True,
     ),
-)
-SOURCES.add(
-    "mimiq",
-    SourceInfo(
-        "maskaq.synthesis.sources.mimiq:synthesize",
+    "mimiq": SourceInfo(
+        f"{_OPTIMISED}:mimiq",
         "MaskAQ without similarity entropy and alignment, which is MimiQ (Choi et al. 2025).",
         settings=_SYNTHESIS - _ALIGNMENT - {"coefficients.entropy", "coefficients.align"},
         synthesizes=True,
         shipped=True,
     ),
-)
-SOURCES.add(
-    "psaq",
-    SourceInfo(
-        "maskaq.synthesis.sources.psaq:synthesize",
+    "psaq": SourceInfo(
+        f"{_OPTIMISED}:psaq",
         "Patches whose features differ in many ways (PSAQ-ViT, ECCV 2022).",
         settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS,
         synthesizes=True,
         own_terms=Coefficients(one_hot=1.0, patch_entropy=1.0, tv_target=0.05),
     ),
-)
-SOURCES.add(
-    "sardfq",
-    SourceInfo(
-        "maskaq.synthesis.sources.sardfq:synthesize",
+    "sardfq": SourceInfo(
+        f"{_OPTIMISED}:sardfq",
         "Attention that follows random priors, crops with their own classes (SARDFQ, ICCV 2025).",
         settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS - {"reading"},
         synthesizes=True,
         own_terms=Coefficients(one_hot=0.0, soft_label=1.0, attention_prior=0.01, tv=0.05),
     ),
-)
-SOURCES.add(
-    "e2h",
-    SourceInfo(
-        "maskaq.synthesis.sources.e2h:synthesize",
+    "e2h": SourceInfo(
+        f"{_OPTIMISED}:e2h",
         "Whole images first, then ever smaller crops (our reading of DFQ-ViT, 2025).",
         settings=_SYNTHESIS - _ALIGNMENT - _COEFFICIENTS - {"augmentation"},
         synthesizes=True,
         own_terms=Coefficients(one_hot=1.0, tv=2.5e-5),
     ),
-)
-SOURCES.add(
-    "noise",
-    SourceInfo(
-        "maskaq.synthesis.sources.noise:synthesize",
+    "noise": SourceInfo(
+        f"{_BASELINES}:noise",
         "Gaussian noise, clamped to valid pixels: the baseline that any method must beat.",
         settings=frozenset({"batch"}),
         shipped=True,
     ),
-)
-SOURCES.add(
-    "real",
-    SourceInfo(
-        "maskaq.synthesis.sources.real:load",
+    "real": SourceInfo(
+        f"{_BASELINES}:real",
         "Images of the calibration split, for comparison: not data-free.",
         shipped=True,
     ),
-)
+}
 
 
 def coefficients_of(options: SynthesisOptions) -> Coefficients:
@@ -159,9 +141,6 @@ def coefficients_of(options: SynthesisOptions) -> Coefficients:
     return SOURCES[options.source].own_terms or options.coefficients
 
 
-BACKENDS: Registry[BackendInfo] = Registry("back-end")
-
-
 def _distillation_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
     return fit.epochs * math.ceil(images / fit.batch)
 
@@ -173,46 +152,29 @@ def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, b
 
 
 _RANGES = "maskaq.quantization.backends.ranges_only"
-BACKENDS.add(
-    "minmax", BackendInfo(f"{_RANGES}:MINMAX_BACKEND", "the range that clips nothing; one pass")
-)
-BACKENDS.add(
-    "mse",
-    BackendInfo(
+BACKENDS: Registry[BackendInfo] = Registry("back-end")
+BACKENDS |= {
+    "minmax": BackendInfo(f"{_RANGES}:MINMAX_BACKEND", "the range that clips nothing; one pass"),
+    "mse": BackendInfo(
         f"{_RANGES}:MSE_BACKEND", "ranges of least squared error, log-sqrt2 softmax; one pass"
     ),
-)
-BACKENDS.add(
-    "tails",
-    BackendInfo(
+    "tails": BackendInfo(
         f"{_RANGES}:TAILS_BACKEND",
         "`mse` with ranges that clip less and an adaptive log grid after GELU; one pass",
     ),
-)
-BACKENDS.add(
-    "repq",
-    BackendInfo(
-        "maskaq.quantization.backends.repq:BACKEND",
+    "repq": BackendInfo(
+        f"{_RANGES}:REPQ_BACKEND",
         "ranges per channel folded into LayerNorm (RepQ-ViT); one pass",
     ),
-)
-BACKENDS.add(
-    "adalog",
-    BackendInfo(
-        "maskaq.quantization.backends.adalog:BACKEND",
+    "adalog": BackendInfo(
+        f"{_RANGES}:ADALOG_BACKEND",
         "log grids with a searched base, ranges by output error (AdaLog); one pass",
     ),
-)
-BACKENDS.add(
-    "correction",
-    BackendInfo(
-        "maskaq.quantization.backends.correction:BACKEND",
+    "correction": BackendInfo(
+        f"{_RANGES}:CORRECTION_BACKEND",
         "`tails`, then block outputs shifted to P's mean; one pass",
     ),
-)
-BACKENDS.add(
-    "reconstruct",
-    BackendInfo(
+    "reconstruct": BackendInfo(
         "maskaq.quantization.backends.reconstruct:BACKEND",
         "block reconstruction: rotated heads, GPTQ, learned rounding",
         settings=frozenset(
@@ -222,10 +184,7 @@ BACKENDS.add(
         learning_events=_reconstruction_steps,
         formulas=("rotation", "gptq", "reconstruction", "tuning"),
     ),
-)
-BACKENDS.add(
-    "lsq-kd",
-    BackendInfo(
+    "lsq-kd": BackendInfo(
         "maskaq.quantization.backends.lsq_kd:BACKEND",
         "learned step sizes and weights, distilled from P with masked head outputs",
         settings=frozenset(name for name in _FIT if not name.startswith("reconstruction.")),
@@ -233,7 +192,7 @@ BACKENDS.add(
         learning_events=_distillation_steps,
         formulas=("calibration",),
     ),
-)
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Sample sources: where the calibration images of Q come from.
 
-Each source is one function in its own file, named by one entry in `maskaq.config.components`.
+Each source is one function, named by one entry in `maskaq.config.components`.
 """
 
 from maskaq.config import components

@@ -12,8 +12,13 @@ from maskaq.data.scenes import scenes
 from maskaq.errors import ModelError, OptionError
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import FitTask
-from maskaq.quantization.backends.correction import CORRECTION, fit_correction
-from maskaq.quantization.backends.ranges_only import TAILS, calibrated_q, set_ranges
+from maskaq.quantization.backends.ranges_only import (
+    CORRECTION,
+    TAILS,
+    calibrated_q,
+    fit_correction,
+    set_ranges,
+)
 from maskaq.quantization.conversion.bias_correction import (
     Correction,
     add_corrections,

@@ -11,8 +11,7 @@ from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
-from maskaq.quantization.backends.ranges_only import set_ranges
-from maskaq.quantization.backends.repq import REPQ
+from maskaq.quantization.backends.ranges_only import REPQ, set_ranges
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layernorm_folding import fold, foldable_norm
 from maskaq.quantization.conversion.layers import QuantLinear

@@ -7,7 +7,7 @@ from torch import Tensor
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
-from maskaq.quantization.backends.adalog import ADALOG
+from maskaq.quantization.backends.ranges_only import ADALOG
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.fitting.output_error import (
     _linear_operands,

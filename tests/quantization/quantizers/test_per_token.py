@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
-from maskaq.quantization.backends.ranges_only import TAILS, set_ranges
-from maskaq.quantization.backends.repq import REPQ
+from maskaq.quantization.backends.ranges_only import REPQ, TAILS, set_ranges
 from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
