@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from maskaq.config.dotted import names_of
 from maskaq.config.options import Coefficients, FitOptions, QuantOptions, SynthesisOptions
@@ -208,34 +207,22 @@ class TermInfo:
     values: tuple[float, ...] = (0.0, 0.5, 1.0)
 
 
-TERMS: Mapping[str, TermInfo] = MappingProxyType(
-    {
-        "one_hot": TermInfo(
-            "Class", "P has to recognise in each image the class that it is made for."
-        ),
-        "tv": TermInfo(
-            "Smoothness", "Neighbouring pixels have to be similar.", (0.0, 2.5e-5, 1e-4)
-        ),
-        "inter_head": TermInfo(
-            "Agreement of heads", "The heads of a block have to attend to the same places."
-        ),
-        "entropy": TermInfo(
-            "Similarity entropy", "Foreground and background have to be told apart."
-        ),
-        "align": TermInfo(
-            "Alignment with Q",
-            "Q has to attend to what P attends to, inside the mask.",
-            (0.0, 0.1, 1.0),
-        ),
-        "patch_entropy": TermInfo(
-            "Patch entropy", "The similarities of patch features have to vary."
-        ),
-        "tv_target": TermInfo(
-            "Smoothness target", "Total variation has to match that of photographs."
-        ),
-        "soft_label": TermInfo("Soft label", "P has to give several classes in set proportions."),
-        "attention_prior": TermInfo(
-            "Attention prior", "The class token has to attend to a random prior."
-        ),
-    }
-)
+TERMS: Mapping[str, TermInfo] = {
+    "one_hot": TermInfo("Class", "P has to recognise in each image the class that it is made for."),
+    "tv": TermInfo("Smoothness", "Neighbouring pixels have to be similar.", (0.0, 2.5e-5, 1e-4)),
+    "inter_head": TermInfo(
+        "Agreement of heads", "The heads of a block have to attend to the same places."
+    ),
+    "entropy": TermInfo("Similarity entropy", "Foreground and background have to be told apart."),
+    "align": TermInfo(
+        "Alignment with Q",
+        "Q has to attend to what P attends to, inside the mask.",
+        (0.0, 0.1, 1.0),
+    ),
+    "patch_entropy": TermInfo("Patch entropy", "The similarities of patch features have to vary."),
+    "tv_target": TermInfo("Smoothness target", "Total variation has to match that of photographs."),
+    "soft_label": TermInfo("Soft label", "P has to give several classes in set proportions."),
+    "attention_prior": TermInfo(
+        "Attention prior", "The class token has to attend to a random prior."
+    ),
+}

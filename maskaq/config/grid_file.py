@@ -23,7 +23,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from maskaq.config.dotted import flat
@@ -37,9 +36,7 @@ LIMIT = 10_000  # runs of one grid
 _LARGEST = 1 << 20  # bytes of a grid file
 _LARGEST_RESULT = 16 << 20  # bytes of a spec or result
 _GRID, _RUNS, _REPEATS = "grid", "runs", "repeats"
-_SHORT: Mapping[str, str] = MappingProxyType(
-    {"source": "synthesis.source", "backend": "fit.backend"}
-)
+_SHORT: Mapping[str, str] = {"source": "synthesis.source", "backend": "fit.backend"}
 _FIRST = ("method", "bits")  # applied first; all others override what these two set
 Settings = dict[str, Any]
 

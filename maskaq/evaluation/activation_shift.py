@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -147,12 +146,8 @@ def _entropy(x: Tensor) -> Tensor:
     return rows.flatten(1).mean(1)  # [B]
 
 
-_COMMON: Mapping[str, Measure] = MappingProxyType(
-    {"range": _range, "peak": _peak, "kurtosis": _kurtosis}
-)
-_MEASURES: Mapping[str, Mapping[str, Measure]] = MappingProxyType(  # by role
-    {"softmax": {**_COMMON, "entropy": _entropy}}
-)
+_COMMON: Mapping[str, Measure] = {"range": _range, "peak": _peak, "kurtosis": _kurtosis}
+_MEASURES: Mapping[str, Mapping[str, Measure]] = {"softmax": {**_COMMON, "entropy": _entropy}}
 
 
 def _block(tensor: str) -> int:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import pandas as pd
 
-STATISTICS: Mapping[str, str] = MappingProxyType(
-    {
-        "range": "from the 0.1th to the 99.9th percentile of an image's values",
-        "peak": "largest absolute value in an image",
-        "kurtosis": "fourth central moment over the squared variance: 3 for a normal distribution, "
-        "more with long tails",
-        "entropy": "mean entropy of the softmax rows, in nats: 0 where a token attends to a single "
-        "token, the logarithm of the number of tokens where it attends to all equally",
-    }
-)
+STATISTICS: Mapping[str, str] = {
+    "range": "from the 0.1th to the 99.9th percentile of an image's values",
+    "peak": "largest absolute value in an image",
+    "kurtosis": "fourth central moment over the squared variance: 3 for a normal distribution, "
+    "more with long tails",
+    "entropy": "mean entropy of the softmax rows, in nats: 0 where a token attends to a single "
+    "token, the logarithm of the number of tokens where it attends to all equally",
+}
 OUTSIDE = -1  # block number of tensors before the first and after the last block
 COLUMNS = ("tensor", "role", "block", "statistic", "samples", "real", "ratio", "low", "high")
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from timm.models.vision_transformer import Attention
@@ -25,7 +24,7 @@ from maskaq.errors import ModelError
 SUPPORTED = "ViT, DeiT and distilled DeiT of timm: VisionTransformer with timm's plain Attention"
 
 Operands = Mapping[str, Callable[[Tensor], Tensor]]
-_NONE: Operands = MappingProxyType({})
+_NONE: Operands = {}
 
 
 class Maps(NamedTuple):

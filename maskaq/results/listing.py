@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -27,38 +26,34 @@ from maskaq.results import manifest
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
 _DEPTH = 4  # levels of folders that are searched
 # Short names of the first columns; every setting of the spec follows under its dotted name.
-_SHORT: Mapping[str, str] = MappingProxyType(
-    {
-        "model": "spec.model",
-        "method": "spec.method",
-        "source": "spec.synthesis.source",
-        "backend": "spec.fit.backend",
-        "seed": "spec.seed",
-        "images": "samples.count",
-        "p": "fp.top1",
-        "q": "q.top1",
-        "q_low": "q.top1_low",
-        "q_high": "q.top1_high",
-        "agreement": "agreement",
-        "n": "evaluated",
-        "seconds": "seconds.total",
-        "peak_memory_mb": "peak_memory_mb",
-        "created": "created",
-        "device": "device",
-    }
-)
+_SHORT: Mapping[str, str] = {
+    "model": "spec.model",
+    "method": "spec.method",
+    "source": "spec.synthesis.source",
+    "backend": "spec.fit.backend",
+    "seed": "spec.seed",
+    "images": "samples.count",
+    "p": "fp.top1",
+    "q": "q.top1",
+    "q_low": "q.top1_low",
+    "q_high": "q.top1_high",
+    "agreement": "agreement",
+    "n": "evaluated",
+    "seconds": "seconds.total",
+    "peak_memory_mb": "peak_memory_mb",
+    "created": "created",
+    "device": "device",
+}
 _NUMBERS = ("seed", "images", "p", "q", "q_low", "q_high", "agreement", "n", "seconds")
 COLUMNS = ("run", "folder", "state", "problem", "bits", *_SHORT)
-_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
-    {
-        ">=": operator.ge,
-        "<=": operator.le,
-        "!=": operator.ne,
-        "=": operator.eq,
-        ">": operator.gt,
-        "<": operator.lt,
-    }
-)
+_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "=": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -235,14 +234,12 @@ def _patch_maps(choice: Choice) -> tuple[tuple[int, int], dict[str, NDArray[np.f
     return choice.shape.grid, maps
 
 
-SECTIONS: Mapping[str, Callable[[Choice], None]] = MappingProxyType(
-    {
-        "Regions": regions,
-        "Deletion": removal,
-        "Information": informed,
-        "Attributions": attributed,
-    }
-)
+SECTIONS: Mapping[str, Callable[[Choice], None]] = {
+    "Regions": regions,
+    "Deletion": removal,
+    "Information": informed,
+    "Attributions": attributed,
+}
 HEADERS = {
     "Regions": "Claim 1: a few patches carry the meaning, and attention finds them",
     "Deletion": "Claim 1, tested by removing patches",
