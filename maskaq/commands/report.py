@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from maskaq.errors import OptionError, RunError
@@ -14,6 +13,8 @@ from maskaq.files import atomic_write
 
 if TYPE_CHECKING:
     from maskaq.results.store import Stored
+
+_ENDINGS = (".html", ".json", ".zip")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,11 +34,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _report(args: argparse.Namespace) -> None:
     from maskaq.results import store
 
-    if args.out.suffix not in _FORMATS:
+    if args.out.suffix not in _ENDINGS:
         raise OptionError(
-            f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_FORMATS)}."
+            f"{args.out} ends in {args.out.suffix!r}; allowed: {', '.join(_ENDINGS)}."
         )
-    content = _FORMATS[args.out.suffix]([store.read(folder) for folder in args.folders])
+    content = _content([store.read(folder) for folder in args.folders], args.out.suffix)
     try:
         with atomic_write(args.out) as draft:
             draft.write_bytes(content)
@@ -46,26 +47,14 @@ def _report(args: argparse.Namespace) -> None:
     print(f"written to {args.out}")
 
 
-def _html(runs: Sequence[Stored]) -> bytes:
+def _content(runs: Sequence[Stored], ending: str) -> bytes:
     from maskaq._version import __version__
-    from maskaq.reports.html import html
+    from maskaq.reports import html, tables
 
+    if ending == ".json":
+        return tables.settings_json(runs).encode()
+    if ending == ".zip":
+        return tables.csv_zip(runs)
     now = f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}"
-    return html(runs, f"Made on {now} by the command line of maskaq {__version__}.").encode()
-
-
-def _json(runs: Sequence[Stored]) -> bytes:
-    from maskaq.reports.tables import settings_json
-
-    return settings_json(runs).encode()
-
-
-def _zip(runs: Sequence[Stored]) -> bytes:
-    from maskaq.reports.tables import csv_zip
-
-    return csv_zip(runs)
-
-
-_FORMATS: Mapping[str, Callable[[Sequence[Stored]], bytes]] = MappingProxyType(
-    {".html": _html, ".json": _json, ".zip": _zip}
-)
+    text = html.html(runs, f"Made on {now} by the command line of maskaq {__version__}.")
+    return text.encode()

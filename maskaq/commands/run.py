@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
-from maskaq.config.overrides import with_settings
+from maskaq.config.overrides import OPTIONS, replaced, with_settings
 from maskaq.config.parsing import Every, parse_bits, parse_every, parse_ratio
 from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
@@ -65,35 +65,12 @@ def spec_from(args: argparse.Namespace) -> RunSpec:
     Raises:
         OptionError: a value is not allowed.
     """
-    base = spec_of(args.method, parse_bits(args.bits))
-
-    def given(**names: str) -> dict[str, Any]:
-        """Values of the options that were given, by field. names: option by field."""
-        values = {field: getattr(args, option) for field, option in names.items()}
-        return {field: value for field, value in values.items() if value is not None}
-
-    synthesis = given(
-        source="source", images="images", steps="steps", parametrisation="parametrisation"
-    )
-    if args.mask_ratio is not None:
-        synthesis["mask_ratio"] = parse_ratio(args.mask_ratio)
-    top = given(
-        model="model",
-        weights="weights",
-        data="data",
-        seed="seed",
-        eval_images="eval_images",
-        holdout="holdout",
-        precision="precision",
-        device="device",
-    )
-    spec = replace(
-        base,
-        synthesis=replace(base.synthesis, **synthesis),
-        quantization=replace(base.quantization, **given(first_last="first_last")),
-        fit=replace(base.fit, **given(backend="backend")),
-        **top,
-    )
+    settings: dict[str, Any] = {"model": args.model, "seed": args.seed}
+    for option, name in OPTIONS.items():
+        value = getattr(args, option.removeprefix("--").replace("-", "_"))
+        if value is not None:
+            settings[name] = parse_ratio(value) if option == "--mask-ratio" else value
+    spec = replaced(spec_of(args.method, parse_bits(args.bits)), settings)
     return with_settings(spec, args.set)
 
 

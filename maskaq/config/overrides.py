@@ -15,7 +15,7 @@ from maskaq.config.run_spec import RunSpec
 from maskaq.errors import OptionError, unknown
 
 # Settings with their own option; `--set` takes all others by the same dotted names.
-_OPTIONS: Mapping[str, str] = {
+OPTIONS: Mapping[str, str] = {
     "--weights": "weights",
     "--data": "data",
     "--source": "synthesis.source",
@@ -38,11 +38,11 @@ def command_of(spec: RunSpec) -> str:
     own = _differences(spec, METHODS[spec.method].spec(spec.method))
     words = ["python", "-m", "maskaq", "run", "--model", spec.model]
     words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
-    for option, name in _OPTIONS.items():
+    for option, name in OPTIONS.items():
         if name in own:
             words += [option, _word(own[name])]
     for name in own:
-        if name not in {*_OPTIONS.values(), "model", "seed"}:
+        if name not in {*OPTIONS.values(), "model", "seed"}:
             words += ["--set", f"{name}={_word(own[name])}"]
     return shlex.join(words)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import pandas as pd
 
@@ -13,6 +12,8 @@ from maskaq.errors import OptionError, RunError
 from maskaq.files import atomic_write
 from maskaq.results import listing
 from maskaq.results.listing import Entry
+
+_ENDINGS = (".csv", ".json", ".parquet", ".zip")
 
 
 def export(runs: Sequence[Entry], target: Path) -> None:
@@ -24,16 +25,17 @@ def export(runs: Sequence[Entry], target: Path) -> None:
         OptionError: another suffix.
         RunError: two runs have the same name, a run is not complete, or the file cannot be written.
     """
-    if target.suffix not in _FORMATS:
-        raise OptionError(
-            f"{target} ends with {target.suffix!r}; allowed: {', '.join(sorted(_FORMATS))}."
-        )
+    if target.suffix not in _ENDINGS:
+        raise OptionError(f"{target} ends with {target.suffix!r}; allowed: {', '.join(_ENDINGS)}.")
     for entry in runs:
         if entry.state != listing.WHOLE:
             raise RunError(f"{entry.folder} is {entry.state}: {entry.problem}")
     try:
         with atomic_write(target) as draft:
-            _FORMATS[target.suffix](runs, draft)
+            if target.suffix == ".zip":
+                _zip(runs, draft)
+            else:
+                _rows(runs, draft, target.suffix)
     except OSError as error:
         raise RunError(f"{target} cannot be written ({error}); choose another file.") from error
 
@@ -50,22 +52,11 @@ def _zip(runs: Sequence[Entry], target: Path) -> None:
                 archive.write(path, f"{name}/{path.name}")
 
 
-def _rows(runs: Sequence[Entry]) -> pd.DataFrame:
-    return pd.concat([listing.rows([entry], entry.folder.parent) for entry in runs])
-
-
-def _csv(runs: Sequence[Entry], target: Path) -> None:
-    _rows(runs).to_csv(target, index=False)
-
-
-def _json(runs: Sequence[Entry], target: Path) -> None:
-    _rows(runs).to_json(target, orient="records", indent=2)
-
-
-def _parquet(runs: Sequence[Entry], target: Path) -> None:
-    _rows(runs).to_parquet(target)
-
-
-_FORMATS: Mapping[str, Callable[[Sequence[Entry], Path], None]] = MappingProxyType(
-    {".zip": _zip, ".csv": _csv, ".json": _json, ".parquet": _parquet}
-)
+def _rows(runs: Sequence[Entry], target: Path, ending: str) -> None:
+    table = pd.concat([listing.rows([entry], entry.folder.parent) for entry in runs])
+    if ending == ".csv":
+        table.to_csv(target, index=False)
+    elif ending == ".json":
+        table.to_json(target, orient="records", indent=2)
+    else:
+        table.to_parquet(target)
