@@ -7,7 +7,7 @@ and a dark page. No chart relies on colour alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,24 @@ def line_style(rows: pd.DataFrame, number: int, size: int = 11) -> dict[str, Any
     }
 
 
+def point_style(
+    rows: pd.DataFrame, marker: dict[str, str], label: str, size: int = 12
+) -> dict[str, Any]:
+    """Arguments of `add_scatter` for points in %, from the columns value, low, high and n.
+
+    The caller adds the name and the y values. label: of the hover text.
+    """
+    return {
+        "mode": "markers",
+        "x": rows["value"],
+        "marker": marker | {"size": size},
+        "error_x": error_bars(rows),
+        "customdata": rows[["low", "high", "n"]],
+        "hovertemplate": "%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
+        f"n = %{{customdata[2]:,}}<extra>{label}</extra>",
+    }
+
+
 def reference_line(figure: go.Figure, value: float, label: str) -> None:
     """Add a dashed horizontal line with a label."""
     figure.add_hline(
@@ -96,6 +114,24 @@ def heatmap_trace(
     bar = {"title": {"text": unit, "side": "right"}, "thickness": 12}
     defaults = {"xgap": 1, "ygap": 1, "colorscale": SEQUENTIAL}
     return go.Heatmap(z=values, x=columns, y=rows, colorbar=bar, **(defaults | options))
+
+
+def labelled_heatmap(
+    rows: Sequence[object],
+    columns: Sequence[object],
+    cells: Iterable[tuple[object, object, float, str]],
+    unit: str,
+    **options: Any,
+) -> go.Heatmap:
+    """As `heatmap_trace`, from one (row, column, value, label) per cell; others are empty."""
+    values = np.full((len(rows), len(columns)), np.nan, np.float32)
+    labels = np.full(values.shape, "", object)
+    for row, column, value, label in cells:
+        place = rows.index(row), columns.index(column)
+        values[place], labels[place] = value, label
+    return heatmap_trace(
+        values, columns, rows, unit, text=labels, texttemplate="%{text}", **options
+    )
 
 
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import DIVERGING, SEQUENTIAL, finish, heatmap_trace, model_label
+from maskaq.figures.style import DIVERGING, SEQUENTIAL, finish, labelled_heatmap, model_label
 
 MEASURES = {
     "rank correlation with attention": "rank correlation with P's attention",
@@ -36,25 +36,18 @@ def frame(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 def heatmap(table: pd.DataFrame, measure: str) -> Chart:
     """A heat map from `frame`: a row per method, a column per model, with intervals."""
     rows, columns = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table["model"]))
-    cells = table.set_index(["method", "model"])
-    values = np.array([[cells.loc[(m, x), "value"] for x in columns] for m in rows], np.float32)
-    labels = [
-        [
-            f"{cells.loc[(m, x), 'value']:.2f}<br>{cells.loc[(m, x), 'low']:.2f} to "
-            f"{cells.loc[(m, x), 'high']:.2f}"
-            for x in columns
-        ]
-        for m in rows
-    ]
+    shown = table[["method", "model", "value", "low", "high"]].itertuples(index=False, name=None)
+    cells = (
+        (method, model, value, f"{value:.2f}<br>{low:.2f} to {high:.2f}")
+        for method, model, value, low, high in shown
+    )
     figure = go.Figure(
-        heatmap_trace(
-            values,
-            columns,
+        labelled_heatmap(
             rows,
+            columns,
+            cells,
             "0 to 1",
-            text=labels,
-            texttemplate="%{text}",
-            zmin=min(0.0, float(values.min())),
+            zmin=min(0.0, float(table["value"].min())),
             zmax=1,
             hovertemplate="%{y} in %{x}: %{z:.2f}<extra></extra>",
         )

@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
 from maskaq.figures.style import (
-    error_bars,
     finish,
     in_percent,
     line_style,
     marker_style,
     model_label,
+    point_style,
 )
 
 AREA = -1.0  # value of the column `share` in rows that hold the area under a curve
@@ -85,14 +85,8 @@ def areas(table: pd.DataFrame) -> Chart:
         rows = table[table["order"] == order]
         figure.add_scatter(
             name=ORDERS[order],
-            mode="markers",
-            x=rows["value"],
             y=[rows["fill"], rows["model"]],
-            marker=marker_style(number) | {"size": 11},
-            error_x=error_bars(rows),
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            f"n = %{{customdata[2]:,}}<extra>{ORDERS[order]}</extra>",
+            **point_style(rows, marker_style(number), ORDERS[order], size=11),
         )
     figure.update_xaxes(title="mean accuracy from 0 to 100 % of the patches removed, %")
     figure.update_yaxes(autorange="reversed")
@@ -100,11 +94,7 @@ def areas(table: pd.DataFrame) -> Chart:
     count = int(table["n"].max())
     title = f"Area under the accuracy curves, n = {count:,} scenes"
     finish(figure, title, 190 + 24 * row_count, legend_below=True)
-    return Chart(figure, table, _describe_areas(table), "deletion-areas")
-
-
-def _describe_areas(table: pd.DataFrame) -> str:
-    rows = table[table["model"] == "P"]
-    means = rows.groupby("order")["value"].mean()
+    means = table[table["model"] == "P"].groupby("order")["value"].mean()
     parts = [f"{means[order]:.0f} % with {label}" for order, label in ORDERS.items()]
-    return f"In P, averaged over all fills, the mean accuracy is {', '.join(parts)}."
+    alt = f"In P, averaged over all fills, the mean accuracy is {', '.join(parts)}."
+    return Chart(figure, table, alt, "deletion-areas")

@@ -7,7 +7,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import error_bars, finish, in_percent, marker_style, model_label
+from maskaq.figures.style import (
+    error_bars,
+    finish,
+    in_percent,
+    marker_style,
+    model_label,
+    point_style,
+)
 
 LABELS = {
     "precision": "precision: share of the mask on the object",
@@ -32,13 +39,12 @@ def frame(table: pd.DataFrame, images: str, truth: str, ratio: float) -> pd.Data
     averaged = (table["block"] == -1) & (table["head"] == -1)
     near = np.isclose(table["ratio"], ratio) | table["ratio"].isna()
     rows = table[averaged & near & (table["images"] == images) & (table["truth"] == truth)]
-    who = [_who(kind, model) for kind, model in zip(rows["map"], rows["model"], strict=True)]
+    who = [
+        _MAPS.get(kind, f"attention in {model_label(model)}")
+        for kind, model in zip(rows["map"], rows["model"], strict=True)
+    ]
     rows = in_percent(rows).assign(who=who)
     return rows[["who", "measure", *_SHARES, "n"]].reset_index(drop=True)
-
-
-def _who(kind: str, model: str) -> str:
-    return _MAPS[kind] if kind in _MAPS else f"attention in {model_label(model)}"
 
 
 def quality(table: pd.DataFrame, title: str) -> Chart:
@@ -47,26 +53,17 @@ def quality(table: pd.DataFrame, title: str) -> Chart:
     for number, (who, rows) in enumerate(table.groupby("who", sort=False)):
         figure.add_scatter(
             name=str(who),
-            mode="markers",
-            x=rows["value"],
             y=[LABELS[measure].split(":")[0] for measure in rows["measure"]],
-            marker=marker_style(number) | {"size": 11},
-            error_x=error_bars(rows),
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            f"n = %{{customdata[2]:,}}<extra>{who}</extra>",
+            **point_style(rows, marker_style(number), str(who), size=11),
         )
     figure.update_xaxes(title="%, mean over images", range=[0, 102])
     figure.update_yaxes(autorange="reversed")
     count = int(table["n"].max()) if len(table) else 0
     finish(figure, f"{title}, n = {count:,} images", 430, legend_below=True)
-    return Chart(figure, table, _describe(table), "region-truth")
-
-
-def _describe(table: pd.DataFrame) -> str:
-    rows = table[table["measure"] == "precision"].set_index("who")["value"]
-    parts = [f"{who} {value:.0f} %" for who, value in rows.items()]
-    return f"Share of the mask that lies on the object: {', '.join(parts)}."
+    precision = table[table["measure"] == "precision"].set_index("who")["value"]
+    parts = [f"{who} {value:.0f} %" for who, value in precision.items()]
+    alt = f"Share of the mask that lies on the object: {', '.join(parts)}."
+    return Chart(figure, table, alt, "region-truth")
 
 
 def blocks_frame(table: pd.DataFrame, model: str, measure: str, ratio: float) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maskaq.figures.chart import Chart
 from maskaq.figures.maps import outline
 from maskaq.figures.pictures import bare, trace
-from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style
+from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style, point_style
 from maskaq.regions.numpy_masks import Overlap
 
 Mask = NDArray[np.bool_]
@@ -129,27 +129,17 @@ def overlap(table: pd.DataFrame) -> Chart:
     for number, (who, rows) in enumerate(table.groupby("mask", sort=False)):
         figure.add_scatter(
             name=str(who),
-            mode="markers+text",
-            x=rows["value"],
             y=[rows["measure"], [str(who)] * len(rows)],
-            marker=marker_style(number) | {"size": 12},
             text=rows["counts"],
-            textposition=[_beside(value) for value in rows["value"]],
-            error_x=error_bars(rows),
+            textposition=np.where(rows["value"] > 70, "middle left", "middle right"),
             showlegend=False,
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            f"n = %{{customdata[2]}}<extra>{who}</extra>",
+            **point_style(rows, marker_style(number), str(who)) | {"mode": "markers+text"},
         )
     figure.update_xaxes(title="share of patches, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")
     title = "Informative region against true foreground, with 95 % intervals over scenes"
     finish(figure, title, 130 + 28 * len(table))
     return Chart(figure, table, _describe_overlap(table), "overlap")
-
-
-def _beside(value: float) -> str:
-    return "middle left" if value > 70 else "middle right"
 
 
 def _describe_overlap(table: pd.DataFrame) -> str:

@@ -179,19 +179,16 @@ def entropy_by_block(table: pd.DataFrame) -> Chart:
     figure.update_yaxes(title="differential entropy H, nats")
     title = f"Entropy of patch similarity, mean of {int(table['n'].max())} images each"
     finish(figure, title, 440, legend_below=True)
-    return Chart(figure, table, _describe_entropy(table), "entropy-by-block")
+    means = table.groupby("kind", sort=False)["gaussian"].mean().sort_values(ascending=False)
+    parts = [f"{kind} {value:.2f}" for kind, value in means.items()]
+    alt = f"Mean entropy over blocks in nats, highest first: {', '.join(parts)}."
+    return Chart(figure, table, alt, "entropy-by-block")
 
 
 def _bounds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Columns value, low and high, for `error_bars`."""
     names = {column: "value", f"{column}_low": "low", f"{column}_high": "high"}
     return rows[list(names)].rename(columns=names)
-
-
-def _describe_entropy(table: pd.DataFrame) -> str:
-    means = table.groupby("kind", sort=False)["gaussian"].mean().sort_values(ascending=False)
-    parts = [f"{kind} {value:.2f}" for kind, value in means.items()]
-    return f"Mean entropy over blocks in nats, highest first: {', '.join(parts)}."
 
 
 def entropy_over_steps(curves: pd.DataFrame) -> Chart:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, heatmap_trace
+from maskaq.figures.style import finish, labelled_heatmap
 
 DONE = "finished"
 _COLUMNS = ["a", "b", "state", "value", "low", "high", "n"]
@@ -33,31 +32,24 @@ def heatmap(cells: pd.DataFrame, a: str = "a", b: str = "b") -> Chart:
     """
     table = frame(cells)
     columns, rows = list(dict.fromkeys(table["a"])), list(dict.fromkeys(table["b"]))
-    values = np.full((len(rows), len(columns)), np.nan, np.float32)
-    labels = np.full(values.shape, "", object)
-    unfinished: list[tuple[str, str, str]] = []
-    for x, y, state, value, low, high, n in table.itertuples(index=False):
-        place = rows.index(y), columns.index(x)
-        if state == DONE:
-            values[place] = value
-            labels[place] = f"{value:.1f} %<br>{low:.1f} to {high:.1f}<br>n = {n:,.0f}"
-        else:
-            unfinished.append((x, y, state))
+    finished, others = table[table["state"] == DONE], table[table["state"] != DONE]
+    labelled = (
+        (y, x, value, f"{value:.1f} %<br>{low:.1f} to {high:.1f}<br>n = {n:,.0f}")
+        for x, y, _, value, low, high, n in finished.itertuples(index=False)
+    )
     figure = go.Figure(
-        heatmap_trace(
-            values,
-            columns,
+        labelled_heatmap(
             rows,
+            columns,
+            labelled,
             "top-1, %",
-            text=labels,
-            texttemplate="%{text}",
             xgap=2,
             ygap=2,
             hovertemplate=f"{a} %{{x}}, {b} %{{y}}<br>%{{text}}<extra></extra>",
         )
     )
-    if unfinished:  # plotly shows no text in heat map cells that are NaN
-        x, y, states = (list(column) for column in zip(*unfinished, strict=True))
+    if len(others):  # plotly shows no text in heat map cells that are NaN
+        x, y, states = (list(others[name]) for name in ("a", "b", "state"))
         figure.add_scatter(
             x=x, y=y, text=states, mode="text", showlegend=False, hoverinfo="x+y+text"
         )
@@ -66,8 +58,8 @@ def heatmap(cells: pd.DataFrame, a: str = "a", b: str = "b") -> Chart:
     figure.update_yaxes(
         title=b, type="category", showgrid=False, categoryarray=rows, autorange="reversed"
     )
-    done = int((table["state"] == DONE).sum())
-    title = f"Top-1 accuracy of Q by {a} and {b}, {done} of {len(table)} runs finished"
+    progress = f"{len(finished)} of {len(table)} runs finished"
+    title = f"Top-1 accuracy of Q by {a} and {b}, {progress}"
     finish(figure, title, 190 + 72 * max(1, len(rows)))
     named = table.rename(columns={"a": a, "b": b})
     return Chart(figure, named, _describe(table), f"grid-{a}-{b}")

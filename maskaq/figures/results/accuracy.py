@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style
+from maskaq.figures.style import BLUE, VERMILLION, finish, marker_style, point_style
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -44,14 +44,8 @@ def p_and_q(result: RunResult) -> Chart:
         figure.add_scatter(
             name=model,
             showlegend=False,
-            mode="markers",
-            x=rows["value"],
-            y=[[model] * len(rows), rows["measure"]][::-1],  # two-level axis: measure, model
-            marker={"color": colour, "symbol": symbol, "size": 12},
-            error_x=error_bars(rows),
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            "n = %{customdata[2]}<extra>" + model + "</extra>",
+            y=[rows["measure"], [model] * len(rows)],  # two-level axis
+            **point_style(rows, {"color": colour, "symbol": symbol}, model),
         )
     # Points, unlike bars, need no zero; a tight range makes the error bars visible.
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10))
@@ -101,20 +95,12 @@ def sources(results: Sequence[RunResult]) -> Chart:
     """Top-1 accuracy of P and every Q by sample source; one marker style per number format."""
     table = sources_frame(results)
     names = _names(table)
-    formats = list(dict.fromkeys(table["bits"]))
     figure = go.Figure()
-    for number, bits in enumerate(formats):
-        rows = table[table["bits"] == bits]
+    for number, (bits, rows) in enumerate(table.groupby("bits", sort=False)):
         figure.add_scatter(
             name=str(bits),
-            mode="markers",
-            x=rows["value"],
             y=names[rows.index],
-            marker=marker_style(number) | {"size": 12},
-            error_x=error_bars(rows),
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            "n = %{customdata[2]}<extra>%{y}</extra>",
+            **point_style(rows, marker_style(number), "%{y}"),
         )
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10)) if len(table) else 0
     figure.update_xaxes(title="top-1 accuracy, %", range=[lowest, 101])

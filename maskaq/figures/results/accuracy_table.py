@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, heatmap_trace
+from maskaq.figures.style import finish, labelled_heatmap
 
 _SHARES = ("p", "q", "lowest", "highest", "low", "high")
 
@@ -28,21 +27,17 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
     Each cell shows the mean over seeds and the lowest and highest seed.
     """
     rows, columns = list(dict.fromkeys(table["source"])), list(dict.fromkeys(table["backend"]))
-    values = np.full((len(rows), len(columns)), np.nan, np.float32)
-    labels = np.full(values.shape, "", object)
-    shown = table[["source", "backend", "q", *_ends(table)]]
-    for source, backend, mean, lowest, highest in shown.itertuples(index=False, name=None):
-        place = rows.index(source), columns.index(backend)
-        values[place] = mean
-        labels[place] = f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}"
+    shown = table[["source", "backend", "q", *_ends(table)]].itertuples(index=False, name=None)
+    cells = (
+        (source, backend, mean, f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}")
+        for source, backend, mean, lowest, highest in shown
+    )
     figure = go.Figure(
-        heatmap_trace(
-            values,
-            columns,
+        labelled_heatmap(
             rows,
+            columns,
+            cells,
             "top-1, %",
-            text=labels,
-            texttemplate="%{text}",
             hovertemplate="%{y}, %{x}: %{z:.1f} %<br>%{text}<extra></extra>",
         )
     )

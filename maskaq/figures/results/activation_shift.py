@@ -17,7 +17,7 @@ from maskaq.evaluation.activation_shift_table import (
 )
 from maskaq.figures.chart import Chart
 from maskaq.figures.results.tensors import place
-from maskaq.figures.style import DIVERGING, finish, heatmap_trace, marker_style
+from maskaq.figures.style import DIVERGING, finish, labelled_heatmap, marker_style
 
 if TYPE_CHECKING:
     from maskaq.results.activation_shift import Diagnosis
@@ -107,21 +107,14 @@ def ratios(diagnosis: Diagnosis, run: str, statistic: str, octaves: float) -> Ch
     table = frame(diagnosis, statistic)
     inside = table[table["place"].str.startswith("block ")]
     blocks, parts = list(dict.fromkeys(inside["place"])), list(dict.fromkeys(inside["part"]))
-    values = np.full((len(blocks), len(parts)), np.nan, np.float32)
-    labels = np.full(values.shape, "", object)
-    shown = inside[["place", "part", "octaves", "ratio"]]
-    for block, part, octave, ratio in shown.itertuples(index=False, name=None):
-        where = blocks.index(block), parts.index(part)
-        values[where] = octave
-        labels[where] = f"{ratio:.2f}"
+    labels = inside["ratio"].map("{:.2f}".format)
+    cells = zip(inside["place"], inside["part"], inside["octaves"], labels, strict=True)
     figure = go.Figure(
-        heatmap_trace(
-            values,
-            parts,
+        labelled_heatmap(
             blocks,
+            parts,
+            cells,
             "octaves",
-            text=labels,
-            texttemplate="%{text}",
             colorscale=DIVERGING,
             zmin=-octaves,
             zmax=octaves,

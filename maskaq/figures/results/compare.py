@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, error_bars, finish
+from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, point_style
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -64,14 +64,8 @@ def runs(results: Sequence[RunResult]) -> Chart:
         rows = table[table["measure"] == measure]
         figure.add_scatter(
             name=measure,
-            mode="markers",
-            x=rows["value"],
             y=rows["run"],
-            marker={"color": colour, "symbol": symbol, "size": 11},
-            error_x=error_bars(rows),
-            customdata=rows[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            f"n = %{{customdata[2]}}<extra>{measure}</extra>",
+            **point_style(rows, {"color": colour, "symbol": symbol}, measure, size=11),
         )
     _one_row_per_run(figure, table)
     figure.update_xaxes(title="share of the images, %")

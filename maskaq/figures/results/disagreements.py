@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import error_bars, finish, marker_style
+from maskaq.figures.style import finish, marker_style, point_style
 from maskaq.intervals import wilson
 
 Classes = NDArray[np.integer]
@@ -78,14 +78,8 @@ def outcomes(images: pd.DataFrame) -> Chart:
         figure.add_scatter(
             name=str(row["outcome"]),
             showlegend=False,
-            mode="markers",
-            x=one["value"],
             y=[f"{row['outcome']}: {row['images']:,}"],
-            marker=marker_style(number) | {"size": 12},
-            error_x=error_bars(one),
-            customdata=one[["low", "high", "n"]],
-            hovertemplate="%{x:.1f} % (%{customdata[0]:.1f} to %{customdata[1]:.1f}), "
-            "n = %{customdata[2]}<extra>%{y}</extra>",
+            **point_style(one, marker_style(number), "%{y}"),
         )
     figure.update_xaxes(title="share of the images, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, heatmap_trace, marker_style
+from maskaq.figures.style import finish, labelled_heatmap, marker_style
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -97,20 +97,17 @@ def layers(table: pd.DataFrame) -> Chart:
     every = layers_frame(table)
     inside = every[every["block"].str.startswith("block ")]
     blocks, parts = list(dict.fromkeys(inside["block"])), list(dict.fromkeys(inside["part"]))
-    values = np.full((len(blocks), len(parts)), np.nan, np.float32)
-    labels = np.full(values.shape, "", object)
-    for block, part, _, bits, sqnr in inside.itertuples(index=False):
-        place = blocks.index(block), parts.index(part)
-        values[place] = np.nan if sqnr is None else sqnr
-        labels[place] = f"{bits}b<br>{'exact' if not np.isfinite(values[place]) else f'{sqnr:.1f}'}"
+    sqnr = inside["sqnr_db"].astype(float)  # NaN where a tensor is exact
+    labels = [
+        f"{bits}b<br>{f'{value:.1f}' if np.isfinite(value) else 'exact'}"
+        for bits, value in zip(inside["bits"], sqnr, strict=True)
+    ]
     figure = go.Figure(
-        heatmap_trace(
-            values,
-            parts,
+        labelled_heatmap(
             blocks,
+            parts,
+            zip(inside["block"], inside["part"], sqnr, labels, strict=True),
             "SQNR, dB",
-            text=labels,
-            texttemplate="%{text}",
             hovertemplate="%{y}, %{x}: %{text} dB<extra></extra>",
         )
     )
