@@ -20,7 +20,7 @@ from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import ModelError
 from maskaq.models import bundled
 from maskaq.models.attention import SUPPORTED
-from maskaq.models.menu import Pretrained
+from maskaq.models.menu import SAFETENSORS, Pretrained
 
 _MODULES = ("vision_transformer", "deit")  # of timm
 # Models of these modules whose blocks have a different attention, or none.
@@ -66,7 +66,17 @@ def pretrained(name: str) -> Pretrained | None:
     default = next(iter(tagged))  # loaded by the bare name
     tag = default if default in usable else next(iter(usable))
     config = usable[tag]
-    return Pretrained(name if tag == default else tag, config.input_size[1], config.num_classes)
+    return Pretrained(
+        name if tag == default else tag,
+        config.input_size[1],
+        config.num_classes,
+        *hub_file(config.to_dict()),
+    )
+
+
+def hub_file(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Repository and file of a model's pretrained weights on the hub; the former "" without any."""
+    return config.get("hf_hub_id") or "", config.get("hf_hub_filename") or SAFETENSORS
 
 
 def check_name(name: str) -> None:

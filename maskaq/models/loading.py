@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
-import huggingface_hub
 import timm
 import torch
-from huggingface_hub import constants
-from huggingface_hub.errors import LocalEntryNotFoundError
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from maskaq.errors import DataError, ModelError, OptionError
-from maskaq.models.architectures import BUNDLED, build, check_name
+from maskaq.errors import DataError, ModelError, OptionError, WeightsError
+from maskaq.models import download
+from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
-_HUB_TIMEOUT = 5.0  # seconds
+_QUIET = 2.0  # seconds of a download without a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,44 +122,41 @@ def _pretrained(name: str) -> VisionTransformer:
     """A timm model with timm's pretrained weights, from the local cache or the network."""
     config: Any = build(name).pretrained_cfg
     option = f"`--model {name} --weights FILE` (safetensors, or a PyTorch state dict)"
-    if not config.get("hf_hub_id"):
+    repository, file = hub_file(config)
+    if not repository:
         raise ModelError(f"timm has no pretrained weights for {name}; pass {option}.")
     if not infer_imagenet_subset(config):
         raise ModelError(
             f"the pretrained weights of {name} output features, not classes; pass {option} of a "
             "classifier, or a name from `python -m maskaq models`."
         )
-    file = config.get("hf_hub_filename") or constants.SAFETENSORS_SINGLE_FILE
+    weights = download.HubFile(name, repository, file)
+    path = download.cached(weights) or _fetch(weights)
+    overlay = {"file": str(path), "custom_load": False}
     try:
-        path = _fetch(config["hf_hub_id"], file)
-    except Exception as error:  # the exception types differ between versions of the hub client
-        url = f"{constants.ENDPOINT}/{config['hf_hub_id']}/resolve/main/{file}"
-        raise ModelError(
-            f"no pretrained weights for {name} from the model hub ({type(error).__name__}: "
-            f"{first_line(error)}). Download {url} on a machine with network access, and pass "
-            f"{option}."
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    except Exception as error:  # safetensors and torch raise many types on damaged files
+        raise WeightsError(
+            f"{path} is damaged ({type(error).__name__}: {first_line(error)}); delete it, so that "
+            "it is downloaded again."
         ) from error
-    overlay = {"file": path, "custom_load": False}
-    model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
     assert isinstance(model, VisionTransformer)  # checked by `build`
     return model
 
 
-def _fetch(repository: str, file: str) -> str:
-    """Local path of a file of the model hub; fails at once without a network.
+def _fetch(weights: download.HubFile) -> Path:
+    """Download the weights, with a progress bar if that takes long, except in a worker."""
+    worker = parent_process() is not None
+    name = f"Downloading {weights.model}"
+    with tqdm(
+        desc=name, unit="B", unit_scale=True, delay=_QUIET, leave=False, disable=worker
+    ) as bar:
 
-    The hub's client retries for most of a minute, so a short request is sent first.
-    """
-    try:
-        return huggingface_hub.hf_hub_download(repository, file, local_files_only=True)
-    except LocalEntryNotFoundError:
-        if constants.HF_HUB_OFFLINE:
-            raise
-    try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT).close()
-    except HTTPError as response:  # an answer, so there is a network
-        response.close()
-    return huggingface_hub.hf_hub_download(repository, file)
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return download.fetch(weights, show)
 
 
 def _classes(

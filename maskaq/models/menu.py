@@ -16,6 +16,7 @@ from typing import Any
 from maskaq.errors import ModelError, unknown
 
 FILE = Path(__file__).with_name("timm_names.json")
+SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
 BUNDLED = "scenes_vit"  # the model whose weights ship with the library
 
 
@@ -39,12 +40,15 @@ class Pretrained:
     """An ImageNet classifier of timm.
 
     name: the name that loads it, with a tag if the bare name loads other weights. size: side of its
-    images in pixels. classes: number of its classes.
+    images in pixels. classes: number of its classes. repository, file: where its weights are on the
+    model hub.
     """
 
     name: str
     size: int
     classes: int
+    repository: str
+    file: str
 
 
 @cache
@@ -69,13 +73,18 @@ def shape_of(name: str) -> Shape:
     return shapes()[name]
 
 
+@cache
+def classifiers() -> Mapping[str, Pretrained]:
+    """timm's pretrained classifiers, by the name that loads each."""
+    found = [Pretrained(**row["pretrained"]) for row in _rows().values() if row["pretrained"]]
+    return MappingProxyType({one.name: one for one in found})
+
+
 def descriptions() -> dict[str, str]:
     """One line on every model that loads without a weights file, by name, the bundled one first."""
     found = {BUNDLED: "bundled ViT, 64x64, 10 garments in cluttered scenes (Fashion-MNIST)"}
-    for row in _rows().values():
-        if row["pretrained"]:
-            one = Pretrained(**row["pretrained"])
-            found[one.name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
+    for name, one in classifiers().items():
+        found[name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
     return found
 
 

@@ -14,7 +14,13 @@ def test_pretrained_names_load_a_classifier() -> None:
     found = {name: one for name in timm_names() if (one := pretrained(name))}
     assert {"vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"} <= set(found)
     assert "vit_small_patch14_dinov2" not in found  # its pretrained weights have no classifier
-    assert found["deit_base_patch16_384"] == Pretrained("deit_base_patch16_384", 384, 1000)
+    assert found["deit_base_patch16_384"] == Pretrained(
+        "deit_base_patch16_384",
+        384,
+        1000,
+        "timm/deit_base_patch16_384.fb_in1k",
+        "model.safetensors",
+    )
     for one in found.values():
         check_name(one.name)
     tagged = [one.name for one in found.values() if "." in one.name]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import URLError
 
 import huggingface_hub
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from timm.data import resolve_model_data_config
 
 from maskaq.data.fashion_mnist import CLASS_NAMES
-from maskaq.errors import DataError, ModelError, OptionError
+from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import bundled, loading, train
 from maskaq.models.loading import LoadedModel, load_model
+from tests.support import model_hub
 
 NAME = "deit_tiny_distilled_patch16_224"
 
@@ -126,57 +126,59 @@ def test_a_pretrained_model_has_the_imagenet_classes(vit_tiny: LoadedModel) -> N
     assert vit_tiny.mean.flatten().tolist() == vit_tiny.std.flatten().tolist() == [0.5] * 3
 
 
-@pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-
-
-ADVICE = (
-    rf"no pretrained weights for {NAME} from the model hub .*"
-    rf"Download https://\S+/timm/{NAME}\.fb_in1k/resolve/main/model\.safetensors "
-    rf".*`--model {NAME} --weights FILE`"
-)
-
-
-@pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize("offline", [True, False])
 def test_without_a_network_the_message_says_what_to_download(
-    monkeypatch: pytest.MonkeyPatch, offline: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: bool
 ) -> None:
-    requests = []
-
-    def refuse(request: object, timeout: float) -> None:
-        requests.append(timeout)
-        raise URLError("no route")
-
-    monkeypatch.setattr(loading, "urlopen", refuse)
+    model_hub.use(monkeypatch, tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
-    start = time.monotonic()
-    with pytest.raises(ModelError, match=ADVICE):
+    advice = rf"no pretrained weights for {NAME} .* `--model {NAME} --weights FILE`"
+    with pytest.raises(ModelError, match=advice):
         load_model(NAME)
-    assert time.monotonic() - start < 5
-    assert requests == ([] if offline else [5.0])
 
 
-def test_pretrained_weights_are_loaded_and_a_cached_file_needs_no_network(
-    own_weights: tuple[Path, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.nn.Module]:
+    """A model whose weights are on a hub, which sends them slowly enough for a progress bar."""
     torch.manual_seed(3)
     model = timm.create_model(NAME).eval()
-    save_file(model.state_dict(), tmp_path / "model.safetensors")
-    expected: list[tuple[object, ...]] = []
+    hub = model_hub.ModelHub()
+    hub.add(NAME, save(model.state_dict()))
+    model_hub.use(monkeypatch, tmp_path, hub)
+    monkeypatch.setattr(loading, "_QUIET", 1e-9)
+    yield model
+    hub.close()
 
-    def cached(repository: str, file: str, local_files_only: bool = False) -> str:
-        expected.append((repository, file, local_files_only))
-        return str(tmp_path / "model.safetensors")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", cached)
-    monkeypatch.setattr(loading, "urlopen", None)
+def test_pretrained_weights_are_downloaded_once_with_a_progress_bar(
+    pretrained: torch.nn.Module, capsys: pytest.CaptureFixture[str]
+) -> None:
     loaded = load_model(NAME)
-    assert expected == [(f"timm/{NAME}.fb_in1k", "model.safetensors", True)]
-    assert torch.equal(loaded.model.head.weight, model.head.weight)
+    assert torch.equal(loaded.model.head.weight, pretrained.head.weight)
     assert len(loaded.class_names) == len(loaded.synsets) == 1000
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    shown = capsys.readouterr()
+    assert f"Downloading {NAME}" in shown.err
+    assert "M/23.7M [" in shown.err
+    assert not shown.out
+    load_model(NAME)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_a_worker_shows_no_progress_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loading, "parent_process", lambda: "the parent of a worker")
+    load_model(NAME)
+    assert not capsys.readouterr().err
+
+
+def test_a_damaged_cached_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_hub.use(monkeypatch, tmp_path)
+    path = model_hub.cache(tmp_path, NAME)
+    with pytest.raises(WeightsError, match=rf"{path} is damaged .*; delete it"):
+        load_model(NAME)
 
 
 def test_pretrained_weights_without_a_head_are_refused() -> None:

@@ -23,8 +23,9 @@ def test_shapes_are_those_of_the_architecture(name):
 
 
 def test_descriptions_are_those_of_the_pretrained_classifiers_in_timm():
-    names = [one.name for name in architectures.timm_names() if (one := pretrained(name))]
-    assert list(menu.descriptions()) == [menu.BUNDLED, *names]
+    found = [one for name in architectures.timm_names() if (one := pretrained(name))]
+    assert [*menu.classifiers().values()] == found
+    assert list(menu.descriptions()) == [menu.BUNDLED, *(one.name for one in found)]
     about = menu.descriptions()["deit_base_patch16_384"]
     assert about == "timm, 384x384, 1000 ImageNet classes"
 
