@@ -48,6 +48,12 @@ class Registry(dict[str, T]):
         raise OptionError(unknown(self._what, name, self))
 
 
+def imported(place: str) -> Any:
+    """The object at `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 class Implementations(Mapping[str, T]):
     """The implementations behind a table, each imported when it is first looked up.
 
@@ -60,8 +66,7 @@ class Implementations(Mapping[str, T]):
         self._table, self._place = table, place
 
     def __getitem__(self, name: str) -> T:
-        module, _, attribute = self._place(self._table[name]).partition(":")
-        found: T = getattr(import_module(module), attribute)
+        found: T = imported(self._place(self._table[name]))
         return found
 
     def __contains__(self, name: object) -> bool:

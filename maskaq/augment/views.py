@@ -86,7 +86,9 @@ def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Genera
     """
     count, _, size, _ = images.shape
     random = torch.rand((3, count), generator=generator, device=generator.device)
-    side = size * (1 - (1 - HARDEST_CROP) * _difficulty(step, total))
+    easy = EASY * total
+    difficulty = max(0.0, (step - easy) / max(1.0, total - 1 - easy))  # 0 to 1
+    side = size * (1 - (1 - HARDEST_CROP) * difficulty)
     top, left = (size - side) * random[0], (size - side) * random[1]  # [B]
     flipped = random[2] < 0.5
     length = torch.full_like(top, side)  # [B]
@@ -95,12 +97,6 @@ def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Genera
         torch.where(flipped, left + side, left), torch.where(flipped, -length, length), size
     )
     return rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
-
-
-def _difficulty(step: int, total: int) -> float:
-    """0 in the easy first steps, 1 at the last one."""
-    easy = EASY * total
-    return max(0.0, (step - easy) / max(1.0, total - 1 - easy))
 
 
 @AUGMENTATIONS.register("released")

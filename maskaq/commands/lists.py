@@ -28,7 +28,8 @@ def _models(args: argparse.Namespace) -> None:
     for name, description in menu.descriptions().items():
         print(f"{name:40} {description}")
     print(
-        f"Names from {menu.FILE}. For other ViT and DeiT models of timm pass --weights FILE.",
+        f"Names from {menu.FILE}. The first use of a timm model downloads its weights. For other "
+        "ViT and DeiT models of timm pass --weights FILE.",
         file=sys.stderr,
     )
 

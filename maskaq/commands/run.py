@@ -83,7 +83,9 @@ def _run(args: argparse.Namespace) -> None:
     else:
         finished = _execute_into(spec, args.out, every)
     if args.json:
-        print(json.dumps(_summary(finished), indent=2))
+        summary = asdict(finished.result)
+        del summary["tensors"]  # long, and stored in the folder
+        print(json.dumps(summary, indent=2))
     else:
         from maskaq.results.text_table import table
 
@@ -116,10 +118,3 @@ def _execute_into(spec: RunSpec, out: Path, every: Every) -> Finished:
         raise RunError(f"{error} The run was saved in {spare} instead.") from error
     checkpoints.clear()
     return finished
-
-
-def _summary(finished: Finished) -> dict[str, object]:
-    """The result without the long per-tensor report, which is stored in the folder."""
-    values = asdict(finished.result)
-    del values["tensors"]
-    return values

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
-from maskaq.config.grid_file import read_grid
+from maskaq.config.grid_file import read_grid, read_spec
 from maskaq.config.parsing import duration
 from maskaq.errors import MaskaqError
 
@@ -79,17 +79,10 @@ def _sweep(args: argparse.Namespace) -> None:
 
 
 def _estimate(args: argparse.Namespace) -> None:
-    specs = _specs(args.spec)
+    path: Path = args.spec
+    specs = read_grid(path) if path.suffix == ".toml" else [read_spec(path)]
     print(f"{len(specs):,} {'run' if len(specs) == 1 else 'runs'}")
     _print_total(_measured(specs), 0)
-
-
-def _specs(path: Path) -> Sequence[RunSpec]:
-    if path.suffix == ".toml":
-        return read_grid(path)
-    from maskaq.config.grid_file import read_spec
-
-    return [read_spec(path)]
 
 
 def _measured(specs: Sequence[RunSpec]) -> Total:

@@ -114,11 +114,12 @@ def _bits(spec: RunSpec, value: Value) -> RunSpec:
     return replace(spec, quantization=formats)
 
 
-def _shipped() -> tuple[Value, ...]:
-    return tuple(name for name, info in SOURCES.items() if info.shipped)
-
-
-@_axis("source", "where the calibration images come from", lambda: tuple(SOURCES), _shipped)
+@_axis(
+    "source",
+    "where the calibration images come from",
+    lambda: tuple(SOURCES),
+    lambda: tuple(name for name, info in SOURCES.items() if info.shipped),
+)
 def _source(spec: RunSpec, value: Value) -> RunSpec:
     SOURCES[str(value)]  # an unknown name raises
     return replace(spec, synthesis=replace(spec.synthesis, source=str(value)))

@@ -20,7 +20,7 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def parse_grid(text: str) -> tuple[RunSpec, ...]:
     count = (math.prod(map(len, axes.values())) * bool(axes or not single) + len(single)) * repeats
     if count > LIMIT:
         raise OptionError(f"the grid has {count:,} runs; allowed: {LIMIT:,}. Take fewer values.")
-    crossed = _crossed(axes) if axes or not single else ()
+    product = itertools.product(*axes.values()) if axes or not single else ()
+    crossed = (dict(zip(axes, chosen, strict=True)) for chosen in product)
     specs = [_spec(base | own) for own in (*crossed, *single)]
     seeded = (replaced(spec, {"seed": spec.seed + n}) for spec in specs for n in range(repeats))
     return tuple(dict.fromkeys(seeded))
@@ -144,11 +145,6 @@ def _lines(settings: Settings) -> str:
     """Settings as TOML. JSON writes numbers, lists and strings the same way, except for DEL."""
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in settings.items()}
     return "".join(f"{name} = {text}\n" for name, text in texts.items()).replace("\x7f", "\\u007f")
-
-
-def _crossed(axes: Mapping[str, list[Any]]) -> Iterator[Settings]:
-    for chosen in itertools.product(*axes.values()):
-        yield dict(zip(axes, chosen, strict=True))
 
 
 def _axes(table: Any) -> dict[str, list[Any]]:

@@ -77,15 +77,12 @@ def histogram(values: Floats, grid: Grid) -> Chart:
     figure.update_layout(barmode="overlay", bargap=0)
     title = f"{values.size:,} values and the levels they are rounded to"
     figure = finish(figure, title, 400, legend_below=True)
-    return Chart(figure, table, _describe_histogram(table), "sandbox")
-
-
-def _describe_histogram(table: pd.DataFrame) -> str:
-    total, clipped = int(table["count"].sum()), int(table["clipped"].sum())
-    return (
-        f"{total:,} values from {table['low'].iloc[0]:.3g} to {table['high'].iloc[-1]:.3g}; "
-        f"{clipped:,} of them ({clipped / total:.2%}) lie outside the levels and are clipped."
+    alt = (
+        f"{values.size:,} values from {table['low'].iloc[0]:.3g} to {table['high'].iloc[-1]:.3g}; "
+        f"{clipped.size:,} of them ({clipped.size / values.size:.2%}) lie outside the levels and "
+        "are clipped."
     )
+    return Chart(figure, table, alt, "sandbox")
 
 
 def levels(grid: Grid) -> pd.DataFrame:
@@ -197,15 +194,12 @@ def errors(result: Rounded) -> Chart:
     figure.update_annotations(font_size=13)
     title = f"SQNR {result.sqnr_db:.1f} dB on {result.values.size:,} values"
     figure = finish(figure, title, 380, legend_below=True)
-    return Chart(figure, table, _describe_errors(table), "errors")
-
-
-def _describe_errors(table: pd.DataFrame) -> str:
     rounding, clipping = table.itertuples()
-    return (
+    alt = (
         f"Rounding {rounding.values:,} values causes {rounding.share:.0%} of the squared error, "
         f"clipping {clipping.values:,} values {clipping.share:.0%}."
     )
+    return Chart(figure, table, alt, "errors")
 
 
 def codes(result: Rounded, limit: int = 64) -> tuple[pd.DataFrame, str]:

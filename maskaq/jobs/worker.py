@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from maskaq.config.parsing import from_dict
@@ -23,6 +22,7 @@ from maskaq.errors import MaskaqError
 from maskaq.events import Event
 from maskaq.jobs.job import pack
 from maskaq.jobs.run_tasks import Batches, Files, Parcels, synthesize_batch
+from maskaq.registry import imported
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,7 +58,7 @@ def work(
     with _listening(run) as stop, _WORKING:
         mailer.start()
         try:
-            steps = _named(items)(from_dict(json.loads(spec)), batches, parcels)
+            steps = imported(items)(from_dict(json.loads(spec)), batches, parcels)
             return in_thread(lambda: _follow(steps, mailer, stop))
         except Exception as error:
             return as_text(error)
@@ -132,14 +132,6 @@ def as_text(error: Exception) -> dict[str, Any]:
         "foreseen": isinstance(error, MaskaqError),
         "traceback": "".join(traceback.format_exception(error)),
     }
-
-
-def _named(where: str) -> Callable[..., Generator[Event | Files, None, None]]:
-    module, _, name = where.partition(":")
-    found: Callable[..., Generator[Event | Files, None, None]] = getattr(
-        import_module(module), name
-    )
-    return found
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def attention(
             patch.
     """
     loaded = model_cache.model(model, weights)
-    _check_query(query, loaded)
+    count = loaded.grid[0] * loaded.grid[1]
+    if query is not None and not 0 <= query < count:
+        raise OptionError(f"patch is {query!r}; {loaded.name} has patches 0 to {count - 1}.")
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     maps = _maps(loaded.model, inputs)
@@ -166,12 +168,6 @@ def preprocessed(loaded: LoadedModel, picture: Pixels) -> Tensor:
     """A picture uint8 [H,W,3] after the model's resizing and cropping: uint8 [3,S,S]."""
     image: Tensor = transform_of(loaded.data_config)(Image.fromarray(picture))
     return image
-
-
-def _check_query(query: int | None, loaded: LoadedModel) -> None:
-    count = loaded.grid[0] * loaded.grid[1]
-    if query is not None and not 0 <= query < count:
-        raise OptionError(f"patch is {query!r}; {loaded.name} has patches 0 to {count - 1}.")
 
 
 def _maps(model: nn.Module, inputs: Tensor) -> Sequence[Maps]:

@@ -141,7 +141,16 @@ def list_runs(folder: Path | str, *, thorough: bool = False) -> pd.DataFrame:
 
 def rows(runs: Iterable[Entry], folder: Path) -> pd.DataFrame:
     """As `list_runs`, for some runs; `run` is their path relative to `folder`."""
-    table = pd.DataFrame([_about(entry, folder) for entry in runs])
+    table = pd.DataFrame(
+        {
+            "run": os.path.relpath(entry.folder, folder),
+            "folder": str(entry.folder),
+            "state": entry.state,
+            "problem": entry.problem,
+            **entry.row,
+        }
+        for entry in runs
+    )
     others = [name for name in table.columns if name not in COLUMNS]
     return table.reindex(columns=[*COLUMNS, *others])
 
@@ -160,11 +169,6 @@ def delete(entry: Entry) -> None:
         shutil.rmtree(trash)
     except OSError as error:
         raise RunError(f"{folder} cannot be removed ({error}).") from error
-
-
-def _about(entry: Entry, folder: Path) -> dict[str, Any]:
-    place = {"run": os.path.relpath(entry.folder, folder), "folder": str(entry.folder)}
-    return place | {"state": entry.state, "problem": entry.problem} | dict(entry.row)
 
 
 def _row(summary: Mapping[str, Any]) -> dict[str, Any]:

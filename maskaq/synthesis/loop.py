@@ -123,7 +123,8 @@ def _one_batch(
     while len(events) < steps and not batch.failed.all():
         step, failed = len(events), batch.failed
         metrics = batch.advance(step)
-        images = _event_images(batch, context.loaded) if _has_images(step, steps) else None
+        with_images = step % max(1, steps // EVENTS_WITH_IMAGES) == 0 or step == steps - 1
+        images = _event_images(batch, context.loaded) if with_images else None
         problem = _problem(failed, batch.failed, first)
         event = Event("synthesis", step + 1, steps, metrics, images, problem)
         # A run only keeps the images of its first batch.
@@ -180,10 +181,6 @@ def _begin(
         state = {name: value[part] for name, value in start.state.items()}
         parametrisation = kind.resume(context.loaded, start.images[part], state, context.device)
     return Batch(context, parametrisation, labels, generator)
-
-
-def _has_images(step: int, steps: int) -> bool:
-    return step % max(1, steps // EVENTS_WITH_IMAGES) == 0 or step == steps - 1
 
 
 @torch.no_grad()

@@ -68,7 +68,11 @@ def heads(
         shapes += outline.shapes(border, *INFORMATIVE, axis(number))
         shapes += _cross(query, grid, axis(number))
         if number == head:
-            shapes.append(_head_frame(axis(number)))
+            place = {"xref": f"x{axis(number)} domain", "yref": f"y{axis(number)} domain"}
+            line = {"color": VERMILLION, "width": 4}
+            shapes.append(
+                {"type": "rect", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "line": line} | place
+            )
     top = float(rows.max()) or 1.0
     scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("attention")}
     layout = {"shapes": shapes, "coloraxis": scale, "legend": _LEGEND}
@@ -95,12 +99,6 @@ def _map(row: Rows, grid: tuple[int, int], number: int, coloraxis: str = "colora
     )
 
 
-def _head_frame(suffix: str) -> dict[str, object]:
-    ends = {"x0": 0, "x1": 1, "y0": 0, "y1": 1}
-    place = {"type": "rect", "xref": f"x{suffix} domain", "yref": f"y{suffix} domain"}
-    return {**place, **ends, "line": {"color": VERMILLION, "width": 4}}
-
-
 def _cross(query: int | None, grid: tuple[int, int], suffix: str) -> list[dict[str, object]]:
     if query is None:
         return []
@@ -115,20 +113,15 @@ def _bar(title: str) -> dict[str, object]:
 
 
 def _describe(table: pd.DataFrame) -> str:
-    share = _inside(table)
+    total = table.groupby("head")["attention"].sum()
+    inside = table[table["informative"]].groupby("head")["attention"].sum()
+    share = (inside.reindex(total.index, fill_value=0) / total.replace(0, np.nan)).fillna(0)
     expected = table.loc[table["head"] == table["head"].iloc[0], "informative"].mean()
     return (
         f"On average {share.mean():.0%} of the attention to patches falls on the informative ones, "
         f"which are {expected:.0%} of all patches; most in head {share.idxmax()} "
         f"({share.max():.0%}), least in head {share.idxmin()} ({share.min():.0%})."
     )
-
-
-def _inside(table: pd.DataFrame) -> pd.Series[float]:
-    """Share of each head's attention to patches that falls on the informative ones."""
-    total = table.groupby("head")["attention"].sum()
-    inside = table[table["informative"]].groupby("head")["attention"].sum()
-    return (inside.reindex(total.index, fill_value=0) / total.replace(0, np.nan)).fillna(0)
 
 
 def difference_frame(p: Rows, q: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:

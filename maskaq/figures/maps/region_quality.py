@@ -101,13 +101,9 @@ def blocks(table: pd.DataFrame, model: str, measure: str) -> Chart:
     count = int(table["n"].max())
     title = f"{LABELS[measure]}, {model_label(model)}, n = {count:,} scenes"
     finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
-    return Chart(figure, table, _describe_blocks(table), f"region-truth-{model}-{measure}")
-
-
-def _describe_blocks(table: pd.DataFrame) -> str:
-    heads = table[table["head"] >= 0].sort_values("value")
     worst, best = (
         f"head {row.head} of block {row.block} ({row.value:.0f} %)"
-        for row in heads.iloc[[0, -1]].itertuples()
+        for row in heads.sort_values("value").iloc[[0, -1]].itertuples()
     )
-    return f"Highest in {best}, lowest in {worst}."
+    alt = f"Highest in {best}, lowest in {worst}."
+    return Chart(figure, table, alt, f"region-truth-{model}-{measure}")

@@ -181,12 +181,8 @@ def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> Chart:
     count = int(rows["n"].max())
     title = f"{measure} by mask ratio, mean of {count:,} scenes"
     finish(figure, title, 360, legend_below=True)
-    return Chart(figure, table, _describe_ratios(rows, measure), "overlap-by-ratio")
-
-
-def _describe_ratios(rows: pd.DataFrame, measure: str) -> str:
     parts = []
     for who, line in rows.groupby("mask", sort=False):
         best = line.iloc[int(line["value"].to_numpy().argmax())]
         parts.append(f"{who} masks reach {best['value']:.0f} % at ratio {best['ratio']:g}")
-    return f"Highest {measure}: {'; '.join(parts)}."
+    return Chart(figure, table, f"Highest {measure}: {'; '.join(parts)}.", "overlap-by-ratio")

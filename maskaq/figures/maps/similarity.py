@@ -165,6 +165,7 @@ def entropy_by_block(table: pd.DataFrame) -> Chart:
         line = {"color": colour, "dash": _DASHES[number % 3], "width": 2}
         for column, symbol in (("gaussian", mark), ("kernel", f"{mark}-open")):
             filled = column == "gaussian"
+            bounds = {column: "value", f"{column}_low": "low", f"{column}_high": "high"}
             figure.add_scatter(
                 name=f"{kind}, {'Gaussian' if filled else 'kernel'}",
                 mode="lines+markers" if filled else "markers",
@@ -172,7 +173,7 @@ def entropy_by_block(table: pd.DataFrame) -> Chart:
                 y=rows[column],
                 line=line,
                 marker={"color": colour, "symbol": symbol, "size": 10},
-                error_y=error_bars(_bounds(rows, column)),
+                error_y=error_bars(rows.rename(columns=bounds)),
                 hovertemplate="block %{x}: %{y:.2f} nats<extra>%{fullData.name}</extra>",
             )
     figure.update_xaxes(title="block, from input to output", dtick=1)
@@ -183,12 +184,6 @@ def entropy_by_block(table: pd.DataFrame) -> Chart:
     parts = [f"{kind} {value:.2f}" for kind, value in means.items()]
     alt = f"Mean entropy over blocks in nats, highest first: {', '.join(parts)}."
     return Chart(figure, table, alt, "entropy-by-block")
-
-
-def _bounds(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Columns value, low and high, for `error_bars`."""
-    names = {column: "value", f"{column}_low": "low", f"{column}_high": "high"}
-    return rows[list(names)].rename(columns=names)
 
 
 def entropy_over_steps(curves: pd.DataFrame) -> Chart:

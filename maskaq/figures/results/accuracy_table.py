@@ -27,7 +27,9 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
     Each cell shows the mean over seeds and the lowest and highest seed.
     """
     rows, columns = list(dict.fromkeys(table["source"])), list(dict.fromkeys(table["backend"]))
-    shown = table[["source", "backend", "q", *_ends(table)]].itertuples(index=False, name=None)
+    # Below a mean: its spread over seeds or, with one seed, its interval.
+    ends = ("lowest", "highest") if table["seeds"].max() > 1 else ("low", "high")
+    shown = table[["source", "backend", "q", *ends]].itertuples(index=False, name=None)
     cells = (
         (source, backend, mean, f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}")
         for source, backend, mean, lowest, highest in shown
@@ -47,11 +49,6 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
     title = f"Top-1 accuracy of Q in % at {bits}; n = {count} images, seeds: {seeds}"
     finish(figure, title, 170 + 52 * len(rows))
     return Chart(figure, table, _describe(table), "accuracy")
-
-
-def _ends(table: pd.DataFrame) -> tuple[str, str]:
-    """The columns shown below a mean: its spread over seeds or, with one seed, its interval."""
-    return ("lowest", "highest") if table["seeds"].max() > 1 else ("low", "high")
 
 
 def _span(values: pd.Series[int]) -> str:

@@ -112,7 +112,8 @@ class _Training:
         self.schedule.set_rates(done)
         inputs = task.inputs(self.images[chosen])
         batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator)
-        with _autocast(task, inputs.device.type):
+        half = task.precision == "bfloat16"
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
             losses = _losses(task, batch)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
@@ -185,10 +186,6 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
         "distillation": _distillation(logits_p, logits_q, options),
         "heads": options.head_weight * heads.mean(),
     }
-
-
-def _autocast(task: FitTask, device: str) -> torch.autocast:
-    return torch.autocast(device, torch.bfloat16, enabled=task.precision == "bfloat16")
 
 
 def _distillation(logits_p: Tensor, logits_q: Tensor, options: FitOptions) -> Tensor:
