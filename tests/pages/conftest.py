@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from maskaq.config.parsing import parse_bits
 from maskaq.precomputed import accuracy_table
 from maskaq.ui.state import pages, stored_runs
-from tests.support import fake_cluster, stored
+from tests.support import fake_cluster, model_hub, stored
 from tests.support.app_test import one_scan_for_components  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +28,13 @@ OpenPage: TypeAlias = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One shipped example (W4A4, default settings), an empty folder for runs, no stored table."""
+    """One shipped example (W4A4, default settings), no runs, no stored table, no network."""
     stored.write(tmp_path / "examples" / "a")
     monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "examples")
     monkeypatch.setattr(accuracy_table, "FILE", tmp_path / "accuracy.json")
     monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("MASKAQ_READONLY", raising=False)
+    model_hub.use(monkeypatch, tmp_path)
     st.cache_data.clear()
     st.cache_resource.clear()
     return tmp_path

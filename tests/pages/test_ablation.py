@@ -13,7 +13,7 @@ from maskaq.config.presets import spec_of
 from maskaq.jobs import sweep
 from maskaq.results.paths import app_folder
 from maskaq.ui.state import pages
-from tests.support import stored
+from tests.support import model_hub, stored
 
 PAGE = pages.ABLATION
 
@@ -219,3 +219,11 @@ def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster
     assert app.button(key="grid").disabled
     assert states(app)["not computed"] == 15
     assert not cluster.warmed
+
+
+def test_runs_of_another_model_need_its_weights(open_page, workplace):
+    app = open_page(PAGE, model=model_hub.NAME)
+    assert not app.exception
+    assert app.button(key="grid").disabled
+    model_hub.cache(workplace)
+    assert not app.run().button(key="grid").disabled

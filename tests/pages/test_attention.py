@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 
 from maskaq.errors import ModelError
+from maskaq.jobs import downloads
 from maskaq.precomputed import showcase
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.ui.sections import attention_maps
 from maskaq.ui.state import pages, uploads
+from tests.support import model_hub
+from tests.support.waiting import until
 
 HEADS, REGION, CHANGE, DISTANCE = ", 6 heads", "attends to most", "(attention per", "Distance"
 
@@ -191,7 +194,22 @@ def test_an_uploaded_picture_is_computed(look, drawn, text, press, cluster, scen
     assert "Does it find the object?" not in text(app)  # which is unknown
 
 
-def test_another_model_has_no_q_without_stored_images(look, drawn, text, press, cluster):
+def test_another_model_is_downloaded_before_a_worker_is_asked(look, text, cluster, workplace):
+    cluster.answers["attention"] = answer
+    app = look(model="deit_tiny_patch16_224")
+    assert not app.exception
+    assert [button.label for button in app.button if button.label == "Compute"] == []
+    file = model_hub.file_of()
+    until(lambda: downloads.look(file).name == "failed")
+    assert file.url in text(app.run())
+    assert "weights file under *Your own*" in text(app)
+    assert not cluster.asked
+    model_hub.cache(workplace)
+    assert "Compute" in [button.label for button in app.run().button]
+
+
+def test_another_model_has_no_q_without_stored_images(look, drawn, text, press, cluster, workplace):
+    model_hub.cache(workplace)
     cluster.answers["attention"] = answer
     app = look(model="deit_tiny_patch16_224", block="11")
     assert "Attention is stored only for scenes_vit" in text(app)
@@ -203,7 +221,9 @@ def test_another_model_has_no_q_without_stored_images(look, drawn, text, press, 
     assert "Q needs calibration images" in text(app)
 
 
-def test_a_failure_is_shown_and_can_be_tried_again(look, press, cluster):
+def test_a_failure_is_shown_and_can_be_tried_again(look, press, cluster, workplace):
+    model_hub.cache(workplace)
+
     def refuse(**question):
         raise ModelError("deit_tiny_patch16_224 needs a file with weights.")
 
@@ -229,6 +249,7 @@ def test_a_demo_shows_stored_maps_and_computes_nothing(look, monkeypatch, text, 
     app = look(model="deit_tiny_patch16_224")
     assert not app.exception
     assert not app.get("plotly_chart")
+    assert "cannot download them" in text(app)
     assert not cluster.asked
 
 

@@ -12,7 +12,7 @@ from maskaq.intervals import wilson
 from maskaq.precomputed import showcase
 from maskaq.results import manifest
 from maskaq.ui.state import pages
-from tests.support import stored
+from tests.support import model_hub, stored
 
 PAGE = pages.QUANTIZE
 
@@ -213,3 +213,11 @@ def test_a_demo_shows_but_does_not_compute(open_page, text, monkeypatch, cluster
     assert metrics(app)["Q at W7A4, back-end tails"] == "7.4 %"
     assert not cluster.asked
     assert not cluster.warmed
+
+
+def test_a_run_of_another_model_needs_its_weights(open_page, workplace):
+    app = open_page(pages.QUANTIZE, model=model_hub.NAME)
+    assert not app.exception
+    assert app.button(key="quantize").disabled
+    model_hub.cache(workplace)
+    assert not app.run().button(key="quantize").disabled

@@ -10,6 +10,7 @@ from PIL import Image
 
 from maskaq.precomputed import showcase
 from maskaq.ui.state import pages, stored_runs, uploads
+from tests.support import model_hub
 
 MATRIX, SPREAD = "pairs of patches (", "distribution of"
 NAMES = {"noise": "Noise", "scene": "Scene", "synthetic": "Synthetic"}
@@ -113,7 +114,10 @@ def answer(**question):
     return {"image": np.zeros((3, 224, 224), np.uint8), "blocks": [block._asdict()] * 12}
 
 
-def test_another_model_is_computed_on_request(look, press, cluster, numbers, drawn, text):
+def test_another_model_is_computed_on_request(
+    look, press, cluster, numbers, drawn, text, workplace
+):
+    model_hub.cache(workplace)
     cluster.answers["similarity"] = answer
     app = look(model="deit_tiny_patch16_224", block="11")
     assert not app.exception
@@ -139,7 +143,8 @@ def test_an_uploaded_picture_is_computed(look, press, cluster, numbers):
     assert "Entropy in block 11" in numbers(app)
 
 
-def test_a_demo_computes_nothing(look, monkeypatch, cluster, text):
+def test_a_demo_computes_nothing(look, monkeypatch, cluster, text, workplace):
+    model_hub.cache(workplace)
     monkeypatch.setenv("MASKAQ_READONLY", "1")
     app = look(model="deit_tiny_patch16_224")
     assert not app.exception

@@ -22,7 +22,7 @@ from maskaq.jobs.job import Record
 from maskaq.results.paths import app_folder
 from maskaq.results.store import Stored
 from maskaq.ui.state import session, stored_runs, url
-from maskaq.ui.widgets import run_form, run_panel, show
+from maskaq.ui.widgets import model_download, run_form, run_panel, show
 
 Values = tuple[str, list[ablation.Value]]  # name of an axis and its values
 
@@ -96,13 +96,16 @@ def results_of(cells: Sequence[Cell]) -> list[Stored | None]:
 
 def panel(cells: Sequence[Cell]) -> None:
     """The cost of the missing runs, buttons to start and cancel them, and the command line."""
-    results, off = results_of(cells), service.readonly()
+    results = results_of(cells)
     pairs = zip(cells, results, strict=True)
     missing = list({cell.spec: cell for cell, result in pairs if result is None}.values())
     active = [record for record in service.swept(session.owner()) if record.active]
     total = len({cell.spec for cell in cells})
     runs = "run" if total == 1 else "runs"
     st.caption(f"The grid has {total} {runs}, {total - len(missing)} of them finished.")
+    models = {(cell.spec.model, cell.spec.weights) for cell in missing}  # one, if any
+    ready = all(model_download.ready(*model, key="grid") for model in models)
+    off = service.readonly() or not ready
     if missing and not off:
         _cost([cell.spec for cell in missing])
     buttons = st.container(horizontal=True)

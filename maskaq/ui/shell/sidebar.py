@@ -35,8 +35,8 @@ def controls() -> None:
         list(shapes()),
         key="model",
         bind="query-params",
-        help=f"{BUNDLED} ships with maskaq. All other models are from timm and need a weights file "
-        "on the server, see *Your own* below.",
+        help=f"{BUNDLED} ships with maskaq. All other models are from timm: their weights are "
+        "downloaded on request, or read from a file on the server, see *Your own* below.",
     )
     st.subheader("Number format of Q")
     for key, label, meaning in (

@@ -32,7 +32,7 @@ def sidebar(disabled: bool = False) -> None:
             disabled=disabled,
             placeholder="/path/to/model.safetensors",
             help="Path on the computer that runs maskaq, for the model chosen above: a safetensors "
-            "file or a PyTorch state dict. Leave empty to use the weights that ship with maskaq.",
+            "file or a PyTorch state dict. Leave empty to use the bundled or pretrained weights.",
         )
         st.text_input(
             "Folder of labelled images",

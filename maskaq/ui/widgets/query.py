@@ -14,6 +14,8 @@ import streamlit as st
 
 from maskaq.errors import MaskaqError
 from maskaq.jobs import service
+from maskaq.models.menu import BUNDLED
+from maskaq.ui.widgets import model_download
 
 _ANSWERS = "_answers"  # in the session: query -> future and time of its submission, latest last
 _REQUESTED = "_wanted"  # in the session: functions and subjects for which a button was pressed
@@ -27,13 +29,17 @@ def answer(
 ) -> Any:
     """The answer of a function of `maskaq.queries.table`; None until it is available.
 
-    Until then, draws the button, the waiting time or the error.
+    Until then, draws the button, the waiting time or the error. A question about a model whose
+    weights are not on this server comes after their download.
 
     Args:
-        name: name of the function. question: its arguments.
+        name: name of the function. question: its arguments; model and weights name the model.
         subject: what the query is about; the button is pressed once for all queries about it.
         label: label of the button.
     """
+    model, weights = question.get("model", BUNDLED), question.get("weights", "")
+    if not model_download.ready(model, weights, key=name):
+        return None
     requested: set[object] = st.session_state.setdefault(_REQUESTED, set())
     answers: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
     if (name, subject) not in requested:

@@ -21,7 +21,7 @@ from maskaq.figures.results import curves
 from maskaq.jobs import service
 from maskaq.jobs.job import Record
 from maskaq.ui.state import pages, selection, session, stored_runs
-from maskaq.ui.widgets import query
+from maskaq.ui.widgets import model_download, query
 
 if TYPE_CHECKING:
     from maskaq.results.store import Stored
@@ -77,8 +77,9 @@ def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
         The result of these settings, if it is stored; else the visitor's latest result, with a
         warning on the page; None without either.
     """
-    record, off = latest(), service.readonly()
+    record = latest()
     running = record is not None and record.active
+    off = not model_download.ready(spec.model, spec.weights, key=key) or service.readonly()
     if not off:
         _cost(spec)
     buttons = st.container(horizontal=True)
