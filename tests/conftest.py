@@ -16,7 +16,7 @@ from maskaq.config.presets import spec_of
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.models import bundled
 from maskaq.models.loading import LoadedModel, load_model
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs.execute import execute
 from tests.support import short
 

@@ -17,7 +17,7 @@ from maskaq.config.presets import spec_of
 from maskaq.errors import RunError
 
 if TYPE_CHECKING:
-    from maskaq.results.finished import Finished
+    from maskaq.results.result import Finished
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace) -> None:
         del summary["tensors"]  # long, and stored in the folder
         print(json.dumps(summary, indent=2))
     else:
-        from maskaq.results.text_table import table
+        from maskaq.results.comparison import table
 
         print(table(finished.result))
         if args.out is not None:

@@ -109,7 +109,7 @@ def _printable(text: str) -> str:
 
 def _show(args: argparse.Namespace) -> None:
     from maskaq.results import store
-    from maskaq.results.text_table import table
+    from maskaq.results.comparison import table
 
     print(table(store.read(args.folder).result))
 

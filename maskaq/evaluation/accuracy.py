@@ -1,4 +1,4 @@
-"""Accuracy of P and Q on the same labelled images, and how often they agree."""
+"""Accuracy of P and Q on the same labelled images, and their predictions on synthetic images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from maskaq.events import Event
 from maskaq.intervals import Interval, wilson
+from maskaq.models.attention import record
+from maskaq.regions.mask import patch_attention
 
 BATCH = 50  # images per batch, at most
+_PREDICTED = 64  # images per batch, with recorded attention
 _CACHE_BYTES = 32e6  # size of the widest activation that still fits a processor's cache
 
 
@@ -98,3 +101,35 @@ def rank_of(logits: Tensor, labels: Tensor) -> Tensor:
     index = labels.expand(logits.shape[:-1])[..., None]  # [...,B,1]
     own = logits.gather(-1, index)  # [...,B,1]
     return (~(logits < own)).sum(-1) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predicted classes, their probabilities, and P's attention weights.
+
+    classes: int64 [2,N], of P and of Q. certainty: probabilities of these classes, float [2,N].
+    alpha: P's attention weight of each patch, float [N,patches] (MaskAQ Eq. 4).
+    """
+
+    classes: Tensor
+    certainty: Tensor
+    alpha: Tensor
+
+
+@torch.no_grad()
+def predict(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Predictions:
+    """Run both models on normalised images [N,3,S,S].
+
+    Args:
+        prefix: number of tokens before the patches.
+    """
+    classes, certainty, alpha = [], [], []
+    for batch in images.split(_PREDICTED):
+        with record(p) as maps:
+            logits = p(batch)
+        probabilities = torch.stack([logits, q(batch)]).softmax(-1)  # [2,B,K]
+        best = probabilities.max(-1)  # [2,B] each
+        certainty.append(best.values.cpu())
+        classes.append(best.indices.cpu())
+        alpha.append(patch_attention(maps, prefix).cpu())
+    return Predictions(torch.cat(classes, 1), torch.cat(certainty, 1), torch.cat(alpha))

@@ -33,7 +33,7 @@ def run_files(spec: RunSpec, batches: Batches, parcels: Parcels) -> Iterator[Eve
         parcels: files that replace the paths of the spec, where the worker does not have them.
     """
     from maskaq.results import store
-    from maskaq.results.finished import Finished
+    from maskaq.results.result import Finished
     from maskaq.runs import runner
     from maskaq.runs.cache import cached_samples, context_of
 

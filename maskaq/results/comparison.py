@@ -1,4 +1,4 @@
-"""A table that compares stored runs: settings that differ, accuracies and costs."""
+"""Results as text: a table of one run, and a comparison of several, for the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from maskaq.config.dotted import flat
+from maskaq.config.overrides import command_of
 from maskaq.intervals import Interval, paired
+from maskaq.results.result import RunResult
 from maskaq.results.store import Stored
 
 
@@ -58,3 +60,38 @@ def _points(first: Stored, other: Stored) -> str:
     if change is None:
         return "evaluated on other images"
     return f"{100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+
+
+def table(result: RunResult) -> str:
+    """Accuracy of P and Q with intervals, agreement, and the cost of the run."""
+    spec, fp, q = result.spec, result.fp, result.q
+    synthesis, fit = spec.synthesis, spec.fit
+    first_last = "8 bits" if spec.quantization.first_last == "8" else "as all other layers"
+    rows = [
+        f"{spec.model} {spec.quantization.name}: {synthesis.images} images from "
+        f"`{synthesis.source}`, back-end `{fit.backend}`, seed {spec.seed}",
+        f"first and last layers: {first_last}; integer arithmetic is simulated in float",
+        "",
+        f"{'':11}{'top-1 [95 %]':>26}{'top-5 [95 %]':>26}",
+        _row("P (float32)", fp.top1, fp.top1_low, fp.top1_high)
+        + _cell(fp.top5, fp.top5_low, fp.top5_high),
+        _row(f"Q ({spec.quantization.name})", q.top1, q.top1_low, q.top1_high)
+        + _cell(q.top5, q.top5_low, q.top5_high),
+        _row("Q agrees", result.agreement, result.agreement_low, result.agreement_high)
+        + f"    n = {result.evaluated} images",
+        "",
+        f"P recognises {result.samples['recognised']:.0%} of {result.samples['count']:g} samples",
+        "seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items()),
+        f"peak memory {result.peak_memory_mb:.0f} MB; {result.device}",
+        ", ".join(f"{name} {number}" for name, number in result.versions.items()),
+        f"repeat: {command_of(spec)}",
+    ]
+    return "\n".join(rows)
+
+
+def _row(name: str, value: float, low: float, high: float) -> str:
+    return f"{name:11}{_cell(value, low, high)}"
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    return f"{f'{value:.2%} [{low:.2%}, {high:.2%}]':>26}"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
 from maskaq.config.parsing import from_dict
 from maskaq.errors import OptionError, RunError
 from maskaq.intervals import Interval, wilson
 from maskaq.quantization.tensor_row import TensorRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from maskaq.results.artifacts import Evidence
+    from maskaq.synthesis.loop import Samples
 
 SCHEMA = 1
 
@@ -132,3 +139,19 @@ class RunResult:
                 f"the run's result cannot be read ({type(error).__name__}: {error}); "
                 "repeat the run with the command in its folder, or delete the folder."
             ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """The outcome of a run, before it is stored.
+
+    curves: one row per event with metrics. q: the fitted Q. evidence: predictions and images for
+    figures. log: lines of text.
+    """
+
+    result: RunResult
+    samples: Samples
+    curves: pd.DataFrame
+    q: nn.Module
+    evidence: Evidence
+    log: Sequence[str] = ()

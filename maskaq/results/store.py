@@ -39,7 +39,7 @@ from maskaq.results.manifest import Manifest
 from maskaq.results.result import RunResult
 
 if TYPE_CHECKING:
-    from maskaq.results.finished import Finished
+    from maskaq.results.result import Finished
 
 _SHEET = 32  # images on the sheet
 

@@ -22,7 +22,7 @@ from maskaq.config.components import BACKENDS
 from maskaq.config.sample_key import batches, sample_key
 from maskaq.data.scenes import SPLITS
 from maskaq.events import Event
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs import environment
 from maskaq.runs.cache import context_of
 from maskaq.runs.context import RunContext

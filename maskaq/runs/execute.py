@@ -9,7 +9,7 @@ from tqdm import tqdm
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec
 from maskaq.events import Event
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs import environment
 from maskaq.runs.context import RunContext
 from maskaq.runs.runner import run

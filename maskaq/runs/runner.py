@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
-from maskaq.evaluation.accuracy import Evaluation, evaluate
-from maskaq.evaluation.predictions import Predictions, predict
+from maskaq.evaluation.accuracy import Evaluation, Predictions, evaluate, predict
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import calibrated_q
@@ -21,8 +20,7 @@ from maskaq.quantization.conversion.freeze import freeze, freeze_weights
 from maskaq.quantization.tensor_report import tensor_report
 from maskaq.quantization.tensor_row import TensorRow
 from maskaq.results.artifacts import APART, FRAMES, Evidence
-from maskaq.results.finished import Finished
-from maskaq.results.result import Accuracy, RunResult
+from maskaq.results.result import Accuracy, Finished, RunResult
 from maskaq.runs import environment
 from maskaq.runs.checkpointing import Timed, WithSamples
 from maskaq.runs.context import RunContext

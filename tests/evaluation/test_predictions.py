@@ -5,7 +5,7 @@ import copy
 import torch
 
 from maskaq.data.scenes import scenes
-from maskaq.evaluation.predictions import predict
+from maskaq.evaluation.accuracy import predict
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import patch_attention

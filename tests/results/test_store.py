@@ -14,9 +14,8 @@ from maskaq.errors import RunError
 from maskaq.models.loading import load_model
 from maskaq.quantization.storage import load_q
 from maskaq.results import store
-from maskaq.results.finished import Finished
-from maskaq.results.result import RunResult
-from maskaq.results.text_table import table
+from maskaq.results.comparison import table
+from maskaq.results.result import Finished, RunResult
 
 
 def test_a_saved_run_is_read_unchanged(small_run: Finished, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs import cache, runner
 from maskaq.synthesis.batch import Batch
 

@@ -22,7 +22,7 @@ from maskaq.config import Reconstruction, RunSpec
 from maskaq.config.parsing import Every
 from maskaq.config.presets import spec_of
 from maskaq.results import listing
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs import checkpointing
 from maskaq.runs.runner import run
 

@@ -11,7 +11,7 @@ from maskaq.config import RunSpec
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.quantization.backends import BACKENDS
-from maskaq.results.finished import Finished
+from maskaq.results.result import Finished
 from maskaq.runs.context import RunContext
 from maskaq.runs.environment import working_precision
 from maskaq.runs.execute import execute

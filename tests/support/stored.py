@@ -18,8 +18,7 @@ from maskaq.events import Event
 from maskaq.quantization.tensor_row import TensorRow
 from maskaq.results import artifacts, manifest
 from maskaq.results.artifacts import Evidence
-from maskaq.results.finished import Finished
-from maskaq.results.result import Accuracy, RunResult
+from maskaq.results.result import Accuracy, Finished, RunResult
 from maskaq.synthesis.loop import Samples
 
 TENSORS = (

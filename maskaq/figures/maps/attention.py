@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from maskaq.figures.chart import Chart
 from maskaq.figures.maps import outline
 from maskaq.figures.maps.regions import INFORMATIVE
-from maskaq.figures.maps.tiles import axis, tiles
+from maskaq.figures.pictures import axis, tiles
 from maskaq.figures.style import DIVERGING, SEQUENTIAL, VERMILLION, error_bars, finish
 from maskaq.intervals import student
 from maskaq.regions.numpy_masks import inside_outside as means_of

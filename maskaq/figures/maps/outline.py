@@ -35,7 +35,7 @@ def path(mask: NDArray[np.bool_], grid: tuple[int, int], patch: float = 1.0) -> 
 
 
 def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, Any]]:
-    """Layout shapes of an outline from `path`. axis: see `tiles.axis`."""
+    """Layout shapes of an outline from `path`. axis: see `pictures.axis`."""
     if not line:
         return []
     place = {"type": "path", "path": line, "xref": f"x{axis}", "yref": f"y{axis}"}

@@ -5,8 +5,8 @@ start from levels that compensate each other's errors (`gptq`). Then the roundin
 learned (AdaRound) together with the step sizes of the activations (LSQ). Against overfitting on few
 images, random parts of the activations stay unrounded (QDrop, Wei et al., ICLR 2022), and each
 image has views as varied as photographs (`augment.mixing`). Errors are weighted by how much P's
-prediction depends on them (`fisher`), and informative patches by `mask_weight`: MaskAQ's mask
-(section 2.6) in a back-end that needs no gradients through all of Q.
+prediction depends on them (`fisher_weights`), and informative patches by `mask_weight`: MaskAQ's
+mask (section 2.6) in a back-end that needs no gradients through all of Q.
 
 Ranges start from the least error of the layers' outputs on those views, as in `adalog`, separately
 for the class token (`per_token`). At the end, with few bits, all of Q is finetuned with fixed
@@ -37,10 +37,9 @@ from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
-from maskaq.quantization.fitting.fisher import fisher_weights
 from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
-from maskaq.quantization.fitting.schedule import CosineSchedule
+from maskaq.quantization.fitting.schedule import CosineSchedule, fisher_weights
 from maskaq.quantization.quantizers.base import PerRow, Quantizer, quantizers
 from maskaq.quantization.quantizers.lsq import learned_steps
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
-from maskaq.quantization.fitting.fisher import fisher_weights
+from maskaq.quantization.fitting.schedule import fisher_weights
 
 
 def test_weights_are_the_root_of_the_mean_squared_gradient(scenes_p: LoadedModel) -> None:
