@@ -9,52 +9,25 @@ shown, logged or put into a URL.
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import streamlit as st
 
 from maskaq.jobs import service
 from maskaq.jobs.job import Record
 
+_SCRIPT = Path(__file__).with_suffix(".js")
 PAGE = "_page"  # in the session: file of the current page
 _TAB = "_tab"  # in the session: the key of the component
 _OWNER = "_owner"  # in the session: the owner of its runs
 _PINNED = "_owner_pinned"  # in the session: a run was started, so the owner is fixed
 _ANSWERED = "_tab_answered"  # in the session: the owner is the key of the tab
 
-# `crypto.randomUUID` exists on https and localhost only, `getRandomValues` everywhere. A private
-# window may forbid storage; the key then lasts as long as the page.
-_SCRIPT = """
-const NAME = "maskaq-tab";
-
-function fresh() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const cuts = [0, 8, 12, 16, 20, 32];
-  return cuts.slice(1).map((end, i) => hex.slice(cuts[i], end)).join("-");
-}
-
-export default function ({ setStateValue, data }) {
-  let key = null;
-  try {
-    key = sessionStorage.getItem(NAME);
-    if (!key) {
-      key = fresh();
-      sessionStorage.setItem(NAME, key);
-    }
-  } catch (error) {
-    key = key || fresh();
-  }
-  if (!data || !data.answered) setStateValue("key", key);
-}
-"""
-
 
 def tab() -> None:
     """Ask the tab for its key with an invisible component. The answer triggers a rerun."""
     state = st.session_state
-    component = st.components.v2.component("maskaq_tab", js=_SCRIPT)
+    component = st.components.v2.component("maskaq_tab", js=_SCRIPT.read_text())
     answer = component(
         key=_TAB,
         data={"answered": state.get(_ANSWERED, False)},
