@@ -46,8 +46,10 @@ def parser() -> argparse.ArgumentParser:
     report.add(commands.add_parser("report", help="write stored runs to an HTML file with figures"))
     sweep.add_sweep(commands.add_parser("sweep", help="do all runs of a grid file"))
     sweep.add_estimate(commands.add_parser("estimate", help="estimate the time and memory of runs"))
-    lists.add_models(commands.add_parser("models", help="list the models that can be quantized"))
-    lists.add_methods(commands.add_parser("methods", help="list methods, sources and back-ends"))
+    models = commands.add_parser("models", help="list the models that can be quantized")
+    models.set_defaults(command=lists.models)
+    methods = commands.add_parser("methods", help="list methods, sources and back-ends")
+    methods.set_defaults(command=lists.methods)
     return main_parser
 
 

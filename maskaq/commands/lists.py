@@ -12,17 +12,8 @@ from maskaq.config.presets import METHODS
 from maskaq.precomputed import default_run
 
 
-def add_models(parser: argparse.ArgumentParser) -> None:
-    """No options."""
-    parser.set_defaults(command=_models)
-
-
-def add_methods(parser: argparse.ArgumentParser) -> None:
-    """No options."""
-    parser.set_defaults(command=_methods)
-
-
-def _models(args: argparse.Namespace) -> None:
+def models(args: argparse.Namespace) -> None:
+    """Print the models that load without a weights file."""
     from maskaq.models import menu
 
     for name, description in menu.descriptions().items():
@@ -34,7 +25,8 @@ def _models(args: argparse.Namespace) -> None:
     )
 
 
-def _methods(args: argparse.Namespace) -> None:
+def methods(args: argparse.Namespace) -> None:
+    """Print methods with their cost, sources and back-ends."""
     for name, method in METHODS.items():
         _print_row("method", name, method.description)
         run = default_run.measured(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 from tqdm import tqdm
 
@@ -35,7 +36,7 @@ def execute(
     """
     environment.keep_freed_memory()
     try:
-        with _Bar(progress) as bar:
+        with closing(_Bar(progress)) as bar:
             for item in run(spec, samples=samples, context=context, checkpoints=checkpoints):
                 if isinstance(item, Finished):
                     return item
@@ -52,10 +53,7 @@ class _Bar:
         self._shown, self._stage, self._step = shown, "", 0
         self._bar = tqdm(disable=True)
 
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._bar.close()
 
     def show(self, event: Event) -> None:

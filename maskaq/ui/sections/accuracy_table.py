@@ -6,7 +6,6 @@ from datetime import datetime
 
 import streamlit as st
 
-from maskaq.errors import RunError
 from maskaq.figures.results import accuracy_table as figures
 from maskaq.precomputed import accuracy_table
 from maskaq.ui.widgets import show
@@ -23,10 +22,8 @@ _NOTE = (
 def section(bits: str) -> None:
     """The stored table of one model at one number format. bits: the initial choice."""
     st.header("Measured here: every source with every back-end")
-    try:
-        stored = accuracy_table.read(accuracy_table.FILE)
-    except RunError as error:
-        st.error(str(error), icon=":material/error:")
+    stored = show.attempt(accuracy_table.read, accuracy_table.FILE)
+    if stored is None:
         return
     if not stored:
         st.info("This table is not stored yet. The command that makes it takes hours:")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from maskaq.errors import RunError
 from maskaq.evaluation.activation_shift_table import STATISTICS
 from maskaq.figures.results import activation_shift as figures
 from maskaq.results import activation_shift
@@ -51,11 +50,7 @@ def _read(runs: Sequence[Stored], names: Sequence[str]) -> dict[str, Diagnosis]:
     """The stored diagnoses by name of the run; damaged files show an error and are left out."""
     diagnoses: dict[str, Diagnosis] = {}
     for run, name in zip(runs, names, strict=True):
-        try:
-            one = activation_shift.read(run.folder, run.result)
-        except RunError as error:
-            st.error(str(error), icon=":material/error:")
-            continue
+        one = show.attempt(activation_shift.read, run.folder, run.result)
         if one is not None:
             diagnoses[name] = one
     return diagnoses

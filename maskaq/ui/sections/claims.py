@@ -12,7 +12,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from maskaq.data.sheet import sheet
-from maskaq.errors import RunError
 from maskaq.figures.maps import attributions, deletion, information, region_quality
 from maskaq.precomputed import claims, showcase
 from maskaq.ui.sections import attention_maps
@@ -34,11 +33,10 @@ def model_of(choice: Choice) -> str:
 
 
 def _table(name: str) -> pd.DataFrame:
-    try:
-        return claims.read(name)
-    except RunError as error:
-        st.error(str(error), icon=":material/error:")
+    table = show.attempt(claims.read, name)
+    if table is None:
         url.stop()
+    return table
 
 
 def regions(choice: Choice) -> None:
@@ -207,10 +205,8 @@ def _patch_maps(choice: Choice) -> tuple[tuple[int, int], dict[str, NDArray[np.f
     """Grid and maps [M,N] by model of the chosen image: stored, or computed method by method."""
     if attention_maps.is_stored(choice):
         q = model_of(choice)
-        try:
-            maps = {name: claims.maps(choice.image, name) for name in ("P", q)}
-        except RunError as error:
-            st.error(str(error), icon=":material/error:")
+        maps = show.attempt(lambda: {name: claims.maps(choice.image, name) for name in ("P", q)})
+        if maps is None:
             return None
         st.caption(_STORED)
         return attention_maps.GRID, maps

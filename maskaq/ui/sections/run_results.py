@@ -9,7 +9,6 @@ import streamlit as st
 
 from maskaq.config.components import SOURCES
 from maskaq.config.overrides import command_of
-from maskaq.errors import RunError
 from maskaq.figures.results import accuracy, curves, tensors
 from maskaq.ui.state import selection, session, stored_runs, url
 from maskaq.ui.widgets import run_panel, run_picker, show
@@ -178,11 +177,7 @@ def tensor_report(run: Stored) -> None:
 
 def evidence(run: Stored) -> Evidence | None:
     """The evidence of a run; None without one. A damaged file shows an error."""
-    try:
-        return run.evidence
-    except RunError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
+    return show.attempt(lambda: run.evidence)
 
 
 def metrics(run: Stored, stage: str | None = None) -> None:

@@ -13,7 +13,6 @@ import streamlit as st
 from maskaq.config import Coefficients, RunSpec
 from maskaq.config.components import BACKENDS, SOURCES, TERMS
 from maskaq.config.presets import spec_of
-from maskaq.errors import MaskaqError
 from maskaq.ui.state import selection, url
 from maskaq.ui.widgets import show
 
@@ -227,8 +226,8 @@ def spec(
     choice: selection.Choice, images: Synthesis, fit: Fitting, weights: Coefficients | None = None
 ) -> RunSpec:
     """The spec of the run set up by the controls. An invalid one stops the page with an error."""
-    try:
-        return selection.build(choice, **asdict(images), **asdict(fit), coefficients=weights)
-    except MaskaqError as error:
-        st.error(str(error), icon=":material/error:")
+    settings = asdict(images) | asdict(fit) | {"coefficients": weights}
+    built = show.attempt(lambda: selection.build(choice, **settings))
+    if built is None:
         url.stop()
+    return built

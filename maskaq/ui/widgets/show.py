@@ -3,12 +3,14 @@ sources, and the origin of a result."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 import streamlit as st
 
+from maskaq.errors import MaskaqError
 from maskaq.formulas import FORMULAS
 from maskaq.jobs import service
 from maskaq.ui.state import stored_runs
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from maskaq.figures.chart import Chart
     from maskaq.results.store import Stored
 
+T = TypeVar("T")
 PICTURE = "picture"  # session key: the file format of downloaded figures
 _ROWS = 1_000  # rows shown of a table; the download has all of them
 _SCALE = 2  # pixels of a downloaded PNG per pixel on the screen, sharp enough for print
@@ -138,6 +141,15 @@ def number(
         st.metric(label, f"{text(value)}{suffix}", label_visibility="collapsed")
         if parts:
             st.caption(", ".join(parts))
+
+
+def attempt(do: Callable[..., T], *args: Any) -> T | None:
+    """The result of a function. An error of maskaq is shown, and the result is None."""
+    try:
+        return do(*args)
+    except MaskaqError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
 
 
 def formula(name: str) -> None:
