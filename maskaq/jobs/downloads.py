@@ -74,6 +74,12 @@ class Downloads:
                 self._begin(weights, self._ask)
             return self._tasks[weights].state
 
+    def running(self, weights: HubFile) -> bool:
+        """Whether the file is being downloaded, or compared with its SHA-256 in the cache."""
+        with self._lock:
+            task = self._tasks.get(weights)
+            return task is not None and task.state.name == "running"
+
     def start(self, weights: HubFile) -> None:
         """Start the download, unless it is running. If its size is unknown, ask for that again.
 
@@ -140,4 +146,5 @@ def _check() -> None:
 
 
 _SHARED = Downloads()
-look, start, cancel = _SHARED.look, _SHARED.start, _SHARED.cancel
+look, running = _SHARED.look, _SHARED.running
+start, cancel = _SHARED.start, _SHARED.cancel

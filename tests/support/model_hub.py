@@ -147,7 +147,7 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path, hub: ModelHub | None = No
     monkeypatch.delenv("MASKAQ_SCHEDULER", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder / "hub"))
     fresh = downloads.Downloads()
-    for name in ("look", "start", "cancel"):
+    for name in ("look", "running", "start", "cancel"):
         monkeypatch.setattr(downloads, name, getattr(fresh, name))
 
 
@@ -156,8 +156,8 @@ def cache(folder: Path, model: str = NAME, data: bytes = b"weights") -> Path:
     file = file_of(model)
     repository = folder / "hub" / f"models--{file.repository.replace('/', '--')}"
     path = repository / "snapshots" / COMMIT / file.file
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    (repository / "refs").mkdir()
+    (repository / "refs").mkdir(exist_ok=True)
     (repository / "refs" / "main").write_text(COMMIT)
     return path

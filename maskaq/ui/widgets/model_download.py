@@ -37,7 +37,7 @@ def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
             "*Your own* in the sidebar."
         )
         return False
-    if download.cached(file) is not None:
+    if download.cached(file) is not None and not downloads.running(file):
         return True
     if service.readonly():
         st.info(

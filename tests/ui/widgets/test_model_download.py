@@ -103,6 +103,18 @@ def test_a_download_can_be_cancelled_and_started_again(app, hub):
     assert ready(reach(app, "done"))
 
 
+def test_a_file_that_is_not_checked_yet_is_not_ready(app, hub, tmp_path):
+    hub.pause_after = 2_500_000
+    app.run()
+    reach(app, "offered").button[0].click().run()
+    until(lambda: downloads.look(file_of()).done)
+    model_hub.cache(tmp_path)
+    assert not ready(app.run())
+    hub.resume.set()
+    assert not ready(reach(app, "failed"))
+    assert "SHA-256" in app.error[0].value
+
+
 def test_a_failure_shows_the_way_out_and_can_be_tried_again(app, hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", model_hub.NOWHERE)
     app.run()
