@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, and errors in reading them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from maskaq.errors import RunError
 
 
 @contextmanager
@@ -27,6 +29,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path, remedy: str, *others: type[Exception]) -> Iterator[None]:
+    """While open, the errors that a damaged file causes become a `RunError`.
+
+    remedy: what to do about it. others: further types of errors.
+    """
+    usual: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, AttributeError)
+    try:
+        yield
+    except usual + others as error:
+        what = f"{type(error).__name__}: {error}"
+        raise RunError(f"{path} cannot be read ({what}); {remedy}.") from error
 
 
 def stamp(path: str | Path) -> tuple[int, int] | None:

@@ -40,22 +40,6 @@ Statistics = Mapping[tuple[str, str, str], Moments]  # by tensor, role and stati
 Measure = Callable[[Tensor], Tensor]
 
 
-def diagnose(p: nn.Module, samples: Tensor, real: Tensor) -> pd.DataFrame:
-    """Compare P's activations on samples with those on real images.
-
-    Args:
-        p: the full-precision model; not changed.
-        samples, real: normalised images [N,3,S,S] and [M,3,S,S], on P's device.
-
-    Returns:
-        The table of `distances`.
-
-    Raises:
-        ModelError: P has no supported attention.
-    """
-    return distances(statistics(p, samples), statistics(p, real))
-
-
 def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
     """One row per tensor and statistic, in network order.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from maskaq.errors import RunError
+from maskaq.files import reading
 from maskaq.intervals import student
 from maskaq.precomputed import showcase
 
@@ -76,18 +76,13 @@ def read(path: Path) -> dict[str, AccuracyTable]:
     """
     if not path.is_file():
         return {}
-    try:
+    with reading(path, f"recreate it with `{COMMAND}`"):
         values: dict[str, Any] = json.loads(path.read_text())
         names = list(Cell.__dataclass_fields__)
         return {
             model: AccuracyTable(pd.DataFrame(part.pop("cells"))[names], **part)
             for model, part in values.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); "
-            f"recreate it with `{COMMAND}`."
-        ) from error
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:

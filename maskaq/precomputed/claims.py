@@ -13,10 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from maskaq.errors import OptionError, RunError, unknown
+from maskaq.errors import OptionError, unknown
+from maskaq.files import reading
 from maskaq.precomputed.showcase import FOLDER, MODELS
 
 COMMAND = "python -m benchmarks.claims"
+_REMEDY = f"recreate it with `{COMMAND}`"
 METHODS = (  # as in `maskaq.evaluation.attributions`, which loads torch; a test compares them
     "attention",
     "rollout",
@@ -57,11 +59,9 @@ def read(name: str) -> pd.DataFrame:
     if name not in NAMES:
         raise OptionError(unknown("table", name, NAMES))
     path = FOLDER / f"claims_{name}.parquet"
-    try:
+    with reading(path, _REMEDY):
         changed = path.stat().st_mtime_ns
         return _read(path, changed).copy()  # callers must not change the cached table
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}); recreate it with `{COMMAND}`.") from error
 
 
 @lru_cache(maxsize=len(NAMES))
@@ -80,11 +80,8 @@ def maps(scene: int, model: str) -> NDArray[np.float32]:
     path = FOLDER / MAPS
     if model not in MODELS:
         raise OptionError(unknown("model", model, MODELS))
-    try:
-        with safe_open(path, "np") as file:
-            weights = file.get_tensor(model)  # [scenes,M,N]
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error}); recreate it with `{COMMAND}`.") from error
+    with reading(path, _REMEDY, SafetensorError), safe_open(path, "np") as file:
+        weights = file.get_tensor(model)  # [scenes,M,N]
     if not 0 <= scene < len(weights):
         raise OptionError(f"scene is {scene!r}; allowed: 0 to {len(weights) - 1}.")
     found: NDArray[np.float32] = weights[scene].astype(np.float32)

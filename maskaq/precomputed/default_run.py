@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from maskaq.errors import RunError
+from maskaq.files import reading
 
 FILE = Path(__file__).parent / "data" / "default_run.json"
 COMMAND = "python -m benchmarks.default_run"
@@ -55,10 +55,8 @@ def read(path: Path = FILE) -> list[MeasuredRun]:
     """
     if not path.is_file():
         return []
-    try:
+    with reading(path, f"run `{COMMAND}` again"):
         return [MeasuredRun(**values) for values in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path} cannot be read ({error}); run `{COMMAND}` again.") from error
 
 
 def measured(method: str = "maskaq", bits: str = "W4A4", path: Path = FILE) -> MeasuredRun | None:

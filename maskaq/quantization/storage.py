@@ -15,7 +15,7 @@ from torch import nn
 from maskaq.config import QuantOptions
 from maskaq.config.parsing import from_dict
 from maskaq.errors import RunError, WeightsError
-from maskaq.files import atomic_write
+from maskaq.files import atomic_write, reading
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.conversion.convert import convert
 
@@ -55,11 +55,9 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
     Raises:
         RunError: the file is damaged or was not written by `save_q`.
     """
-    try:
-        with safe_open(path, "pt") as stream:
-            header = stream.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error}); run the same command again.") from error
+    remedy = "run the same command again"
+    with reading(path, remedy, SafetensorError), safe_open(path, "pt") as stream:
+        header = stream.metadata() or {}
     if header.get("format") != _FORMAT:
         raise RunError(
             f"{path} has format {header.get('format')!r}; expected {_FORMAT!r}, as written by "

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from maskaq.errors import RunError
 from maskaq.evaluation.activation_shift_table import COLUMNS
+from maskaq.files import reading
 from maskaq.results.result import RunResult
 
 COMMAND = "python -m benchmarks.diagnosis"
@@ -65,16 +65,11 @@ def read(folder: Path, result: RunResult) -> Diagnosis | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
+    with reading(path, f"recreate it with `{command_for(folder)}`"):
         values: dict[str, Any] = json.loads(path.read_text())
         table = pd.DataFrame(values.pop("rows"), columns=values.pop("columns"))
         numbers = {name: pd.to_numeric(table[name]) for name in COLUMNS[4:]}
         diagnosis = Diagnosis(table.assign(**numbers)[list(COLUMNS)], **values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); recreate it with "
-            f"`{command_for(folder)}`."
-        ) from error
     return diagnosis if diagnosis.of == result.created else None
 
 

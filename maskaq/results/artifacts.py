@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from maskaq.data.sheet import sheet
-from maskaq.errors import RunError
+from maskaq.files import reading
 
 APART = 16  # stored images on which P and Q disagree
 FRAMES = 12  # at most
@@ -83,17 +83,13 @@ def read(folder: Path) -> Evidence | None:
     path = folder / _FILE
     if not path.is_file():
         return None
-    try:
+    with reading(path, "repeat the run with the command in its folder", SafetensorError):
         with safe_open(path, "np") as file:
             notes = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
         classes, steps = json.loads(notes["classes"]), json.loads(notes["steps"])
         _check(arrays, classes, steps)
         return Evidence(**arrays, classes=classes, steps=steps)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise RunError(
-            f"{path} cannot be read ({error}); repeat the run with the command in its folder."
-        ) from error
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None:
@@ -132,18 +128,16 @@ def film(folder: Path) -> list[Image.Image]:
     path = folder / _FILM
     if not path.is_file():
         return []
-    try:
-        with Image.open(path, formats=("WEBP",)) as file:
-            sheets = []
-            for number in range(getattr(file, "n_frames", 1)):
-                file.seek(number)
-                sheet = file.convert("RGB")
-                # WebP merges two nearly equal frames into one of twice the duration.
-                merged = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
-                sheets += [sheet] * max(1, merged)
-            return sheets
-    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
+    damages = EOFError, SyntaxError, Image.DecompressionBombError
+    sheets: list[Image.Image] = []
+    with reading(path, "repeat the run", *damages), Image.open(path, formats=("WEBP",)) as file:
+        for number in range(getattr(file, "n_frames", 1)):
+            file.seek(number)
+            one = file.convert("RGB")  # loads the frame, and with it the duration
+            # WebP merges two nearly equal frames into one of twice the duration.
+            merged = round(file.info.get("duration", _FRAME_MS) / _FRAME_MS)
+            sheets += [one] * max(1, merged)
+    return sheets
 
 
 def shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

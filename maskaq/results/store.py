@@ -34,6 +34,7 @@ from safetensors.numpy import load_file
 from maskaq.config.overrides import command_of
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
+from maskaq.files import reading
 from maskaq.results import artifacts, manifest
 from maskaq.results.manifest import Manifest
 from maskaq.results.result import RunResult
@@ -66,10 +67,8 @@ class Stored:
             return {}
         manifest.verify(self.folder, self.manifest, name)
         path = self.folder / name
-        try:
+        with reading(path, "repeat the run", SafetensorError):
             arrays = dict(load_file(path))
-        except (SafetensorError, OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}); repeat the run.") from error
         images, labels = arrays.get("images"), arrays.get("labels")
         if images is None or labels is None or images.dtype != np.uint8 or images.ndim != 4:
             raise RunError(f"{path} does not contain samples; repeat the run.")
@@ -200,11 +199,9 @@ def read(folder: Path) -> Stored:
         raise RunError(f"{folder} is not a folder; `python -m maskaq run --out DIR` writes a run.")
     contents = manifest.read(folder)
     manifest.verify(folder, contents, "result.json", "curves.parquet")
-    try:
+    with reading(folder, "repeat the run", ArrowException):
         text = (folder / "result.json").read_text()
         curves = pd.read_parquet(folder / "curves.parquet")
-    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
-        raise RunError(f"{folder} cannot be read ({error}); repeat the run.") from error
     missing = {"stage", "step", "seconds"} - set(curves)
     if missing and not curves.empty:  # a run without optimisation has neither rows nor columns
         raise RunError(f"{folder}/curves.parquet has no {', '.join(sorted(missing))}.")

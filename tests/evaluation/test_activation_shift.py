@@ -5,12 +5,12 @@ import math
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.evaluation import activation_shift
-from maskaq.evaluation.activation_shift import Moments, diagnose, distances, statistics
+from maskaq.evaluation.activation_shift import Moments, distances, statistics
 from maskaq.evaluation.activation_shift_table import (
     COLUMNS,
     OUTSIDE,
@@ -23,6 +23,10 @@ from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import calibrated_q
 from maskaq.quantization.tensor_report import tensor_report
+
+
+def compared(p: nn.Module, samples: Tensor, real: Tensor) -> pd.DataFrame:
+    return distances(statistics(p, samples), statistics(p, real))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def test_p_is_not_changed(scenes_p: LoadedModel, real: Tensor) -> None:
 
 
 def test_identical_sets_have_no_shift(scenes_p: LoadedModel, real: Tensor) -> None:
-    found = diagnose(scenes_p.model, real[:4], real[:4])
+    found = compared(scenes_p.model, real[:4], real[:4])
     assert tuple(found.columns) == COLUMNS
     assert (found["ratio"] == 1).all()
     assert (found["low"] <= 1).all()
@@ -127,7 +131,7 @@ def test_noise_shifts_more_than_other_scenes(
 
 
 def test_every_row_names_its_block(scenes_p: LoadedModel, real: Tensor) -> None:
-    found = diagnose(scenes_p.model, real[:2], real[2:4]).set_index("tensor")
+    found = compared(scenes_p.model, real[:2], real[2:4]).set_index("tensor")
     assert found.loc["blocks.3.mlp.fc2.input", "block"].eq(3).all()
     for outside in ("patch_embed.proj.input", "head.input"):
         assert found.loc[outside, "block"].eq(OUTSIDE).all()
@@ -143,7 +147,7 @@ def test_the_interval_comes_from_the_errors_of_both_means() -> None:
 
 
 def test_a_single_image_has_no_interval(scenes_p: LoadedModel, real: Tensor) -> None:
-    found = diagnose(scenes_p.model, real[:1], real)
+    found = compared(scenes_p.model, real[:1], real)
     assert found["ratio"].notna().all()
     assert found["low"].isna().all()
     assert count_significant(found, "range")[0] == 0
