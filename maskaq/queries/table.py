@@ -15,6 +15,8 @@ from maskaq.registry import Implementations, Registry
 _PLACES: Registry[str] = Registry("quick answer")
 _PLACES |= {
     "attention": "maskaq.queries.attention:attention",
+    "look": "maskaq.queries.look:look",
+    "look_q": "maskaq.queries.look:look_q",
     "similarity": "maskaq.queries.attention:similarity",
     "attribution": "maskaq.queries.attention:attribution",
     "accuracy": "maskaq.queries.accuracy:accuracy",
