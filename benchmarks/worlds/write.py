@@ -1,0 +1,263 @@
+"""Write what the first page shows, from the runs of `benchmarks.worlds.runs`.
+
+    python -m benchmarks.worlds.write photographs --weights FILE
+    python -m benchmarks.worlds.write scenes
+
+Weights and evaluation images stay out; what is written are results, pictures whose licences are in
+`CREDITS.md`, and images that the model made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.worlds.runs import OUT, folder, frames_file, samples_file
+from maskaq import checkpoints
+from maskaq.data.scenes import scenes
+from maskaq.files import atomic_write
+from maskaq.models.architectures import BUNDLED
+from maskaq.models.loading import LoadedModel, load_model
+from maskaq.precomputed.worlds import BITS, COMMANDS, FOLDER, MODELS, SOURCES
+from maskaq.quantization.storage import load_q
+from maskaq.queries.attention import preprocessed
+from maskaq.queries.look import look_at
+from maskaq.results import store
+from maskaq.results.comparison import difference
+from maskaq.results.result import Accuracy, RunResult
+from maskaq.results.store import Stored
+
+SYNTHETIC = 6  # synthetic images that can be looked at like a photograph
+FILM = 8  # synthetic images that are shown as they form
+FILM_SIDE = 112  # pixels, at most
+THUMB = 64
+QUALITY = 90  # of lossy WebP
+SCENES = 8
+TESTED = {"vit_tiny_patch16_224": "photographs", "scenes_vit": "scenes"}
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A picture of a world. image: uint8 [3,S,S], as the model sees it. right: classes."""
+
+    name: str
+    title: str
+    kind: str
+    right: tuple[int, ...]
+    image: Tensor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("world", choices=list(MODELS))
+    parser.add_argument("--weights", default="", help="ImageNet-1k weights of ViT-Tiny")
+    parser.add_argument("--runs", type=Path, default=OUT)
+    args = parser.parse_args()
+    loaded = load_model(MODELS[args.world], args.weights)
+    weights = Path(args.weights) if args.weights else BUNDLED[loaded.name].checkpoint
+    write(args.world, loaded, sha256(weights.read_bytes()).hexdigest(), args.runs / args.world)
+
+
+def write(world: str, loaded: LoadedModel, digest: str, runs: Path) -> None:
+    """Write the folder of a world."""
+    target = FOLDER / world
+    (target / "pictures").mkdir(parents=True, exist_ok=True)
+    stored = {
+        (source, bits): store.read(folder(runs, source, bits))
+        for source in SOURCES
+        for bits in BITS
+    }
+    pictures = [*PICTURES[world](loaded), *synthetic(loaded, runs)]
+    write_pictures(loaded, pictures, runs, target)
+    save_webp(
+        small(torch.stack([one.image for one in pictures])[None], THUMB), target / "thumbs.webp"
+    )
+    film = checkpoints.read(frames_file(runs, "maskaq"))
+    save_webp(small(film["images"][:, :FILM], FILM_SIDE), target / "frames.webp")
+    samples = checkpoints.read(samples_file(runs, "maskaq"))["samples"]
+    save_webp(tiled(samples["images"][:, None]), target / "synthetic.webp")
+    about = about_of(loaded, digest, stored, pictures) | {"steps": film["steps"]}
+    with atomic_write(target / "world.json") as draft:
+        draft.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def about_of(
+    loaded: LoadedModel,
+    digest: str,
+    stored: dict[tuple[str, str], Stored],
+    pictures: list[Shown],
+) -> dict[str, Any]:
+    """The content of `world.json`, see `maskaq.precomputed.worlds.World`."""
+    results = {cell: run.result for cell, run in stored.items()}
+    newest = max(results.values(), key=lambda result: result.created)
+    answers = {
+        source: {bits: interval(results[source, bits].q) for bits in BITS} for source in SOURCES
+    }
+    agreement = {
+        source: {bits: agreeing(results[source, bits]) for bits in BITS} for source in SOURCES
+    }
+    return {
+        "model": loaded.name,
+        "weights": digest,
+        "classes": [name.split(",")[0] for name in loaded.class_names],
+        "blocks": len(loaded.model.blocks),
+        "heads": loaded.model.blocks[0].attn.num_heads,
+        "grid": loaded.grid,
+        "prefix": loaded.prefix,
+        "size": loaded.size,
+        "pictures": [
+            {"name": one.name, "title": one.title, "kind": one.kind, "right": one.right}
+            for one in pictures
+        ],
+        "p": interval(newest.fp),
+        "q": answers,
+        "agreement": agreement,
+        "n": newest.evaluated,
+        "difference": {
+            bits: points(stored["noise", bits], stored["maskaq", bits]) for bits in BITS
+        },
+        "bits": BITS,
+        "tested": TESTED[loaded.name],
+        "bytes": {"P": 4 * parameters(loaded.model)}
+        | {bits: packed(loaded.model, results["maskaq", bits]) for bits in BITS},
+        "backend": newest.spec.fit.backend,
+        "images": newest.spec.synthesis.images,
+        "seed": newest.spec.seed,
+        "commands": COMMANDS,
+        "device": newest.device,
+        "created": newest.created,
+    }
+
+
+def interval(accuracy: Accuracy) -> list[float]:
+    """Top-1 and the ends of its 95 % interval."""
+    return [accuracy.top1, accuracy.top1_low, accuracy.top1_high]
+
+
+def agreeing(result: RunResult) -> list[float]:
+    """The share of images on which P and Q agree, and the ends of its 95 % interval."""
+    return [result.agreement, result.agreement_low, result.agreement_high]
+
+
+def points(first: Stored, other: Stored) -> list[float]:
+    """Q's accuracy in the other run minus that in the first, paired, with its 95 % interval."""
+    found = difference(first, other)
+    if found is None:
+        raise SystemExit(f"{first.folder} and {other.folder} were evaluated on different images.")
+    return list(found[:3])
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(one.numel() for one in model.parameters())
+
+
+def packed(model: nn.Module, result: RunResult) -> int:
+    """Bytes of Q's weights if they are packed at their bit widths; the rest has 32 bits."""
+    rows = {row.tensor: row.bits for row in result.tensors if row.role == "weight"}
+    bits = sum(one.numel() * rows.get(name, 32) for name, one in model.named_parameters())
+    return round(bits / 8)
+
+
+def write_pictures(loaded: LoadedModel, pictures: list[Shown], runs: Path, target: Path) -> None:
+    """One file per picture, see `World.picture`."""
+    images = torch.stack([one.image for one in pictures])  # [B,3,S,S]
+    p = look_at(loaded, loaded.model, images)
+    q = [look_at(loaded, model, images, complete=False) for model in models(loaded, runs)]
+    shape = len(SOURCES), len(BITS)
+    for number, (one, view) in enumerate(zip(pictures, p, strict=True)):
+        arrays = {"image": webp(one.image.permute(1, 2, 0).numpy())} | view
+        for key in ("classes", "probabilities", "cls"):
+            values = np.stack([views[number][key] for views in q])  # [sources*bits,..]
+            arrays[f"q_{key}"] = values.reshape(*shape, *values.shape[1:])
+        with atomic_write(target / "pictures" / f"{one.name}.safetensors") as draft:
+            save_file(arrays, draft)
+
+
+def models(loaded: LoadedModel, runs: Path) -> Iterator[nn.Module]:
+    """The Q of every source and number format."""
+    for source in SOURCES:
+        for bits in BITS:
+            yield load_q(folder(runs, source, bits) / "q.safetensors", loaded.model)
+
+
+def photographs(loaded: LoadedModel) -> Iterator[Shown]:
+    """The photographs, from the table beside their credits."""
+    with (FOLDER / "photographs" / "photographs.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            path = FOLDER / "photographs" / "images" / row["file"]
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))  # [H,W,3]
+            right = tuple(map(int, row["classes"].split()))
+            image = preprocessed(loaded, pixels)  # [3,S,S]
+            yield Shown(path.stem, row["title"], "photograph", right, image)
+
+
+def example_scenes(loaded: LoadedModel) -> Iterator[Shown]:
+    """The first evaluation scene of each of the first eight classes, whatever P answers."""
+    labels = scenes("evaluation", range(200)).labels
+    numbers = [int((labels == kind).nonzero()[0, 0]) for kind in range(SCENES)]
+    batch = scenes("evaluation", numbers)
+    for kind, image in enumerate(batch.images):
+        name = loaded.class_names[kind]
+        yield Shown(f"scene{kind}", f"Scene: {name}", "scene", (kind,), image)
+
+
+def synthetic(loaded: LoadedModel, runs: Path) -> Iterator[Shown]:
+    """The first images that the model made."""
+    samples = checkpoints.read(samples_file(runs, "maskaq"))["samples"]
+    for number in range(SYNTHETIC):
+        label = int(samples["labels"][number])
+        name = loaded.class_names[label].split(",")[0]
+        image = samples["images"][number]
+        yield Shown(f"synthetic{number}", f"Made for: {name}", "synthetic", (label,), image)
+
+
+PICTURES = {"photographs": photographs, "scenes": example_scenes}
+
+
+def small(images: Tensor, largest: int) -> NDArray[np.uint8]:
+    """Images uint8 [R,C,3,S,S] as one picture, at most `largest` pixels each."""
+    side = min(largest, images.shape[-1])
+    scaled = functional.interpolate(images.flatten(0, 1).float(), (side, side), mode="area")
+    return tiled(scaled.round().byte().view(*images.shape[:2], 3, side, side))
+
+
+def tiled(images: Tensor) -> NDArray[np.uint8]:
+    """Images uint8 [R,C,3,S,S] as one picture [R*S,C*S,3]."""
+    rows, columns, _, side, _ = images.shape
+    return images.permute(0, 3, 1, 4, 2).reshape(rows * side, columns * side, 3).numpy()
+
+
+def webp(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A WebP file of an image uint8 [H,W,3], as uint8 [bytes]."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY, method=6)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+def save_webp(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write a WebP file atomically."""
+    with atomic_write(path) as draft:
+        draft.write_bytes(webp(pixels).tobytes())
+
+
+if __name__ == "__main__":
+    main()
