@@ -97,7 +97,7 @@ async def _walk(
     until: float, reading: float, seed: int
 ) -> AsyncIterator[tuple[str, pages.PageSpec]]:
     """The pages of a visitor, with pauses, each with its row in the table."""
-    choose, here = random.Random(seed), pages.START
+    choose, here = random.Random(seed), pages.PLAYGROUND
     await asyncio.sleep(choose.uniform(0, ARRIVALS))
     yield FIRST, here
     while time.monotonic() < until:
@@ -109,7 +109,7 @@ async def _walk(
 async def _sent(server: ClientConnection, page: pages.PageSpec) -> float:
     """Seconds until the server has sent a whole page. Skips messages of earlier pages."""
     request = BackMsg()
-    request.rerun_script.page_name = "" if page is pages.START else Path(page.file).stem
+    request.rerun_script.page_name = "" if page is pages.PLAYGROUND else Path(page.file).stem
     began = time.perf_counter()
     await server.send(request.SerializeToString())
     started = False
@@ -134,7 +134,8 @@ async def _browser(
         if title == FIRST:
             await page.goto(url)
         else:
-            link = page.get_by_test_id("stSidebarNavLink").get_by_text(here.title, exact=True)
+            await page.get_by_test_id("stTopNavSection").filter(has_text=here.section).click()
+            link = page.get_by_test_id("stTopNavDropdownLink").filter(has_text=here.title)
             await link.click()
             await expect(heading).not_to_have_text(before, timeout=TIMEOUT)
         await _loaded(page)

@@ -10,9 +10,10 @@ choice = router.enter()
 
 st.title("Ablation")
 st.markdown(
-    "Which part of a method makes the difference? Vary two settings, keep all others fixed, and "
-    "run every combination. Stored and earlier runs appear in the grid below at once; the others "
-    "appear as they finish."
+    "Which part of a method decides how good the quantized model **Q** is, compared with the "
+    "full-precision model **P** from which it is made? Vary two settings, keep all others fixed, "
+    "and run every combination. Stored and earlier runs appear in the grid below at once; the "
+    "others appear as they finish."
 )
 show.demo()
 st.subheader("What varies")

@@ -15,7 +15,8 @@ st.title("Lessons")
 st.markdown(
     "Four guided lessons of about ten minutes each, in any order. A lesson takes you through the "
     "pages of the app: the sidebar names the next control to use, checks it off when you have used "
-    "it, and says what to notice. Each lesson ends with a question."
+    "it, and says what to notice. Each lesson ends with a question. Throughout, **P** is the "
+    "full-precision model and **Q** the quantized model that is made from it."
 )
 for number, (name, lesson) in enumerate(LESSONS.items(), start=1):
     count, total = lesson_guide.done(name), len(lesson.steps)

@@ -28,7 +28,8 @@ st.markdown(
 Two patches are **similar** if they attend to the same places. In an image with an object and a
 background, patches of the object attend to other places than patches of the background, so the
 similarities vary widely. **Entropy** measures this spread in one number, without knowing what is in
-the image. MaskAQ synthesizes images with a high entropy.
+the image. MaskAQ synthesizes images with a high entropy. All numbers here are those of **P**, the
+full-precision model.
 """
 )
 show.demo()

@@ -29,7 +29,7 @@ FLOORS = (
     ("reports",),
     ("ui.state",),
     ("ui.widgets",),
-    ("ui.sections",),
+    ("ui.sections", "ui.playground"),
     ("ui.shell",),
     ("commands", "pages"),
     ("cli", "app", "__main__"),

@@ -52,7 +52,7 @@ def press(target: Locator, appears: Locator, count: int = 1) -> None:
     """Click when the lesson has come to rest, until something appears."""
     at_rest(target.page)
     if appears.count() != count:
-        insist(target, partial(expect(appears).to_have_count, count))
+        insist(partial(target.click, timeout=5_000), partial(expect(appears).to_have_count, count))
 
 
 def press_run(page: Page) -> None:

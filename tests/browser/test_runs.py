@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from maskaq.ui.state import pages
-from tests.browser.tools import address, settled
+from tests.browser.tools import address, navigate, settled
 
 SMALL = "source=maskaq&images=4&steps=10&backend=minmax&eval_images=100"
 LONG = "source=maskaq&images=16&steps=300&backend=minmax&eval_images=100"
@@ -67,7 +67,7 @@ def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
     page.reload()
     settled_or_working(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
-    page.get_by_test_id("stSidebarNav").get_by_text("Quantizer sandbox", exact=True).click()
+    navigate(page, pages.SANDBOX)
     expect(page.locator("h1").first).to_have_text("Quantizer sandbox")
     page.reload()  # on another page than the run's
     expect(page.get_by_test_id("stSidebar")).to_contain_text("Your run:")

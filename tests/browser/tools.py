@@ -29,11 +29,17 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def insist(target: Locator, check: Callable[..., None]) -> None:
-    """Click until a check passes: a click during a redraw is lost, and people click again."""
+def navigate(page: Page, spec: pages.PageSpec) -> None:
+    """Click the link of a page in the menu of its section."""
+    page.get_by_test_id("stTopNavSection").filter(has_text=spec.section).click()
+    page.get_by_test_id("stTopNavDropdownLink").filter(has_text=spec.title).click()
+
+
+def insist(action: Callable[[], None], check: Callable[..., None]) -> None:
+    """Act until a check passes: a click during a redraw is lost, and people click again."""
     for _ in range(5):
         with suppress(TimeoutError):  # the target may have gone, which the check decides
-            target.click(timeout=5_000)
+            action()
         with suppress(AssertionError):
             check(timeout=5_000)
             return

@@ -12,7 +12,7 @@ SHIPPED = [name for name, source in SOURCES.items() if source.shipped]
 
 
 # These have tests of their own at every stored bit width; those of runs are below.
-OWN_TESTS = (pages.START, pages.ATTENTION, pages.SIMILARITY)
+OWN_TESTS = (pages.PLAYGROUND, pages.ATTENTION, pages.SIMILARITY)
 OF_RUNS = (pages.SYNTHESIS, pages.QUANTIZE)
 
 

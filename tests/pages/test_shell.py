@@ -51,7 +51,7 @@ DEFAULTS = {
 
 
 def test_a_bad_shared_setting_falls_back_to_its_default(open_page):
-    app = open_page(pages.START, **BAD)
+    app = open_page(pages.ATTENTION, **BAD)
     assert not app.exception
     assert {key: app.session_state[key] for key in DEFAULTS} == DEFAULTS
     notice = app.warning[0].value
@@ -118,7 +118,7 @@ def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, pre
 
 def test_a_demo_accepts_no_files(open_page, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    app = open_page(pages.START)
+    app = open_page(pages.SANDBOX)
     assert app.file_uploader(key=uploads.UPLOAD).disabled
     assert app.text_input(key=uploads.WEIGHTS).disabled
     assert app.text_input(key=uploads.DATA).disabled

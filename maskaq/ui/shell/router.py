@@ -35,13 +35,19 @@ def route() -> None:
         )
         sections.setdefault(spec.section, []).append(page)
         files[page.title] = spec.file
-    chosen = st.navigation(sections, expanded=True)
+    chosen = st.navigation(sections, position="top")
     st.session_state[session.PAGE] = files.get(chosen.title)
+    playground = st.session_state[session.PAGE] == pages.PLAYGROUND.file
+    st.set_page_config(initial_sidebar_state="collapsed" if playground else "auto")
     url.begin()
     sidebar.check()
     with st.sidebar:
         lesson_guide.sidebar()
-        sidebar.controls()
+        if playground:  # it has controls of its own
+            with st.expander("Settings of the other pages"):
+                sidebar.controls()
+        else:
+            sidebar.controls()
         uploads.sidebar(disabled=service.readonly())
         show.sidebar()
         session.tab()

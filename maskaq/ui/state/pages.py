@@ -20,12 +20,12 @@ class PageSpec(NamedTuple):
 
 UNDERSTAND, TRY, JUDGE = "Understand", "Try it", "Judge"
 
-START = PageSpec(
-    "pages/start.py",
+PLAYGROUND = PageSpec(
+    "pages/playground.py",
     UNDERSTAND,
-    "Start",
-    ":material/home:",
-    "An introduction on one page, with a stored result",
+    "Playground",
+    ":material/touch_app:",
+    "Touch a picture, shrink the model, and see what it still recognises",
 )
 LESSONS = PageSpec(
     "pages/lessons.py",
@@ -98,7 +98,7 @@ REPORT = PageSpec(
     "Download a run as one file that opens offline",
 )
 PAGES = (  # the first one is shown for a URL without a path
-    START,
+    PLAYGROUND,
     LESSONS,
     SANDBOX,
     ATTENTION,

@@ -1,0 +1,1 @@
+"""The playground, the first page: a browser component and what it is sent."""

@@ -1,0 +1,15 @@
+// The entry point, which Streamlit calls with every new state of the component.
+
+const mounted = new WeakMap();
+
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+  const root = parentElement.querySelector(".playground");
+  if (!mounted.has(root)) mounted.set(root, new Playground(root));
+  const playground = mounted.get(root);
+  const send = (name, value) => (name === "wanted" ? setStateValue(name, value) : setTriggerValue(name, value));
+  playground.update(data, send);
+  return () => {
+    playground.close();
+    mounted.delete(root);
+  };
+}

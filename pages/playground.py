@@ -1,0 +1,47 @@
+"""Playground: a picture, what every head sees in it, and what quantization does to the answer."""
+
+import streamlit as st
+
+from maskaq.data.upload import read_picture
+from maskaq.errors import DataError
+from maskaq.precomputed import worlds
+from maskaq.ui.playground import session, tables, view
+from maskaq.ui.shell import router
+from maskaq.ui.state import pages, url
+
+WAYS = {"teach": pages.LESSONS, "evidence": pages.COMPARE}
+
+
+@st.dialog("Take a picture")
+def camera() -> None:
+    """A picture from the visitor's camera."""
+    taken = st.camera_input("Your picture", label_visibility="collapsed")
+    if taken is None:
+        return
+    try:
+        session.ask_about(read_picture("camera.png", taken.getvalue()))
+    except DataError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.rerun()
+
+
+router.enter()
+url.declare(view=view.FIELD)
+sent = session.show()
+session.wait()
+if sent.go in WAYS:
+    st.switch_page(WAYS[sent.go].file, query_params={})
+if sent.camera:
+    camera()
+
+world = view.world_of(session.current().picture)
+with st.expander("The numbers behind this page, and where they come from"):
+    st.markdown(tables.about(world))
+    st.dataframe(
+        tables.accuracies(world),
+        hide_index=True,
+        alt="Accuracy of P and Q for every number format and source of images.",
+    )
+    for command in worlds.COMMANDS:
+        st.code(f"{command} {world.name}", language="bash")

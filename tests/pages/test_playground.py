@@ -1,0 +1,45 @@
+"""The page Playground around its component: the URL, the numbers behind it, a visitor's picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from maskaq.precomputed import worlds
+from maskaq.ui.playground.view import DEFAULT
+from maskaq.ui.state import pages
+
+
+def test_it_shows_the_numbers_and_their_origin(open_page, text):
+    app = open_page(pages.PLAYGROUND)
+    assert not app.exception
+    world = worlds.read("photographs")
+    assert world.about["weights"][:16] in text(app)
+    assert f"same {world.about['n']:,} photographs" in text(app)
+    table = app.dataframe[0].value
+    assert len(table) == len(worlds.BITS) * len(worlds.SOURCES)
+    row = table[(table["bits"] == "W4A4") & (table["images"] == "maskaq")].iloc[0]
+    assert row["Q"] == pytest.approx(100 * world.about["q"]["maskaq"]["W4A4"][0], abs=0.06)
+    assert [code.value.split()[2] for code in app.code] == [
+        command.split()[2] for command in worlds.COMMANDS
+    ]
+
+
+def test_a_link_decides_the_world(open_page, text):
+    app = open_page(pages.PLAYGROUND, view="scene2,noise,W3A3,block3,mask20,patch9")
+    assert not app.exception
+    assert not app.warning
+    assert "`scenes_vit`" in text(app)
+
+
+def test_a_bad_link_falls_back_with_a_notice(open_page, text):
+    app = open_page(pages.PLAYGROUND, view="nothing,here")
+    assert not app.exception
+    assert "view = `nothing,here`" in app.warning[0].value
+    assert str(DEFAULT) in app.warning[0].value
+    assert "vit_tiny_patch16_224" in text(app)
+
+
+def test_a_demo_shows_the_same(open_page, monkeypatch, text):
+    usual = text(open_page(pages.PLAYGROUND))
+    monkeypatch.setenv("MASKAQ_READONLY", "1")
+    assert text(open_page(pages.PLAYGROUND)).startswith(usual)  # then a note on own files
