@@ -36,6 +36,7 @@ from maskaq.runs.runner import synthesize
 from maskaq.synthesis.loop import Samples
 
 IMAGES = 64
+SCENES = 2_000  # of the evaluation split; of a folder, all photographs but the held-out ones
 DRAWN_AT = "W4A4"
 OUT = Path("runs/worlds")
 # For ViT-Tiny as good as none in half the time (`benchmarks/README.md`, savings.py).
@@ -73,6 +74,7 @@ def spec(world: str, source: str, bits: str, weights: str = "", data: str = "") 
         weights=weights,
         data=data,
         holdout=holdout,
+        eval_images=0 if data else SCENES,
         synthesis=synthesis,
     )
 

@@ -42,9 +42,8 @@ from maskaq.results.comparison import difference
 from maskaq.results.result import Accuracy, RunResult
 from maskaq.results.store import Stored
 
-SYNTHETIC = 6  # synthetic images that can be looked at like a photograph
-FILM = 8  # synthetic images that are shown as they form
-FILM_SIDE = 112  # pixels, at most
+SYNTHETIC = 6  # synthetic images that are shown as they form, and can be looked at
+FILM_SIDE = 128  # pixels, at most
 THUMB = 64
 QUALITY = 90  # of lossy WebP
 SCENES = 8
@@ -90,7 +89,7 @@ def write(world: str, loaded: LoadedModel, digest: str, runs: Path) -> None:
         small(torch.stack([one.image for one in pictures])[None], THUMB), target / "thumbs.webp"
     )
     film = checkpoints.read(frames_file(runs, "maskaq"))
-    save_webp(small(film["images"][:, :FILM], FILM_SIDE), target / "frames.webp")
+    save_webp(small(film["images"][:, :SYNTHETIC], FILM_SIDE), target / "frames.webp")
     samples = checkpoints.read(samples_file(runs, "maskaq"))["samples"]
     save_webp(tiled(samples["images"][:, None]), target / "synthetic.webp")
     about = about_of(loaded, digest, stored, pictures) | {"steps": film["steps"]}

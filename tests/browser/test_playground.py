@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 from maskaq.precomputed.worlds import FOLDER, read
+from maskaq.regions.numpy_masks import mask_of
+from maskaq.regions.similarity import gaussian_entropy, patch_similarity
 from maskaq.ui.state import pages
 from tests.browser.tools import address, settled, shoot
 
@@ -111,6 +116,26 @@ def choose_bits(page: Page, bits: str) -> None:
         button.click()
 
 
+def test_the_browser_computes_what_the_library_computes(app, visit):
+    page = opened(visit, app, "koala,maskaq,W4A4,block3,mask25,cls")
+    about, arrays = read("photographs").about, read("photographs").picture("koala")
+    tokens = about["grid"][0] * about["grid"][1] + about["prefix"]
+    shape = about["blocks"], about["heads"], tokens, tokens
+    full = np.frombuffer(zlib.decompress(arrays["full"].tobytes()), np.uint8).reshape(shape)
+    probs = torch.from_numpy((full / 255.0) ** 2)  # [L,H,T,T]
+    mask = mask_of(arrays["alpha"], 0.25)  # [N]
+    rows = probs[3, :, 0, 1:].numpy()  # [H,N]
+    shares = (rows * mask).sum(-1) / rows.sum(-1)
+    expect(page.locator(".heads span")).to_have_text(
+        [f"Head {head}: {100 * share:.0f} %" for head, share in enumerate(shares)]
+    )
+    similarity = patch_similarity(probs[-1].mean(0)[1:, 1:])[mask][:, mask]  # [k,k]
+    values = similarity[tuple(torch.triu_indices(*similarity.shape, offset=1))]
+    entropy = float(gaussian_entropy(values.var(correction=0)))
+    label = re.compile(rf"Inside the mask {re.escape(f'{entropy:.2f}')} in the last block")
+    expect(page.locator(".entropy")).to_have_attribute("aria-label", label)
+
+
 def test_bits_that_are_not_stored_cannot_be_chosen(app, visit):
     page = opened(visit, app)
     choose_bits(page, "W8A8")
@@ -123,6 +148,7 @@ def test_bits_that_are_not_stored_cannot_be_chosen(app, visit):
 
 def test_another_picture_comes_with_its_answers(app, visit):
     page = opened(visit, app)
+    expect(page.locator(".firsts")).to_contain_text("Noise ✗ drilling platform")
     page.get_by_role("button", name="Koala", exact=True).click()
     expect(page.locator(".answers-p li").first).to_contain_text("koala")
     page.get_by_role("button", name="Scene: Trouser").click()
@@ -175,13 +201,16 @@ def test_break_it_walks_the_bits_down(app, visit):
     expect(page.locator(".bits-out")).to_have_text("W8A8")
     expect(page.locator(".break")).to_have_text("Stop")
     expect(page.locator(".bits-out")).to_have_text("W2A4")
+    expect(page.locator(".verdict")).to_contain_text("the images matter most here")
     expect(page.locator(".break")).to_have_text("Break it")
+    led = {bits: row[0] for bits, row in read("photographs").about["difference"].items()}
+    expect(page.locator(".bits-out")).to_have_text(max(led, key=lambda bits: led[bits]))
 
 
 def test_the_synthetic_images_form(app, visit):
     page = opened(visit, app)
     steps = read("photographs").about["steps"]
-    expect(page.locator(".film-images button")).to_have_count(8)
+    expect(page.locator(".film-images button")).to_have_count(6)
     page.locator(".scrub").fill("0")
     expect(page.locator(".step-out")).to_have_text(f"step {steps[0]} of {steps[-1]}")
     page.locator(".play").click()

@@ -1,4 +1,4 @@
-"""What the playground shows, in one URL parameter: `view=cat,maskaq,W4A4,block11,mask10,cls`.
+"""What the playground shows, in one URL parameter: `view=bridge,maskaq,W4A4,block8,mask25,cls`.
 
 The browser writes the parameter while controls move, without asking the server.
 """
@@ -24,11 +24,11 @@ class View:
     whose attention is shown; None for the class token.
     """
 
-    picture: str = "cat"
+    picture: str = "bridge"
     source: str = "maskaq"
     bits: str = "W4A4"
-    block: int = 11
-    ratio: int = 10
+    block: int = 8
+    ratio: int = 25
     patch: int | None = None
 
     def __str__(self) -> str:

@@ -24,7 +24,7 @@ def test_a_stored_picture_is_sent_with_all_numbers(tmp_path) -> None:
     data = of_stored(DEFAULT, readonly=True)
     sent, arrays = document(data, tmp_path), load(data)
     assert sent["readonly"] is True
-    assert sent["picture"]["name"] == "cat"
+    assert sent["picture"]["name"] == "bridge"
     assert list(sent["worlds"]) == list(worlds.MODELS)
     assert "classes" not in sent["worlds"]["scenes"]
     assert len(sent["classes"]) == 1000

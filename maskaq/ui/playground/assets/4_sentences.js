@@ -21,7 +21,14 @@ function verdict(world, bits, source) {
     ? `MaskAQ against noise: ${points}.`
     : `The two cannot be told apart here (${points}).`;
   const [weights, activations] = numbersOf(bits);
-  return `With ${weights}-bit weights and ${activations}-bit activations, the model keeps ${kept(source)} of its accuracy if it is fitted to ${world.images} ${imagesOf(chosen)}, and ${kept(other.name)} with ${imagesOf(other)}. ${apart}`;
+  const most = bits === breakingPoint(world) ? " Of all formats, the images matter most here." : "";
+  return `With ${weights}-bit weights and ${activations}-bit activations, the model keeps ${kept(source)} of its accuracy if it is fitted to ${world.images} ${imagesOf(chosen)}, and ${kept(other.name)} with ${imagesOf(other)}. ${apart}${most}`;
+}
+
+// The format at which MaskAQ leads noise by most; null if they cannot be told apart anywhere.
+function breakingPoint(world) {
+  const led = world.bits.filter((bits) => world.difference[bits][1] > 0);
+  return led.sort((a, b) => world.difference[b][0] - world.difference[a][0])[0] ?? null;
 }
 
 function imagesOf(source) {
@@ -50,6 +57,13 @@ function agreement(names, right, p, q) {
   if (p === q) return { text: `✓ Both answer ${names[p]}.`, wrong: false };
   const fallen = right.includes(p) && !right.includes(q);
   return { text: `✗ They disagree: ${names[p]} became ${names[q]}${fallen ? ", which is wrong" : ""}.`, wrong: true };
+}
+
+// The first answer of the Q of every source, where right answers are known.
+function firstAnswers(names, right, answers) {
+  if (!right.length) return "";
+  const parts = answers.map(([source, answer]) => `${source.label} ${right.includes(answer) ? "✓" : "✗"} ${names[answer]}`);
+  return `First answers by source: ${parts.join(" · ")}.`;
 }
 
 function patchName(query, grid) {

@@ -63,10 +63,14 @@ class Playground {
     return this.rows.get(query);
   }
 
-  // The answers and attention of Q at the chosen source and bits; null if they are not there.
+  // The answers and attention of Q at the chosen bits; null if they are not there.
   get q() {
+    return this.qFrom(this.view.source);
+  }
+
+  qFrom(source) {
     const { arrays, picture } = this.message;
-    const { source, bits } = this.view;
+    const { bits } = this.view;
     if (!arrays.q_classes) return null;
     if (picture.q && (picture.q.source !== source || picture.q.bits !== bits)) return null;
     const [sources, formats, count] = arrays.q_classes.shape;
@@ -192,6 +196,8 @@ class Playground {
     const mark = this.find(".mark");
     mark.textContent = this.local ? "" : text;
     mark.classList.toggle("wrong", wrong);
+    const answers = SOURCES.map((source) => [source, this.qFrom(source.name)?.classes[0]]);
+    this.find(".firsts").textContent = this.local ? "" : firstAnswers(classes, picture.right, answers);
     this.find(".bits-out").textContent = view.bits;
     this.find(".verdict").textContent = verdict(world, view.bits, view.source);
     this.find(".size").textContent = `${accuracies(world, view.bits, view.source)} ${sizes(world, view.bits)}`;

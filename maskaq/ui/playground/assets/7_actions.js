@@ -123,13 +123,13 @@ Object.assign(Playground.prototype, {
     return way ? this.send("go", way) : undefined;
   },
 
-  // Walk the bits down, from the most to the fewest.
+  // Walk the bits down, then return to where noise fails and MaskAQ holds.
   breakIt() {
     const { bits } = this.world;
     let place = 0;
     const next = () => {
-      if (place >= bits.length) return this.stopBreaking();
-      this.set({ bits: bits[place] });
+      if (place > bits.length) return this.stopBreaking();
+      this.set({ bits: bits[place] ?? breakingPoint(this.world) ?? this.view.bits });
       place += 1;
       this.breaking = this.later(next, BREAK_MS);
       return undefined;

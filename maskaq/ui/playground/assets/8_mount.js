@@ -7,7 +7,9 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
   if (!mounted.has(root)) mounted.set(root, new Playground(root));
   const playground = mounted.get(root);
   const send = (name, value) => (name === "wanted" ? setStateValue(name, value) : setTriggerValue(name, value));
-  playground.update(data, send);
+  playground.update(data, send).catch((error) => {
+    root.querySelector(".verdict").textContent = `This browser cannot show the playground (${error.message}). It needs Chrome, Edge, Firefox or Safari of 2023 or later.`;
+  });
   return () => {
     playground.close();
     mounted.delete(root);
