@@ -47,6 +47,15 @@ class ByFile(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `-n 0` leaves out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out a notebook with short runs where the same one is run in full."""
+    full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}
+    if config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in full])
+    items[:] = [item for item in items if item.nodeid not in full]
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 

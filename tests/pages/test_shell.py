@@ -18,7 +18,7 @@ def test_a_page_opens_with_the_shared_selection(spec, open_page):
     app = open_page(spec, weight_bits="6", mask_ratio="0.3", block="2", image="5")
     assert not app.exception
     assert not app.warning
-    assert app.title
+    assert app.title or spec is pages.PLAYGROUND  # its title is part of the component
     assert app.slider(key="weight_bits").value == 6
     assert app.slider(key="mask_ratio").value == 0.3
     assert app.selectbox(key="block").value == "2"

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_titles_and_sections_are_in_order():
     assert [page.title for page in pages.PAGES] == [
-        "Start",
+        "Playground",
         "Lessons",
         "Quantizer sandbox",
         "Attention",
