@@ -36,12 +36,16 @@ if sent.camera:
     camera()
 
 world = view.world_of(session.current().picture)
-with st.expander("The numbers behind this page, and where they come from"):
-    st.markdown(tables.about(world))
-    st.dataframe(
+# Its content needs large scripts, so it is only drawn when it is open.
+numbers = st.expander(
+    "The numbers behind this page, and where they come from", key="numbers", on_change="rerun"
+)
+if numbers.open:
+    numbers.markdown(tables.about(world))
+    numbers.dataframe(
         tables.accuracies(world),
         hide_index=True,
         alt="Accuracy of P and Q for every number format and source of images.",
     )
     for command in worlds.COMMANDS:
-        st.code(f"{command} {world.name}", language="bash")
+        numbers.code(f"{command} {world.name}", language=None)

@@ -9,8 +9,20 @@ from maskaq.ui.playground.view import DEFAULT
 from maskaq.ui.state import pages
 
 
-def test_it_shows_the_numbers_and_their_origin(open_page, text):
-    app = open_page(pages.PLAYGROUND)
+@pytest.fixture
+def opened(open_page):
+    """The page with its numbers open."""
+
+    def open_numbers(**params: str):
+        app = open_page(pages.PLAYGROUND, **params)
+        app.session_state["numbers"] = True
+        return app.run()
+
+    return open_numbers
+
+
+def test_it_shows_the_numbers_and_their_origin(opened, text):
+    app = opened()
     assert not app.exception
     world = worlds.read("photographs")
     assert world.about["weights"][:16] in text(app)
@@ -24,22 +36,22 @@ def test_it_shows_the_numbers_and_their_origin(open_page, text):
     ]
 
 
-def test_a_link_decides_the_world(open_page, text):
-    app = open_page(pages.PLAYGROUND, view="scene2,noise,W3A3,block3,mask20,patch9")
+def test_a_link_decides_the_world(opened, text):
+    app = opened(view="scene2,noise,W3A3,block3,mask20,patch9")
     assert not app.exception
     assert not app.warning
     assert "`scenes_vit`" in text(app)
 
 
-def test_a_bad_link_falls_back_with_a_notice(open_page, text):
-    app = open_page(pages.PLAYGROUND, view="nothing,here")
+def test_a_bad_link_falls_back_with_a_notice(opened, text):
+    app = opened(view="nothing,here")
     assert not app.exception
     assert "view = `nothing,here`" in app.warning[0].value
     assert str(DEFAULT) in app.warning[0].value
     assert "vit_tiny_patch16_224" in text(app)
 
 
-def test_a_demo_shows_the_same(open_page, monkeypatch, text):
-    usual = text(open_page(pages.PLAYGROUND))
+def test_a_demo_shows_the_same(opened, monkeypatch, text):
+    usual = text(opened())
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    assert text(open_page(pages.PLAYGROUND)).startswith(usual)  # then a note on own files
+    assert text(opened()).startswith(usual)  # then a note on own files
