@@ -142,7 +142,7 @@ def test_hooks_and_workflow_run_the_same_checks_as_the_script() -> None:
         line for line in script if line.startswith(("ruff", "mypy"))
     ]
     job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["checks"]
-    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert job["steps"][-1]["run"] == ".ci/run"
     oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert f">={job['strategy']['matrix']['python-version'][0]}" == oldest
 

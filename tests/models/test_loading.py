@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub
@@ -139,13 +140,14 @@ def test_without_a_network_the_message_says_what_to_download(
 
 @pytest.fixture
 def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.nn.Module]:
-    """A model whose weights are on a hub, which sends them slowly enough for a progress bar."""
+    """A model whose weights are on a hub; its progress bar shows every piece."""
     torch.manual_seed(3)
     model = timm.create_model(NAME).eval()
     hub = model_hub.ModelHub()
     hub.add(NAME, save(model.state_dict()))
     model_hub.use(monkeypatch, tmp_path, hub)
     monkeypatch.setattr(loading, "_QUIET", 1e-9)
+    monkeypatch.setattr(loading, "tqdm", partial(loading.tqdm, mininterval=0))
     yield model
     hub.close()
 
