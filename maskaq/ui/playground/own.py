@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -84,6 +84,12 @@ class OwnPicture:
         """Whether an answer is still on its way."""
         q = self._q.get(self.view.bits)
         return self._p is not None and not (self._p.done() and (q is None or q.done()))
+
+    def settles(self, seconds: float) -> bool:
+        """Wait for the next answer. Returns whether none is on its way any more."""
+        asked = [self._p, self._q.get(self.view.bits)]
+        wait([one for one in asked if one is not None], seconds)
+        return not self.waiting
 
     def error(self) -> str:
         """Why P or Q could not answer, "" if nothing failed."""

@@ -20,6 +20,7 @@ from maskaq.ui.widgets import model_download
 KEY = "playground"  # of the component
 _VIEW, _OWN, _PROBLEM = "_view", "_own_look", "_own_problem"  # in the session
 _POLL = 1.0  # seconds; each poll costs the server a collection of garbage
+_SOON = 1.5  # seconds
 _SCENE = (
     "Or choose a scene above and drop the picture again: the model of the scenes ships with maskaq."
 )
@@ -81,6 +82,8 @@ def wait() -> None:
         st.error(look.error(), icon=":material/error:")
         st.caption(_SCENE)
     elif look.waiting:
+        if look.settles(_SOON):  # most answers of a warm worker
+            st.rerun()
         st.fragment(_poll, run_every=_POLL)(look)
 
 

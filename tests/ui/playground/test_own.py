@@ -96,8 +96,9 @@ def test_first_p_answers_then_q(own: OwnPicture, asked: list) -> None:
     assert (arguments["weight_bits"], arguments["activation_bits"]) == (4, 4)
     assert np.array_equal(arguments["samples"], own.world.synthetic())
     assert own.waiting
+    assert not own.settles(0.01)
     future.set_result(look_q(**arguments))
-    assert not own.waiting
+    assert own.settles(0.01)
     second = own.message()
     assert "q_cls" in names(second)
     length = int.from_bytes(second[:8], "little")
