@@ -14,6 +14,7 @@ synthetic.webp     all synthetic images in one column, the calibration images of
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -26,15 +27,16 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from maskaq.errors import OptionError, RunError, unknown
-
-__all__ = ["BITS", "COMMANDS", "FOLDER", "MODELS", "SOURCES", "World", "read", "worlds"]
+from maskaq.errors import OptionError, unknown
+from maskaq.files import reading
 
 FOLDER = Path(__file__).with_name("worlds")
 COMMANDS = ("python -m benchmarks.worlds.runs", "python -m benchmarks.worlds.write")
 MODELS = {"photographs": "vit_tiny_patch16_224", "scenes": "scenes_vit"}
 SOURCES = ("noise", "maskaq", "real")
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3", "W2A4")
+_REMEDY = "reinstall maskaq"
+_QUALITY = 90  # of WebP
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +79,8 @@ class World:
         if name not in names:
             raise OptionError(unknown("picture", name, names))
         path = self.folder / "pictures" / f"{name}.safetensors"
-        try:
+        with reading(path, _REMEDY, SafetensorError):
             return dict(load_file(path))
-        except (OSError, SafetensorError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}); reinstall maskaq.") from error
 
     def file(self, name: str) -> NDArray[np.uint8]:
         """One of its WebP files, as uint8 [bytes].
@@ -89,10 +89,8 @@ class World:
             RunError: it cannot be read.
         """
         path = self.folder / name
-        try:
+        with reading(path, _REMEDY):
             return np.frombuffer(path.read_bytes(), np.uint8)
-        except OSError as error:
-            raise RunError(f"{path} cannot be read ({error}); reinstall maskaq.") from error
 
     def synthetic(self) -> NDArray[np.uint8]:
         """The synthetic images uint8 [n,3,S,S], as stored: slightly compressed."""
@@ -112,12 +110,26 @@ def read(name: str) -> World:
     if name not in MODELS:
         raise OptionError(unknown("world", name, MODELS))
     path = FOLDER / name / "world.json"
-    try:
+    with reading(path, _REMEDY):
         return World(name, json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}); reinstall maskaq.") from error
 
 
 def worlds() -> list[World]:
     """All worlds, the one shown first in front."""
     return [read(name) for name in MODELS]
+
+
+def webp(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A WebP file, as uint8 [bytes], of an image uint8 [H,W,3]."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", quality=_QUALITY, method=6)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+def short_names(classes: Iterable[str]) -> list[str]:
+    """Names of classes without their synonyms.
+
+    >>> short_names(["tench, Tinca tinca"])
+    ['tench']
+    """
+    return [name.partition(",")[0] for name in classes]

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from maskaq.ui.state import pages
-from tests.browser.tools import address, insist, navigate, settled, shoot
+from tests.browser.tools import address, insist, navigate, overflow, settled, shoot
 
 WIDE, NARROW = 1280, 768
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 30)"}
@@ -39,13 +39,6 @@ def test_every_page_is_complete_in_both_themes_and_widths(app, visit, subtests):
 def has_theme(page: Page, theme: str) -> None:
     app = page.get_by_test_id("stApp")
     expect(app).to_have_css("background-color", BACKGROUNDS[theme])
-
-
-def overflow(page: Page) -> int:
-    """How many pixels the page is wider than the window."""
-    main = "document.querySelector('[data-testid=stMain]')"
-    pixels: int = page.evaluate(f"() => {main}.scrollWidth - window.innerWidth")
-    return pixels
 
 
 def click_through(page: Page, server: str) -> Iterator[pages.PageSpec]:

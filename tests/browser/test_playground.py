@@ -15,7 +15,7 @@ from maskaq.precomputed.worlds import FOLDER, read
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.regions.similarity import gaussian_entropy, patch_similarity
 from maskaq.ui.state import pages
-from tests.browser.tools import address, settled, shoot
+from tests.browser.tools import address, overflow, settled, shoot
 
 KOALA = FOLDER / "photographs" / "images" / "koala.webp"
 
@@ -223,9 +223,13 @@ def test_the_synthetic_images_form(app, visit):
 
 def test_an_own_picture_is_answered_by_p_and_q(app, visit):
     page = opened(visit, app, "scene0,maskaq,W4A4,block2,mask30,cls")
+    choose_bits(page, "W3A3")
+    page.locator(".block").fill("3")
     page.locator(".file").set_input_files(KOALA)
     expect(page.locator(".status")).to_contain_text("koala.webp")
     expect(page.locator(".status")).to_contain_text("Computed just now")
+    expect(page.locator(".bits-out")).to_have_text("W3A3")
+    expect(page.locator(".block-out")).to_have_text("3 (0 to 5)")
     expect(page.locator(".answers-p li")).to_have_count(5)
     expect(page.locator(".answers-q li")).to_have_count(5)
     expect(page.locator(".entropy polyline")).to_have_count(2)
@@ -288,10 +292,7 @@ def test_the_three_buttons_lead_on(app, visit):
 @pytest.mark.parametrize("width", [390, 768])
 def test_narrow_windows_show_everything(app, visit, theme, width):
     page = opened(visit, app, theme=theme, width=width)
-    overflow = page.evaluate(
-        "() => document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth"
-    )
-    assert overflow <= 0
+    assert overflow(page) <= 0
     for selector in (".picture", ".heads", ".accuracy", ".film-images"):
         box = page.locator(selector).bounding_box()
         assert box

@@ -66,6 +66,13 @@ def downloaded(page: Page, button: Locator) -> Download:
     return download.value
 
 
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than the window."""
+    main = "document.querySelector('[data-testid=stMain]')"
+    pixels: int = page.evaluate(f"() => {main}.scrollWidth - window.innerWidth")
+    return pixels
+
+
 def shoot(page: Page, name: str) -> None:
     """Save a picture of the whole page if MASKAQ_SCREENSHOTS is set."""
     size = page.viewport_size

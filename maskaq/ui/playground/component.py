@@ -8,9 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["ASSETS", "mount"]
-
-ASSETS = Path(__file__).with_name("assets")
+_ASSETS = Path(__file__).with_name("assets")
 
 
 def mount(data: bytes, *, key: str, **callbacks: Any) -> Any:
@@ -19,7 +17,7 @@ def mount(data: bytes, *, key: str, **callbacks: Any) -> Any:
     Args:
         data: from `maskaq.ui.playground.message`.
         callbacks: functions `on_NAME_change` for each value that the browser sends: picture, own,
-            camera, go and wanted.
+            wanted, warm, camera and go.
     """
     html, css, script = _sources()
     component = st.components.v2.component("maskaq_playground", html=html, css=css, js=script)
@@ -29,6 +27,6 @@ def mount(data: bytes, *, key: str, **callbacks: Any) -> Any:
 @cache
 def _sources() -> tuple[str, str, str]:
     """HTML, CSS and the scripts, which share one scope, in the order of their numbers."""
-    scripts = [path.read_text() for path in sorted(ASSETS.glob("*.js"))]
-    html, css = ((ASSETS / f"playground.{kind}").read_text() for kind in ("html", "css"))
+    scripts = [path.read_text() for path in sorted(_ASSETS.glob("*.js"))]
+    html, css = ((_ASSETS / f"playground.{kind}").read_text() for kind in ("html", "css"))
     return html, css, "\n".join(scripts)

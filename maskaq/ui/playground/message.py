@@ -16,8 +16,6 @@ from maskaq.precomputed import worlds
 from maskaq.precomputed.worlds import World
 from maskaq.ui.playground.view import View, world_of
 
-__all__ = ["of_own", "of_stored"]
-
 Arrays = Mapping[str, NDArray[Any]]
 
 

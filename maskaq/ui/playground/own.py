@@ -1,6 +1,6 @@
 """A visitor's picture in the playground: sent to P, then to a Q fitted to the synthetic images.
 
-Workers answer; the page asks again every half second until they have.
+Workers answer; `session` asks again until they have.
 """
 
 from __future__ import annotations
@@ -9,25 +9,20 @@ import base64
 import binascii
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from maskaq.config.parsing import parse_bits
 from maskaq.data.upload import MEGABYTES, Picture, read_picture
 from maskaq.errors import DataError, MaskaqError
 from maskaq.jobs import service
+from maskaq.precomputed import worlds
 from maskaq.precomputed.worlds import World
 from maskaq.ui.playground import message
 from maskaq.ui.playground.view import View
 
-__all__ = ["SOURCE", "OwnPicture", "decode"]
-
 SOURCE = "maskaq"  # of the images that ship with a world, to which a live Q is fitted
-_QUALITY = 92  # of the WebP that is sent back
 
 
 def decode(values: Any) -> Picture:
@@ -101,8 +96,8 @@ class OwnPicture:
         if self._p is None or not self._p.done() or _failed(self._p):
             return None
         answer = dict(self._p.result())
-        names = [name.split(",")[0] for name in answer.pop("names")]
-        answer["image"] = _webp(answer["image"])
+        names = worlds.short_names(answer.pop("names"))
+        answer["image"] = worlds.webp(np.ascontiguousarray(answer["image"].transpose(1, 2, 0)))
         bits = self.view.bits
         q = self._q.get(bits)
         picture: dict[str, Any] = {
@@ -135,11 +130,3 @@ def _failed(future: Future[Any]) -> str:
     if error is not None and not isinstance(error, MaskaqError):
         raise error
     return str(error or "")
-
-
-def _webp(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A WebP file, uint8 [bytes], of an image uint8 [3,S,S]."""
-    stream = BytesIO()
-    pixels = np.ascontiguousarray(image.transpose(1, 2, 0))  # [S,S,3]
-    Image.fromarray(pixels).save(stream, "WEBP", quality=_QUALITY)
-    return np.frombuffer(stream.getvalue(), np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,7 +9,6 @@ import streamlit as st
 from maskaq.data.upload import Picture
 from maskaq.errors import MaskaqError
 from maskaq.jobs import service
-from maskaq.precomputed.worlds import BITS, SOURCES
 from maskaq.ui.playground import component, message, own, view
 from maskaq.ui.playground.own import OwnPicture
 from maskaq.ui.playground.view import View
@@ -20,7 +18,7 @@ from maskaq.ui.widgets import model_download
 KEY = "playground"  # of the component
 _VIEW, _OWN, _PROBLEM = "_view", "_own_look", "_own_problem"  # in the session
 _POLL = 1.0  # seconds; each poll costs the server a collection of garbage
-_SOON = 1.5  # seconds
+_SOON = 1.5  # seconds to wait for an answer before polling
 _SCENE = (
     "Or choose a scene above and drop the picture again: the model of the scenes ships with maskaq."
 )
@@ -102,16 +100,24 @@ def _sent(name: str) -> Any:
     return getattr(st.session_state.get(KEY), name, None)
 
 
-def _choose() -> None:
+def _follow(name: str, **changes: Any) -> bool:
+    """Take over the view of the browser; False if it is none, so not sent by our script."""
     try:
-        st.session_state[_VIEW] = view.from_browser(_sent("picture")["view"])
+        st.session_state[_VIEW] = view.from_browser(_sent(name)["view"] | changes)
     except (ValueError, KeyError, TypeError):
-        return  # not sent by our script
-    st.session_state.pop(_OWN, None)
-    st.session_state.pop(_PROBLEM, None)
+        return False
+    return True
 
 
+def _choose() -> None:
+    if _follow("picture"):
+        st.session_state.pop(_OWN, None)
+        st.session_state.pop(_PROBLEM, None)
+
+
+# While a visitor's picture is shown, the stored one that it replaces names the world.
 def _receive() -> None:
+    _follow("own", picture=current().picture)
     try:
         ask_about(own.decode(_sent("own")))
     except MaskaqError as error:
@@ -119,9 +125,6 @@ def _receive() -> None:
 
 
 def _want() -> None:
-    look, wanted = _own(), _sent("wanted")
-    if look is None or not isinstance(wanted, dict):
-        return
-    source, bits = wanted.get("source"), wanted.get("bits")
-    if source in SOURCES and bits in BITS:
-        look.view = replace(look.view, source=source, bits=bits)
+    look = _own()
+    if look is not None and _follow("wanted", picture=current().picture):
+        look.view = current()

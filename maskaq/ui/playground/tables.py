@@ -6,8 +6,6 @@ import pandas as pd
 
 from maskaq.precomputed.worlds import BITS, SOURCES, World
 
-__all__ = ["about", "accuracies"]
-
 
 def accuracies(world: World) -> pd.DataFrame:
     """One row per source and number format: top-1 of P and Q in %, with 95 % intervals.

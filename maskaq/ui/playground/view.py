@@ -13,8 +13,6 @@ from maskaq.precomputed import worlds
 from maskaq.precomputed.worlds import BITS, SOURCES, World
 from maskaq.ui.state.url import Field
 
-__all__ = ["DEFAULT", "FIELD", "View", "from_browser", "parse", "world_of"]
-
 
 @dataclass(frozen=True)
 class View:

@@ -1,7 +1,6 @@
 // The playground: one object per mounted component. It keeps the view (which picture, bits, ...),
 // draws everything that depends on it in one animation frame, and asks Python only for pictures.
 
-
 class Playground {
   constructor(root) {
     this.root = root;
@@ -95,19 +94,19 @@ class Playground {
       const mask = this.order ? maskOf(this.order, this.view.ratio / 100) : null;
       if (wanted("picture")) this.drawPicture(mask);
       if (wanted("heads")) this.drawHeads(mask);
+      if (wanted("inside")) this.drawInside(mask);
       if (wanted("entropy")) this.drawEntropy(mask);
       if (wanted("answers")) this.drawAnswers();
       if (wanted("controls")) this.drawControls();
       this.dirty.clear();
-      this.root.dataset.work = (performance.now() - start).toFixed(2); // read by tests
+      this.root.dataset.work = (performance.now() - start).toFixed(2); // read by benchmarks/playground.py
       this.root.dataset.drawn = Number(this.root.dataset.drawn ?? 0) + 1;
     });
   }
 
   drawPicture(mask) {
     drawPicture(this.find(".picture"), this.local ?? this.image, this.local ? null : mask, this.world.grid, this.query, this.view.ratio < 100);
-    const patch = this.full ? patchName(this.query, this.world.grid) : "the class token (CLS)";
-    const text = `Attention from ${patch}`;
+    const text = `Attention from ${patchName(this.full ? this.query : null, this.world.grid)}`;
     this.find(".at-text").textContent = text;
     this.find(".cls").disabled = this.query === null;
     this.find(".picture").setAttribute("aria-label", `${this.message.picture.title}, ${this.world.grid[0]} by ${this.world.grid[1]} patches. ${text}.`);
@@ -115,23 +114,22 @@ class Playground {
 
   drawHeads(mask) {
     const rows = this.rowsAt(this.query)[this.view.block];
-    const shares = [];
     this.find(".heads").querySelectorAll("figure").forEach((figure, head) => {
-      drawHead(figure.querySelector("canvas"), this.local ?? this.image, rows[head], this.world.grid);
-      const share = mask ? shareInside(rows[head], mask) : 0;
-      shares.push(share);
-      figure.querySelector("span").textContent = `Head ${head}: ${percent(share)}`;
-      figure.querySelector("canvas").setAttribute("aria-label", `Head ${head}: ${percent(share)} of its attention inside the mask.`);
+      const [canvas, label] = figure.children;
+      const share = percent(mask ? shareInside(rows[head], mask) : 0);
+      drawHead(canvas, this.local ?? this.image, rows[head], this.world.grid);
+      label.textContent = `Head ${head}: ${share}`;
+      canvas.setAttribute("aria-label", `Head ${head}: ${share} of its attention inside the mask.`);
     });
+  }
+
+  drawInside(mask) {
     if (!mask) return;
-    const mean = (levels) => {
-      const all = rowsOf(levels, this.shape, null).flat();
-      return all.reduce((sum, row) => sum + shareInside(row, mask), 0) / all.length;
-    };
+    const mean = (rows) => rows.flat().reduce((sum, row) => sum + shareInside(row, mask), 0) / rows.flat().length;
     const q = this.q;
-    const inQ = q ? `; in the quantized model ${percent(mean(q.cls))}` : "";
+    const inQ = q ? `; in the quantized model ${percent(mean(rowsOf(q.cls, this.shape, null)))}` : "";
     const count = patchCount(mask.length, this.view.ratio / 100);
-    this.find(".inside").textContent = `Below each head: its attention inside the mask, from ${this.query === null ? "CLS" : "the patch"}. The mask holds ${count} of ${mask.length} patches and ${percent(mean(this.message.arrays.cls.data))} of the attention of CLS${inQ} (mean over blocks and heads).`;
+    this.find(".inside").textContent = `Below each head: how much of its attention is inside the mask. The mask holds ${count} of ${mask.length} patches and ${percent(mean(this.rowsAt(null)))} of the attention of CLS${inQ} (mean over blocks and heads).`;
   }
 
   drawEntropy(mask) {

@@ -18,7 +18,6 @@ Object.assign(Playground.prototype, {
     pressed("sources", view.source);
     pressed("weights", weights);
     pressed("activations", activations);
-    pressed("heads", view.head);
     this.root.querySelectorAll(".activations button").forEach((button) => {
       button.disabled = !world.bits.includes(`W${weights}A${button.dataset.value}`);
     });
@@ -75,7 +74,7 @@ Object.assign(Playground.prototype, {
     const { message, world } = this;
     const { arrays } = message;
     const place = (group, entries, sheet, cells) => {
-      group.replaceChildren(...entries.map((entry, i) => {
+      group.replaceChildren(...entries.map((entry) => {
         const button = document.createElement("button");
         button.type = "button";
         button.title = entry.title;

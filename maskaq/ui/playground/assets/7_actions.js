@@ -3,6 +3,13 @@
 const BREAK_MS = 1400;
 const FILM_MS = 450;
 const URL_MS = 250;
+// What is drawn again when a part of the view changes, beside the controls.
+const FOLLOWS = {
+  block: ["heads", "entropy"],
+  ratio: ["picture", "heads", "inside", "entropy"],
+  bits: ["answers", "inside"],
+  source: ["answers", "inside"],
+};
 const OWN_TYPES = ["image/png", "image/jpeg", "image/webp"];
 const OWN_BYTES = 20e6;
 const OWN_SIDE = 640; // pixels of a visitor's picture, at most
@@ -10,11 +17,11 @@ const OWN_SIDE = 640; // pixels of a visitor's picture, at most
 Object.assign(Playground.prototype, {
   set(change) {
     this.view = { ...this.view, ...change };
-    this.draw("all");
+    this.draw("controls", ...Object.keys(change).flatMap((name) => FOLLOWS[name]));
     this.remember();
     const { picture } = this.message;
     if (picture.kind === "own" && ("bits" in change || "source" in change)) {
-      this.send("wanted", { source: this.view.source, bits: this.view.bits });
+      this.send("wanted", { view: this.view });
     }
   },
 
