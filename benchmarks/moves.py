@@ -1,11 +1,11 @@
-"""Waiting times after moving a control of the app, and for its start page.
+"""Waiting times after moving a control of the app.
 
     python -m benchmarks.moves
 
 Bits: ten pairs of bit widths are sent to a worker process, as the page does it. Each is timed until
 the new accuracy on 1 000 scenes arrives. Mask ratio: the new mask and its figure, and a complete
-rerun of the page Attention in Streamlit's test client. Start page: from the request of a browser to
-a warm server until the title appears; skipped without Chromium and Playwright.
+rerun of the page Attention in Streamlit's test client. `benchmarks.playground` times the first
+page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import socket
 import statistics
 import subprocess
@@ -24,7 +23,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from maskaq.figures.maps import regions
 from maskaq.jobs import service
@@ -37,7 +35,6 @@ from maskaq.ui.state import pages, stored_runs
 ROOT = Path(__file__).parents[1]
 BITS = ((4, 3), (3, 3), (3, 4), (2, 4), (4, 6), (6, 6), (6, 4), (5, 8), (8, 8), (2, 2))
 RATIOS = tuple(round(0.05 * step, 2) for step in range(3, 13))
-VISITS = 5
 TIMEOUT = 300  # seconds
 
 Times = list[float]
@@ -109,31 +106,6 @@ def ratio() -> Iterator[tuple[str, Times, str]]:
     yield "the whole page Attention after moving the mask ratio", times, "< 0.3"
 
 
-def start() -> Iterator[tuple[str, Times, str]]:
-    """The start page, in a browser that has visited it before."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        return
-    times: Times = []
-    with (
-        TemporaryDirectory() as folder,
-        served(Path(folder)) as url,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_context().new_page()
-        for _ in range(1 + VISITS):
-            with timed(times):
-                page.goto(url)
-                page.locator("h1").first.wait_for(timeout=1000 * TIMEOUT)
-        browser.close()
-    yield "the start page of a warm server, up to its title", times[1:], "< 1.5"
-
-
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Run the app with an empty folder of runs and yield its URL."""
@@ -178,7 +150,6 @@ def timed(times: Times) -> Iterator[None]:
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Times, str]]]] = {
     "bits": bits,
     "ratio": ratio,
-    "start": start,
 }
 
 if __name__ == "__main__":

@@ -2,35 +2,30 @@
 
     python -m benchmarks.playground
 
-Starts a server, opens the page in headless Chromium and prints medians of 20: seconds from the
-request until the controls work (warm server), milliseconds of work per pointer move, milliseconds
-from a moved control to the end of the frame that draws it, seconds from dropping a picture to P's
-and to Q's answer (warm worker), and the server's memory without its workers.
+Starts a server, opens the page in headless Chromium and prints medians: seconds from the request
+until the controls work (warm server; visits of new browsers, then of one), milliseconds of work per
+pointer move, milliseconds from a moved control to the end of the frame that draws it, seconds from
+dropping a picture to P's and to Q's answer (warm worker), and the server's memory without its
+workers.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import psutil
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from benchmarks.moves import served
 from maskaq.precomputed.worlds import FOLDER
 
 TIMES = 20
+VISITS = 5
 READY = ".strip button[aria-pressed=true]"
 PICTURE = FOLDER / "photographs" / "images" / "koala.webp"
 SCENE = "view=scene0,maskaq,W4A4,block2,mask30,cls"
@@ -55,12 +50,22 @@ async (root) => {
 
 
 def main() -> None:
-    with server() as (address, process), sync_playwright() as playwright:
+    with (
+        TemporaryDirectory() as folder,
+        served(Path(folder)) as address,
+        sync_playwright() as playwright,
+    ):
         path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
         if path is None:
             raise SystemExit("no Chromium; on Debian and Ubuntu: apt-get install chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        found = {"seconds to the first page": first_page(browser, address)}
+        fresh = [first_page(browser.new_context(), address) for _ in range(1 + VISITS)]
+        context = browser.new_context()
+        again = [first_page(context, address) for _ in range(1 + VISITS)]
+        found = {
+            "seconds to the first page, no cache": median(fresh[1:]),
+            "seconds to the first page, again": median(again[1:]),
+        }
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         expect(page.locator(READY)).to_have_count(1)
@@ -69,51 +74,21 @@ def main() -> None:
         found["ms from a control to the frame"] = median(
             page.locator(".playground").evaluate(CONTROLS)
         )
-        found["server MB, stored results only"] = memory(process)
+        found["server MB, stored results only"] = memory()
         found |= own_picture(page, address)
         browser.close()
     print(json.dumps({name: round(value, 2) for name, value in found.items()}, indent=1))
 
 
-@contextmanager
-def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server of its own, in an empty folder for runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | {"MASKAQ_RUNS": folder},
-            stdout=subprocess.DEVNULL,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            while True:
-                try:
-                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            yield address, process
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def first_page(browser: Any, address: str) -> float:
-    """Median seconds from the request until the controls work, after one visit to warm up."""
-    seconds = []
-    for _ in range(6):
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        start = time.perf_counter()
-        page.goto(address)
-        page.locator(READY).wait_for()
-        seconds.append(time.perf_counter() - start)
-        page.close()
-    return median(seconds[1:])
+def first_page(context: BrowserContext, address: str) -> float:
+    """Seconds from the request until the controls work."""
+    page = context.new_page()
+    start = time.perf_counter()
+    page.goto(address)
+    page.locator(READY).wait_for()
+    seconds = time.perf_counter() - start
+    page.close()
+    return seconds
 
 
 def pointer(page: Page) -> float:
@@ -129,9 +104,11 @@ def pointer(page: Page) -> float:
     return median(works)
 
 
-def memory(process: subprocess.Popen[bytes]) -> float:
-    """Resident memory of the server process in MB."""
-    return float(psutil.Process(process.pid).memory_info().rss) / 1e6
+def memory() -> float:
+    """Resident memory of the server process in MB, without its workers."""
+    children = psutil.Process().children()
+    server = next(child for child in children if "streamlit" in " ".join(child.cmdline()))
+    return float(server.memory_info().rss) / 1e6
 
 
 def own_picture(page: Page, address: str) -> dict[str, float]:

@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +26,25 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.showcase import example_scenes
 from benchmarks.worlds.runs import OUT, folder, frames_file, samples_file
 from maskaq import checkpoints
-from maskaq.data.scenes import scenes
 from maskaq.files import atomic_write
+from maskaq.intervals import Interval
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model
-from maskaq.precomputed.worlds import BITS, COMMANDS, FOLDER, MODELS, SOURCES
+from maskaq.precomputed.worlds import BITS, COMMANDS, FOLDER, MODELS, SOURCES, short_names, webp
 from maskaq.quantization.storage import load_q
 from maskaq.queries.attention import preprocessed
 from maskaq.queries.look import look_at
 from maskaq.results import store
 from maskaq.results.comparison import difference
-from maskaq.results.result import Accuracy, RunResult
+from maskaq.results.result import RunResult
 from maskaq.results.store import Stored
 
 SYNTHETIC = 6  # synthetic images that are shown as they form, and can be looked at
 FILM_SIDE = 128  # pixels, at most
 THUMB = 64
-QUALITY = 90  # of lossy WebP
-SCENES = 8
 TESTED = {"vit_tiny_patch16_224": "photographs", "scenes_vit": "scenes"}
 
 
@@ -107,15 +105,15 @@ def about_of(
     results = {cell: run.result for cell, run in stored.items()}
     newest = max(results.values(), key=lambda result: result.created)
     answers = {
-        source: {bits: interval(results[source, bits].q) for bits in BITS} for source in SOURCES
+        source: {bits: ends(results[source, bits].top1_q) for bits in BITS} for source in SOURCES
     }
     agreement = {
-        source: {bits: agreeing(results[source, bits]) for bits in BITS} for source in SOURCES
+        source: {bits: ends(results[source, bits].agreeing) for bits in BITS} for source in SOURCES
     }
     return {
         "model": loaded.name,
         "weights": digest,
-        "classes": [name.split(",")[0] for name in loaded.class_names],
+        "classes": short_names(loaded.class_names),
         "blocks": len(loaded.model.blocks),
         "heads": loaded.model.blocks[0].attn.num_heads,
         "grid": loaded.grid,
@@ -125,7 +123,7 @@ def about_of(
             {"name": one.name, "title": one.title, "kind": one.kind, "right": one.right}
             for one in pictures
         ],
-        "p": interval(newest.fp),
+        "p": ends(newest.top1_p),
         "q": answers,
         "agreement": agreement,
         "n": newest.evaluated,
@@ -145,14 +143,9 @@ def about_of(
     }
 
 
-def interval(accuracy: Accuracy) -> list[float]:
-    """Top-1 and the ends of its 95 % interval."""
-    return [accuracy.top1, accuracy.top1_low, accuracy.top1_high]
-
-
-def agreeing(result: RunResult) -> list[float]:
-    """The share of images on which P and Q agree, and the ends of its 95 % interval."""
-    return [result.agreement, result.agreement_low, result.agreement_high]
+def ends(interval: Interval) -> list[float]:
+    """A share and the ends of its 95 % interval."""
+    return list(interval[:3])
 
 
 def points(first: Stored, other: Stored) -> list[float]:
@@ -160,7 +153,7 @@ def points(first: Stored, other: Stored) -> list[float]:
     found = difference(first, other)
     if found is None:
         raise SystemExit(f"{first.folder} and {other.folder} were evaluated on different images.")
-    return list(found[:3])
+    return ends(found)
 
 
 def parameters(model: nn.Module) -> int:
@@ -209,27 +202,25 @@ def photographs(loaded: LoadedModel) -> Iterator[Shown]:
             yield Shown(path.stem, row["title"], "photograph", right, image)
 
 
-def example_scenes(loaded: LoadedModel) -> Iterator[Shown]:
-    """The first evaluation scene of each of the first eight classes, whatever P answers."""
-    labels = scenes("evaluation", range(200)).labels
-    numbers = [int((labels == kind).nonzero()[0, 0]) for kind in range(SCENES)]
-    batch = scenes("evaluation", numbers)
-    for kind, image in enumerate(batch.images):
-        name = loaded.class_names[kind]
-        yield Shown(f"scene{kind}", f"Scene: {name}", "scene", (kind,), image)
+def labelled_scenes(loaded: LoadedModel) -> Iterator[Shown]:
+    """The eight scenes that the other pages show too."""
+    batch = example_scenes()
+    for number, label in enumerate(batch.labels.tolist()):
+        title = f"Scene: {loaded.class_names[label]}"
+        yield Shown(f"scene{number}", title, "scene", (label,), batch.images[number])
 
 
 def synthetic(loaded: LoadedModel, runs: Path) -> Iterator[Shown]:
     """The first images that the model made."""
     samples = checkpoints.read(samples_file(runs, "maskaq"))["samples"]
+    names = short_names(loaded.class_names)
     for number in range(SYNTHETIC):
         label = int(samples["labels"][number])
-        name = loaded.class_names[label].split(",")[0]
         image = samples["images"][number]
-        yield Shown(f"synthetic{number}", f"Made for: {name}", "synthetic", (label,), image)
+        yield Shown(f"synthetic{number}", f"Made for: {names[label]}", "synthetic", (label,), image)
 
 
-PICTURES = {"photographs": photographs, "scenes": example_scenes}
+PICTURES = {"photographs": photographs, "scenes": labelled_scenes}
 
 
 def small(images: Tensor, largest: int) -> NDArray[np.uint8]:
@@ -243,13 +234,6 @@ def tiled(images: Tensor) -> NDArray[np.uint8]:
     """Images uint8 [R,C,3,S,S] as one picture [R*S,C*S,3]."""
     rows, columns, _, side, _ = images.shape
     return images.permute(0, 3, 1, 4, 2).reshape(rows * side, columns * side, 3).numpy()
-
-
-def webp(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A WebP file of an image uint8 [H,W,3], as uint8 [bytes]."""
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY, method=6)
-    return np.frombuffer(stream.getvalue(), np.uint8)
 
 
 def save_webp(pixels: NDArray[np.uint8], path: Path) -> None:

@@ -90,6 +90,11 @@ class RunResult:
         return Interval(self.q.top1, self.q.top1_low, self.q.top1_high, self.evaluated)
 
     @property
+    def agreeing(self) -> Interval:
+        """Share of the images on which P and Q agree, likewise."""
+        return Interval(self.agreement, self.agreement_low, self.agreement_high, self.evaluated)
+
+    @property
     def recognised(self) -> Interval:
         """Share of the samples that P assigns to their own label."""
         count = int(self.samples["count"])

@@ -29,8 +29,7 @@ def frame(result: RunResult) -> pd.DataFrame:
         for k in (1, 5)
         for model, shares in (("P", result.fp), ("Q", result.q))
     ]
-    agreement = (result.agreement, result.agreement_low, result.agreement_high)
-    rows.append(("P and Q", "agreement", *(100 * share for share in agreement)))
+    rows.append(("P and Q", "agreement", *(100 * share for share in result.agreeing[:3])))
     table = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high"])
     return table.assign(n=result.evaluated)
 

@@ -46,13 +46,9 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """Columns run, measure (`P top-1`, `Q top-1`, `agreement`), value, low, high (in %) and n."""
     rows = []
     for name, result in zip(names(results), results, strict=True):
-        shares = (
-            (result.fp.top1, result.fp.top1_low, result.fp.top1_high),
-            (result.q.top1, result.q.top1_low, result.q.top1_high),
-            (result.agreement, result.agreement_low, result.agreement_high),
-        )
-        for measure, share in zip(MEASURES, shares, strict=True):
-            rows.append((name, measure, *(100 * number for number in share), result.evaluated))
+        shares = (result.top1_p, result.top1_q, result.agreeing)
+        for measure, (*share, n) in zip(MEASURES, shares, strict=True):
+            rows.append((name, measure, *(100 * number for number in share), n))
     return pd.DataFrame(rows, columns=["run", "measure", "value", "low", "high", "n"])
 
 

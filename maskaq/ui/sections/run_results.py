@@ -101,7 +101,7 @@ def _numbers(result: RunResult) -> None:
     with places[2]:
         show.number(
             "Agreement",
-            *(result.agreement, result.agreement_low, result.agreement_high, result.evaluated),
+            *result.agreeing,
             "Share of images for which P and Q predict the same class, right or wrong.",
         )
 
