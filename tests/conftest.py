@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from maskaq.models import bundled
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.results.result import Finished
 from maskaq.runs.execute import execute
-from tests.support import short
+from tests.support import model_hub, short
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,16 +47,16 @@ class ByFile(LoadFileScheduling):
         return super()._split_scope(nodeid)
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `-n 0` leaves out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out a notebook with short runs where the same one is run in full."""
-    full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}
     if config.option.markexpr:
         return
+    full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in full])
     items[:] = [item for item in items if item.nodeid not in full]
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `-n 0` leaves out
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
@@ -99,3 +100,11 @@ def small_spec() -> RunSpec:
 @pytest.fixture(scope="session")
 def small_run(small_spec: RunSpec) -> Finished:
     return execute(small_spec, progress=False)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[model_hub.ModelHub]:
+    """A model hub, and a server that may download from it."""
+    monkeypatch.delenv("MASKAQ_READONLY", raising=False)
+    with model_hub.served(tmp_path, monkeypatch) as hub:
+        yield hub

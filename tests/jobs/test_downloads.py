@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from maskaq.errors import RunError
@@ -17,17 +13,6 @@ from tests.support.model_hub import ModelHub, file_of
 from tests.support.waiting import until
 
 FILE = file_of()
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    hub = ModelHub()
-    hub.add()
-    monkeypatch.delenv("MASKAQ_READONLY", raising=False)
-    model_hub.use(monkeypatch, tmp_path, hub)
-    yield hub
-    hub.close()
-    until(lambda: not any(one.name.startswith("download ") for one in threading.enumerate()))
 
 
 def reach(name: str, file: download.HubFile = FILE) -> State:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections import namedtuple
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -24,15 +23,6 @@ ADVICE = (
     rf"http://127.0.0.1:\d+/timm/{NAME}\.fb_in1k/resolve/main/model\.safetensors on a machine .*"
     rf'`--model {NAME} --weights FILE`.* the field "Weights file" of the app'
 )
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    hub = ModelHub()
-    hub.add()
-    model_hub.use(monkeypatch, tmp_path, hub)
-    yield hub
-    hub.close()
 
 
 def files(folder: Path) -> list[Path]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from safetensors.numpy import save
 
 from maskaq.jobs import downloads
 from maskaq.models import download
+from tests.support.waiting import until
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "deit_tiny_patch16_224"
@@ -161,3 +164,14 @@ def cache(folder: Path, model: str = NAME, data: bytes = b"weights") -> Path:
     (repository / "refs").mkdir(exist_ok=True)
     (repository / "refs" / "main").write_text(COMMIT)
     return path
+
+
+@contextmanager
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
+    """A hub with the weights of `NAME`, in use until the last download has ended."""
+    hub = ModelHub()
+    hub.add()
+    use(monkeypatch, tmp_path, hub)
+    yield hub
+    hub.close()
+    until(lambda: not any(one.name.startswith("download ") for one in threading.enumerate()))

@@ -43,10 +43,8 @@ def route() -> None:
     sidebar.check()
     with st.sidebar:
         lesson_guide.sidebar()
-        if playground:  # it has controls of its own
-            with st.expander("Settings of the other pages"):
-                sidebar.controls()
-        else:
+        # The playground has controls of its own.
+        with st.expander("Settings of the other pages") if playground else st.container():
             sidebar.controls()
         uploads.sidebar(disabled=service.readonly())
         show.sidebar()

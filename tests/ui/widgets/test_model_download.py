@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -23,17 +19,6 @@ def page() -> None:
 
     model = st.session_state.get("model", "deit_tiny_patch16_224")
     st.text(model_download.ready(model, st.session_state.get("weights", "")))
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    hub = ModelHub()
-    hub.add()
-    monkeypatch.delenv("MASKAQ_READONLY", raising=False)
-    model_hub.use(monkeypatch, tmp_path, hub)
-    yield hub
-    hub.close()
-    until(lambda: not any(one.name.startswith("download ") for one in threading.enumerate()))
 
 
 @pytest.fixture
