@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
+    # With the default priority a run would wait for minutes while another test computes.
+    os.environ.setdefault("MASKAQ_NICENESS", "1")
 
 # Tests that start processes of their own run one after the other.
 ONE_AFTER_THE_OTHER = (
@@ -36,6 +38,7 @@ ONE_AFTER_THE_OTHER = (
     "tests/jobs/",
     "tests/runs/test_checkpointing.py",
 )
+NOTEBOOKS = "tests/test_notebooks.py"
 
 
 class ByFile(LoadFileScheduling):
@@ -44,11 +47,17 @@ class ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(ONE_AFTER_THE_OTHER):
             return "processes"
+        if nodeid.startswith(NOTEBOOKS):  # a minute each
+            return nodeid
         return super()._split_scope(nodeid)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out a notebook with short runs where the same one is run in full."""
+    """Long groups first, so that both processes end together; no notebook twice.
+
+    A notebook with short runs is left out where the same one is run in full.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith((*ONE_AFTER_THE_OTHER, NOTEBOOKS)))
     if config.option.markexpr:
         return
     full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}

@@ -3,6 +3,7 @@
 MASKAQ_WORKERS    number of own worker processes, by default 1; each does one run at a time
 MASKAQ_SCHEDULER  address of an existing scheduler to use instead, such as tcp://10.0.0.1:8786
 MASKAQ_INSECURE   1 allows a scheduler on another machine without TLS
+MASKAQ_NICENESS   by how much own workers lower their priority, 0 to 19, by default 10
 MASKAQ_READONLY   1 disables all of this
 
 `LocalCluster` cannot be started from a Streamlit script, because its workers would run the script
@@ -77,6 +78,12 @@ class Settings:
             OptionError: one of them is invalid.
         """
         workers, scheduler = _VARIABLES
+        niceness = os.environ.get(dask_preload.NICENESS, dask_preload.DEFAULT_NICENESS)
+        if not niceness.isdecimal() or int(niceness) > 19:
+            raise OptionError(
+                f"{dask_preload.NICENESS} is {niceness!r}; allowed: 0 to 19, where 0 keeps the "
+                "priority of the app."
+            )
         return cls.of(os.environ.get(workers, "1"), os.environ.get(scheduler, ""))
 
     @classmethod

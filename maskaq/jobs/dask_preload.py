@@ -2,7 +2,8 @@
 
 They end when the process that started them ends: a killed app runs no clean-up, and its child
 processes would live on. Workers end with their nanny. Nannies, and so workers, also lower their
-priority, so that on a busy machine the app answers its visitors first.
+priority, so that on a busy machine the app answers its visitors first. MASKAQ_NICENESS sets by how
+much; 0 keeps the priority, for a machine whose other programs would leave a run no time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import threading
 import time
 
 PARENT = "MASKAQ_PARENT"  # environment variable: process id of the parent
-NICENESS = 10  # added, of a range from -20 to 19
+NICENESS = "MASKAQ_NICENESS"  # environment variable: added to the priority, -20 (first) to 19
+DEFAULT_NICENESS = "10"
 _PERIOD = 0.5  # seconds between two looks at the parent
 
 
@@ -21,7 +23,7 @@ def dask_setup(server: object) -> None:
     if parent := os.environ.get(PARENT):
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
     if type(server).__name__ == "Nanny" and hasattr(os, "nice"):  # Windows has no niceness
-        os.nice(NICENESS)
+        os.nice(int(os.environ.get(NICENESS, DEFAULT_NICENESS)))
 
 
 def _watch(parent: int) -> None:

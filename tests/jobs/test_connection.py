@@ -40,6 +40,13 @@ def test_invalid_numbers_of_workers(monkeypatch: pytest.MonkeyPatch, value: str)
         Settings.read()
 
 
+@pytest.mark.parametrize("value", ["", "-1", "20", "low"])
+def test_invalid_priorities(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MASKAQ_NICENESS", value)
+    with pytest.raises(OptionError, match=f"MASKAQ_NICENESS is {value!r}; allowed: 0 to 19"):
+        Settings.read()
+
+
 @pytest.mark.parametrize("value", ["here", "tcp://", "tcp://a b:1", "tcp://a:1/x", "udp://a:1"])
 def test_invalid_addresses(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MASKAQ_SCHEDULER", value)
