@@ -11,8 +11,6 @@ which removes the variance that both share. A stopped table resumes, as in `benc
 variants with the same samples share them.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

@@ -13,8 +13,6 @@ takes its images, is at least as large as the number of samples. --set changes a
 cells.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

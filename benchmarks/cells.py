@@ -5,8 +5,6 @@ gigabytes. Samples are stored beside the cells and shared by all cells that only
 fitted.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from pathlib import Path

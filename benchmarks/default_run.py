@@ -9,8 +9,6 @@ run `python -m benchmarks.numbers` afterwards. Measure on an idle machine: the l
 stored and, where it matters, quoted.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

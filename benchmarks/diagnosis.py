@@ -8,8 +8,6 @@ runs that ship with the library. Real images are those of the calibration split,
 for evaluation: the first 256 scenes, or for photographs those that the run's --holdout sets aside.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 python -m benchmarks.docs_figures
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib

@@ -6,8 +6,6 @@ Lists copies of one stored run (the first example that ships), with all its file
 folder.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import statistics

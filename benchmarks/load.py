@@ -12,8 +12,6 @@ stopped running. One more browser starts runs continuously, which the single def
 computes. First visits have their own row. Memory is that of the server and of its workers.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

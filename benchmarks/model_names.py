@@ -5,8 +5,6 @@ The app never imports timm, which takes seconds, so the facts that it needs befo
 updated; a test compares the file with the installed timm.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from typing import Any, TypedDict

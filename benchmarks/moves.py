@@ -8,8 +8,6 @@ rerun of the page Attention in Streamlit's test client. `benchmarks.playground` 
 page.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -8,8 +8,6 @@ what the function NAME below returns; a test fails where the text is out of date
 in `maskaq/precomputed/examples` (`python -m benchmarks.sources --examples`).
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import textwrap

@@ -9,8 +9,6 @@ dropping a picture to P's and to Q's answer (warm worker), and the server's memo
 workers.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -7,8 +7,6 @@ Evaluated on 3 000 scenes of the calibration split, because settings must not be
 evaluation images. Samples are those of the runs under --runs.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from pathlib import Path

@@ -6,8 +6,6 @@
 Runs are stored under --out; stored runs are not repeated.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from pathlib import Path

@@ -8,8 +8,6 @@ last lines are about Dask alone: the empty tasks that its scheduler distributes 
 memory that it keeps for each.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,8 +7,6 @@ Reads the Q of the runs that the first command stored under --runs and writes to
 `maskaq/precomputed/data/`. A stopped table of bit-widths resumes.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

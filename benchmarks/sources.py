@@ -9,8 +9,6 @@ are evaluated on the same images: --holdout excludes the images of `real` for al
 --examples the small files of each run are also copied into the library, where the app shows them.
 """
 
-from __future__ import annotations
-
 import argparse
 import shutil
 from dataclasses import replace

@@ -12,8 +12,6 @@ that of its allocator. `--random` uses models with random weights, which suffice
 the time of the paper's schedule, 10 000 images and 2 000 steps, is extrapolated.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -5,8 +5,6 @@ everything that decides the following steps, random generators included, so that
 ends, on a CPU, with the same bits as an uninterrupted one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """`python -m maskaq`: run methods, list what is available, manage stored runs."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

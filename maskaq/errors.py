@@ -12,8 +12,6 @@ Every message gives the offending value, what is allowed, and what to do about i
       - RunError          a stored run cannot be read or written
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The formulas that the app shows, each with its paper and equation; read from `formulas.toml`."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path

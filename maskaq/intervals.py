@@ -3,8 +3,6 @@
 Every share and mean that maskaq reports comes with one; tests compare them with scipy.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

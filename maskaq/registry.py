@@ -1,7 +1,5 @@
 """Named tables: entries by name, and implementations that are imported on first use."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """How tests are spread over processes; models and data that many tests share and none changes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The layout of the code, computed from its imports: floors, circles, sizes of folders, tests."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from functools import cache

@@ -1,7 +1,5 @@
 """README and docs: code blocks run, commands parse, links and names exist, Sphinx builds."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

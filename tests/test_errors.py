@@ -1,7 +1,5 @@
 """The exceptions, and the message for an unknown name."""
 
-from __future__ import annotations
-
 import doctest
 import inspect
 

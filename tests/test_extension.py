@@ -1,7 +1,5 @@
 """A new source or back-end is one module and one entry: everything else finds it by itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Confidence intervals, against scipy and against formulas written out."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The text that people read is plain English: none of the phrases that readers stumbled over."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -4,8 +4,6 @@ One process imports or runs everything that has to stay light, from the lightest
 and notes after each line which libraries it has loaded.
 """
 
-from __future__ import annotations
-
 import json
 import pkgutil
 import subprocess

@@ -3,8 +3,6 @@
 By default with fewer images and steps; `-m slow` runs them at full size.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat

@@ -1,7 +1,5 @@
 """Registries: registered names are found, others are refused."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

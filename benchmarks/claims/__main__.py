@@ -7,8 +7,6 @@ Reads the Q of the runs that the first command stored under --runs and writes to
 `maskaq/precomputed/data/`. Finished parts are cached under --out, so a stopped measurement resumes.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

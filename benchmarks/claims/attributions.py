@@ -1,7 +1,5 @@
 """Seven attributions in P and Q, compared with the object, with attention and with P."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

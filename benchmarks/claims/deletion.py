@@ -1,7 +1,5 @@
 """Accuracy and agreement while patches are removed."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Information of some patches about the answer, in bits."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Helpers shared by the tables: models, cached parts, means over images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple

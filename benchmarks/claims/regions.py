@@ -1,7 +1,5 @@
 """How well maps over the patches find the object."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

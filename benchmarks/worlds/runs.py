@@ -8,8 +8,6 @@ source are made once and shared by all number formats: `maskaq` aligns its image
 W4A4. The first batch is stored as it forms.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace

@@ -7,8 +7,6 @@ Weights and evaluation images stay out; what is written are results, pictures wh
 `CREDITS.md`, and images that the model made.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

@@ -10,8 +10,6 @@ Q soon overfits to few images. `combine_frequencies` makes many of them: the lay
 texture of another, which keeps spectrum and contrast if both images are `natural`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -7,8 +7,6 @@ bilinear interpolation. That is exact at the wrapped border and costs two small 
 image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """`models` and `methods`: the available models, methods, sources and back-ends."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys

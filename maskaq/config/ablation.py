@@ -1,7 +1,5 @@
 """Small grids of runs in which two settings vary, for the app's page Ablation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

@@ -6,8 +6,6 @@ stands here once. Nothing here imports torch: the implementations are named, and
 use. To add a source or a back-end, write its module and register one entry in this file.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

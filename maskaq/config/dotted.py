@@ -1,7 +1,5 @@
 """Nested settings by their dotted names, such as `fit.reconstruction.steps`."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar

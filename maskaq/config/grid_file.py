@@ -14,8 +14,6 @@
 `bits`, `method`, `source` and `backend` are short names.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -1,7 +1,5 @@
 """Settings by dotted name: how a run differs from its preset, and the command that repeats it."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterable, Mapping

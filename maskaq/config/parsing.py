@@ -1,7 +1,5 @@
 """Settings from text, JSON and plain values, and back."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Methods: named pairs of a sample source and a back-end, with their settings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 from maskaq.config.options import Coefficients, FitOptions, QuantOptions, Savings, SynthesisOptions

@@ -1,7 +1,5 @@
 """Which runs synthesize the same samples, and in which batches, so that they do it only once."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 

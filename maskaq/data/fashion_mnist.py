@@ -5,8 +5,6 @@ train the bundled model; they are read from a folder given by the user, or from 
 Debian's package `dataset-fashion-mnist`.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 import struct

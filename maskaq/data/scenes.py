@@ -5,8 +5,6 @@ these, so a scene does not depend on its batch or process. Composition is vector
 the only loop is over the few clutter shapes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple

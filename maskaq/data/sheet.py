@@ -1,7 +1,5 @@
 """Contact sheets: many small images in one."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

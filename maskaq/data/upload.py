@@ -3,8 +3,6 @@
 Needs only numpy and Pillow. The file is never written to disk.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from io import BytesIO

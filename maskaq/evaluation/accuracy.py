@@ -1,7 +1,5 @@
 """Accuracy of P and Q on the same labelled images, and their predictions on synthetic images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

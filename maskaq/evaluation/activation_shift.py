@@ -6,8 +6,6 @@ levels are wasted. MaskAQ's paper examines attention for this purpose (section 2
 statistics, and computing them for every tensor that Q rounds, are our own choice.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from functools import partial

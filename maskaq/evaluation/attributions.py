@@ -7,8 +7,6 @@ smoothed model, and Integrated Gradients does not sum exactly to the difference 
 `completeness` measures the error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -10,8 +10,6 @@ most informative first, gives the same images as deleting patches, least informa
 reverse.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -13,8 +13,6 @@ estimate of H(Y) has a bias of about -(K - 1) / (2 n ln 2) bits for K answers (M
 is corrected.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

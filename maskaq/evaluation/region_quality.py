@@ -5,8 +5,6 @@ true foreground is known this can be tested: for the attention of every block an
 maps, and for a prior that only assumes that objects are near the middle of the image.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

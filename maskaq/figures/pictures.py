@@ -1,7 +1,5 @@
 """Images as figures and as animations, and layouts of many small maps."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

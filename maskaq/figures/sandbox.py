@@ -1,7 +1,5 @@
 """Charts of a quantizer applied to some numbers: levels, staircase and errors."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Static pictures, made with matplotlib, for documents that have to work without JavaScript."""
 
-from __future__ import annotations
-
 import io
 
 import pandas as pd

@@ -5,8 +5,6 @@ colour vision. Backgrounds are transparent and text colours are unset, so that a
 and a dark page. No chart relies on colour alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tables of the synthetic images: what P and Q see in them, and the terms of their loss."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 

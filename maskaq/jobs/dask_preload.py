@@ -6,8 +6,6 @@ priority, so that on a busy machine the app answers its visitors first. MASKAQ_N
 much; 0 keeps the priority, for a machine whose other programs would leave a run no time.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -3,8 +3,6 @@
 Nothing here waits, so that a page can ask for the state of a download as often as it likes.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 They are sent once per worker and unpacked in its temporary folder under a hash of their contents.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

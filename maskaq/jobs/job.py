@@ -8,8 +8,6 @@ message arrives. Workers report by messages of plain values, which `worker.Maile
     progress  stage, step, total, seconds, rows, problems, pictures
 """
 
-from __future__ import annotations
-
 import io
 import threading
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,6 @@
 Only plain values go in and out: JSON, and the bytes of files.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress

@@ -5,8 +5,6 @@ Streamlit is imported. `dispatcher` describes how runs reach the workers, `conne
 environment variables.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Sequence

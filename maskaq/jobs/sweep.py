@@ -6,8 +6,6 @@ again what failed. Runs with the same samples share them, and the batches of a s
 over the workers; neither changes a bit of any result.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress

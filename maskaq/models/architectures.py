@@ -1,7 +1,5 @@
 """The supported architectures by name, built on torch's meta device: shapes without memory."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Mapping

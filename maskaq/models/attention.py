@@ -9,8 +9,6 @@ the same forward pass step by step, and can quantize each of the four operands o
 products. `record` uses it in place of a model's attention within a context.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial

@@ -4,8 +4,6 @@ A plain timm `VisionTransformer` without convolutional stem or BatchNorm, traine
 `python -m maskaq.models.train`. The model card is stored next to the checkpoint.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from timm.models.vision_transformer import VisionTransformer

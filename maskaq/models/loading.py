@@ -1,7 +1,5 @@
 """Load P by name, with the preprocessing and class names that belong to its weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process

@@ -3,8 +3,6 @@
 `python -m benchmarks.model_names` writes the file; a test compares it with the installed timm.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ function of its step, so an interrupted training resumes from its last checkpoin
 result.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

@@ -4,8 +4,6 @@ The format is recognised by the first bytes, not by the name: safetensors, or a 
 tensors (`torch.load` with weights_only=True).
 """
 
-from __future__ import annotations
-
 import math
 import pickle
 import re

@@ -4,8 +4,6 @@
 back-end `reconstruct` without finetuning at few bits, which was added later.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

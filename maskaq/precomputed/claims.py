@@ -3,8 +3,6 @@
 `python -m benchmarks.claims` writes them. Intervals are 95 % over images.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

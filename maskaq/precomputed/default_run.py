@@ -4,8 +4,6 @@
 `python -m benchmarks.numbers`, so that a measured number is written down once.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass

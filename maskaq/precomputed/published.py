@@ -4,8 +4,6 @@ ImageNet-1k top-1 in %. The rows mix sample sources and back-ends. `data/publish
 line per printed row, `data/published/papers.csv` the address of each paper.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

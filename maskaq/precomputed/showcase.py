@@ -4,8 +4,6 @@
 anything is computed. The Q are those of the shipped runs of the source `maskaq`.
 """
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from pathlib import Path

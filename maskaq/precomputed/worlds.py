@@ -11,8 +11,6 @@ frames.webp        the first synthetic images as they form, one row per step
 synthetic.webp     all synthetic images in one column, the calibration images of live answers
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass

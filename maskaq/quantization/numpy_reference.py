@@ -8,8 +8,6 @@ Each rule gives the same levels as its torch counterpart, which the tests check.
     lsq            step size and zero point of `quantizers.lsq`, learned by gradient descent
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Store Q: one safetensors file with its state dict and the metadata needed to rebuild it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

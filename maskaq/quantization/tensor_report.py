@@ -1,7 +1,5 @@
 """The per-tensor report: bits, granularity, range, clipping and SQNR of every tensor of Q."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

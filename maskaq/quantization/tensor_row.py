@@ -1,7 +1,5 @@
 """Rows of the per-tensor report, usable without torch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """The accuracy of P and of a quickly fitted Q on the same scenes."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

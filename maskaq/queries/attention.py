@@ -1,7 +1,5 @@
 """Attention, attributions and patch similarities of one picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

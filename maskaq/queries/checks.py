@@ -1,7 +1,5 @@
 """What a visitor can know before a run: whether files can be used, and the cost of runs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

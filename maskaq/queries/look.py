@@ -4,8 +4,6 @@ Arrays are small enough to be sent to a browser: attention has 8 bits, and the a
 tokens is compressed.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 The models must not be changed. Only one question is answered at a time (`worker.answer`).
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -5,8 +5,6 @@ names the functions without importing torch, for the pages that ask. The answers
 `maskaq.queries.model_cache`, so they are computed one at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ The app calls these while a slider moves, in a process that does not load torch.
 counterpart of `maskaq.regions.mask.informative_mask`; a test checks that they agree.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -9,8 +9,6 @@ rows, measured as their differential entropy with a Gaussian in place of the his
 `kernel_density` and `kernel_entropy` do not assume a Gaussian; they are for plots.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

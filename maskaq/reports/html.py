@@ -4,8 +4,6 @@ Plotly's script is embedded once and images are data URIs. The templates escape 
 figure is also a static picture, for readers without JavaScript.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The tables of runs, as named data frames and as CSV files in one archive."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

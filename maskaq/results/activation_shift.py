@@ -3,8 +3,6 @@
 `python -m benchmarks.diagnosis` writes it; `maskaq.evaluation.activation_shift` computes it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

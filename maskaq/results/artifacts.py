@@ -5,8 +5,6 @@ evidence.safetensors  predictions of P and Q on every evaluation image, the firs
 frames.webp           the first samples during synthesis, one sheet for each of about ten steps
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

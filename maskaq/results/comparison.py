@@ -1,7 +1,5 @@
 """Results as text: a table of one run, and a comparison of several, for the command line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 

@@ -1,7 +1,5 @@
 """Export of stored runs: complete folders as a zip, or a table with a row per run."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path

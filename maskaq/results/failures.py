@@ -1,7 +1,5 @@
 """The error of a failed run, in a JSON file beside the folder intended for the run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

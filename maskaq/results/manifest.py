@@ -5,8 +5,6 @@ folder is opened, checksums when a file is read. The summary is the result witho
 report, so that thousands of runs can be listed without opening other files.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

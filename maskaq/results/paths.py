@@ -5,8 +5,6 @@ The identity consists of the settings that differ from the method's preset
 contents.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

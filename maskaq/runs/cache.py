@@ -3,8 +3,6 @@
 A run that takes them from here gives the same result, to the last bit, as one that does not.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Callable, Hashable

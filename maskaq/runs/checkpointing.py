@@ -1,7 +1,5 @@
 """Checkpoints of a run: where a stored run keeps them, and what a run adds to each state."""
 
-from __future__ import annotations
-
 import shlex
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The machine of a run: devices, precision, memory and versions."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 import resource

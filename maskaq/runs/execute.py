@@ -1,7 +1,5 @@
 """A run in one call, with a progress bar, for the command line, scripts and notebooks."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import closing
 

@@ -1,7 +1,5 @@
 """The run: turns a RunSpec into events and, last, the result. Only this module knows all stages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime

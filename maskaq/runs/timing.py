@@ -1,7 +1,5 @@
 """The time that the stages of a run take, and the metrics of its events."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -4,8 +4,6 @@ Only the images learn. An image whose values, loss or gradient are not finite is
 on; a blank one goes through the models in its place, and the others are not affected.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ run's seed and the index of the batch's first image, so that no image depends on
 made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """Tables of many runs: finished cells are not run again, samples are made once."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

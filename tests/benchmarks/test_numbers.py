@@ -1,7 +1,5 @@
 """Measured numbers in README and docs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Files that a visitor can save: pictures, tables and the report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from playwright.sync_api import expect

@@ -1,7 +1,5 @@
 """The app is killed in the middle of a run: finished runs stay, the others leave nothing."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

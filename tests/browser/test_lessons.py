@@ -1,7 +1,5 @@
 """All lessons, followed in a real browser by using the controls that they name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Every page in a real browser: complete, in both themes, in wide and narrow windows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The playground in a real browser: touched in every way that a visitor would touch it."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from pathlib import Path

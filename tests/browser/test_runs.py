@@ -1,7 +1,5 @@
 """Runs in a real browser with real workers: started, cancelled, reloaded, shared, kept private."""
 
-from __future__ import annotations
-
 import re
 from io import BytesIO
 

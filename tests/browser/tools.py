@@ -1,7 +1,5 @@
 """Helpers for the tests in the browser."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from contextlib import suppress

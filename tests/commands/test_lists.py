@@ -1,7 +1,5 @@
 """`models` and `methods` list every entry in full."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.cli import main

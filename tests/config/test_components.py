@@ -1,7 +1,5 @@
 """The tables of sources, back-ends and terms, and how they decide which settings have an effect."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Settings: what is out of range is refused at once; the rest goes to JSON and back unchanged."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import FrozenInstanceError, asdict, fields, is_dataclass, replace

@@ -1,7 +1,5 @@
 """What the named methods are made of."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.config.components import BACKENDS, SOURCES

@@ -1,7 +1,5 @@
 """IDX files: intact ones are read, others refused with what was expected."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 from pathlib import Path

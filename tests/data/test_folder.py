@@ -1,7 +1,5 @@
 """Image folders: preprocessed as timm does, and refused with a message for every mistake."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from pathlib import Path

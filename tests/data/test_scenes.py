@@ -1,7 +1,5 @@
 """Scenes: independent of their batch, with a foreground that covers the garment."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Arrays that many figure tests use, and checks that hold for every chart."""
 
-from __future__ import annotations
-
 import itertools
 import re
 

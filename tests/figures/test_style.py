@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from maskaq.figures.style import marker_style
 
 

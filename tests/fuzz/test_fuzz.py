@@ -3,8 +3,6 @@
 By default each test takes 150 examples; MASKAQ_FUZZ=30000 makes it 30 000.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Downloads in threads, from a model hub on this computer, as several sessions see them."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.errors import RunError

@@ -1,7 +1,5 @@
 """Runs in real Dask worker processes, whose steps only sleep (`tests/support/steps.py`)."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """Model names: accepted, refused with the nearest name, or refused with what is supported."""
 
-from __future__ import annotations
-
 import pytest
 import timm
 

@@ -1,7 +1,5 @@
 """The explicit attention against plain loops, and recorded models against unrecorded ones."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Downloads from a model hub on this computer: size, progress, cache, refusals."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections import namedtuple

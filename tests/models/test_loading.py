@@ -1,7 +1,5 @@
 """Loading models by name, with their preprocessing and classes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Training of the bundled model: its curriculum, and that it resumes without a difference."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

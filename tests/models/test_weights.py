@@ -1,7 +1,5 @@
 """Weights files: which are read, which are refused, and with what message."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every test of a page gets one shipped example, no runs, a fake cluster and empty caches."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The page Ablation: two settings vary, and the grid fills as its runs finish."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page Attention: every control changes the figures, from stored arrays or a worker's."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

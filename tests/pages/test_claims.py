@@ -1,7 +1,5 @@
 """The page Claims: two claims, four tests, stored tables, the visitor's own pictures."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

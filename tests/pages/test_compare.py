@@ -1,7 +1,5 @@
 """The page Compare: chosen runs side by side, and published numbers separate from them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 

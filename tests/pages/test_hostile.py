@@ -1,7 +1,5 @@
 """Hostile addresses: every setting of every page gets values that no visitor types."""
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

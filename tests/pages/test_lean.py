@@ -1,7 +1,5 @@
 """Opening a page loads neither torch nor Dask, which only runs need."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Lessons, followed step by step on the real pages."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The page Playground around its component: the URL, the numbers behind it, a visitor's picture."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.precomputed import worlds

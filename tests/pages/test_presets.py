@@ -1,7 +1,5 @@
 """Every page opens with every run that ships, the real ones rather than made-up examples."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.config.components import SOURCES

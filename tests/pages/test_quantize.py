@@ -1,7 +1,5 @@
 """The page Quantize: back-end and bit widths decide the run, whose result it shows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The page Report: the files that it offers."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """The page Quantizer sandbox: every control changes the figures, as the library computes them."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.quantization import numpy_reference as reference

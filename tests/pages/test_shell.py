@@ -1,7 +1,5 @@
 """What all pages share: the selection in the sidebar, and the visitor's own files."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import pytest

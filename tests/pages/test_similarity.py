@@ -1,7 +1,5 @@
 """The page Similarity: three kinds of stored pictures, and the visitor's own."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The page Synthesis: its controls decide the run, which is shown while it runs and after."""
 
-from __future__ import annotations
-
 import pytest
 
 from maskaq.config.presets import spec_of

@@ -1,7 +1,5 @@
 """The stored measurements of methods: one per method and number format, read without torch."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Numbers copied from papers: right, complete, and with their source."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

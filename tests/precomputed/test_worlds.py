@@ -1,7 +1,5 @@
 """The stored worlds: complete, consistent with each other, small, and without weights."""
 
-from __future__ import annotations
-
 import csv
 import zlib
 from io import BytesIO

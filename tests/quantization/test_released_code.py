@@ -1,7 +1,5 @@
 """Compare with outputs of MaskAQ's released functions for fixed inputs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What the first page shows of a picture, against the model itself."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

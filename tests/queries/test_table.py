@@ -1,7 +1,5 @@
 """Quick answers against direct computations, and through a real worker."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Full and read-only disks: no finished run is lost, and the message says what to do."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Folders of runs are named by what differs from the preset; older names still work."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A run that is stopped and resumed gives the same bits as an uninterrupted one."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

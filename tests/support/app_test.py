@@ -1,7 +1,5 @@
 """A faster `AppTest`: installed packages are scanned once for Streamlit components."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Made-up tables of `maskaq.precomputed.claims`, small and with numbers that tests know."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

@@ -5,8 +5,6 @@ fake.step("synthesis", 2, 3)               # advances the running or queued run
 fake.finish()                              # ends it and stores it for the app
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace

@@ -4,8 +4,6 @@ hub = model_hub.ModelHub(); hub.files["timm/a/model.safetensors"] = content
 model_hub.use(monkeypatch, tmp_path, hub)
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import threading

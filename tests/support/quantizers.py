@@ -1,7 +1,5 @@
 """Calibrated quantizers of every kind, and inputs for them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Smaller runs, for tests that do not depend on the size of a run."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from maskaq.config import Reconstruction, RunSpec

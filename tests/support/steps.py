@@ -4,8 +4,6 @@ The spec decides: `steps` and `lr` (seconds per step) of the synthesis, and with
 mishaps below.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

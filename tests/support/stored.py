@@ -1,7 +1,5 @@
 """A stored run with made-up numbers, for the tests of figures and pages."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from pathlib import Path

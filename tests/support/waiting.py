@@ -1,7 +1,5 @@
 """Waiting for runs, in tests: nothing in the library waits."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

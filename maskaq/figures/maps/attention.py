@@ -1,7 +1,5 @@
 """Attention maps of the heads, and how far Q's attention is from P's."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

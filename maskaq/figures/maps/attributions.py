@@ -1,7 +1,5 @@
 """Seven attribution methods over the patches of an image, in P and in Q."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

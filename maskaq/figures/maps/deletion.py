@@ -1,7 +1,5 @@
 """The predictions of P and Q while patches are removed."""
 
-from __future__ import annotations
-
 import pandas as pd
 import plotly.graph_objects as go
 

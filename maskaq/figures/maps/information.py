@@ -1,7 +1,5 @@
 """A lower bound of the mutual information between patches and a prediction."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go

@@ -4,8 +4,6 @@ A coloured line on a wider white line is visible on any background. The dash dis
 outlines without colour.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

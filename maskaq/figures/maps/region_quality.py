@@ -1,7 +1,5 @@
 """How well patch maps find the object: by map, by block and by head."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go

@@ -1,7 +1,5 @@
 """The informative region of an image, and its overlap with the true foreground."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

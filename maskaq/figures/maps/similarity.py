@@ -1,7 +1,5 @@
 """The similarity of the patches' attention: matrix, distribution and entropy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go

@@ -1,7 +1,5 @@
 """The accuracy of Q over a grid of two settings."""
 
-from __future__ import annotations
-
 import pandas as pd
 import plotly.graph_objects as go
 

@@ -1,7 +1,5 @@
 """The accuracy of Q at every pair of bit widths."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go

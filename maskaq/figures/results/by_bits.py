@@ -1,7 +1,5 @@
 """The accuracy of Q against its number format, one line per sample source."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The metrics of a run at each step, one small chart per metric."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The images for which P and Q predict different classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The interface of a back-end: a scheme of quantizers and a function that fits them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 

@@ -9,8 +9,6 @@ layernorm="tensor")`, as in the method `maskaq-paper`). By default this back-end
 levels for softmax outputs and ranges per channel after LayerNorm, as `mse` does.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

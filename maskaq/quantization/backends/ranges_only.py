@@ -30,8 +30,6 @@ and corrected with its final ranges. Each token has its own correction;
 instead of 58 % at W4A4), so no back-end uses it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

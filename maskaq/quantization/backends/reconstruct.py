@@ -13,8 +13,6 @@ for the class token (`per_token`). At the end, with few bits, all of Q is finetu
 weight codes (`finetune`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

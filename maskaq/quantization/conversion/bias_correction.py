@@ -6,8 +6,6 @@ calibration and at inference. Its equations are not public. This is our reading,
 the calibration images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial

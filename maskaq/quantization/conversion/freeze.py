@@ -7,8 +7,6 @@ oneDNN, the weights of Q and of P are stored in the layout of its kernels: MKL, 
 runs at half the speed on CPUs not made by Intel.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

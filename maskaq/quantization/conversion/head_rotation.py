@@ -13,8 +13,6 @@ Other tensors of a ViT do not gain: LayerNorm outputs have ranges per channel, w
 channels of the residual stream would make useless, and GELU outputs cannot be rotated in advance.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

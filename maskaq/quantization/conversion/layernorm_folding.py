@@ -5,8 +5,6 @@ one step size for all of them. So the LayerNorm scales and shifts each channel u
 and zero point fit them all, and the weights of the next layer undo it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial

@@ -4,8 +4,6 @@ Each shares the weights of the layer it was made from and quantizes both operand
 LayerNorm, softmax, GELU, biases and residual sums stay in float.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch.nn.functional as F

@@ -7,8 +7,6 @@ pushes it to either end (Eq. 22 to 25). Since only the direction of rounding is 
 images hardly overfit.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

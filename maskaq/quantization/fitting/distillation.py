@@ -1,7 +1,5 @@
 """Distillation losses between P and Q (MaskAQ section 2.6 and its released code)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

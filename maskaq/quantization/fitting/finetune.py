@@ -7,8 +7,6 @@ few parameters (0.9 % of ViT-Tiny's) gained as much in half the time as learning
 (`benchmarks/README.md`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 

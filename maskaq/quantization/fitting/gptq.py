@@ -9,8 +9,6 @@ Our changes: H is centred, since the bias can absorb a shift of the mean, and th
 row is searched again with errors weighted by the variance of the inputs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

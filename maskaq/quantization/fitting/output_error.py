@@ -10,8 +10,6 @@ fractions of an octave, on a coarse grid and on finer ones around the best point
 progressive search works the same way; the grids are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import singledispatch
 

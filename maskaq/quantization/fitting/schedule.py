@@ -1,7 +1,5 @@
 """Training helpers shared by the learning back-ends: schedule, block outputs, Fisher weights."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

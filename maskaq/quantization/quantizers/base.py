@@ -5,8 +5,6 @@ one explicit calibration pass (`calibrating`); using a quantizer before that rai
 those of the straight-through estimator: 1 inside the range, 0 where a value is clipped.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Integer formats: the codes of a bit width."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from maskaq.config import BITS

@@ -8,8 +8,6 @@ RepQ-ViT: Li et al., ICCV 2023, arXiv 2212.08254. AdaLog: Wu et al., ECCV 2024, 
 The last code of each grid means 0 before the shift, so that b bits have exactly 2^b levels.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -4,8 +4,6 @@ The zero point is learned too, as in LSQ+ (arXiv 2004.09576). The step size is s
 logarithm, so that it cannot turn negative. Both are parameters and start from a range search.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import torch

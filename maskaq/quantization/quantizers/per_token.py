@@ -6,8 +6,6 @@ search for a common range, although it alone determines the logits. Integer matr
 one step size per row of the left operand, so a linear layer costs no more with two ranges.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch

@@ -5,8 +5,6 @@ and handles all groups at once. A range becomes a step size and, on an asymmetri
 zero point. It always contains 0, so that 0 is represented exactly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

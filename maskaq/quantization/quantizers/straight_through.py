@@ -3,8 +3,6 @@
 After Bengio et al. 2013 (arXiv 1308.3432). Both round in float32 and return the precision of x.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, cast
 

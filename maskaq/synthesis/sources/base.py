@@ -1,7 +1,5 @@
 """The interface of a sample source."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Sources for comparison: noise, which every method has to beat, and real images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

@@ -31,8 +31,6 @@ their global layout before their details. The terms are cross-entropy to the lab
 total variation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any

@@ -10,8 +10,6 @@ scaled maps nor pairs of maps are stored: the affine scaling is applied to the s
 covariances of all pairs of heads are one matrix product per query.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, cast
 

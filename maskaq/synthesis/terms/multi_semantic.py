@@ -10,8 +10,6 @@ its crops with the label of the crop.
 U(5, 10). That the other classes have Z = 0 is our reading.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -21,8 +21,6 @@ a single one, [], where the released code couples the batch.
 they have a single reading.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -15,8 +15,6 @@ image is therefore scaled to that of 32 images like it, and the target by S / 22
 model's standard deviation. That TV is defined as in MaskAQ's released code is our reading.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """Inputs of the terms of a synthesis step, and random values sampled once per batch."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field

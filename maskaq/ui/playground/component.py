@@ -1,7 +1,5 @@
 """The component in the browser, from the files in `assets/`: HTML, CSS and JavaScript, no build."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The bytes that the browser gets: a safetensors file with one JSON document in its metadata."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -3,8 +3,6 @@
 Workers answer; `session` asks again until they have.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from concurrent.futures import CancelledError, Future, wait

@@ -1,7 +1,5 @@
 """A visitor's state in the playground, and what happens when the browser sends something."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import streamlit as st

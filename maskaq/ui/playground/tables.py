@@ -1,7 +1,5 @@
 """The numbers behind the playground, as a table and in words."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from maskaq.precomputed.worlds import BITS, SOURCES, World

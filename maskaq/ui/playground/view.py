@@ -3,8 +3,6 @@
 The browser writes the parameter while controls move, without asking the server.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import asdict, dataclass
 from typing import Any

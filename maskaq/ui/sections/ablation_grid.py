@@ -1,7 +1,5 @@
 """A grid of runs: the settings that vary, the cost, the progress, and the cells."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The measured accuracy of every sample source with every back-end."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import streamlit as st

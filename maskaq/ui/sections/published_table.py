@@ -1,7 +1,5 @@
 """Accuracies published in papers, never in one table with runs of this library."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from maskaq.precomputed import published

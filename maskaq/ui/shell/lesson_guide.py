@@ -1,8 +1,6 @@
 """Guides a visitor through a lesson: the sidebar of every page shows the current step, which is
 checked off when its control is used."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from maskaq.ui.shell.lessons import LESSONS, RUN, Lesson, Step

@@ -3,8 +3,6 @@
 Each takes about ten minutes and needs no teacher. Plain data, presented by `lesson_guide`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

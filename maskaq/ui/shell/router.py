@@ -6,8 +6,6 @@ file. The first call of `st.navigation` ends this mode for all visitors. So the 
 is its file name, and a page that was run without `app.py` calls the router, which runs it again.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import streamlit as st
 from PIL import Image

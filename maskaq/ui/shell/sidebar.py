@@ -1,7 +1,5 @@
 """The controls shared by all pages, in the sidebar."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from maskaq.config import BITS

@@ -1,7 +1,5 @@
 """The controls for a visitor's own files, at the bottom of the sidebar."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from maskaq.data.upload import ENDINGS, MEGABYTES

@@ -1,7 +1,5 @@
 """The pages of the app, as plain data for the router, the links and the tests."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

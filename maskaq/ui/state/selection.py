@@ -1,7 +1,5 @@
 """The selection shared by all pages, kept in the sidebar and the URL, and its run spec."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 import streamlit as st

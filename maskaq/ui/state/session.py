@@ -6,8 +6,6 @@ and which no other tab can read. The key is a secret between the tab and the ser
 shown, logged or put into a URL.
 """
 
-from __future__ import annotations
-
 import uuid
 from pathlib import Path
 

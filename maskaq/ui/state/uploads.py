@@ -4,8 +4,6 @@ None of them is part of the URL, because a shared link must not give access to a
 Paths are checked by a worker, not here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

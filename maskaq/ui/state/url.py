@@ -5,8 +5,6 @@ that it cannot parse, and moves some values to the nearest allowed one. Here eve
 first, so that all invalid values are treated alike and the visitor is notified.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress

@@ -3,8 +3,6 @@
 The download belongs to the server: all visitors see the same one.
 """
 
-from __future__ import annotations
-
 import os
 
 import streamlit as st

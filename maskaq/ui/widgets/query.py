@@ -3,8 +3,6 @@
 Answers are cached in the visitor's session, since they may depend on the visitor's own files.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future

@@ -3,8 +3,6 @@
 They are bound to the same URL parameters on every page, so all pages show the same run.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 

@@ -1,7 +1,5 @@
 """Charts about the two claims, from fake tables."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

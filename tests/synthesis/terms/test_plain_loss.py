@@ -1,7 +1,5 @@
 """The fast terms and their gradients against plain formulas differentiated by autograd."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The bytes for the browser: complete, and numbers, names and images only."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A visitor's picture: checked when it arrives, answered by workers step by step."""
 
-from __future__ import annotations
-
 import base64
 import json
 from concurrent.futures import Future

@@ -1,7 +1,5 @@
 """The URL parameter of the playground, and the view that the browser sends."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import pytest

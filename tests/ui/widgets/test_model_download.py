@@ -1,7 +1,5 @@
 """What a visitor sees of a download, which only a click starts."""
 
-from __future__ import annotations
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
