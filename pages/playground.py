@@ -9,7 +9,7 @@ from maskaq.ui.playground import session, tables, view
 from maskaq.ui.shell import router
 from maskaq.ui.state import pages, url
 
-WAYS = {"teach": pages.LESSONS, "evidence": pages.COMPARE}
+WAYS = {"teach": pages.LEARN, "evidence": pages.COMPARE}
 
 
 @st.dialog("Take a picture")

@@ -132,6 +132,38 @@ def labelled_heatmap(
     )
 
 
+def targets(
+    figure: go.Figure,
+    x: Sequence[object],
+    y: Sequence[object],
+    values: Sequence[object],
+    hover: Sequence[str],
+    **options: Any,
+) -> None:
+    """Make places of a figure clickable, such as the cells of a heat map.
+
+    Plotly selects points, but not cells, so an invisible point is put on each of them.
+
+    Args:
+        x, y: places [n]. values: what a click on each returns [n]. hover: text at each [n].
+        options: other arguments of `add_scatter`, such as axes.
+    """
+    unseen = {"marker": {"opacity": 0}}
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"opacity": 0, "size": 24},
+        selected=unseen,
+        unselected=unseen,
+        customdata=[[value] for value in values],
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        showlegend=False,
+        **options,
+    )
+
+
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:
     """Set the title, the height in pixels and the margins; return the same figure.
 

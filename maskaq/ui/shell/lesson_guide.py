@@ -1,11 +1,14 @@
-"""Guides a visitor through a lesson: the sidebar of every page shows the current step, which is
+"""Guides a visitor through a lesson: a card beside every page shows the current step, which is
 checked off when its control is used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
 from maskaq.ui.shell.lessons import LESSONS, RUN, Lesson, Step
 from maskaq.ui.state import pages, session
-from maskaq.ui.widgets import run_panel
+from maskaq.ui.widgets import run_panel, spotlight
 
 # Keys in the session.
 _LESSON = "_lesson"  # name of the current lesson
@@ -43,8 +46,12 @@ def current() -> str | None:
     return name
 
 
-def sidebar() -> None:
-    """Draw the current step. The router calls this before the page draws its controls."""
+def follow() -> None:
+    """Check off what the visitor has done, and mark the control of the next step.
+
+    The router calls this before any control is drawn.
+    """
+    spotlight.aim("")
     name = current()
     if name is None:
         return
@@ -52,18 +59,37 @@ def sidebar() -> None:
     while count < len(lesson.steps) and _fulfilled(lesson.steps[count]):
         count += 1
         _set_done(name, count)
-    with st.container(border=True, key="lesson"):
-        st.markdown(f"**Lesson: {lesson.title}**")
-        # At the top, because text of varying length would move the button.
-        st.button("Leave the lesson", on_click=end, key="lesson_end", type="tertiary")
-        total = len(lesson.steps)
-        st.progress(count / total, f"{count} of {total} steps done")
-        if count < total:
-            _step(lesson.steps[count], name, count)
-        if count:
-            st.caption(f":material/visibility: {lesson.steps[count - 1].notice}")
-        if count == total:
-            _question(lesson, name)
+    if count < len(lesson.steps):
+        spotlight.aim(lesson.steps[count].control)
+
+
+@contextmanager
+def beside() -> Iterator[None]:
+    """Draw a page, and beside it the card of the current lesson."""
+    name = current()
+    if name is None:
+        yield
+        return
+    page, card = st.columns([3, 1], gap="medium")
+    with card, st.container(border=True, key="lesson"):
+        _card(name)
+    with page:
+        yield
+
+
+def _card(name: str) -> None:
+    lesson, count = LESSONS[name], done(name)
+    st.markdown(f"**Lesson: {lesson.title}**")
+    # At the top, because text of varying length would move the button.
+    st.button("Leave the lesson", on_click=end, key="lesson_end", type="tertiary")
+    total = len(lesson.steps)
+    st.progress(count / total, f"{count} of {total} steps done")
+    if count < total:
+        _step(lesson.steps[count], name, count)
+    if count:
+        st.caption(f":material/visibility: {lesson.steps[count - 1].notice}")
+    if count == total:
+        _question(lesson, name)
 
 
 def _step(step: Step, name: str, count: int) -> None:
@@ -86,7 +112,7 @@ def _question(lesson: Lesson, name: str) -> None:
         title = LESSONS[remaining[0]].title
         st.button(f"Next lesson: {title}", on_click=begin, args=remaining[:1], key="lesson_next")
     else:
-        st.page_link(pages.LESSONS.file, label="All lessons", icon=pages.LESSONS.icon)
+        st.page_link(pages.LEARN.file, label="All lessons", icon=pages.LEARN.icon)
 
 
 def _fulfilled(step: Step) -> bool:

@@ -57,14 +57,14 @@ LESSONS.register("numbers")(
         "can reduce them.",
         (
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Open the page **Quantizer sandbox**.",
                 "The ticks below the numbers are levels. Each number is rounded to one of them. "
                 "The SQNR measures the errors: when it rises by 6 dB, the errors are half as "
                 "large.",
             ),
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Move **Weight bits** in the sidebar to 2.",
                 "Two bits allow only 4 levels. Most numbers change a lot, and the SQNR drops. Each "
                 "additional bit doubles the number of levels and adds about 6 dB.",
@@ -72,14 +72,14 @@ LESSONS.register("numbers")(
                 _is(2),
             ),
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Move **Weight bits** back to 4.",
                 "Now there are 16 levels. Note the SQNR before you continue.",
                 "weight_bits",
                 _is(4),
             ),
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Under **Which numbers** choose *outliers*.",
                 "A few numbers are twenty times as large as the others. The levels are spread out "
                 "to reach them, so most of the small numbers share a single level. These numbers "
@@ -88,7 +88,7 @@ LESSONS.register("numbers")(
                 _is("outliers"),
             ),
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Under **Where the levels lie** choose *mse*.",
                 "Now a few numbers are clipped, and *Error due to clipping* is no longer 0. The "
                 "SQNR rises nevertheless, because all other numbers are rounded more finely.",
@@ -96,7 +96,7 @@ LESSONS.register("numbers")(
                 _is("mse"),
             ),
             Step(
-                pages.SANDBOX,
+                pages.LEARN,
                 "Under **Which numbers** choose *softmax*, then under **Where the levels lie** "
                 "*log2*.",
                 "Attention weights are shares that add up to 1, most of them tiny. Evenly spaced "
@@ -121,13 +121,13 @@ LESSONS.register("looking")(
         "model really depends on it.",
         (
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Open the page **Attention**.",
                 "Each small map shows one head. The class token attends most to the bright "
                 "patches. The solid border marks the informative region.",
             ),
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Set **Block** in the sidebar to 0.",
                 "In the first block the attention depends little on the image. Some heads attend "
                 "to all patches.",
@@ -135,7 +135,7 @@ LESSONS.register("looking")(
                 _is("0"),
             ),
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Set **Block** to 5, the last one.",
                 "Now most heads attend to the garment, although the model was never told where it "
                 "is.",
@@ -143,7 +143,7 @@ LESSONS.register("looking")(
                 _is("5"),
             ),
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Move **Mask ratio** to 0.3 or more.",
                 "A larger mask covers more of the object, so recall rises, and more of the "
                 "background, so precision falls. *Does it find the object?* shows both, and those "
@@ -152,14 +152,14 @@ LESSONS.register("looking")(
                 lambda value: isinstance(value, float) and value >= 0.3,
             ),
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Choose another **Image** in the sidebar.",
                 "A single image proves little. The same section also shows the averages over 1 000 "
                 "scenes.",
                 "image",
             ),
             Step(
-                pages.CLAIMS,
+                pages.LOOK_INSIDE,
                 "Open the page **Claims** and choose the **Test** *Deletion*.",
                 "When the informative patches are removed first, the prediction soon changes. When "
                 "other patches are removed first, it stays the same for much longer.",
@@ -167,7 +167,7 @@ LESSONS.register("looking")(
                 _is("Deletion"),
             ),
             Step(
-                pages.CLAIMS,
+                pages.LOOK_INSIDE,
                 "Choose the **Test** *Attributions*.",
                 "Gradients and occlusion also rate the importance of patches. They do not always "
                 "agree with attention.",
@@ -189,13 +189,13 @@ LESSONS.register("dreaming")(
         "quality.",
         (
             Step(
-                pages.SIMILARITY,
+                pages.LOOK_INSIDE,
                 "Open the page **Similarity**.",
                 "In a scene the patches of the garment attend to other places than the patches of "
                 "the background, so the similarities between patches vary widely.",
             ),
             Step(
-                pages.SIMILARITY,
+                pages.LOOK_INSIDE,
                 "Under **Which of the three** choose *noise*.",
                 "Noise contains no objects. All patches attend in a similar way, so the "
                 "similarities vary little and the entropy is low.",
@@ -203,7 +203,7 @@ LESSONS.register("dreaming")(
                 _is("noise"),
             ),
             Step(
-                pages.SIMILARITY,
+                pages.LOOK_INSIDE,
                 "Under **Which of the three** choose *synthetic*.",
                 "MaskAQ synthesizes images with a high entropy. Compare it with the entropy of the "
                 "scene.",
@@ -211,13 +211,13 @@ LESSONS.register("dreaming")(
                 _is("synthetic"),
             ),
             Step(
-                pages.SYNTHESIS,
+                pages.MAKE_ONE,
                 "Open the page **Synthesis**.",
                 "The images start as random colours and are changed so that the model recognizes "
                 "its classes in them. Move through the steps and watch the loss fall.",
             ),
             Step(
-                pages.SYNTHESIS,
+                pages.MAKE_ONE,
                 "Set **Images** to 4, so that a run takes only seconds.",
                 "A few images are synthesized quickly. On the page Compare you can check how many "
                 "images are enough.",
@@ -225,7 +225,7 @@ LESSONS.register("dreaming")(
                 _is(4),
             ),
             Step(
-                pages.SYNTHESIS,
+                pages.MAKE_ONE,
                 "Press **Run**.",
                 "The page shows the images and the terms of the loss during the synthesis. Press "
                 "Cancel when you have seen enough.",
@@ -247,7 +247,7 @@ LESSONS.register("aligning")(
         "test whether it helps.",
         (
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Open the page **Attention** and move **Weight bits** in the sidebar to 3.",
                 "Scroll to *What changes in Q*. The third map shows where Q attends more, or less, "
                 "than P.",
@@ -255,7 +255,7 @@ LESSONS.register("aligning")(
                 _is(3),
             ),
             Step(
-                pages.ATTENTION,
+                pages.LOOK_INSIDE,
                 "Move **Activation bits** to 3 as well.",
                 "Now Q has 3 bits for both. Inside the mask, attention is larger, and so is the "
                 "difference between P and Q. The alignment term measures this difference.",
@@ -263,14 +263,14 @@ LESSONS.register("aligning")(
                 _is(3),
             ),
             Step(
-                pages.SYNTHESIS,
+                pages.MAKE_ONE,
                 "Open the page **Synthesis** and find *Alignment with Q* among the terms of the "
                 "loss.",
                 "With this term, the images are changed so that the attention of Q follows that of "
                 "P inside the mask.",
             ),
             Step(
-                pages.ABLATION,
+                pages.COMPARE,
                 "On the page **Ablation** choose *align* as the **First setting that varies**.",
                 "A weight of 0 leaves the term out. Each cell is a complete run. Its interval "
                 "shows whether a difference may be due to chance.",

@@ -6,6 +6,8 @@ file. The first call of `st.navigation` ends this mode for all visitors. So the 
 is its file name, and a page that was run without `app.py` calls the router, which runs it again.
 """
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -13,7 +15,8 @@ from PIL import Image
 from maskaq.jobs import service
 from maskaq.ui.shell import lesson_guide, sidebar, uploads
 from maskaq.ui.state import pages, selection, session, url
-from maskaq.ui.widgets import run_panel, show
+from maskaq.ui.state.pages import PageSpec
+from maskaq.ui.widgets import run_panel, show, tabs
 
 _ROUTED = "_routed"  # in the session: the router has run and now runs the page
 
@@ -21,37 +24,54 @@ _ROUTED = "_routed"  # in the session: the router has run and now runs the page
 def route() -> None:
     """Draw the navigation and the sidebar, then run the page of the URL."""
     st.set_page_config(page_title="maskaq", page_icon=_icon(), layout="wide")
-    sections: dict[str, list[st.Page]] = {}
-    files: dict[str, str] = {}
-    for spec in pages.PAGES:
-        page = st.Page(
-            spec.file,
-            title=spec.title,
-            icon=spec.icon,
-            help=spec.help,
-            default=spec is pages.PAGES[0],
+    visible = {spec.file: _page(spec) for spec in pages.PAGES}
+    moved = [
+        st.Page(
+            partial(_forward, *where), title=name, url_path=name, icon=None, visibility="hidden"
         )
-        sections.setdefault(spec.section, []).append(page)
-        files[page.title] = spec.file
-    chosen = st.navigation(sections, position="top")
-    st.session_state[session.PAGE] = files.get(chosen.title)
-    playground = st.session_state[session.PAGE] == pages.PLAYGROUND.file
-    st.set_page_config(initial_sidebar_state="collapsed" if playground else "auto")
+        for name, where in pages.MOVED.items()
+    ]
+    chosen = st.navigation([*visible.values(), *moved], position="top")
+    spec = next((one for one in pages.PAGES if visible[one.file] is chosen), None)
+    if spec is None:
+        chosen.run()
+        return
+    _draw(chosen, spec)
+
+
+def _page(spec: PageSpec) -> st.Page:
+    first = spec is pages.PAGES[0]
+    return st.Page(spec.file, title=spec.title, icon=spec.icon, help=spec.help, default=first)
+
+
+def _draw(chosen: st.Page, spec: PageSpec) -> None:
+    drawn = spec.tabs[tabs.current(spec)]
+    st.set_page_config(initial_sidebar_state="auto" if drawn else "collapsed")
+    st.session_state[session.PAGE] = spec.file
     url.begin()
-    sidebar.check()
+    show.begin()
+    sidebar.check(drawn)
+    lesson_guide.follow()
     with st.sidebar:
-        lesson_guide.sidebar()
-        # The playground has controls of its own.
-        with st.expander("Settings of the other pages") if playground else st.container():
-            sidebar.controls()
-        uploads.sidebar(disabled=service.readonly())
+        sidebar.controls(drawn)
+        if spec.own:
+            uploads.sidebar(disabled=service.readonly())
         show.sidebar()
         session.tab()
-        run_panel.sidebar()
     url.settle(selection.selection())
+    run_panel.strip()
     st.session_state[_ROUTED] = True
-    chosen.run()
+    with lesson_guide.beside():
+        chosen.run()
     url.finish()
+
+
+def _forward(spec: PageSpec, tab: str) -> None:
+    """Lead from an earlier address to the page that has its content now, with its settings."""
+    settings = {name: st.query_params.get_all(name) for name in st.query_params}
+    if tab != next(iter(spec.tabs)):
+        settings[spec.parameter] = [tab]
+    st.switch_page(spec.file, query_params=settings)
 
 
 def enter() -> selection.Choice:

@@ -1,34 +1,61 @@
-"""The controls shared by all pages, in the sidebar."""
+"""The controls shared by several pages, in the sidebar of those on which they act."""
+
+from collections.abc import Callable, Collection
+from functools import partial
 
 import streamlit as st
 
 from maskaq.config import BITS
 from maskaq.models.menu import BUNDLED, Shape, shape_of, shapes
+from maskaq.ui.widgets import spotlight
 from maskaq.ui.state import url
-from maskaq.ui.state.selection import DEFAULT, MEAN, RATIO, SCENES, mean_or_numbers, numbers
+from maskaq.ui.state.selection import DEFAULT, KEYS, MEAN, RATIO, SCENES, mean_or_numbers, numbers
 from maskaq.ui.state.uploads import UPLOAD
 
 
-def check() -> None:
-    """Check the URL parameters of the shared controls before the controls are drawn."""
-    model = st.session_state.get("model") or st.query_params.get("model", BUNDLED)
+def check(drawn: Collection[str]) -> None:
+    """Check the URL parameters of the shared controls before the controls are drawn.
+
+    The others keep their values: Streamlit forgets those of controls that a page does not draw.
+
+    drawn: keys of the controls of this page.
+    """
+    state = st.session_state
+    model = state.get("model") or st.query_params.get("model", BUNDLED)
     shape = shapes().get(model, shape_of(BUNDLED))
     bits = url.whole(BITS.start, BITS.stop - 1, 4)
-    url.declare(
-        model=url.one_of(shapes(), BUNDLED, "a name from the menu Model P"),
-        weight_bits=bits,
-        activation_bits=bits,
-        mask_ratio=url.stepped(*RATIO, DEFAULT.mask_ratio),
-        image=url.one_of(numbers(SCENES), "0", f"0 to {SCENES - 1}"),
-        block=url.one_of(mean_or_numbers(shape.depth), MEAN, f"mean, or 0 to {shape.depth - 1}"),
-        head=url.one_of(mean_or_numbers(shape.heads), MEAN, f"mean, or 0 to {shape.heads - 1}"),
-        seed=url.whole(0, 9999, 0),
-    )
+    fields = {
+        "model": url.one_of(shapes(), BUNDLED, "a name from the menu Model P"),
+        "weight_bits": bits,
+        "activation_bits": bits,
+        "mask_ratio": url.stepped(*RATIO, DEFAULT.mask_ratio),
+        "image": url.one_of(numbers(SCENES), "0", f"0 to {SCENES - 1}"),
+        "block": url.one_of(mean_or_numbers(shape.depth), MEAN, f"mean, or 0 to {shape.depth - 1}"),
+        "head": url.one_of(mean_or_numbers(shape.heads), MEAN, f"mean, or 0 to {shape.heads - 1}"),
+        "seed": url.whole(0, 9999, 0),
+    }
+    url.declare(**fields)
+    for key in KEYS:
+        if key not in drawn:
+            text = st.query_params.get(key)
+            first = fields[key].default if text is None else fields[key].parse(text)
+            state[key] = state.get(key, first)
 
 
-def controls() -> None:
-    """Draw the shared controls; each is also a parameter of the URL."""
-    model = st.selectbox(
+def controls(drawn: Collection[str]) -> None:
+    """Draw these of the shared controls; each is also a parameter of the URL."""
+    for key, draw in _CONTROLS.items():
+        if key in drawn:
+            with spotlight.on(key):
+                draw()
+    if drawn:
+        st.caption(
+            "The address of this page contains these settings, so you can share it as a link."
+        )
+
+
+def _model() -> None:
+    st.selectbox(
         "Model P",
         list(shapes()),
         key="model",
@@ -36,33 +63,13 @@ def controls() -> None:
         help=f"{BUNDLED} ships with maskaq. All other models are from timm: their weights are "
         "downloaded on request, or read from a file on the server, see *Your own* below.",
     )
-    st.subheader("Number format of Q")
-    for key, label, meaning in (
-        ("weight_bits", "Weight bits", "Bits per weight. Before quantization: 32."),
-        (
-            "activation_bits",
-            "Activation bits",
-            "Bits per activation, the numbers passed from layer to layer. Before quantization: 32.",
-        ),
-    ):
-        st.slider(label, BITS.start, BITS.stop - 1, 4, key=key, bind="query-params", help=meaning)
-    st.caption("W4A4 means 4-bit weights and 4-bit activations.")
-    _subject(shapes().get(model, shape_of(BUNDLED)))
-    st.number_input(
-        "Seed",
-        0,
-        9999,
-        0,
-        key="seed",
-        bind="query-params",
-        help="Seed of the random numbers. The same seed gives the same result.",
-    )
-    st.caption("The address of this page contains these settings, so you can share it as a link.")
 
 
-def _subject(shape: Shape) -> None:
-    """The controls for image, block, head and mask ratio."""
-    st.subheader("What to look at")
+def _bits(key: str, label: str, meaning: str) -> None:
+    st.slider(label, BITS.start, BITS.stop - 1, 4, key=key, bind="query-params", help=meaning)
+
+
+def _image() -> None:
     st.selectbox(
         "Image",
         numbers(SCENES),
@@ -71,17 +78,20 @@ def _subject(shape: Shape) -> None:
         disabled=st.session_state.get(UPLOAD) is not None,
         help=f"{SCENES} stored scenes. If you upload a picture below, it is used instead.",
     )
-    block, head = st.columns(2)
-    for place, key, label, count, meaning in (
-        (block, "block", "Block", shape.depth, "One layer of the model. 0 is the first."),
-        (head, "head", "Head", shape.heads, "One of the attention heads of each block."),
-    ):
-        options = mean_or_numbers(count)
-        value = st.session_state.get(key, MEAN)
-        if value not in options:  # the previous model had more blocks or heads
-            st.session_state[key] = MEAN
-            url.refuse(url.Notice(key, str(value), f"{MEAN}, or 0 to {count - 1}", MEAN))
-        place.selectbox(label, options, key=key, bind="query-params", help=meaning)
+
+
+def _part(key: str, label: str, count: Callable[[Shape], int], meaning: str) -> None:
+    """A control for one block or head, or the mean over all of them."""
+    number = count(shapes().get(st.session_state["model"], shape_of(BUNDLED)))
+    options = mean_or_numbers(number)
+    value = st.session_state.get(key, MEAN)
+    if value not in options:  # the previous model had more of them
+        st.session_state[key] = MEAN
+        url.refuse(url.Notice(key, str(value), f"{MEAN}, or 0 to {number - 1}", MEAN))
+    st.selectbox(label, options, key=key, bind="query-params", help=meaning)
+
+
+def _mask_ratio() -> None:
     st.slider(
         "Mask ratio",
         *RATIO[:2],
@@ -91,3 +101,38 @@ def _subject(shape: Shape) -> None:
         bind="query-params",
         help="Share of the patches that count as informative.",
     )
+
+
+def _seed() -> None:
+    st.number_input(
+        "Seed",
+        0,
+        9999,
+        0,
+        key="seed",
+        bind="query-params",
+        help="Seed of the random numbers. The same seed gives the same result.",
+    )
+
+
+_CONTROLS: dict[str, Callable[[], None]] = {
+    "model": _model,
+    "weight_bits": partial(
+        _bits, "weight_bits", "Weight bits", "Bits per weight. Before quantization: 32."
+    ),
+    "activation_bits": partial(
+        _bits,
+        "activation_bits",
+        "Activation bits",
+        "Bits per activation, the numbers passed from layer to layer. Before quantization: 32.",
+    ),
+    "image": _image,
+    "block": partial(
+        _part, "block", "Block", lambda s: s.depth, "One layer of the model. 0 is the first."
+    ),
+    "head": partial(
+        _part, "head", "Head", lambda s: s.heads, "One of the attention heads of each block."
+    ),
+    "mask_ratio": _mask_ratio,
+    "seed": _seed,
+}

@@ -1,110 +1,91 @@
 """The pages of the app, as plain data for the router, the links and the tests."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+_BITS = ("weight_bits", "activation_bits")
+_SUBJECT = ("model", *_BITS, "image", "block", "head", "mask_ratio")
+_RUN = ("model", *_BITS, "mask_ratio", "seed")
 
 
 class PageSpec(NamedTuple):
     """One page: its file relative to `app.py`, and how the navigation presents it.
 
     The file name is also the URL path of the page, see `maskaq.ui.shell.router`.
+
+    tabs: names of its tabs, each with the shared controls that act on it; a page without tabs has
+    one, named "". own: whether the visitor's own files act on the page.
     """
 
     file: str
-    section: str
     title: str
     icon: str
     help: str
+    tabs: Mapping[str, tuple[str, ...]]
+    own: bool = True
 
+    @property
+    def parameter(self) -> str:
+        """The URL parameter that names the tab."""
+        return self.file.removeprefix("pages/").removesuffix(".py").partition("_")[0]
 
-UNDERSTAND, TRY, JUDGE = "Understand", "Try it", "Judge"
 
 PLAYGROUND = PageSpec(
     "pages/playground.py",
-    UNDERSTAND,
     "Playground",
     ":material/touch_app:",
     "Touch a picture, shrink the model, and see what it still recognises",
+    {"": ()},
 )
-LESSONS = PageSpec(
-    "pages/lessons.py",
-    UNDERSTAND,
-    "Lessons",
+LEARN = PageSpec(
+    "pages/learn.py",
+    "Learn",
     ":material/school:",
-    "Four guided tours of these pages, ten minutes each",
+    "Four guided lessons, and a sandbox for rounding numbers",
+    {"Lessons": (), "Sandbox": ()},
+    own=False,
 )
-SANDBOX = PageSpec(
-    "pages/sandbox.py",
-    UNDERSTAND,
-    "Quantizer sandbox",
-    ":material/stairs:",
-    "What rounding to a few bits does to numbers",
-)
-ATTENTION = PageSpec(
-    "pages/attention.py",
-    UNDERSTAND,
-    "Attention",
+LOOK_INSIDE = PageSpec(
+    "pages/look_inside.py",
+    "Look inside",
     ":material/visibility:",
-    "Where the model looks, and which patches count as informative",
+    "What the model attends to in one picture, and whether it matters",
+    {"Attention": _SUBJECT, "Similarity": _SUBJECT, "Proof": _SUBJECT},
 )
-SIMILARITY = PageSpec(
-    "pages/similarity.py",
-    UNDERSTAND,
-    "Similarity",
-    ":material/grid_on:",
-    "How similar the patches of an image are, and how that is measured",
-)
-SYNTHESIS = PageSpec(
-    "pages/synthesis.py",
-    TRY,
-    "Synthesis",
-    ":material/brush:",
-    "Let the model make the images that replace its training data",
-)
-QUANTIZE = PageSpec(
-    "pages/quantize.py",
-    TRY,
-    "Quantize",
+MAKE_ONE = PageSpec(
+    "pages/make_one.py",
+    "Make one",
     ":material/compress:",
-    "Round a model to a few bits without its training data",
-)
-ABLATION = PageSpec(
-    "pages/ablation.py",
-    TRY,
-    "Ablation",
-    ":material/tune:",
-    "Vary two settings and see which one matters",
-)
-CLAIMS = PageSpec(
-    "pages/claims.py",
-    UNDERSTAND,
-    "Claims",
-    ":material/gavel:",
-    "The claims behind MaskAQ, tested where the truth is known",
+    "Make images, fit a small model to them, and see how good it is",
+    {"Draw": _RUN, "Fit": _RUN, "Result": _RUN},
 )
 COMPARE = PageSpec(
     "pages/compare.py",
-    JUDGE,
     "Compare",
     ":material/balance:",
-    "Compare runs with each other and with published results",
+    "Your runs, a grid of settings, and what the papers published",
+    {"Runs": _BITS, "Grid": _RUN, "Measured": (), "Published": ()},
 )
-REPORT = PageSpec(
-    "pages/report.py",
-    JUDGE,
-    "Report",
+TAKE_AWAY = PageSpec(
+    "pages/take_away.py",
+    "Take away",
     ":material/description:",
-    "Download a run as one file that opens offline",
+    "One page that sums up a run, and its files",
+    {"": _BITS},
+    own=False,
 )
-PAGES = (  # the first one is shown for a URL without a path
-    PLAYGROUND,
-    LESSONS,
-    SANDBOX,
-    ATTENTION,
-    SIMILARITY,
-    CLAIMS,
-    SYNTHESIS,
-    QUANTIZE,
-    ABLATION,
-    COMPARE,
-    REPORT,
-)
+PAGES = (PLAYGROUND, LEARN, LOOK_INSIDE, MAKE_ONE, COMPARE, TAKE_AWAY)  # the first without a path
+
+# Earlier addresses, with the page and the tab that they lead to now.
+MOVED = {
+    "start": (PLAYGROUND, ""),
+    "lessons": (LEARN, "Lessons"),
+    "sandbox": (LEARN, "Sandbox"),
+    "attention": (LOOK_INSIDE, "Attention"),
+    "similarity": (LOOK_INSIDE, "Similarity"),
+    "claims": (LOOK_INSIDE, "Proof"),
+    "synthesis": (MAKE_ONE, "Draw"),
+    "quantize": (MAKE_ONE, "Result"),
+    "ablation": (COMPARE, "Grid"),
+    "report": (TAKE_AWAY, ""),
+}

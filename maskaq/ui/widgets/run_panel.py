@@ -33,7 +33,7 @@ STAGES = {
     "evaluation": "Comparing Q with P",
 }
 _STARTED = "_started"  # id of the latest run of this session
-_POLL, _POLL_SIDEBAR = 0.5, 2.0  # seconds
+_POLL, _POLL_STRIP = 0.5, 2.0  # seconds
 
 
 def latest() -> Record | None:
@@ -138,13 +138,16 @@ def watch(owner: str) -> None:
         st.warning(problem)
 
 
-def sidebar() -> None:
-    """The status of the visitor's active run and grids, in the sidebar of every page."""
+def strip() -> None:
+    """The status of the visitor's active run and grids, at the top of every page but their own."""
+    here = st.session_state.get(session.PAGE)
     record = latest()
-    if record is not None and record.active:
-        st.fragment(_sidebar_run, run_every=_POLL_SIDEBAR)(session.owner(), record.id)
-    if any(record.active for record in service.swept(session.owner())):
-        st.fragment(_sidebar_grids, run_every=_POLL_SIDEBAR)(session.owner())
+    if record is not None and record.active and here != pages.MAKE_ONE.file:
+        st.fragment(_strip_run, run_every=_POLL_STRIP)(session.owner(), record.id)
+    if here != pages.COMPARE.file and any(
+        record.active for record in service.swept(session.owner())
+    ):
+        st.fragment(_strip_grids, run_every=_POLL_STRIP)(session.owner())
 
 
 def describe(record: Record) -> str:
@@ -179,8 +182,7 @@ def _poll(owner: str, run: str) -> None:
             alt="Synthetic images during the synthesis.",
         )
     table = pd.DataFrame(list(record.rows))
-    all_terms = st.session_state.get(session.PAGE) == pages.SYNTHESIS.file
-    if "loss" in table and not all_terms:
+    if "loss" in table:
         table = table[["stage", "step", "loss"]]
     if "loss" in table and curves.quantities(table):
         chart = curves.curves(table)
@@ -202,24 +204,25 @@ def _active(owner: str, run: str) -> Record:
     st.rerun()
 
 
-def _sidebar_run(owner: str, run: str) -> None:
+def _strip_run(owner: str, run: str) -> None:
     record = _active(owner, run)
-    st.caption(f"Your run: {describe(record)}")
-    _open(record.origin or pages.QUANTIZE.file)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Your run: {describe(record)}")
+        st.page_link(
+            pages.MAKE_ONE.file, label="Open", icon=":material/open_in_full:", width="content"
+        )
 
 
-def _sidebar_grids(owner: str) -> None:
+def _strip_grids(owner: str) -> None:
     grid = service.swept(owner)
     if not any(record.active for record in grid):
         st.rerun()
     ended = sum(not record.active for record in grid)
-    st.caption(f"Your grids: {ended} of {len(grid)} runs have ended.")
-    _open(pages.ABLATION.file)
-
-
-def _open(page: str) -> None:
-    if page != st.session_state.get(session.PAGE):
-        st.page_link(page, label="Open", icon=":material/open_in_full:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Your grids: {ended} of {len(grid)} runs have ended.")
+        st.page_link(
+            pages.COMPARE.file, label="Open", icon=":material/open_in_full:", width="content"
+        )
 
 
 def _cancel(run: str) -> None:

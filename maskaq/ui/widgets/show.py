@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PICTURE = "picture"  # session key: the file format of downloaded figures
+_BEHIND = "_behind"  # in the session: keys and charts drawn in this rerun
 _ROWS = 1_000  # rows shown of a table; the download has all of them
 _SCALE = 2  # pixels of a downloaded PNG per pixel on the screen, sharp enough for print
 
@@ -38,18 +40,34 @@ def sidebar() -> None:
     )
 
 
-def chart(chart: Chart, *, key: str, note: str = "") -> None:
-    """A figure, a note below it, and a closed expander with its table and download.
+def begin() -> None:
+    """Begin a rerun. The router calls this before the page draws its figures."""
+    st.session_state[_BEHIND] = []
+
+
+def verdict(text: str) -> None:
+    """The sentence that says what the figure below shows, computed from its numbers. Markdown."""
+    st.markdown(f"#### {text}")
+
+
+def chart(
+    chart: Chart, *, key: str, note: str = "", pick: Callable[[Any], None] | None = None
+) -> None:
+    """A figure with a note below it. `details` shows its table at the end of the page.
 
     Args:
         key: unique on the page.
         note: how to read the figure; Markdown.
+        pick: called before the next rerun with the value of a clicked target, see
+            `maskaq.figures.style.targets`.
     """
     st.plotly_chart(
         chart.figure,
         width="stretch",
         key=key,
         alt=chart.alt,
+        on_select="ignore" if pick is None else partial(_picked, key, pick),
+        selection_mode="points",
         config={
             "displaylogo": False,
             "toImageButtonOptions": {
@@ -61,16 +79,42 @@ def chart(chart: Chart, *, key: str, note: str = "") -> None:
     )
     if note:
         st.caption(note)
+    st.session_state[_BEHIND].append((key, chart))
+
+
+def _picked(key: str, pick: Callable[[Any], None]) -> None:
+    """Pass on what a click selected. A client may send anything, so `pick` checks the value."""
+    points = st.session_state[key]["selection"]["points"]
+    for point in points[:1]:
+        value = point.get("customdata")
+        pick(value[0] if isinstance(value, list) and value else value)
+
+
+def details(*formulas: str) -> None:
+    """One closed expander at the end of a page: formulas, and the numbers behind every figure.
+
+    Args:
+        formulas: names, see `formula`.
+    """
     below = st.expander(
-        "The numbers behind this figure",
+        "Details: formulas and the numbers behind",
         icon=":material/table:",
-        key=f"{key}_table",
+        key="details",
         on_change="rerun",
     )
-    if below.open:  # fill it only when it is open
-        with below:
-            alt = f"The numbers behind: {chart.alt}"
-            frame(chart.table, alt=alt, key=f"{key}_rows", name=chart.name)
+    if not below.open:  # fill it only when it is open
+        return
+    with below:
+        for name in formulas:
+            formula(name)
+        for key, one in st.session_state[_BEHIND]:
+            st.markdown(f"**The numbers behind: {one.figure.layout.title.text}**")
+            frame(
+                one.table,
+                alt=f"The numbers behind: {one.alt}",
+                key=f"{key}_rows",
+                name=one.name,
+            )
 
 
 def frame(

@@ -1,0 +1,98 @@
+"""What a result says, in one sentence with its uncertainty, computed from the stored numbers."""
+
+from collections.abc import Sequence
+
+from maskaq.errors import OptionError
+from maskaq.intervals import Interval, paired
+from maskaq.results.comparison import difference
+from maskaq.results.store import Stored
+
+
+def of_run(run: Stored) -> str:
+    """How much of P's accuracy Q keeps. Markdown.
+
+    The difference is paired where the run stored its predictions.
+
+    Raises:
+        RunError: the run is damaged.
+    """
+    result = run.result
+    p, q = result.top1_p, result.top1_q
+    share = f" keeps {100 * q.value / p.value:.0f} % of the accuracy" if p.value else ""
+    text = (
+        f"**At {result.spec.quantization.name} the quantized model{share}**: {100 * q.value:.1f} % "
+        f"of {q.n:,} images against {100 * p.value:.1f} % in full precision"
+    )
+    change = q_minus_p(run)
+    return f"{text}, {points(change)}." if change is not None else f"{text}."
+
+
+def q_minus_p(run: Stored) -> Interval | None:
+    """Q's top-1 minus P's on the same images, in -1..1; None without stored predictions.
+
+    Raises:
+        RunError: the run is damaged.
+    """
+    evidence = run.evidence
+    if evidence is None:
+        return None
+    p, q = evidence.answers == evidence.labels  # [n] each
+    return paired(int((p & ~q).sum()), int((q & ~p).sum()), len(evidence.labels))
+
+
+def among(runs: Sequence[Stored], names: Sequence[str]) -> str:
+    """Which of several runs has the most accurate Q, and by how much. Markdown.
+
+    Runs on the same images are compared in pairs; others by whether their intervals overlap.
+
+    Raises:
+        OptionError: no runs. RunError: a run is damaged.
+    """
+    if not runs:
+        raise OptionError("a verdict needs at least one run.")
+    if len(runs) == 1:
+        return of_run(runs[0])
+    best = max(range(len(runs)), key=lambda place: runs[place].result.top1_q.value)
+    equal, behind = [], []
+    for place, run in enumerate(runs):
+        if place == best:
+            continue
+        change = difference(runs[best], run)
+        if change is None:
+            lower = run.result.top1_q.high < runs[best].result.top1_q.low
+            text = f"{names[place]}, on other images"
+        else:
+            lower = change.high < 0
+            text = f"{names[place]} by {points(change, sign=False)}"
+        (behind if lower else equal).append(text if lower else names[place])
+    if not equal:
+        return f"**{names[best]} wins**, ahead of {listed(behind)}."
+    tied = f"**{listed([names[best], *equal])} cannot be told apart** on these images"
+    return f"{tied}; behind them: {listed(behind)}." if behind else f"{tied}."
+
+
+def points(change: Interval, *, sign: bool = True) -> str:
+    """A difference of two shares, in percentage points, with its 95 % interval.
+
+    sign: False for the size of a difference whose direction the sentence says.
+
+    >>> points(Interval(-0.021, -0.03, -0.012, 5000))
+    '-2.1 points (95 % interval -3.0 to -1.2)'
+    >>> points(Interval(-0.021, -0.03, -0.012, 5000), sign=False)
+    '2.1 points (95 % interval 1.2 to 3.0)'
+    """
+    value, low, high = (100 * share for share in change[:3])
+    if not sign and value < 0:
+        value, low, high = -value, -high, -low
+    plus = "+" if sign else ""
+    return f"{value:{plus}.1f} points (95 % interval {low:{plus}.1f} to {high:{plus}.1f})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in a sentence.
+
+    >>> listed(["noise"]), listed(["noise", "real"]), listed(["noise", "mimiq", "real"])
+    ('noise', 'noise and real', 'noise, mimiq and real')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
