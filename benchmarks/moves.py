@@ -27,7 +27,7 @@ from maskaq.jobs import service
 from maskaq.precomputed import showcase
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.results.store import Stored
-from maskaq.ui.sections import attention_maps
+from maskaq.ui.sections.look_inside import attention_maps
 from maskaq.ui.state import pages, stored_runs
 
 ROOT = Path(__file__).parents[1]

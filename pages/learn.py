@@ -1,13 +1,13 @@
 """Learn: guided lessons, and a sandbox for rounding numbers."""
 
-import streamlit as st
-
-from maskaq.ui.shell import router
+from maskaq.ui.sandbox import tab as sandbox
+from maskaq.ui.shell import lesson_list, router
 from maskaq.ui.state import pages
 from maskaq.ui.widgets import tabs
 
-choice = router.enter()
+router.enter()
 
-st.title(pages.LEARN.title)
-tab = tabs.choose(pages.LEARN)
-st.write(tab)
+if tabs.header(pages.LEARN) == "Sandbox":
+    sandbox.draw()
+else:
+    lesson_list.draw()

@@ -1,13 +1,12 @@
 """Look inside: what the model attends to in one picture, and whether it matters."""
 
-import streamlit as st
-
+from maskaq.ui.sections.look_inside import attention, proof, similarity
 from maskaq.ui.shell import router
 from maskaq.ui.state import pages
 from maskaq.ui.widgets import tabs
 
+TABS = {"Attention": attention.tab, "Similarity": similarity.tab, "Proof": proof.tab}
+
 choice = router.enter()
 
-st.title(pages.LOOK_INSIDE.title)
-tab = tabs.choose(pages.LOOK_INSIDE)
-st.write(tab)
+TABS[tabs.header(pages.LOOK_INSIDE)](choice)

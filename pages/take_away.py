@@ -1,13 +1,13 @@
-"""Take away: one page that sums up a run, and its files."""
+"""Take away: one page that sums up a run or compares several, and its files."""
 
-import streamlit as st
-
+from maskaq.ui.sections import take_away
 from maskaq.ui.shell import router
 from maskaq.ui.state import pages
-from maskaq.ui.widgets import tabs
+from maskaq.ui.widgets import run_picker, show, tabs
 
 choice = router.enter()
 
-st.title(pages.TAKE_AWAY.title)
-tab = tabs.choose(pages.TAKE_AWAY)
-st.write(tab)
+tabs.header(pages.TAKE_AWAY)
+runs = run_picker.pick(choice, key="report", of_one_source=True)
+take_away.section(choice, runs)
+show.details()

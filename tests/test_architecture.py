@@ -27,7 +27,7 @@ FLOORS = (
     ("reports",),
     ("ui.state",),
     ("ui.widgets",),
-    ("ui.sections", "ui.playground"),
+    ("ui.sections", "ui.playground", "ui.sandbox"),
     ("ui.shell",),
     ("commands", "pages"),
     ("cli", "app", "__main__"),

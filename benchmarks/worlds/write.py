@@ -35,9 +35,8 @@ from maskaq.precomputed.worlds import BITS, COMMANDS, FOLDER, MODELS, SOURCES, s
 from maskaq.quantization.storage import load_q
 from maskaq.queries.attention import preprocessed
 from maskaq.queries.look import look_at
-from maskaq.results import store
+from maskaq.results import size, store
 from maskaq.results.comparison import difference
-from maskaq.results.result import RunResult
 from maskaq.results.store import Stored
 
 SYNTHETIC = 6  # synthetic images that are shown as they form, and can be looked at
@@ -101,6 +100,7 @@ def about_of(
 ) -> dict[str, Any]:
     """The content of `world.json`, see `maskaq.precomputed.worlds.World`."""
     results = {cell: run.result for cell, run in stored.items()}
+    counts = {name: one.numel() for name, one in loaded.model.named_parameters()}
     newest = max(results.values(), key=lambda result: result.created)
     answers = {
         source: {bits: ends(results[source, bits].top1_q) for bits in BITS} for source in SOURCES
@@ -130,8 +130,8 @@ def about_of(
         },
         "bits": BITS,
         "tested": TESTED[loaded.name],
-        "bytes": {"P": 4 * parameters(loaded.model)}
-        | {bits: packed(loaded.model, results["maskaq", bits]) for bits in BITS},
+        "bytes": {"P": 4 * sum(counts.values())}
+        | {bits: size.packed(counts, results["maskaq", bits].tensors) for bits in BITS},
         "backend": newest.spec.fit.backend,
         "images": newest.spec.synthesis.images,
         "seed": newest.spec.seed,
@@ -152,18 +152,6 @@ def points(first: Stored, other: Stored) -> list[float]:
     if found is None:
         raise SystemExit(f"{first.folder} and {other.folder} were evaluated on different images.")
     return ends(found)
-
-
-def parameters(model: nn.Module) -> int:
-    """Number of parameters."""
-    return sum(one.numel() for one in model.parameters())
-
-
-def packed(model: nn.Module, result: RunResult) -> int:
-    """Bytes of Q's weights if they are packed at their bit widths; the rest has 32 bits."""
-    rows = {row.tensor: row.bits for row in result.tensors if row.role == "weight"}
-    bits = sum(one.numel() * rows.get(name, 32) for name, one in model.named_parameters())
-    return round(bits / 8)
 
 
 def write_pictures(loaded: LoadedModel, pictures: list[Shown], runs: Path, target: Path) -> None:

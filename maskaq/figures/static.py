@@ -4,10 +4,10 @@ import io
 
 import pandas as pd
 
-from maskaq.figures.results.compare import MEASURES
+from maskaq.figures.results.compare import MEASURES, P, one_p
 
 _DPI = 120
-_MARKERS = "oDs"  # one per measure
+_MARKERS = dict(zip(MEASURES, "oDs", strict=True))
 
 
 def runs(table: pd.DataFrame) -> bytes:
@@ -20,14 +20,21 @@ def runs(table: pd.DataFrame) -> bytes:
     names = list(dict.fromkeys(table["run"]))
     figure = Figure(figsize=(9, 1.6 + 0.5 * len(names)), layout="constrained")
     axes = figure.subplots()
-    for number, (measure, (colour, _)) in enumerate(MEASURES.items()):
+    points = list(MEASURES)
+    if one_p(table):
+        value, low, high = table.loc[table["measure"] == P, ["value", "low", "high"]].iloc[0]
+        axes.axvspan(low, high, color=MEASURES[P][0], alpha=0.15, linewidth=0)
+        axes.axvline(value, color=MEASURES[P][0], linestyle="--", label=P)
+        points.remove(P)
+    for number, measure in enumerate(points):
         rows = table[table["measure"] == measure]
+        shift = 0.2 * (number - (len(points) - 1) / 2)
         axes.errorbar(
             rows["value"],
-            [names.index(name) + 0.2 * (number - 1) for name in rows["run"]],
+            [names.index(name) + shift for name in rows["run"]],
             xerr=[rows["value"] - rows["low"], rows["high"] - rows["value"]],
-            fmt=_MARKERS[number],
-            color=colour,
+            fmt=_MARKERS[measure],
+            color=MEASURES[measure][0],
             capsize=4,
             label=measure,
         )
@@ -35,7 +42,7 @@ def runs(table: pd.DataFrame) -> bytes:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel("share of the images, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
-    title = f"Accuracy and agreement on {counts} images, with 95 % intervals"
+    title = f"Accuracy on {counts} images, 95 % intervals"
     axes.set_title(title, loc="left", fontsize=11)
     figure.legend(loc="outside lower left", ncols=len(MEASURES), frameon=False)
     stream = io.BytesIO()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8A94A0"
@@ -132,12 +133,99 @@ def labelled_heatmap(
     )
 
 
+def letter_cells(figure: go.Figure) -> None:
+    """Write the labels of a heat map in black or white, whichever stands out more from its cell.
+
+    Plotly has one colour for all of them, which is hard to read on middle tones. Labels of cells
+    without a value keep the colour of the page's text.
+
+    Args:
+        figure: its first trace is the heat map, from `labelled_heatmap`.
+    """
+    heat = figure.data[0]
+    colours = cell_colours(heat)
+    texts: dict[str, list[tuple[object, object, str]]] = {}
+    for row, column in zip(*np.nonzero(np.asarray(heat.text) != ""), strict=True):
+        colour = colours[row, column]
+        text = heat.x[column], heat.y[row], heat.text[row, column]
+        texts.setdefault(ink(colour) if colour else "", []).append(text)
+    heat.texttemplate = ""
+    for colour, places in texts.items():
+        x, y, words = zip(*places, strict=True)
+        if not colour:
+            write_plain(figure, x, y, words)
+            continue
+        font = {"textfont": {"color": colour}}
+        figure.add_scatter(
+            x=x,
+            y=y,
+            text=words,
+            mode="text",
+            hoverinfo="skip",
+            showlegend=False,
+            selected=font,
+            unselected=font,  # else it fades when another cell is clicked
+            **font,
+        )
+
+
+def write_plain(
+    figure: go.Figure, x: Iterable[object], y: Iterable[object], texts: Iterable[str]
+) -> None:
+    """Write texts in the colour of the page's text at places [n]."""
+    for place in zip(x, y, texts, strict=True):
+        figure.add_annotation(**dict(zip(("x", "y", "text"), place, strict=True)), showarrow=False)
+
+
+def cell_colours(heat: go.Heatmap) -> NDArray[np.object_]:
+    """The colour of each cell as plotly draws it, as `rgb(r, g, b)` [R,C]; "" without a value."""
+    values = np.asarray(heat.z, float)  # [R,C]
+    known = np.isfinite(values)
+    colours = np.full(values.shape, "", object)
+    if known.any():
+        low = values[known].min() if heat.zmin is None else heat.zmin
+        high = values[known].max() if heat.zmax is None else heat.zmax
+        shares = np.clip((values[known] - low) / ((high - low) or 1), 0, 1)
+        colours[known] = sample_colorscale([list(pair) for pair in heat.colorscale], shares)
+    return colours
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever has the higher contrast with a colour.
+
+    >>> ink("rgb(255, 234, 70)"), ink("rgb(0, 34, 78)")
+    ('#000000', '#ffffff')
+    """
+    return max("#000000", "#ffffff", key=lambda text: contrast(text, colour))
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours as in WCAG 2.2, 1 to 21. Colours are hexadecimal or rgb().
+
+    >>> round(contrast("#000000", "#ffffff"), 2), round(contrast("#777777", "#ffffff"), 2)
+    (21.0, 4.48)
+    """
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, 0 to 1, as in WCAG 2.2."""
+    hexadecimal = colour.startswith("#")
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)] if hexadecimal else unlabel_rgb(colour)
+    shares = [float(part) / 255 for part in parts]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def targets(
     figure: go.Figure,
-    x: Sequence[object],
-    y: Sequence[object],
-    values: Sequence[object],
-    hover: Sequence[str],
+    x: Iterable[object],
+    y: Iterable[object],
+    values: Iterable[object],
+    hover: Iterable[str],
+    *,
+    size: int = 24,
     **options: Any,
 ) -> None:
     """Make places of a figure clickable, such as the cells of a heat map.
@@ -146,6 +234,7 @@ def targets(
 
     Args:
         x, y: places [n]. values: what a click on each returns [n]. hover: text at each [n].
+        size: of the place that answers, in pixels.
         options: other arguments of `add_scatter`, such as axes.
     """
     unseen = {"marker": {"opacity": 0}}
@@ -153,7 +242,7 @@ def targets(
         x=x,
         y=y,
         mode="markers",
-        marker={"opacity": 0, "size": 24},
+        marker={"opacity": 0, "size": size},
         selected=unseen,
         unselected=unseen,
         customdata=[[value] for value in values],
@@ -167,11 +256,12 @@ def targets(
 def finish(figure: go.Figure, title: str, height: int, *, legend_below: bool = False) -> go.Figure:
     """Set the title, the height in pixels and the margins; return the same figure.
 
-    legend_below: put a horizontal legend below the title of the x axis.
+    legend_below: put a horizontal legend at the bottom, below the title of the x axis.
     """
-    if legend_below:  # plotly measures y in units of the plot height
-        place = {"orientation": "h", "x": 0, "y": -55 / max(60, height - 160)}
-        figure.update_layout(legend=place | {"traceorder": "normal"})
+    if legend_below:  # measured in the whole figure: then plotly makes room for all of its rows
+        bottom = {"yref": "container", "y": 0, "yanchor": "bottom"}
+        left = {"xref": "container", "x": 0, "xanchor": "left"}
+        figure.update_layout(legend={"orientation": "h", "traceorder": "normal"} | bottom | left)
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 15}},
         height=height,

@@ -99,9 +99,9 @@ class Dispatcher:
         known = (self._records.peek(job.record.id) for job in self._queue.all())
         return [record.id for record in known if record and record.state == "queued"]
 
-    def cancel(self, name: str) -> None:
-        """End the record at once, and stop the run."""
-        if self._records.end(name, "cancelled"):
+    def cancel(self, name: str, state: str = "cancelled", **values: Any) -> None:
+        """End the record at once, in this state and with these values, and stop the run."""
+        if self._records.end(name, state, **values):
             self._do(self._stop, name)
 
     def ask(

@@ -7,6 +7,7 @@ environment variables.
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -26,6 +27,11 @@ from maskaq.results import paths
 _MOST_WAITING = 50  # runs of all sessions
 _MOST_ASKED = 32  # unanswered questions
 _SWEEP, _SINGLE, _QUICK = -1, 0, 10  # priorities
+_ABSENT = 300.0  # seconds without a sign of a visitor after which others go first
+LEFT = (
+    "the page was closed for more than five minutes while others waited, so the run was stopped; "
+    "press Run to start it again."
+)
 READONLY = (
     "this server shows stored results only (MASKAQ_READONLY=1); install maskaq to compute your own."
 )
@@ -48,6 +54,7 @@ class Runs:
         self._dispatcher = Dispatcher(self._records, items)
         self._lock = threading.Lock()
         self._sweeps: set[str] = set()  # ids of the runs of grids
+        self._seen: dict[str, float] = {}  # when each session last asked for its runs
         self._asked = 0
 
     def start(self, owner: str, spec: RunSpec, *, origin: str = "") -> str:
@@ -82,8 +89,14 @@ class Runs:
         return self._records.get(owner, id)
 
     def runs_of(self, owner: str) -> list[Record]:
-        """All known runs of this session, oldest first."""
-        return [record for record in self._records.all() if record.owner == owner]
+        """All known runs of this session, oldest first.
+
+        A page asks all the time, which shows that its visitor is there.
+        """
+        records = self._records.all()
+        self._seen[owner] = time.monotonic()
+        self._make_way(records)
+        return [record for record in records if record.owner == owner]
 
     def swept(self, owner: str) -> list[Record]:
         """Those of them that belong to a grid, oldest first."""
@@ -152,8 +165,19 @@ class Runs:
             names = [record.id for record in records]
             self._sweeps = {name for name in self._sweeps if self._records.peek(name)}
             self._sweeps.update(names if grid else ())
+            owners = {owner, *(record.owner for record in self._records.all())}
+            self._seen = {name: self._seen[name] for name in owners if name in self._seen}
             self._dispatcher.add(records, priority, shared=sharing(records))
         return names
+
+    def _make_way(self, records: Sequence[Record]) -> None:
+        """Stop the single runs of visitors who have left, if one who is here waits for a worker."""
+        since = time.monotonic() - _ABSENT
+        single = [record for record in records if record.active and record.id not in self._sweeps]
+        left = [record for record in single if self._seen.get(record.owner, since) <= since]
+        if left and any(record.state == "queued" for record in single if record not in left):
+            for record in left:
+                self._dispatcher.cancel(record.id, "lost", error=LEFT)
 
     def _answered(self, _: Future[Any]) -> None:
         with self._lock:

@@ -54,7 +54,7 @@ def attention(
     Returns:
         image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities.
         q: the same of Q, or None. alpha: float32 [N], P's attention weight of each patch (MaskAQ
-        Eq. 4).
+        Eq. 4). said: for `p`, and for `q` if there is one, the predicted class and its probability.
 
     Raises:
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
@@ -66,17 +66,18 @@ def attention(
         raise OptionError(f"patch is {query!r}; {loaded.name} has patches 0 to {count - 1}.")
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
-    maps = _maps(loaded.model, inputs)
-    q = None
+    maps, logits = _look(loaded.model, inputs)
+    said, q = {"p": _said(loaded, logits)}, None
     if samples is not None and len(samples):
         options = QuantOptions(weight_bits, activation_bits)
-        q_model = model_cache.fitted(model, weights, samples, options)
-        q = _rows(_maps(q_model, inputs), loaded.prefix, query)
+        q_maps, logits = _look(model_cache.fitted(model, weights, samples, options), inputs)
+        said["q"], q = _said(loaded, logits), _rows(q_maps, loaded.prefix, query)
     return {
         "image": image.numpy(),
         "p": _rows(maps, loaded.prefix, query),
         "q": q,
         "alpha": patch_attention(maps, loaded.prefix)[0].numpy(),  # [N]
+        "said": said,
     }
 
 
@@ -131,7 +132,7 @@ def similarity(model: str, weights: str, picture: Pixels) -> dict[str, Any]:
     """
     loaded = model_cache.model(model, weights)
     image = preprocessed(loaded, picture)  # [3,S,S]
-    maps = _maps(loaded.model, loaded.normalise(image[None]))
+    maps, _ = _look(loaded.model, loaded.normalise(image[None]))
     skip = loaded.prefix
     patches = torch.stack([block.probs[0].mean(0)[skip:, skip:] for block in maps])  # [L,N,N]
     return {"image": image.numpy(), "blocks": [one._asdict() for one in similarities(patches)]}
@@ -168,10 +169,17 @@ def preprocessed(loaded: LoadedModel, picture: Pixels) -> Tensor:
     return image
 
 
-def _maps(model: nn.Module, inputs: Tensor) -> Sequence[Maps]:
+def _look(model: nn.Module, inputs: Tensor) -> tuple[Sequence[Maps], Tensor]:
+    """The attention maps of every block, and the logits [B,K]."""
     with record(model) as maps:
-        model(inputs)
-    return maps
+        logits: Tensor = model(inputs)
+    return maps, logits
+
+
+def _said(loaded: LoadedModel, logits: Tensor) -> tuple[str, float]:
+    """The predicted class of the first image, and its probability."""
+    probability, number = logits[0].softmax(-1).max(-1)
+    return loaded.class_names[int(number)], float(probability)
 
 
 def _rows(maps: Sequence[Maps], prefix: int, query: int | None) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ _PLACES |= {
     "look_q": "maskaq.queries.look:look_q",
     "similarity": "maskaq.queries.attention:similarity",
     "attribution": "maskaq.queries.attention:attribution",
+    "removal": "maskaq.queries.removal:removal",
     "accuracy": "maskaq.queries.accuracy:accuracy",
     "inspect": "maskaq.queries.checks:inspect",
     "cost": "maskaq.queries.checks:cost",

@@ -1,18 +1,20 @@
 """A report of runs as one HTML file without any other file or network access.
 
-Plotly's script is embedded once and images are data URIs. The templates escape all text. The main
-figure is also a static picture, for readers without JavaScript.
+It starts with one page that sums up the runs, which is all that a printer prints; the technical
+appendix is folded. Plotly's script is embedded once and images are data URIs. The templates escape
+all text. The figure of the summary is a static picture, which needs no JavaScript.
 """
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
@@ -26,12 +28,14 @@ from maskaq.figures.results import accuracy, compare, curves, disagreements, ten
 from maskaq.formulas import FORMULAS
 from maskaq.models.menu import shapes
 from maskaq.regions.numpy_masks import mask_of
+from maskaq.reports import summary
 from maskaq.reports.tables import facts, settings
 from maskaq.results.artifacts import Evidence
 from maskaq.results.store import Stored
 
 _ROWS = 1000  # shown of a table; more make the file slow to open
 _SHEET = 32  # images
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
 def html(runs: Sequence[Stored], generated: str) -> str:
@@ -46,13 +50,13 @@ def html(runs: Sequence[Stored], generated: str) -> str:
     if not runs:
         raise RunError("a report needs at least one run; choose one.")
     results = [run.result for run in runs]
-    names = compare.names(results)
+    names = compare.short_names(results)
     overview = compare.runs(results)
     return (
         _templates()
         .get_template("report.html")
         .render(
-            title=names[0] if len(runs) == 1 else f"{len(runs)} runs compared",
+            summary=summary.of_runs(runs),
             generated=generated,
             accuracy=overview,
             accuracy_png=_png_uri(static.runs(overview.table)),
@@ -76,7 +80,12 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plot": _plot, "table": _table, "data_uri": _data_uri}
+    environment.filters |= {
+        "plot": _plot,
+        "table": _table,
+        "data_uri": _data_uri,
+        "bold": _bold,
+    }
     return environment
 
 
@@ -86,12 +95,12 @@ def _section(name: str, run: Stored) -> dict[str, object]:
     source, count = result.spec.synthesis.source, result.samples["count"]
     samples = f"Images from the source {source} that Q was fitted to, {count:g} in all"
     pictures = [] if run.sheet is None else [(run.sheet, samples)]
-    predictions, summary = None, ""
+    predictions, told = None, ""
     if evidence is not None and run.samples:
         pictures += _informative(run, evidence)
         p, q = zip(evidence.seen, evidence.certainty, strict=True)
         predictions = synthesis.gallery_frame(run.samples["labels"], p, q, evidence.classes)
-        summary = synthesis.describe_gallery(predictions)
+        told = synthesis.describe_gallery(predictions)
     return {
         "name": name,
         "created": result.created,
@@ -99,7 +108,7 @@ def _section(name: str, run: Stored) -> dict[str, object]:
         "samples": samples,
         "pictures": pictures,
         "predictions": predictions,
-        "summary": summary,
+        "told": told,
         "charts": _charts(run, evidence),
         "facts": facts(run),
         "settings": settings(run),
@@ -129,7 +138,7 @@ def _charts(run: Stored, evidence: Evidence | None) -> list[Chart]:
     if curves.quantities(run.curves):
         charts.append(curves.curves(run.curves))
     if report["quantized"].any():
-        charts += [tensors.sqnr(report), tensors.layers(report)]
+        charts.append(tensors.anatomy(report))
     return charts
 
 
@@ -157,6 +166,11 @@ def _table(table: pd.DataFrame) -> Markup:
     )
     rest = f"<p>Showing {_ROWS:,} of {len(table):,} rows.</p>" if len(table) > _ROWS else ""
     return Markup(f'<div class="wide">{text}</div>{rest}')
+
+
+def _bold(text: str) -> Markup:
+    """Markdown with bold only, as HTML; everything else is escaped."""
+    return Markup(_BOLD.sub(r"<strong>\1</strong>", str(escape(text))))
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -7,6 +7,8 @@ from maskaq.intervals import Interval, paired
 from maskaq.results.comparison import difference
 from maskaq.results.store import Stored
 
+_LISTED = 4  # runs that a sentence names
+
 
 def of_run(run: Stored) -> str:
     """How much of P's accuracy Q keeps. Markdown.
@@ -53,7 +55,8 @@ def among(runs: Sequence[Stored], names: Sequence[str]) -> str:
     if len(runs) == 1:
         return of_run(runs[0])
     best = max(range(len(runs)), key=lambda place: runs[place].result.top1_q.value)
-    equal, behind = [], []
+    equal: list[str] = []
+    behind: list[tuple[float, str]] = []
     for place, run in enumerate(runs):
         if place == best:
             continue
@@ -64,11 +67,21 @@ def among(runs: Sequence[Stored], names: Sequence[str]) -> str:
         else:
             lower = change.high < 0
             text = f"{names[place]} by {points(change, sign=False)}"
-        (behind if lower else equal).append(text if lower else names[place])
+        if lower:
+            behind.append((run.result.top1_q.value, text))
+        else:
+            equal.append(names[place])
     if not equal:
-        return f"**{names[best]} wins**, ahead of {listed(behind)}."
+        return f"**{names[best]} wins**, ahead of {_behind(behind)}."
     tied = f"**{listed([names[best], *equal])} cannot be told apart** on these images"
-    return f"{tied}; behind them: {listed(behind)}." if behind else f"{tied}."
+    return f"{tied}; behind them: {_behind(behind)}." if behind else f"{tied}."
+
+
+def _behind(runs: Sequence[tuple[float, str]]) -> str:
+    """Runs that are behind, each with its accuracy; only the last one of many."""
+    if len(runs) <= _LISTED:
+        return listed([text for _, text in runs])
+    return f"{len(runs)} others, the last of which is {min(runs)[1]}"
 
 
 def points(change: Interval, *, sign: bool = True) -> str:

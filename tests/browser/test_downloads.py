@@ -1,15 +1,17 @@
 """Files that a visitor can save: pictures, tables and the report."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import expect
 
-from maskaq.ui.state import pages
+from maskaq.reports.html import html
+from maskaq.ui.state import pages, stored_runs
 from tests.browser.tools import address, downloaded, settled
 
 
 def test_a_chart_is_saved_as_a_picture(app, visit):
-    page = visit(address(app, pages.ATTENTION))
+    page = visit(address(app, pages.MAKE_ONE))
     chart = page.locator(".js-plotly-plot").first
     for kind, signature in (("png", b"\x89PNG"), ("svg", b"<svg")):
         page.get_by_test_id("stSidebar").get_by_text(kind, exact=True).click()
@@ -26,16 +28,16 @@ def test_a_chart_is_saved_as_a_picture(app, visit):
 
 
 def test_the_table_behind_a_chart_is_saved(app, visit):
-    page = visit(address(app, pages.SANDBOX))
-    page.get_by_text("The numbers behind this figure", exact=True).first.click()
-    button = page.get_by_test_id("stDownloadButton").first.get_by_role("button")
+    page = visit(address(app, pages.MAKE_ONE))
+    page.get_by_text("Details: formulas and the numbers behind").click()
+    button = page.get_by_role("button", name="Download as CSV").first
     header, *rows = Path(downloaded(page, button).path()).read_text().splitlines()
     assert "," in header
     assert rows
 
 
-def test_a_report_opens_without_a_network(app, visit, browser, tmp_path):
-    page = visit(address(app, pages.REPORT))
+def test_a_report_opens_without_a_network_and_prints_on_one_sheet(app, visit, browser, tmp_path):
+    page = visit(address(app, pages.TAKE_AWAY))
     file = tmp_path / "report.html"
     downloaded(page, page.get_by_role("button", name="HTML").first).save_as(file)
     context = browser.new_context(offline=True)
@@ -43,7 +45,30 @@ def test_a_report_opens_without_a_network(app, visit, browser, tmp_path):
     report = context.new_page()
     report.on("request", lambda request: requests.append(request.url))
     report.goto(file.as_uri())
-    expect(report.locator("h1").first).to_be_visible()
-    expect(report.locator(".js-plotly-plot svg.main-svg").first).to_be_attached()
+    expect(report.locator("h1").first).to_contain_text("without its training data")
+    assert sheets(report) == 1
+    chart = report.locator(".js-plotly-plot").first
+    expect(chart).not_to_be_visible()
+    report.get_by_text("Technical appendix").click()
+    expect(chart.locator("svg.main-svg").first).to_be_visible()
+    assert chart.locator("svg.main-svg").first.bounding_box()["width"] > 600  # of the whole page
+    assert sheets(report) == 1  # the open appendix is not printed either
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
     context.close()
+
+
+def test_a_report_of_all_runs_prints_on_one_sheet(browser, tmp_path):
+    runs = [stored_runs.read(folder) for folder in sorted(stored_runs.EXAMPLES.iterdir())]
+    file = tmp_path / "report.html"
+    file.write_text(html(runs, "now"))
+    context = browser.new_context(java_script_enabled=False)
+    report = context.new_page()
+    report.goto(file.as_uri())
+    assert sheets(report) == 1
+    expect(report.get_by_role("img").first).to_be_visible()  # the figure needs no script
+    context.close()
+
+
+def sheets(page):
+    """How many sheets of A4 a page fills in print."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True)))

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from maskaq.ui.shell.lessons import LESSONS
+from maskaq.ui.shell.lessons import LESSONS, Step
 from maskaq.ui.state import pages
 from tests.browser.tools import address, insist
 
@@ -57,6 +57,22 @@ def press_run(page: Page) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
 
 
+def picture(page: Page) -> None:
+    """Choose the second picture of the playground."""
+    page.locator(".strip button").nth(1).click()
+
+
+def more(act: Act) -> Act:
+    """Use a control among *More settings*."""
+
+    def open_and_act(page: Page) -> None:
+        button = page.get_by_role("button", name="More settings")
+        press(button, page.locator(".st-key-images"))
+        act(page)
+
+    return open_and_act
+
+
 def nothing(page: Page) -> None:
     """Opening the page completes the step."""
 
@@ -72,16 +88,17 @@ def both(*acts: Act) -> Act:
 ACTS: dict[str, list[Act]] = {
     "numbers": [
         nothing,
-        slide("weight_bits", "ArrowLeft", "ArrowLeft"),
-        slide("weight_bits", "ArrowRight", "ArrowRight"),
-        push("values", "outliers"),
-        push("rule", "mse"),
-        both(push("values", "softmax"), push("rule", "log2")),
+        slide("bits", "ArrowLeft", "ArrowLeft"),
+        slide("bits", "ArrowRight", "ArrowRight"),
+        pick("values", "outliers"),
+        pick("rule", "mse"),
+        both(pick("values", "softmax"), pick("rule", "log2")),
     ],
     "looking": [
-        nothing,
+        picture,
         pick("block", "0"),
         pick("block", "5"),
+        push("about", "Does it find the object"),
         slide("mask_ratio", *["ArrowRight"] * 4),
         pick("image", "3"),
         push("test", "Deletion"),
@@ -91,13 +108,13 @@ ACTS: dict[str, list[Act]] = {
         nothing,
         push("kind", "noise"),
         push("kind", "synthetic"),
-        nothing,
-        slide("images", "Home"),
+        more(slide("images", "Home")),
         press_run,
     ],
     "aligning": [
-        slide("weight_bits", "ArrowLeft"),
-        slide("activation_bits", "ArrowLeft"),
+        nothing,
+        push("about", "What changes in Q"),
+        slide("weight_bits", "ArrowLeft", "ArrowLeft"),
         nothing,
         pick("axis_1", "align"),
         nothing,
@@ -114,18 +131,18 @@ EVERY = [
 @pytest.mark.parametrize("name", EVERY)
 def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
     lesson = LESSONS[name]
-    page = visit(address(app, pages.LESSONS))
+    page = visit(address(app, pages.LEARN))
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.locator(f".st-key-start_{name}").get_by_role("button").click()
     box, total = page.locator(".st-key-lesson"), len(lesson.steps)
     expect(box).to_contain_text(lesson.title)
     for number, (step, act) in enumerate(zip(lesson.steps, ACTS[name], strict=True)):
         expect(box).to_contain_text(f"{number} of {total} steps done")
         expect(box).to_contain_text(f"Step {number + 1}.")
-        link = box.get_by_role("link", name=f"Go to {step.page.title}")
         at_rest(page)
-        if link.count():
-            press(link, link, 0)
+        go(page, box, step)
         at_rest(page)
+        beside_the_page(page, box)
         act(page)
         expect(box).to_contain_text(f"{number + 1} of {total} steps done")
         expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -137,5 +154,52 @@ def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
         cancel = page.get_by_role("button", name="Cancel", exact=True)
         if cancel.is_enabled():
             cancel.click()
-    box.get_by_role("button", name="Leave the lesson").click()
+    box.get_by_role("button", name="Leave").click()
     expect(box).to_have_count(0)
+
+
+def go(page: Page, box: Locator, step: Step) -> None:
+    """Follow the link, or the button, that leads to the place of a step."""
+    way = f"Go to {step.tab or step.page.title}"
+    for role in ("link", "button"):
+        target = box.get_by_role(role, name=way)
+        if target.count():
+            press(target, target, 0)
+
+
+# Texts of an element that are wider than their place.
+CUT = """
+box => [...box.querySelectorAll("*")]
+  .filter((one) => one.clientWidth > 20 && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.innerText)
+"""
+
+
+def beside_the_page(page: Page, box: Locator) -> None:
+    """The card is on the first screen, whole, beside the title, and pushes nothing down."""
+    card, title = box.bounding_box(), page.locator("h1").first.bounding_box()
+    assert card is not None
+    assert title is not None
+    assert card["y"] + card["height"] <= 800
+    assert card["x"] + card["width"] <= title["x"]
+    assert title["y"] < 200
+    cut = "box => [...box.querySelectorAll('*')].some(e => e.scrollWidth > e.clientWidth + 1 && "
+    assert not box.evaluate(
+        f"{cut} getComputedStyle(e).overflow === 'hidden' && e.clientWidth > 20)"
+    )
+
+
+def test_on_a_narrow_screen_the_card_comes_first_and_is_short(app, visit) -> None:
+    page = visit(address(app, pages.LEARN), width=390)
+    page.locator(".st-key-start_numbers").get_by_role("button").click()
+    box = page.locator(".st-key-lesson")
+    expect(box).to_contain_text("Step 1.")
+    at_rest(page)
+    go(page, box, LESSONS["numbers"].steps[0])
+    expect(box).to_contain_text("1 of 6 steps done")
+    at_rest(page)
+    card, title = box.bounding_box(), page.locator("h1").first.bounding_box()
+    assert card is not None
+    assert title is not None
+    assert card["y"] + card["height"] <= title["y"]
+    assert card["height"] < 350

@@ -1,37 +1,89 @@
-"""Every page in a real browser: complete, in both themes, in wide and narrow windows."""
+"""Every tab of every page in a real browser: complete, short, readable, in both themes."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from maskaq.ui.state import pages
 from tests.browser.tools import address, insist, navigate, overflow, settled, shoot
 
-WIDE, NARROW = 1280, 768
+WIDE, TABLET, NARROW = 1280, 768, 390
+HEIGHT = 800
+SCREENS, WORDS = 3, 300  # at most, of a tab
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 30)"}
+LOOKS = (("light", WIDE), ("light", NARROW), ("dark", TABLET), ("dark", WIDE))
+TABS = [(spec, tab) for spec in pages.PAGES for tab in spec.tabs]
+MAIN = "document.querySelector('[data-testid=stMain]')"
+# What Streamlit draws itself and an app cannot change, by rule of axe, as parts of the HTML.
+FOREIGN = {
+    # The handle of a slider has its label on the element around it.
+    "aria-input-field-name": ("stSlider", 'role="slider"'),
+    # The list of a multiselect without a choice.
+    "aria-required-children": ('role="listbox"',),
+    # Plotly's figures scroll nothing.
+    "scrollable-region-focusable": ("stPlotlyChart", "stDataFrame"),
+}
 
 
-def test_every_page_is_complete_in_both_themes_and_widths(app, visit, subtests):
+def title(spec: pages.PageSpec, tab: str) -> str:
+    return f"{spec.title} {tab}".strip()
+
+
+def place(server: str, spec: pages.PageSpec, tab: str) -> str:
+    first = tab == next(iter(spec.tabs))
+    return address(server, spec, "" if first else f"{spec.parameter}={tab}")
+
+
+def serious(page: Page) -> list[tuple[Any, ...]]:
+    """What axe-core finds serious, without what Streamlit draws itself."""
+    found = []
+    for problem in Axe().run(page).response["violations"]:
+        if problem["impact"] not in ("serious", "critical"):
+            continue
+        for node in problem["nodes"]:
+            if not any(part in node["html"] for part in FOREIGN.get(problem["id"], ())):
+                found.append((problem["id"], node["html"][:200], json.dumps(node["any"])[:300]))
+    return found
+
+
+def test_every_tab_is_complete_in_both_themes_and_widths(app, visit, subtests):
     page = visit(app)
-    for spec in pages.PAGES:
-        with subtests.test(spec.title):
+    for spec, tab in TABS:
+        with subtests.test(title(spec, tab)):
             page.goto("about:blank")  # so that only the next page follows the changes
             page.emulate_media(color_scheme="light")
-            page.set_viewport_size({"width": NARROW, "height": 900})
-            page.goto(address(app, spec))
-            for theme, width in (("light", NARROW), ("light", WIDE), ("dark", WIDE)):
+            page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+            page.goto(place(app, spec, tab))
+            for theme, width in LOOKS:
                 page.emulate_media(color_scheme=theme)
-                page.set_viewport_size({"width": width, "height": 900})
+                page.set_viewport_size({"width": width, "height": HEIGHT})
                 has_theme(page, theme)
                 settled(page)
                 for chart in page.locator(".js-plotly-plot").all():
                     expect(chart.locator("svg.main-svg").first).to_be_attached()
                 page.wait_for_timeout(300)  # charts follow the width of the window
                 assert overflow(page) <= 0
-                shoot(page, f"{Path(spec.file).stem}-{theme}-{width}")
+                shoot(page, f"{Path(spec.file).stem}-{tab.lower()}-{theme}-{width}")
+                if width == WIDE:
+                    assert serious(page) == []
+            is_short(page)
+
+
+def is_short(page: Page) -> None:
+    """A tab has few screens and words, and its first figure begins on the first screen."""
+    assert page.evaluate(f"() => {MAIN}.scrollHeight") <= SCREENS * HEIGHT
+    assert len(page.get_by_test_id("stMain").inner_text().split()) <= WORDS
+    figure = page.locator(".js-plotly-plot, [data-testid=stImage]").first
+    if figure.count():
+        box = figure.bounding_box()
+        assert box is not None
+        assert box["y"] + min(box["height"], 200) < HEIGHT
 
 
 def has_theme(page: Page, theme: str) -> None:
@@ -69,7 +121,19 @@ def test_a_demo_shows_every_page_with_its_buttons_disabled(demo, visit):
 
 
 def test_bad_values_in_the_address_are_named(app, visit):
-    page = visit(address(app, pages.ATTENTION, "weight_bits=99&block=x"))
+    page = visit(address(app, pages.LOOK_INSIDE, "weight_bits=99&block=x"))
     warning = page.get_by_test_id("stAlert").first
     expect(warning).to_contain_text("weight_bits = 99")
     expect(warning).to_contain_text("block = x")
+
+
+def test_earlier_addresses_lead_to_the_new_places_with_their_settings(app, visit):
+    page = visit(app)
+    for name, (spec, tab) in pages.MOVED.items():
+        page.goto(f"{app}/{name}?weight_bits=3")
+        settled(page)
+        if spec is not pages.PLAYGROUND:
+            expect(page.locator("h1").first).to_have_text(spec.title)
+        assert "weight_bits=3" in page.url
+        if tab != next(iter(spec.tabs)):
+            assert f"{spec.parameter}={tab}" in page.url

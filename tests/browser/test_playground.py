@@ -279,7 +279,7 @@ def test_a_demo_accepts_no_picture(demo, visit):
 
 
 def test_the_three_buttons_lead_on(app, visit):
-    for name, spec in (("Teach me", pages.LESSONS), ("Show the evidence", pages.COMPARE)):
+    for name, spec in (("Teach me", pages.LEARN), ("Show the evidence", pages.COMPARE)):
         page = opened(visit, app)
         page.get_by_role("button", name=name).click()
         expect(page).to_have_url(re.compile(f"/{Path(spec.file).stem}$"))

@@ -30,7 +30,7 @@ def cancel(page: Page) -> None:
 def finished(app, browser) -> str:
     """The address of a small synthesis that another visitor has run."""
     page = browser.new_page()
-    page.goto(address(app, pages.SYNTHESIS, SMALL + "&seed=7"))
+    page.goto(address(app, pages.MAKE_ONE, SMALL + "&seed=7"))
     settled(page)
     run(page)
     expect(page.get_by_test_id("stProgress")).to_have_count(0)
@@ -50,7 +50,7 @@ def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit)
 
 
 def test_a_run_is_cancelled(app, visit):
-    page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=11"))
+    page = visit(address(app, pages.MAKE_ONE, LONG + "&seed=11"))
     run(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     cancel(page)
@@ -60,33 +60,33 @@ def test_a_run_is_cancelled(app, visit):
 
 @pytest.mark.slow
 def test_a_run_survives_a_reload_and_a_change_of_page(app, visit):
-    page = visit(address(app, pages.SYNTHESIS, LONG + "&seed=12"))
+    page = visit(address(app, pages.MAKE_ONE, LONG + "&seed=12"))
     run(page)
     page.reload()
     settled_or_working(page)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
-    navigate(page, pages.SANDBOX)
-    expect(page.locator("h1").first).to_have_text("Quantizer sandbox")
+    navigate(page, pages.LEARN)
+    expect(page.locator("h1").first).to_have_text(pages.LEARN.title)
     page.reload()  # on another page than the run's
-    expect(page.get_by_test_id("stSidebar")).to_contain_text("Your run:")
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Open").click()
-    expect(page.locator("h1").first).to_have_text("Synthesis")
+    expect(page.get_by_test_id("stMain")).to_contain_text("Your run:")
+    page.get_by_test_id("stMain").get_by_role("link", name="Open").click()
+    expect(page.locator("h1").first).to_have_text(pages.MAKE_ONE.title)
     expect(page.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
     cancel(page)
 
 
 @pytest.mark.slow
 def test_two_sessions_see_only_their_own_runs(app, visit):
-    mine = visit(address(app, pages.SYNTHESIS, LONG + "&seed=13"))
+    mine = visit(address(app, pages.MAKE_ONE, LONG + "&seed=13"))
     run(mine)
     expect(mine.get_by_test_id("stProgress").first).to_contain_text(SYNTHESIZING)
-    theirs = visit(address(app, pages.SYNTHESIS, LONG + "&seed=14"))
+    theirs = visit(address(app, pages.MAKE_ONE, LONG + "&seed=14"))
     expect(theirs.get_by_test_id("stProgress")).to_have_count(0)
     expect(theirs.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
     run(theirs)
     expect(theirs.get_by_test_id("stProgress").first).to_contain_text("Waiting")
     tab = mine.context.new_page()  # another tab of the same browser is another session
-    tab.goto(address(app, pages.SYNTHESIS, LONG + "&seed=13"))
+    tab.goto(address(app, pages.MAKE_ONE, LONG + "&seed=13"))
     settled(tab)
     expect(tab.get_by_test_id("stProgress")).to_have_count(0)
     cancel(theirs)
@@ -101,7 +101,7 @@ def picture() -> bytes:
 
 
 def test_files_are_accepted_or_refused_with_the_reason(app, visit):
-    page = visit(address(app, pages.ATTENTION))
+    page = visit(address(app, pages.LOOK_INSIDE))
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("Your own", exact=True).click()
     chooser = sidebar.locator("input[type=file]")

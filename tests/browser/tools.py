@@ -28,9 +28,8 @@ def settled(page: Page) -> None:
 
 
 def navigate(page: Page, spec: pages.PageSpec) -> None:
-    """Click the link of a page in the menu of its section."""
-    page.get_by_test_id("stTopNavSection").filter(has_text=spec.section).click()
-    page.get_by_test_id("stTopNavDropdownLink").filter(has_text=spec.title).click()
+    """Click the link of a page at the top."""
+    page.get_by_test_id("stTopNavLink").filter(has_text=spec.title).click()
 
 
 def insist(action: Callable[[], None], check: Callable[..., None]) -> None:

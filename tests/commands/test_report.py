@@ -23,7 +23,7 @@ def test_one_html_file_with_figures(runs, tmp_path, capsys) -> None:
     assert main(["report", *runs, "--out", str(out)]) == 0
     assert f"written to {out}" in capsys.readouterr().out
     text = out.read_text()
-    assert "2 runs compared" in text
+    assert "2 quantized versions of scenes_vit" in text
     assert "Plotly.newPlot" in text or "plotly-graph-div" in text
     assert "by the command line of maskaq" in text
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]

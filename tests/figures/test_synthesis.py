@@ -22,22 +22,41 @@ def test_the_gallery_has_the_predictions_of_both_models(table):
     )
 
 
-def test_the_terms_add_up_to_the_loss():
+@pytest.fixture
+def parts():
+    """Two terms, one of which is measured every second step."""
     curves = pd.DataFrame(
         {
-            "stage": ["synthesis", "synthesis", "fit"],
-            "step": [1, 2, 1],
-            "one_hot": [3.0, 2.0, np.nan],
-            "tv": [100.0, 80.0, np.nan],
-            "align": [9.0, 9.0, np.nan],
+            "stage": ["synthesis"] * 3 + ["fit"],
+            "step": [1, 2, 3, 1],
+            "one_hot": [3.0, 2.0, 1.0, np.nan],
+            "align": [9.0, np.nan, 8.0, np.nan],
+            "tv": [100.0, 80.0, 60.0, np.nan],
         }
     )
-    weights = Coefficients(one_hot=1.0, tv=0.01, entropy=1.0)
-    first = synthesis.terms_frame(curves, weights, 1)
-    assert list(first["term"]) == ["one_hot", "tv"]
-    assert list(first["adds"]) == [3.0, 1.0]
-    assert synthesis.terms_frame(curves, weights, 2)["adds"].sum() == pytest.approx(2.8)
-    assert synthesis.terms_frame(curves, weights, 0).empty
+    return synthesis.loss_frame(curves, Coefficients(one_hot=1.0, align=0.1, entropy=1.0))
+
+
+def test_the_parts_add_up_to_the_loss_in_every_step(parts, sound):
+    assert set(parts["term"]) == {"one_hot", "align"}
+    together = parts.groupby("step")["part"].sum()
+    assert together.tolist() == pytest.approx([3.9, 2.9, 1.8])
+    figure = sound(synthesis.loss(parts, 2))
+    assert [line.name for line in figure.data] == ["Class", "Alignment with Q", "together"]
+    assert list(figure.data[-1].y) == pytest.approx([3.9, 2.9, 1.8])
+    assert {shape.x0 for shape in figure.layout.shapes} == {2}
+
+
+def test_the_loss_is_described_at_the_chosen_step(parts):
+    assert synthesis.describe_loss(parts, 2) == (
+        "After step 2 the loss is 2.90; it began at 3.90. Its largest part is Class with 2.00."
+    )
+    assert synthesis.describe_loss(parts, 9) == "No term was measured."
+
+
+def test_without_terms_there_are_no_parts():
+    empty = synthesis.loss_frame(pd.DataFrame({"stage": [], "step": []}), Coefficients(one_hot=1))
+    assert empty.empty
 
 
 def test_patches_outside_the_mask_are_darkened():

@@ -446,3 +446,20 @@ def test_an_app_terminated_with_queued_runs_exits_without_an_error(folder: Path)
     assert "Traceback" not in errors, errors
     assert "RuntimeError" not in errors, errors
     assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def test_a_run_whose_visitor_left_makes_way_for_one_who_waits(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = runs.start("left", steps.spec(300, 0.1, seed=81))
+    until(lambda: runs.get("left", left).state == "running")
+    monkeypatch.setattr(service, "_ABSENT", 1.0)
+    runs.runs_of("left")
+    time.sleep(1.5)
+    runs.runs_of("other")  # nobody waits yet
+    assert runs.get("left", left).state == "running"
+    here = runs.start("here", steps.spec(2, seed=82))
+    runs.runs_of("here")
+    record = runs.get("left", left)
+    assert (record.state, record.error) == ("lost", service.LEFT)
+    assert ended(runs, "here", here).state == "finished"

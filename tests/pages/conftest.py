@@ -89,6 +89,17 @@ def _text(app: AppTest) -> str:
 
 
 @pytest.fixture
+def charts_and_words() -> Callable[[AppTest], str]:
+    """All words and all figures of a page, but not its buttons; figures as they are sent."""
+
+    def read(app: AppTest) -> str:
+        charts = [f"{chart.proto.spec}\n{chart.proto.alt}" for chart in app.get("plotly_chart")]
+        return "\n".join([_text(app), *charts])
+
+    return read
+
+
+@pytest.fixture
 def press() -> Callable[[AppTest, str], AppTest]:
     """Presses the one enabled button of that label."""
     return _press

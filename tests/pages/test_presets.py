@@ -9,20 +9,17 @@ from maskaq.ui.state import pages, stored_runs
 SHIPPED = [name for name, source in SOURCES.items() if source.shipped]
 
 
-# These have tests of their own at every stored bit width; those of runs are below.
-OWN_TESTS = (pages.PLAYGROUND, pages.ATTENTION, pages.SIMILARITY)
-OF_RUNS = (pages.SYNTHESIS, pages.QUANTIZE)
+TABS = [
+    (spec, tab)
+    for spec in pages.PAGES
+    for tab in spec.tabs
+    if {"weight_bits", "activation_bits"} <= set(spec.tabs[tab])
+]
 
 
-def title(spec: pages.PageSpec) -> str:
-    return spec.title
-
-
-@pytest.mark.parametrize(
-    "spec", [spec for spec in pages.PAGES if spec not in OWN_TESTS + OF_RUNS], ids=title
-)
-def test_a_page_opens_at_every_stored_bit_width(spec, open_page, set_bits, shipped, text):
-    app = open_page(spec)
+@pytest.mark.parametrize("spec, tab", TABS, ids=lambda one: getattr(one, "title", one))
+def test_a_tab_opens_at_every_stored_bit_width(spec, tab, open_page, set_bits, shipped, text):
+    app = open_page(spec, **({spec.parameter: tab} if tab else {}))
     for bits in showcase.BITS:
         set_bits(app, bits)
         assert not app.exception
@@ -30,9 +27,9 @@ def test_a_page_opens_at_every_stored_bit_width(spec, open_page, set_bits, shipp
         assert len(text(app)) > 200
 
 
-@pytest.mark.parametrize("spec", OF_RUNS, ids=title)
-def test_every_source_has_its_stored_run(spec, open_page, set_bits, shipped, text):
-    app = open_page(spec)
+@pytest.mark.parametrize("tab", pages.MAKE_ONE.tabs)
+def test_every_source_has_its_stored_run(tab, open_page, set_bits, shipped, text):
+    app = open_page(pages.MAKE_ONE, make=tab)
     for source in SHIPPED:
         app.selectbox(key="source").set_value(source)
         for bits in showcase.BITS:
@@ -41,8 +38,9 @@ def test_every_source_has_its_stored_run(spec, open_page, set_bits, shipped, tex
             shown = text(app)
             assert "Stored example, shipped with maskaq" in shown
             assert "Not computed yet" not in shown
-            assert any(f"--bits {bits}" in code.value for code in app.code)
-            if spec is pages.SYNTHESIS:
+            if tab == "Result":
+                assert any(f"--bits {bits}" in code.value for code in app.code)
+            if tab == "Draw":
                 stepless = "does not make its images step by step" in shown
                 assert stepless == (source in ("noise", "real"))
 

@@ -6,24 +6,49 @@ import pytest
 from PIL import Image
 
 from maskaq.errors import DataError
+from maskaq.ui.shell import router
 from maskaq.ui.state import pages, uploads
 
-EVERY = pytest.mark.parametrize("spec", pages.PAGES, ids=lambda spec: spec.title)
+TABS = [(spec, tab) for spec in pages.PAGES for tab in spec.tabs]
+EVERY = pytest.mark.parametrize("spec, tab", TABS, ids=lambda one: getattr(one, "title", one))
 
 
 @EVERY
-def test_a_page_opens_with_the_shared_selection(spec, open_page):
-    app = open_page(spec, weight_bits="6", mask_ratio="0.3", block="2", image="5")
+def test_a_tab_draws_the_controls_that_act_on_it_and_keeps_the_others(spec, tab, open_page):
+    chosen = {"weight_bits": "6", "mask_ratio": "0.3", "block": "2", "image": "5", "seed": "7"}
+    own = {} if tab == next(iter(spec.tabs)) else {spec.parameter: tab}
+    app = open_page(spec, **chosen, **own)
     assert not app.exception
     assert not app.warning
     assert app.title or spec is pages.PLAYGROUND  # its title is part of the component
-    assert app.slider(key="weight_bits").value == 6
-    assert app.slider(key="mask_ratio").value == 0.3
-    assert app.selectbox(key="block").value == "2"
-    assert app.selectbox(key="image").value == "5"
-    app.slider(key="weight_bits").set_value(3).run()
+    widgets = (*app.sidebar.slider, *app.sidebar.selectbox, *app.sidebar.number_input)
+    assert {widget.key for widget in widgets} == set(spec.tabs[tab])
+    for key, value in chosen.items():
+        assert str(app.session_state[key]) == value
+    app.switch_page(pages.LOOK_INSIDE.file).run()
     assert not app.exception
-    assert app.slider(key="weight_bits").value == 3
+    assert app.slider(key="weight_bits").value == 6
+    assert app.selectbox(key="block").value == "2"
+
+
+@pytest.mark.parametrize("name", pages.MOVED)
+def test_an_earlier_address_leads_to_its_content_with_its_settings(name, open_page, monkeypatch):
+    spec, tab = pages.MOVED[name]
+    led: list[tuple[str, dict[str, list[str]]]] = []
+    monkeypatch.setattr(
+        router.st, "switch_page", lambda file, query_params: led.append((file, query_params))
+    )
+    monkeypatch.setattr(router.st, "query_params", QueryParams({"weight_bits": ["3"]}))
+    router._forward(spec, tab)
+    ((file, settings),) = led
+    assert file == spec.file
+    assert settings["weight_bits"] == ["3"]
+    assert settings.get(spec.parameter, [next(iter(spec.tabs))]) == [tab]
+
+
+class QueryParams(dict):
+    def get_all(self, name):
+        return self[name]
 
 
 BAD = {
@@ -49,7 +74,7 @@ DEFAULTS = {
 
 
 def test_a_bad_shared_setting_falls_back_to_its_default(open_page):
-    app = open_page(pages.ATTENTION, **BAD)
+    app = open_page(pages.LOOK_INSIDE, **BAD)
     assert not app.exception
     assert {key: app.session_state[key] for key in DEFAULTS} == DEFAULTS
     notice = app.warning[0].value
@@ -58,7 +83,7 @@ def test_a_bad_shared_setting_falls_back_to_its_default(open_page):
 
 
 def test_a_smaller_model_resets_the_block_and_the_head(open_page):
-    app = open_page(pages.ATTENTION, model="deit_base_patch16_224", block="11", head="10")
+    app = open_page(pages.LOOK_INSIDE, model="deit_base_patch16_224", block="11", head="10")
     assert not app.warning
     assert app.selectbox(key="block").value == "11"
     app.selectbox(key="model").set_value("scenes_vit").run()
@@ -74,7 +99,7 @@ def picture() -> bytes:
 
 
 def test_an_uploaded_picture_replaces_the_scene(open_page, text):
-    app = open_page(pages.SANDBOX)
+    app = open_page(pages.LOOK_INSIDE)
     app.file_uploader(key=uploads.UPLOAD).upload("teal.png", picture()).run()
     assert not app.exception
     assert "teal.png, 40 x 20 pixels" in text(app)
@@ -82,7 +107,7 @@ def test_an_uploaded_picture_replaces_the_scene(open_page, text):
 
 
 def test_a_bad_picture_is_refused(open_page):
-    app = open_page(pages.SANDBOX)
+    app = open_page(pages.LOOK_INSIDE)
     app.file_uploader(key=uploads.UPLOAD).upload("bad.png", b"not a picture").run()
     assert not app.exception
     assert "Allowed: one still picture" in app.error[0].value
@@ -90,7 +115,7 @@ def test_a_bad_picture_is_refused(open_page):
 
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
-    app = open_page(pages.SANDBOX)
+    app = open_page(pages.LOOK_INSIDE)
     assert "Check these files" not in [button.label for button in app.button]
     app.text_input(key=uploads.DATA).set_value("photographs").run()
     press(app, "Check these files")
@@ -107,7 +132,7 @@ def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, pre
         raise DataError("photographs has no folders; allowed: one folder for each class.")
 
     cluster.answers["inspect"] = refuse
-    app = open_page(pages.SANDBOX)
+    app = open_page(pages.LOOK_INSIDE)
     app.text_input(key=uploads.DATA).set_value("photographs").run()
     press(app, "Check these files")
     assert not app.exception
@@ -116,7 +141,7 @@ def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, pre
 
 def test_a_demo_accepts_no_files(open_page, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    app = open_page(pages.SANDBOX)
+    app = open_page(pages.LOOK_INSIDE)
     assert app.file_uploader(key=uploads.UPLOAD).disabled
     assert app.text_input(key=uploads.WEIGHTS).disabled
     assert app.text_input(key=uploads.DATA).disabled

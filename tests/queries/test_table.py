@@ -94,6 +94,12 @@ def test_attention_equals_that_of_p_and_q(
     np.testing.assert_allclose(answer["alpha"], p[:, :, 0, 1:].mean((0, 1)).numpy(), atol=1e-6)
     q = probabilities(quantized(scenes_p, samples, QuantOptions(4, 3)), inputs)
     assert answer["q"].shape == answer["p"].shape == (6, 6, 64)
+    with torch.no_grad():
+        logits = scenes_p.model(inputs)[0].softmax(-1)
+    name, probability = answer["said"]["p"]
+    assert name == scenes_p.class_names[int(logits.argmax())]
+    assert probability == pytest.approx(float(logits.max()), abs=1e-5)
+    assert answer["said"]["q"][0] in scenes_p.class_names
     # Differences in the last digit of a sum sometimes round to another level.
     assert np.abs(answer["q"] - q[:, :, row, 1:].numpy()).mean() < 1e-4
     assert np.abs(answer["q"] - answer["p"]).mean() > 1e-3
@@ -101,7 +107,9 @@ def test_attention_equals_that_of_p_and_q(
 
 def test_without_samples_there_is_no_attention_of_q(picture: np.ndarray) -> None:
     empty = np.zeros((0, 3, SIDE, SIDE), np.uint8)
-    assert attention("scenes_vit", "", picture)["q"] is None
+    answer = attention("scenes_vit", "", picture)
+    assert answer["q"] is None
+    assert set(answer["said"]) == {"p"}
     assert attention("scenes_vit", "", picture, samples=empty)["q"] is None
 
 

@@ -16,6 +16,7 @@ from maskaq.reports.html import _table, html
 from maskaq.results import store
 from tests.support import stored
 
+CHARTS = 4  # of each run
 HOSTILE = "</script><script>alert('x')</script><img src=http://evil onerror=alert(1)>&\""
 
 
@@ -118,7 +119,7 @@ def test_it_has_settings_command_versions_limitations_and_images(runs):
 def test_every_chart_has_a_sentence_and_its_table(report):
     read = Reader(report)
     charts = [a for a in read.of("figure") if a.get("role") == "group"]
-    assert len(charts) == 2 + 2 * 5
+    assert len(charts) == 2 + 2 * CHARTS
     assert all(chart["aria-label"] for chart in charts)
     assert read.text["summary"].count("The numbers as a table") == len(charts)
 
@@ -135,7 +136,7 @@ def test_both_themes_are_there(report):
 
 def test_axes_make_room_for_their_labels(report):
     text = body(report)
-    assert text.count('"automargin":true') >= 2 * (2 + 2 * 5)
+    assert text.count('"automargin":true') >= 2 * (2 + 2 * CHARTS)
 
 
 def test_it_has_the_predictions_of_p_and_q_and_their_disagreements(runs):
@@ -163,14 +164,29 @@ def test_long_tables_say_how_many_rows_are_shown(runs):
     assert "Showing 1,000 of 1,500 rows." in read.text["p"]
 
 
-def test_the_accuracy_is_readable_without_javascript(runs):
-    _, after = html(runs, "now").split("<noscript>")
-    inside = Reader(after.partition("</noscript>")[0])
+def test_it_starts_with_one_page_in_plain_words_that_needs_no_javascript(runs):
+    text = html(runs[:1], "now")
+    page = text.partition("<main>")[2].partition("</main>")[0]
+    inside = Reader(page)
+    assert inside.text["h1"] == "Vision Transformer scenes_vit in 4 bits, without its training data"
+    assert f"<title>{inside.text['h1']}</title>" in text
+    headings = ("What", "How good", "How sure", "How small", "Do not claim", "How to repeat")
+    assert inside.text["dt"] == "".join(headings)
+    assert inside.text["strong"].startswith("At W4A4 the quantized model keeps 98 % of the accura")
+    assert inside.text["pre"] == command_of(runs[0].result.spec)
+    assert not inside.of("script")
+    assert "Highest" not in page
     (image,) = inside.of("img")
     data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
     assert Image.open(io.BytesIO(data)).width > 800
-    assert "W4A4 maskaq" in image["alt"]
-    assert "need JavaScript" in inside.text["p"]
+    assert "Q is right on 88.0 %" in image["alt"]
+
+
+def test_the_appendix_is_folded_and_not_printed(report):
+    appendix = report.partition("</main>")[2]
+    assert appendix.strip().startswith('<details class="appendix">')
+    assert body(appendix).count("<details") > 2  # all others are inside it
+    assert ".appendix { display: none; }" in report.partition("@media print")[2]
 
 
 def test_numbers_are_rounded_aligned_and_empty_if_missing():

@@ -53,7 +53,7 @@ def test_longer_training_costs_more() -> None:
     longer = replace(spec, fit=replace(spec.fit, epochs=10 * spec.fit.epochs))
     refreshed = replace(spec, fit=replace(spec.fit, refresh=5, refresh_steps=50))
     a, b, c = estimate([spec, longer, refreshed])
-    assert b.fit > 5 * a.fit
+    assert b.fit > 2 * a.fit
     assert c.fit > a.fit
     block = tiny(backend="reconstruct")
     once = replace(block.fit.reconstruction, batch=4, views=2)
@@ -62,8 +62,8 @@ def test_longer_training_costs_more() -> None:
     a, b, c = estimate(
         [replace(block, fit=replace(block.fit, reconstruction=r)) for r in (once, more, tuned)]
     )
-    assert b.fit > 5 * a.fit
-    assert c.fit > 5 * a.fit
+    assert b.fit > 2 * a.fit
+    assert c.fit > 2 * a.fit
 
 
 def test_the_largest_part_limits_many_machines() -> None:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.maps import outline
+from maskaq.figures.maps import outline, patches
 from maskaq.figures.maps.regions import INFORMATIVE
 from maskaq.figures.pictures import axis, tiles
 from maskaq.figures.style import DIVERGING, SEQUENTIAL, VERMILLION, error_bars, finish
@@ -19,6 +19,8 @@ from maskaq.regions.numpy_masks import inside_outside as means_of
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.float32]
 _MAP = 200  # pixels
+_BRIGHTEST = 0.99  # quantile of the attention at the top of the colour scale
+_TWO_LINES = 92  # pixels above the maps, for a title of two lines and the names of the maps
 
 
 def frame(rows: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:
@@ -26,11 +28,11 @@ def frame(rows: Rows, grid: tuple[int, int], mask: Mask) -> pd.DataFrame:
 
     rows, mask: as for `heads`.
     """
-    heads, patches = rows.shape
-    patch = np.tile(np.arange(patches), heads)
+    heads, count = rows.shape
+    patch = np.tile(np.arange(count), heads)
     return pd.DataFrame(
         {
-            "head": np.repeat(np.arange(heads), patches),
+            "head": np.repeat(np.arange(heads), count),
             "patch": patch,
             "row": patch // grid[1],
             "column": patch % grid[1],
@@ -47,6 +49,7 @@ def heads(
     head: int | None,
     title: str = "Attention of every head",
     query: int | None = None,
+    height: int = _MAP,
 ) -> Chart:
     """One map per head of the attention from one query to each patch, on a shared colour scale.
 
@@ -56,6 +59,9 @@ def heads(
         mask: informative patches, which get an outline [N].
         head: the head to highlight with a frame and a bold title, if any.
         query: the query patch, marked with a cross; None for the class token.
+        height: of a map in pixels.
+
+    A click on a patch returns its number.
     """
     count = len(rows)
     wide = count if count <= 4 else 3 if count <= 6 else 4
@@ -63,15 +69,16 @@ def heads(
     names = [f"<b>head {n}, chosen</b>" if n == head else f"head {n}" for n in range(count)]
     border, shapes = outline.path(mask, grid), []
     for number in range(count):
-        shapes += outline.shapes(border, *INFORMATIVE, axis(number))
-        shapes += _cross(query, grid, axis(number))
+        shapes += outline.shapes(border, *INFORMATIVE, axis(number), width=_width(grid))
+        shapes += patches.cross(query, grid, axis=axis(number))
         if number == head:
             place = {"xref": f"x{axis(number)} domain", "yref": f"y{axis(number)} domain"}
             line = {"color": VERMILLION, "width": 4}
             shapes.append(
                 {"type": "rect", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "line": line} | place
             )
-    top = float(rows.max()) or 1.0
+    # A few patches get far more attention than all others: they share the brightest colour.
+    top = float(np.quantile(rows, _BRIGHTEST)) or float(rows.max()) or 1.0
     scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": top, "colorbar": _bar("attention")}
     layout = {"shapes": shapes, "coloraxis": scale, "legend": _LEGEND}
     maps = [_map(row, grid, number) for number, row in enumerate(rows)]
@@ -79,7 +86,14 @@ def heads(
         data=[*maps, outline.key("informative patches", *INFORMATIVE)],
         layout=tiles(names, wide, (0.02, 0.18 / high)) | layout,
     )
-    finish(figure, f"{title}, {count} heads, {rows.shape[1]} patches", 120 + _MAP * high)
+    words = [
+        f"head {number}, {name}<br>attention {value:.4f}"
+        for number, row in enumerate(rows)
+        for name, value in zip(patches.names(grid), row, strict=True)
+    ]
+    patches.clickable(figure, grid, words, axes=[axis(number) for number in range(count)])
+    size = f"{count} heads, {rows.shape[1]} patches"
+    finish(figure, f"{title}<br>{size}", 140 + height * high).update_layout(margin_t=_TWO_LINES)
     table = frame(rows, grid, mask)
     return Chart(figure, table, _describe(table), "heads")
 
@@ -97,13 +111,9 @@ def _map(row: Rows, grid: tuple[int, int], number: int, coloraxis: str = "colora
     )
 
 
-def _cross(query: int | None, grid: tuple[int, int], suffix: str) -> list[dict[str, object]]:
-    if query is None:
-        return []
-    row, column = divmod(query, grid[1])
-    left, right, top, bottom = column - 0.3, column + 0.3, row - 0.3, row + 0.3
-    line = f"M{left:g},{top:g}L{right:g},{bottom:g}M{left:g},{bottom:g}L{right:g},{top:g}"
-    return outline.shapes(line, VERMILLION, "solid", suffix)
+def _width(grid: tuple[int, int]) -> float:
+    """The width of an outline that leaves small patches visible, in pixels."""
+    return 2.5 if grid[1] <= 10 else 1.5
 
 
 def _bar(title: str) -> dict[str, object]:
@@ -134,13 +144,18 @@ def difference(
     q: Rows,
     grid: tuple[int, int],
     mask: Mask,
-    title: str = "Attention of P, of Q, and their difference",
+    title: str = "Attention per patch in P, in Q,<br>and their difference",
+    query: int | None = None,
 ) -> Chart:
-    """Maps of P, Q and P - Q, from [N] each, with an outline of the mask [N]."""
+    """Maps of P, Q and P - Q, from [N] each, with an outline of the mask [N].
+
+    query: the query patch, marked with a cross. A click on a patch returns its number.
+    """
     border, shapes, maps = outline.path(mask, grid), [], []
     for number, values in enumerate((p, q, p - q)):
         maps.append(_map(values, grid, number, "coloraxis2" if number == 2 else "coloraxis"))
-        shapes += outline.shapes(border, *INFORMATIVE, axis(number))
+        shapes += outline.shapes(border, *INFORMATIVE, axis(number), width=_width(grid))
+        shapes += patches.cross(query, grid, axis=axis(number))
     top, most = float(max(p.max(), q.max())) or 1.0, float(np.abs(p - q).max()) or 1e-6
     bar = _bar("attention of P and of Q") | _BELOW | {"x": 0.325, "len": 0.6}
     signed = _bar("P - Q") | _BELOW | {"x": 0.845, "len": 0.3}
@@ -154,8 +169,13 @@ def difference(
         data=[*maps, outline.key("informative patches", *INFORMATIVE)],
         layout=tiles(["P", "Q", "P - Q"], 3, (0.04, 0)) | layout,
     )
-    finish(figure, f"{title} (attention per patch, {p.size} patches)", 420)
     table = difference_frame(p, q, grid, mask)
+    words = [
+        f"{name}<br>P {one.p:.4f}, Q {one.q:.4f}, P - Q {one.difference:+.4f}"
+        for name, one in zip(patches.names(grid), table.itertuples(), strict=True)
+    ]
+    patches.clickable(figure, grid, 3 * words, axes=[axis(number) for number in range(3)])
+    finish(figure, title, 380).update_layout(margin_t=_TWO_LINES)
     return Chart(figure, table, _describe_difference(table), "difference")
 
 
@@ -217,7 +237,7 @@ def inside_outside(table: pd.DataFrame) -> Chart:
     n = int(table["n"].max())
     with_interval = ", with 95 % intervals" if n > 1 else ", without an interval"
     images = f"{n:,} image" + ("s" if n != 1 else "")
-    finish(figure, f"Distance of Q's attention from P's on {images}{with_interval}", 220)
+    finish(figure, f"How far Q's attention is from P's<br>{images}{with_interval}", 220)
     return Chart(figure, table, _describe_inside_outside(table), "inside-outside")
 
 

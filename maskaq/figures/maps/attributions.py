@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import DIVERGING, SEQUENTIAL, finish, labelled_heatmap, model_label
+from maskaq.figures.maps import patches
+from maskaq.figures.pictures import axis, bare
+from maskaq.figures.style import (
+    DIVERGING,
+    SEQUENTIAL,
+    finish,
+    labelled_heatmap,
+    letter_cells,
+    model_label,
+)
 
 MEASURES = {
     "rank correlation with attention": "rank correlation with P's attention",
     "rank correlation with P": "rank correlation with the same method in P",
-    "in the informative mask": "share of its top 30 % of patches in the informative mask",
-    "precision": "share of its top 30 % of patches on the object",
+    "in the informative mask": "top 30 % of patches in the informative mask",
+    "precision": "top 30 % of patches on the object",
     "pointing": "its top patch is on the object",
     "share": "share of its positive weight on the object",
 }
@@ -33,6 +42,7 @@ def frame(table: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 def heatmap(table: pd.DataFrame, measure: str) -> Chart:
     """A heat map from `frame`: a row per method, a column per model, with intervals."""
+    table = table.assign(model=[model_label(model) for model in table["model"]])
     rows, columns = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table["model"]))
     shown = table[["method", "model", "value", "low", "high"]].itertuples(index=False, name=None)
     cells = (
@@ -45,16 +55,17 @@ def heatmap(table: pd.DataFrame, measure: str) -> Chart:
             columns,
             cells,
             "0 to 1",
-            zmin=min(0.0, float(table["value"].min())),
+            zmin=float(np.floor(table["value"].min() * 10 + 1e-6) / 10),
             zmax=1,
             hovertemplate="%{y} in %{x}: %{z:.2f}<extra></extra>",
         )
     )
-    figure.update_xaxes(title="model: P, or Q by its bit widths", type="category")
+    letter_cells(figure)
+    figure.update_xaxes(title="model", type="category")
     figure.update_yaxes(title="method", autorange="reversed")
     count = int(table["n"].max())
     title = MEASURES[measure]
-    title = f"{title[0].upper()}{title[1:]}, n = {count:,} scenes"
+    title = f"{title[0].upper()}{title[1:]}<br>n = {count:,} scenes"
     finish(figure, title, 150 + 50 * len(rows))
     return Chart(figure, table, _describe(table, measure), f"attributions-{measure}")
 
@@ -63,7 +74,7 @@ def _describe(table: pd.DataFrame, measure: str) -> str:
     model = str(table["model"].iloc[0])
     rows = table[table["model"] == model].sort_values("value")
     return (
-        f"{MEASURES[measure]}, in {model_label(model)}: from {rows['value'].iloc[0]:.2f} "
+        f"{MEASURES[measure]}, in {model}: from {rows['value'].iloc[0]:.2f} "
         f"({rows['method'].iloc[0]}) to {rows['value'].iloc[-1]:.2f} ({rows['method'].iloc[-1]})."
     )
 
@@ -80,19 +91,27 @@ def maps_frame(methods: Sequence[str], maps: dict[str, Maps]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def patch_maps(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, int]) -> Chart:
+def patch_maps(
+    methods: Sequence[str],
+    maps: dict[str, Maps],
+    grid: tuple[int, int],
+    patch: int | None = None,
+) -> Chart:
     """One map per model (row) and method (column), each with its own colour scale.
+
+    A click on a patch returns its number.
 
     Args:
         methods: names of the M methods.
         maps: weights of the patches [M,N] by model.
         grid: rows and columns of patches.
+        patch: a patch to mark with a cross in every map.
     """
     figure = make_subplots(
         len(maps),
         len(methods),
         column_titles=[name.replace(" ", "<br>") for name in methods],
-        row_titles=list(maps),
+        row_titles=[model_label(model) for model in maps],
         horizontal_spacing=0.015,
         vertical_spacing=0.04,
     )
@@ -112,11 +131,20 @@ def patch_maps(methods: Sequence[str], maps: dict[str, Maps], grid: tuple[int, i
                 row=line,
                 col=column,
             )
-    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, autorange="reversed")
-    title = "Which patches support P's prediction, by method (each map has its own scale)"
+    bare(figure)
+    figure.update_annotations(font={"size": 13})
+    title = "Which patches support P's prediction<br>each map has its own colour scale"
     table = maps_frame(methods, maps)
-    finish(figure, title, 120 + 150 * len(maps))
+    axes = [axis(number) for number in range(len(maps) * len(methods))]
+    for one in axes:
+        for shape in patches.cross(patch, grid, axis=one):
+            figure.add_shape(shape)
+    words = [
+        f"{row.model}, {row.method}<br>{name}: {row.weight:.3g}"
+        for row, name in zip(table.itertuples(), patches.names(grid) * len(axes), strict=True)
+    ]
+    patches.clickable(figure, grid, words, axes=axes)
+    finish(figure, title, 130 + 120 * len(maps)).update_layout(margin_t=108)
     return Chart(figure, table, _describe_maps(table), "attributions")
 
 

@@ -54,7 +54,7 @@ def curves(table: pd.DataFrame, measure: str, fill: str, model: str) -> Chart:
     figure.update_xaxes(title="removed share of the patches, %")
     figure.update_yaxes(title=MEASURES[measure], rangemode="tozero")
     count = int(table["n"].max())
-    title = f"{model_label(model)}: patches replaced by {fill}, n = {count:,} scenes"
+    title = f"{model_label(model)}: patches replaced by {fill}<br>n = {count:,} scenes"
     finish(figure, title, 420, legend_below=True)
     return Chart(figure, table, f"{model}: {_describe(table, measure)}", f"deletion-{model}")
 
@@ -83,14 +83,14 @@ def areas(table: pd.DataFrame) -> Chart:
         rows = table[table["order"] == order]
         figure.add_scatter(
             name=ORDERS[order],
-            y=[rows["fill"], rows["model"]],
+            y=[rows["fill"], [model_label(model) for model in rows["model"]]],
             **point_style(rows, marker_style(number), ORDERS[order], size=11),
         )
     figure.update_xaxes(title="mean accuracy from 0 to 100 % of the patches removed, %")
     figure.update_yaxes(autorange="reversed")
     row_count = len(table[["fill", "model"]].drop_duplicates())
     count = int(table["n"].max())
-    title = f"Area under the accuracy curves, n = {count:,} scenes"
+    title = f"Area under the accuracy curves<br>n = {count:,} scenes"
     finish(figure, title, 190 + 24 * row_count, legend_below=True)
     means = table[table["model"] == "P"].groupby("order")["value"].mean()
     parts = [f"{means[order]:.0f} % with {label}" for order, label in ORDERS.items()]

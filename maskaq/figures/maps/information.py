@@ -5,7 +5,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, line_style, model_label, reference_line
+from maskaq.figures.style import (
+    VERMILLION,
+    finish,
+    line_style,
+    model_label,
+    reference_line,
+    targets,
+)
 
 PATCHES = {
     "informative": "the informative patches",
@@ -24,8 +31,13 @@ def frame(table: pd.DataFrame, fill: str, model: str) -> pd.DataFrame:
     return rows[["patches", "ratio", "value", "low", "high", "entropy", "n"]].reset_index(drop=True)
 
 
-def bounds(table: pd.DataFrame, fill: str, model: str) -> Chart:
-    """One line per set of patches, from `frame`, and the entropy of the predictions."""
+def bounds(table: pd.DataFrame, fill: str, model: str, ratio: float | None = None) -> Chart:
+    """One line per set of patches, from `frame`, and the entropy of the predictions.
+
+    A click on a point returns its mask ratio, in 0..1.
+
+    ratio: the mask ratio to mark with a vertical line.
+    """
     figure = go.Figure()
     for number, (patches, label) in enumerate(PATCHES.items()):
         rows = table[table["patches"] == patches]
@@ -36,14 +48,22 @@ def bounds(table: pd.DataFrame, fill: str, model: str) -> Chart:
             hovertemplate="%{y:.2f} bits (%{customdata[0]:.2f} to %{customdata[1]:.2f}), "
             f"n = %{{customdata[2]:,}}<extra>{label}</extra>",
         )
+        ratios = (rows["ratio"] / 100).tolist()
+        hover = [
+            f"{label}, mask ratio {one:.0%}: {y:.2f} bits"
+            for one, y in zip(ratios, rows["value"], strict=True)
+        ]
+        targets(figure, rows["ratio"], rows["value"], ratios, hover, size=6)
+    if ratio is not None:
+        figure.add_vline(x=100 * ratio, line={"dash": "dot", "width": 2, "color": VERMILLION})
     entropy = float(table["entropy"].iloc[0])
     reference_line(figure, entropy, f"entropy of the prediction: {entropy:.2f} bits")
-    figure.update_xaxes(title="mask ratio: share of the patches that are informative, %")
-    figure.update_yaxes(title="lower bound of the mutual information, bits")
+    figure.update_xaxes(title="mask ratio, % of the patches")
+    figure.update_yaxes(title="information, bits (lower bound)")
     count = int(table["n"].max())
     title = f"Information about the prediction of {model_label(model)}"
-    title += f", other patches replaced by {fill}, n = {count:,} scenes"
-    finish(figure, title, 420, legend_below=True)
+    title += f"<br>others by {fill}, n = {count:,} scenes"
+    finish(figure, title, 400, legend_below=True)
     return Chart(figure, table, _describe(table), f"information-{model}")
 
 

@@ -32,14 +32,16 @@ def path(mask: NDArray[np.bool_], grid: tuple[int, int], patch: float = 1.0) -> 
     return "".join(parts)
 
 
-def shapes(line: str, colour: str, dash: str, axis: str = "") -> list[dict[str, Any]]:
-    """Layout shapes of an outline from `path`. axis: see `pictures.axis`."""
+def shapes(
+    line: str, colour: str, dash: str, axis: str = "", *, width: float = 2.5
+) -> list[dict[str, Any]]:
+    """Layout shapes of an outline from `path`. axis: see `pictures.axis`. width: in pixels."""
     if not line:
         return []
     place = {"type": "path", "path": line, "xref": f"x{axis}", "yref": f"y{axis}"}
     return [
-        place | {"line": {"color": "white", "width": 5}},
-        place | {"line": {"color": colour, "width": 2.5, "dash": dash}},
+        place | {"line": {"color": "white", "width": 2 * width}},
+        place | {"line": {"color": colour, "width": width, "dash": dash}},
     ]
 
 

@@ -17,10 +17,11 @@ from maskaq.figures.style import (
 LABELS = {
     "precision": "precision: share of the mask on the object",
     "recall": "recall: share of the object in the mask",
-    "iou": "IoU: intersection of mask and object over their union",
-    "pointing": "pointing game: the top patch is on the object",
-    "share": "share of the attention that is on the object",
+    "iou": "IoU: mask and object over their union",
+    "pointing": "pointing: the top patch is on the object",
+    "share": "share of the attention on the object",
 }
+SHORT = {"iou": "IoU", "share": "share of the<br>attention"}
 _MAPS = {"random": "random map", "centre": "centre prior"}
 _SHARES = ("value", "low", "high")
 
@@ -51,13 +52,15 @@ def quality(table: pd.DataFrame, title: str) -> Chart:
     for number, (who, rows) in enumerate(table.groupby("who", sort=False)):
         figure.add_scatter(
             name=str(who),
-            y=[LABELS[measure].split(":")[0] for measure in rows["measure"]],
-            **point_style(rows, marker_style(number), str(who), size=11),
+            y=[SHORT.get(measure, measure) for measure in rows["measure"]],
+            orientation="h",  # with the scatter mode below, maps of equal quality are side by side
+            **point_style(rows, marker_style(number), str(who), size=10),
         )
+    figure.update_layout(scattermode="group", scattergap=0.3)
     figure.update_xaxes(title="%, mean over images", range=[0, 102])
     figure.update_yaxes(autorange="reversed")
     count = int(table["n"].max()) if len(table) else 0
-    finish(figure, f"{title}, n = {count:,} images", 430, legend_below=True)
+    finish(figure, f"{title}<br>n = {count:,} images", 400, legend_below=True)
     precision = table[table["measure"] == "precision"].set_index("who")["value"]
     parts = [f"{who} {value:.0f} %" for who, value in precision.items()]
     alt = f"Share of the mask that lies on the object: {', '.join(parts)}."
@@ -97,7 +100,7 @@ def blocks(table: pd.DataFrame, model: str, measure: str) -> Chart:
     figure.update_xaxes(title="block, counted from 0 (next to each point: its head)", dtick=1)
     figure.update_yaxes(title="%, mean over scenes", range=[0, 102])
     count = int(table["n"].max())
-    title = f"{LABELS[measure]}, {model_label(model)}, n = {count:,} scenes"
+    title = f"{LABELS[measure]}<br>{model_label(model)}, n = {count:,} scenes"
     finish(figure, title[0].upper() + title[1:], 420, legend_below=True)
     worst, best = (
         f"head {row.head} of block {row.block} ({row.value:.0f} %)"

@@ -8,9 +8,17 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.maps import outline
+from maskaq.figures.maps import outline, patches
 from maskaq.figures.pictures import bare, trace
-from maskaq.figures.style import BLUE, VERMILLION, error_bars, finish, marker_style, point_style
+from maskaq.figures.style import (
+    BLUE,
+    VERMILLION,
+    error_bars,
+    finish,
+    marker_style,
+    point_style,
+    targets,
+)
 from maskaq.regions.numpy_masks import Overlap
 
 Mask = NDArray[np.bool_]
@@ -43,38 +51,45 @@ def overlay(
     title: str = "The informative region",
     *,
     outline_foreground: bool = True,
+    dim: bool = True,
+    query: int | None = None,
+    height: int = 430,
 ) -> Chart:
-    """An image [3,S,S] with the patches outside a mask [N] darkened.
+    """An image [3,S,S] with an outline of a mask [N]. A click on a patch returns its number.
 
     Args:
         grid: rows and columns of patches.
         foreground: patches of the true foreground [N]; their outline is dotted.
         alpha: attention to the patches [N], for the table.
         outline_foreground: whether the figure, and not just the table, shows the foreground.
+        dim: whether to darken the patches outside the mask.
+        query: a patch to mark with a cross. height: in pixels.
     """
     patch = image.shape[1] / grid[0]
     figure = go.Figure(trace(image))
-    figure.add_heatmap(
-        z=np.where(mask, np.nan, 1).reshape(grid).astype(np.float32),
-        x0=(patch - 1) / 2,
-        dx=patch,
-        y0=(patch - 1) / 2,
-        dy=patch,
-        colorscale=_SHADE,
-        showscale=False,
-        hoverinfo="skip",
-    )
+    if dim:
+        figure.add_heatmap(
+            z=np.where(mask, np.nan, 1).reshape(grid).astype(np.float32),
+            x0=(patch - 1) / 2,
+            dx=patch,
+            y0=(patch - 1) / 2,
+            dy=patch,
+            colorscale=_SHADE,
+            showscale=False,
+            hoverinfo="skip",
+        )
     outlines = [(f"informative: {mask.sum()} of {mask.size} patches", mask, INFORMATIVE)]
     if foreground is not None and outline_foreground:
         outlines.append((f"true foreground: {foreground.sum()} patches", foreground, FOREGROUND))
-    shapes = []
-    for name, patches, style in outlines:
+    shapes = patches.cross(query, grid, patch)
+    for name, inside, style in outlines:
         figure.add_trace(outline.key(name, *style))
-        shapes += outline.shapes(outline.path(patches, grid, patch), *style)
+        shapes += outline.shapes(outline.path(inside, grid, patch), *style)
     figure.update_layout(shapes=shapes, legend={"orientation": "h", "y": -0.02, "x": 0})
+    patches.clickable(figure, grid, patches.names(grid), side=patch)
     bare(figure)
     table = frame(mask, grid, foreground, alpha)
-    return Chart(finish(figure, title, 430), table, _describe(table), "region")
+    return Chart(finish(figure, title, height), table, _describe(table), "region")
 
 
 def _describe(table: pd.DataFrame) -> str:
@@ -135,7 +150,7 @@ def overlap(table: pd.DataFrame) -> Chart:
         )
     figure.update_xaxes(title="share of patches, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")
-    title = "Informative region against true foreground, with 95 % intervals over scenes"
+    title = "Informative region and true foreground<br>with 95 % intervals over scenes"
     finish(figure, title, 130 + 28 * len(table))
     return Chart(figure, table, _describe_overlap(table), "overlap")
 
@@ -155,6 +170,8 @@ def _describe_overlap(table: pd.DataFrame) -> str:
 def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> Chart:
     """One measure of the overlap at every mask ratio, with a vertical line at the chosen ratio.
 
+    A click on a point returns its mask ratio.
+
     table: columns mask (`informative`, `random`), ratio, measure, value, low, high (in %) and n.
     """
     figure = go.Figure()
@@ -171,6 +188,8 @@ def ratios(table: pd.DataFrame, ratio: float, measure: str = "IoU") -> Chart:
             line={"color": style["color"], "dash": ("solid", "dash", "dot")[number % 3]},
             hovertemplate=f"ratio %{{x:.2f}}: %{{y:.1f}} %<extra>{who}</extra>",
         )
+        hover = [f"{who} masks, ratio {one:g}" for one in line["ratio"]]
+        targets(figure, line["ratio"], line["value"], line["ratio"].tolist(), hover, size=6)
     figure.add_vline(x=ratio, line={"dash": "dot", "width": 2, "color": VERMILLION})
     figure.add_annotation(x=ratio, y=1, yref="paper", yanchor="bottom", text=f"now {ratio:g}")
     figure.update_annotations(showarrow=False)

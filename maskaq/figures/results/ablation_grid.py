@@ -4,9 +4,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, labelled_heatmap
+from maskaq.figures.style import finish, labelled_heatmap, letter_cells, targets, write_plain
 
 DONE = "finished"
+_CELL = 52  # pixels
 _COLUMNS = ["a", "b", "state", "value", "low", "high", "n"]
 
 
@@ -24,6 +25,8 @@ def frame(cells: pd.DataFrame) -> pd.DataFrame:
 def heatmap(cells: pd.DataFrame, a: str = "a", b: str = "b") -> Chart:
     """One cell per run: its accuracy with interval, or its state.
 
+    Clicking a finished cell returns its two values, separated by a line break.
+
     Args:
         cells: the columns of `frame`, at least a, b and state.
         a, b: names of the two axes.
@@ -32,35 +35,37 @@ def heatmap(cells: pd.DataFrame, a: str = "a", b: str = "b") -> Chart:
     columns, rows = list(dict.fromkeys(table["a"])), list(dict.fromkeys(table["b"]))
     finished, others = table[table["state"] == DONE], table[table["state"] != DONE]
     labelled = (
-        (y, x, value, f"{value:.1f} %<br>{low:.1f} to {high:.1f}<br>n = {n:,.0f}")
-        for x, y, _, value, low, high, n in finished.itertuples(index=False)
+        (y, x, value, f"<b>{value:.1f}</b><br>{low:.1f}-{high:.1f}")
+        for x, y, _, value, low, high, _ in finished.itertuples(index=False)
     )
     figure = go.Figure(
         labelled_heatmap(
-            rows,
-            columns,
-            labelled,
-            "top-1, %",
-            xgap=2,
-            ygap=2,
-            hovertemplate=f"{a} %{{x}}, {b} %{{y}}<br>%{{text}}<extra></extra>",
+            rows, columns, labelled, "top-1, %", xgap=2, ygap=2, hoverinfo="skip", showscale=False
         )
     )
-    if len(others):  # plotly shows no text in heat map cells that are NaN
-        x, y, states = (list(others[name]) for name in ("a", "b", "state"))
-        figure.add_scatter(
-            x=x, y=y, text=states, mode="text", showlegend=False, hoverinfo="x+y+text"
-        )
+    letter_cells(figure)
+    write_plain(figure, others["a"], others["b"], others["state"])
+    _clickable(figure, finished, a, b)
     # Category axes: "4" and "8" are labels here, not positions on a number line.
     figure.update_xaxes(title=a, type="category", showgrid=False, categoryarray=columns)
     figure.update_yaxes(
         title=b, type="category", showgrid=False, categoryarray=rows, autorange="reversed"
     )
-    progress = f"{len(finished)} of {len(table)} runs finished"
-    title = f"Top-1 accuracy of Q by {a} and {b}, {progress}"
-    finish(figure, title, 190 + 72 * max(1, len(rows)))
+    counts = sorted(set(finished["n"].astype(int)))
+    images = f" on {' and '.join(f'{count:,}' for count in counts)} images" if counts else ""
+    title = f"Accuracy of Q, %{images}<br><sup>{len(finished)} of {len(table)} runs finished</sup>"
+    finish(figure, title, 150 + _CELL * max(1, len(rows)))
     named = table.rename(columns={"a": a, "b": b})
     return Chart(figure, named, _describe(table), f"grid-{a}-{b}")
+
+
+def _clickable(figure: go.Figure, finished: pd.DataFrame, a: str, b: str) -> None:
+    hover = [
+        f"{a} {x}, {b} {y}<br>{value:.1f} % ({low:.1f} to {high:.1f}), n = {n:,.0f}"
+        for x, y, _, value, low, high, n in finished.itertuples(index=False)
+    ]
+    values = [f"{x}\n{y}" for x, y in zip(finished["a"], finished["b"], strict=True)]
+    targets(figure, list(finished["a"]), list(finished["b"]), values, hover, size=_CELL - 8)
 
 
 def _describe(table: pd.DataFrame) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, labelled_heatmap
+from maskaq.figures.style import finish, labelled_heatmap, letter_cells
+from maskaq.results.table_verdicts import among_the_best
 
 _SHARES = ("p", "q", "lowest", "highest", "low", "high")
 
@@ -24,15 +26,17 @@ def frame(table: pd.DataFrame, bits: str) -> pd.DataFrame:
 def heatmap(table: pd.DataFrame, bits: str) -> Chart:
     """A heat map from `frame`: a row per source, a column per back-end.
 
-    Each cell shows the mean over seeds and the lowest and highest seed.
+    Each cell shows the mean over seeds, in bold if its source cannot be told apart from the best
+    with this back-end, and half of its 95 % interval.
     """
     rows, columns = list(dict.fromkeys(table["source"])), list(dict.fromkeys(table["backend"]))
-    # Below a mean: its spread over seeds or, with one seed, its interval.
-    ends = ("lowest", "highest") if table["seeds"].max() > 1 else ("low", "high")
-    shown = table[["source", "backend", "q", *ends]].itertuples(index=False, name=None)
+    shown = table.assign(
+        best=among_the_best(table),
+        half=np.maximum(table["high"] - table["q"], table["q"] - table["low"]),
+    )[["source", "backend", "q", "half", "best"]]
     cells = (
-        (source, backend, mean, f"{mean:.1f}<br>{lowest:.1f} to {highest:.1f}")
-        for source, backend, mean, lowest, highest in shown
+        (source, backend, mean, f"{_bold(f'{mean:.1f}', best)}<br>±{half:.1f}")
+        for source, backend, mean, half, best in shown.itertuples(index=False, name=None)
     )
     figure = go.Figure(
         labelled_heatmap(
@@ -40,15 +44,21 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
             columns,
             cells,
             "top-1, %",
-            hovertemplate="%{y}, %{x}: %{z:.1f} %<br>%{text}<extra></extra>",
+            showscale=False,
+            hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
         )
     )
+    letter_cells(figure)
     figure.update_xaxes(title="back-end", side="bottom", showgrid=False)
     figure.update_yaxes(title="source of the images", autorange="reversed", showgrid=False)
     seeds, count = _span(table["seeds"]), _span(table["n"])
-    title = f"Top-1 accuracy of Q in % at {bits}; n = {count} images, seeds: {seeds}"
-    finish(figure, title, 170 + 52 * len(rows))
+    title = f"Accuracy of Q at {bits}, %<br><sup>n = {count} images, seeds: {seeds}</sup>"
+    finish(figure, title, 140 + 40 * len(rows))
     return Chart(figure, table, _describe(table), "accuracy")
+
+
+def _bold(text: str, bold: bool) -> str:
+    return f"<b>{text}</b>" if bold else text
 
 
 def _span(values: pd.Series[int]) -> str:

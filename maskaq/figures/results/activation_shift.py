@@ -17,11 +17,12 @@ from maskaq.evaluation.activation_shift_table import (
 )
 from maskaq.figures.chart import Chart
 from maskaq.figures.results.tensors import place
-from maskaq.figures.style import DIVERGING, finish, labelled_heatmap, marker_style
+from maskaq.figures.style import DIVERGING, finish, labelled_heatmap, letter_cells, marker_style
 
 if TYPE_CHECKING:
     from maskaq.results.activation_shift import Diagnosis
 
+_STEP = 0.2  # between the points of a row, whose distance to the next row is 1
 _MIN_OCTAVES = 0.5  # least span of the colour scale, so that small differences look small
 
 
@@ -42,26 +43,37 @@ def overview_frame(diagnoses: Mapping[str, Diagnosis]) -> pd.DataFrame:
 
 
 def overview(diagnoses: Mapping[str, Diagnosis]) -> Chart:
-    """One point per run and statistic. diagnoses: by name of the run."""
+    """One point per run and statistic; clicking it returns the name of the run.
+
+    diagnoses: by name of the run.
+    """
     table = overview_frame(diagnoses)
+    runs = list(dict.fromkeys(table["run"]))
+    kinds = list(dict.fromkeys(table["statistic"]))
     figure = go.Figure()
     for number, (statistic, rows) in enumerate(table.groupby("statistic", sort=False)):
         figure.add_scatter(
             name=str(statistic),
             mode="markers",
             x=rows["factor"],
-            y=rows["run"],
+            y=[runs.index(name) + _STEP * (number - (len(kinds) - 1) / 2) for name in rows["run"]],
             marker=marker_style(number) | {"size": 11},
-            customdata=rows[["sure", "tensors", "samples", "real"]],
-            hovertemplate="a factor of %{x:.2f}; the interval excludes 1 in %{customdata[0]} of "
-            "%{customdata[1]} tensors; %{customdata[2]} samples, %{customdata[3]} real images"
+            customdata=rows[["run", "sure", "tensors", "samples", "real"]],
+            hovertemplate="%{customdata[0]}: a factor of %{x:.2f}; the interval excludes 1 in "
+            "%{customdata[1]} of %{customdata[2]} tensors; %{customdata[3]} samples, "
+            "%{customdata[4]} real images"
             f"<extra>{statistic}</extra>",
         )
-    runs = list(dict.fromkeys(table["run"]))
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=runs)
-    figure.update_xaxes(title="factor by which a tensor is off (1: same as on real images)")
-    title = "Distance of the activations from those on real images, geometric mean over tensors"
-    finish(figure, title, 170 + 38 * len(runs), legend_below=True)
+    figure.update_yaxes(
+        tickvals=list(range(len(runs))),
+        ticktext=runs,
+        range=[len(runs) - 0.5, -0.5],
+        zeroline=False,
+    )
+    figure.update_xaxes(title="factor by which a tensor is off (1: as on real images)")
+    finish(
+        figure, "How far activations are from real ones", 170 + 44 * len(runs), legend_below=True
+    )
     return Chart(figure, table, _describe_overview(table), "compare-diagnosis")
 
 
@@ -70,10 +82,14 @@ def _describe_overview(table: pd.DataFrame) -> str:
     if rows.empty:
         return "No run is diagnosed."
     best, worst = rows.iloc[0], rows.iloc[-1]
+    counted = f"the interval excludes 1 in {best['sure']} of {best['tensors']} tensors"
     summary = f"The ranges of {best['run']} are off by a factor of {best['factor']:.2f} on average"
     if len(rows) == 1:
-        return summary + "."
-    return f"{summary}, those of {worst['run']} by {worst['factor']:.2f}."
+        return f"{summary} ({counted})."
+    return (
+        f"{summary} ({counted}), those of {worst['run']} by {worst['factor']:.2f} "
+        f"({worst['sure']} of {worst['tensors']})."
+    )
 
 
 def frame(diagnosis: Diagnosis, statistic: str) -> pd.DataFrame:
@@ -121,9 +137,11 @@ def ratios(diagnosis: Diagnosis, run: str, statistic: str, octaves: float) -> Ch
             hovertemplate="%{y}, %{x}: %{text} times (%{z:+.2f} octaves)<extra></extra>",
         )
     )
+    letter_cells(figure)
     figure.update_xaxes(title="tensor in the block", side="bottom", showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    finish(figure, f"{run}: {statistic}, samples over real images", 170 + 32 * len(blocks))
+    title = f"{run}: {statistic}<br><sup>samples over real images</sup>"
+    finish(figure, title, 150 + 32 * len(blocks))
     return Chart(figure, table, _describe(diagnosis, statistic), f"diagnosis-{statistic}")
 
 

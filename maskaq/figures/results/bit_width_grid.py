@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import VERMILLION, finish, heatmap_trace
+from maskaq.figures.style import VERMILLION, finish, heatmap_trace, targets
 
 
 def frame(table: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -32,9 +32,14 @@ def heatmap(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> Chart:
             rows,
             "top-1, %",
             texttemplate="%{z:.1f}",
-            hovertemplate="W%{y}A%{x}: %{z:.1f} %<extra></extra>",
+            hoverinfo="skip",
         )
     )
+    names = [
+        f"W{w}A{a}" for w, a in zip(table["weight_bits"], table["activation_bits"], strict=True)
+    ]
+    hover = [f"{name}: {value:.1f} %" for name, value in zip(names, table["value"], strict=True)]
+    targets(figure, table["activation_bits"], table["weight_bits"], names, hover)
     if chosen[0] in rows and chosen[1] in columns:
         y, x = chosen
         ends = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
@@ -43,7 +48,7 @@ def heatmap(table: pd.DataFrame, chosen: tuple[int, int], source: str) -> Chart:
     figure.update_xaxes(title="activation bits", dtick=1, showgrid=False)
     figure.update_yaxes(title="weight bits", dtick=1, showgrid=False, autorange="reversed")
     count = int(table["n"].min())
-    title = f"Top-1 accuracy of Q from {source}, in %, on {count:,} scenes"
+    title = f"Top-1 of Q from {source}, %, {count:,} scenes"
     finish(figure, title, 150 + 38 * len(rows))
     return Chart(figure, table, _describe(table), f"widths-{source}")
 

@@ -14,12 +14,12 @@ from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, point
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
 
-MEASURES = {
-    "P top-1": (BLUE, "circle"),
-    "Q top-1": (VERMILLION, "diamond"),
-    "agreement": (GREEN, "square"),
-}
+P, Q, AGREEMENT = "P, full precision", "Q, quantized", "agreement"
+MEASURES = {P: (BLUE, "circle"), Q: (VERMILLION, "diamond"), AGREEMENT: (GREEN, "square")}
 _HATCHES = ("", "/", "\\", "x", ".", "+", "-")
+_STEP = 0.24  # between the points of a row, whose distance to the next row is 1
+_DIMMED = 0.6  # opacity of the points that are not clicked
+_SPARE = 0.06  # of the range of the x axis, left free on either side
 
 
 def names(results: Sequence[RunResult]) -> list[str]:
@@ -35,17 +35,39 @@ def names(results: Sequence[RunResult]) -> list[str]:
     for column in details:
         if len(set(column)) > 1:
             labels = [f"{label}, {detail}" for label, detail in zip(labels, column, strict=True)]
+    return _unique(labels)
+
+
+def short_names(results: Sequence[RunResult]) -> list[str]:
+    """As `names`, with only those parts in which the runs differ, or else the source: `noise`."""
+    specs = [result.spec for result in results]
+    parts = (
+        [spec.quantization.name for spec in specs],
+        [spec.synthesis.source for spec in specs],
+        [spec.fit.backend for spec in specs],
+        [spec.model for spec in specs],
+        [f"seed {spec.seed}" for spec in specs],
+    )
+    differing = [column for column in parts if len(set(column)) > 1]
+    if not differing:
+        differing = [parts[1]]
+    return _unique([" ".join(row) for row in zip(*differing, strict=True)])
+
+
+def _unique(labels: list[str]) -> list[str]:
+    """Plotly merges rows that have the same name, so later ones get a number."""
     counts: dict[str, int] = {}
-    for place, label in enumerate(labels):  # plotly merges rows that have the same name
+    found = []
+    for label in labels:
         counts[label] = counts.get(label, 0) + 1
-        labels[place] = label if counts[label] == 1 else f"{label} ({counts[label]})"
-    return labels
+        found.append(label if counts[label] == 1 else f"{label} ({counts[label]})")
+    return found
 
 
 def frame(results: Sequence[RunResult]) -> pd.DataFrame:
-    """Columns run, measure (`P top-1`, `Q top-1`, `agreement`), value, low, high (in %) and n."""
+    """Columns run, measure (of `MEASURES`), value, low, high (in %) and n."""
     rows = []
-    for name, result in zip(names(results), results, strict=True):
+    for name, result in zip(short_names(results), results, strict=True):
         shares = (result.top1_p, result.top1_q, result.agreeing)
         for measure, (*share, n) in zip(MEASURES, shares, strict=True):
             rows.append((name, measure, *(100 * number for number in share), n))
@@ -53,38 +75,92 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
 
 
 def runs(results: Sequence[RunResult]) -> Chart:
-    """Accuracy of P and Q and their agreement, with 95 % intervals."""
+    """Accuracy of P and Q and their agreement, with 95 % intervals.
+
+    P is one line if all runs have the same. Clicking a point returns the name of its run.
+    """
     table = frame(results)
+    order = list(dict.fromkeys(table["run"]))
     figure = go.Figure()
-    for measure, (colour, symbol) in MEASURES.items():
+    points = list(MEASURES)
+    if one_p(table):
+        _line_of_p(figure, table, len(order))
+        points.remove(P)
+    for number, measure in enumerate(points):
         rows = table[table["measure"] == measure]
+        colour, symbol = MEASURES[measure]
+        style = point_style(rows, {"color": colour, "symbol": symbol}, measure, size=11)
+        shift = _STEP * (number - (len(points) - 1) / 2)
         figure.add_scatter(
             name=measure,
-            y=rows["run"],
-            **point_style(rows, {"color": colour, "symbol": symbol}, measure, size=11),
+            y=[order.index(name) + shift for name in rows["run"]],
+            unselected={"marker": {"opacity": _DIMMED}},
+            **style | _named(rows, measure),
         )
-    _one_row_per_run(figure, table)
-    figure.update_xaxes(title="share of the images, %")
+    _one_row_per_run(figure, order)
+    figure.update_xaxes(title="share of the images, %", range=_reach(table))
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
-    title = f"Accuracy and agreement on {counts or 'no'} images, with 95 % intervals"
-    finish(figure, title, 170 + 38 * table["run"].nunique(), legend_below=True)
+    title = f"Accuracy on {counts or 'no'} images, 95 % intervals"
+    finish(figure, title, 190 + 40 * len(order), legend_below=True)
     return Chart(figure, table, _describe(table), "compare-accuracy")
 
 
-def _one_row_per_run(figure: go.Figure, table: pd.DataFrame) -> None:
+def one_p(table: pd.DataFrame) -> bool:
+    """Whether P has the same accuracy in all runs, from `frame`."""
+    p = table[table["measure"] == P]
+    return len(p[["value", "low", "high", "n"]].drop_duplicates()) == 1
+
+
+def _line_of_p(figure: go.Figure, table: pd.DataFrame, count: int) -> None:
+    """P as a vertical line, with its interval as a band."""
+    value, low, high, n = table.loc[table["measure"] == P, ["value", "low", "high", "n"]].iloc[0]
+    figure.add_vrect(low, high, fillcolor=BLUE, opacity=0.15, line_width=0, layer="below")
+    figure.add_scatter(
+        name=P,
+        mode="lines",
+        x=[value, value],
+        y=[-0.5, count - 0.5],
+        line={"color": BLUE, "width": 2, "dash": "dash"},
+        hovertemplate=f"{value:.1f} % ({low:.1f} to {high:.1f}), n = {n:,.0f}<extra>{P}</extra>",
+    )
+
+
+def _named(rows: pd.DataFrame, measure: str) -> dict[str, object]:
+    """Custom data that begin with the name of the run, which a click returns."""
+    return {
+        "customdata": rows[["run", "low", "high", "n"]],
+        "hovertemplate": "%{customdata[0]}: %{x:.1f} % (%{customdata[1]:.1f} to "
+        f"%{{customdata[2]:.1f}}), n = %{{customdata[3]:,}}<extra>{measure}</extra>",
+    }
+
+
+def _reach(table: pd.DataFrame) -> list[float] | None:
+    """The ends of the x axis: all intervals, and a little more."""
+    if table.empty:
+        return None
+    low, high = float(table["low"].min()), float(table["high"].max())
+    spare = _SPARE * (high - low or 1)
+    return [low - spare, high + spare]
+
+
+def _one_row_per_run(figure: go.Figure, order: list[str]) -> None:
+    """Rows by number, so that the points of a row can stand one above the other."""
     figure.update_yaxes(
-        autorange="reversed", categoryorder="array", categoryarray=list(dict.fromkeys(table["run"]))
+        tickvals=list(range(len(order))),
+        ticktext=order,
+        range=[len(order) - 0.5, -0.5],
+        zeroline=False,
     )
 
 
 def _describe(table: pd.DataFrame) -> str:
-    q = table[table["measure"] == "Q top-1"].sort_values("value", ascending=False)
+    q = table[table["measure"] == Q].sort_values("value", ascending=False)
     if q.empty:
         return "No run is chosen."
     best, worst = q.iloc[0], q.iloc[-1]
-    summary = f"Highest top-1 accuracy of Q: {best['run']} with {best['value']:.1f} %"
     if len(q) == 1:
-        return summary + "."
+        return f"Q is right on {best['value']:.1f} % of the images ({best['run']})."
+    summary = f"Highest top-1 accuracy of Q: {best['run']} with {best['value']:.1f} %"
     overlap = "; their intervals overlap" if worst["high"] >= best["low"] else ""
     return f"{summary}; lowest: {worst['run']} with {worst['value']:.1f} %{overlap}."
 
@@ -94,7 +170,7 @@ def cost_frame(results: Sequence[RunResult]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             (name, stage, seconds, result.peak_memory_mb, result.device)
-            for name, result in zip(names(results), results, strict=True)
+            for name, result in zip(short_names(results), results, strict=True)
             for stage, seconds in result.seconds.items()
             if stage != "total"
         ],
@@ -103,29 +179,31 @@ def cost_frame(results: Sequence[RunResult]) -> pd.DataFrame:
 
 
 def cost(results: Sequence[RunResult]) -> Chart:
-    """Seconds of every stage, as stacked bars."""
+    """Seconds of every stage, as stacked bars. Clicking a bar returns the name of its run."""
     table = cost_frame(results)
+    order = list(dict.fromkeys(table["run"]))
     figure = go.Figure()
     for number, (stage, rows) in enumerate(table.groupby("stage", sort=False)):
         figure.add_bar(
             name=str(stage),
             orientation="h",
             x=rows["seconds"],
-            y=rows["run"],
+            y=[order.index(name) for name in rows["run"]],
             marker={
                 "color": PALETTE[number % len(PALETTE)],
                 "pattern": {"shape": _HATCHES[number % len(_HATCHES)], "size": 6},
             },
-            customdata=rows[["memory_mb", "device"]],
-            hovertemplate="%{x:.1f} s, peak %{customdata[0]:,.0f} MB on %{customdata[1]}"
+            unselected={"marker": {"opacity": _DIMMED}},
+            customdata=rows[["run", "memory_mb", "device"]],
+            hovertemplate="%{customdata[0]}: %{x:.1f} s, peak %{customdata[1]:,.0f} MB on "
+            "%{customdata[2]}"
             f"<extra>{stage}</extra>",
         )
-    _one_row_per_run(figure, table)
+    _one_row_per_run(figure, order)
     figure.update_xaxes(title="seconds")
     figure.update_layout(barmode="stack")
-    count = table["run"].nunique()
-    title = f"Time of {count} run{'s' if count != 1 else ''}, one measurement each"
-    finish(figure, title, 170 + 34 * count, legend_below=True)
+    title = f"Time of {len(order)} run{'s' if len(order) != 1 else ''}, measured once each"
+    finish(figure, title, 170 + 34 * len(order), legend_below=True)
     return Chart(figure, table, _describe_cost(table), "compare-cost")
 
 

@@ -6,10 +6,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from maskaq.config.components import TERMS
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import BLUE, VERMILLION, finish
+from maskaq.figures.style import BLUE, finish
 
 _COLUMNS = 3
+_NAMES = {"block": "error of the block at work"}
 _ROW = 210  # pixels
 _POINTS = 500  # per chart at most; more slow the page down and are not visible
 
@@ -28,27 +30,19 @@ def curves(table: pd.DataFrame) -> Chart:
 
     table: columns stage, step, seconds and one per metric, as stored with a run.
     """
-    return _chart(table, "Metrics at each step", "curves")
+    figure = _multiples(table, quantities(table), "Metrics at each step")
+    return Chart(figure, table.dropna(axis=1, how="all"), _describe(table), "curves")
 
 
-def terms(table: pd.DataFrame, step: int) -> Chart:
-    """The metrics of the synthesis, with a vertical line at one step. table: as for `curves`."""
-    rows = table[table["stage"] == "synthesis"]
-    chart = _chart(rows, f"Metrics at each step of the synthesis; line at step {step}", "terms")
-    if chart.figure.data:
-        chart.figure.add_vline(x=step, line={"dash": "dot", "width": 2, "color": VERMILLION})
-    return chart
-
-
-def _chart(table: pd.DataFrame, title: str, name: str) -> Chart:
-    figure = _multiples(table, quantities(table), title)
-    return Chart(figure, table.dropna(axis=1, how="all"), _describe(table), name)
+def label(metric: str) -> str:
+    """The name of a metric in the app."""
+    return TERMS[metric].label if metric in TERMS else _NAMES.get(metric, metric.replace("_", " "))
 
 
 def _multiples(table: pd.DataFrame, pairs: list[tuple[str, str]], title: str) -> go.Figure:
     columns = min(_COLUMNS, len(pairs)) or 1
     rows = math.ceil(len(pairs) / columns) or 1
-    titles = [f"{metric.replace('_', ' ')} ({stage})" for stage, metric in pairs]
+    titles = [f"{label(metric)} ({stage})" for stage, metric in pairs]
     spacing = {"horizontal_spacing": 0.08, "vertical_spacing": 0.32 / rows}
     figure = make_subplots(rows, columns, subplot_titles=titles, **spacing)
     for place, (stage, metric) in enumerate(pairs):
@@ -74,5 +68,5 @@ def _describe(table: pd.DataFrame) -> str:
     parts = []
     for stage, metric in quantities(table):
         line = table.loc[table["stage"] == stage, metric].dropna()
-        parts.append(f"{metric.replace('_', ' ')} from {line.iloc[0]:.3g} to {line.iloc[-1]:.3g}")
+        parts.append(f"{label(metric)} from {line.iloc[0]:.3g} to {line.iloc[-1]:.3g}")
     return f"First and last values: {'; '.join(parts)}." if parts else "No metric was measured."

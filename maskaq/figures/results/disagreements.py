@@ -8,7 +8,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, marker_style, point_style
+from maskaq.figures.style import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    error_bars,
+    finish,
+    marker_style,
+    point_style,
+)
 from maskaq.intervals import wilson
 
 Classes = NDArray[np.integer]
@@ -45,17 +53,6 @@ def frame(label: Classes, p: Classes, q: Classes, names: Sequence[str]) -> pd.Da
     )
 
 
-def shown(
-    table: pd.DataFrame, name: str | None = None, limit: int = 24
-) -> tuple[pd.DataFrame, str]:
-    """Images on which P and Q disagree, of one true class or of all, and `showing 24 of 281`."""
-    rows = table[~table["agree"].astype(bool)]
-    if name is not None:
-        rows = rows[rows["true"] == name]
-    few = rows.head(limit).drop(columns="agree").reset_index(drop=True)
-    return few, f"showing {len(few):,} of {len(rows):,}"
-
-
 def counts(table: pd.DataFrame) -> pd.DataFrame:
     """Columns outcome, images, value, low, high (in %) and n, from `frame`."""
     images = table["outcome"].value_counts()
@@ -82,7 +79,7 @@ def outcomes(images: pd.DataFrame) -> Chart:
     figure.update_xaxes(title="share of the images, %", range=[-2, 102])
     figure.update_yaxes(autorange="reversed")
     n = int(table["n"].iloc[0])
-    finish(figure, f"Which model is right on {n:,} images, with 95 % intervals", 320)
+    finish(figure, f"Which model is right on {n:,} images", 110 + 26 * len(table))
     return Chart(figure, table, _describe(table), "outcomes")
 
 
@@ -103,3 +100,33 @@ def by_class(table: pd.DataFrame) -> pd.DataFrame:
         rows.append((name, 100 * share.value, 100 * share.low, 100 * share.high, share.n))
     shares = pd.DataFrame(rows, columns=["true", "value", "low", "high", "n"])
     return shares.sort_values("value", ascending=False, ignore_index=True)
+
+
+def classes(shares: pd.DataFrame, chosen: str | None) -> Chart:
+    """Share of disagreement of every class, clickable, from `by_class`. chosen: to highlight."""
+    figure = go.Figure()
+    figure.add_scatter(
+        y=shares["true"],
+        customdata=[[name] for name in shares["true"]],
+        mode="markers",
+        x=shares["value"],
+        marker={
+            "size": 12,
+            "color": [VERMILLION if name == chosen else BLUE for name in shares["true"]],
+            "symbol": ["diamond" if name == chosen else "circle" for name in shares["true"]],
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        error_x=error_bars(shares) | {"color": GREY},
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(title="share on which P and Q disagree, %")
+    figure.update_yaxes(autorange="reversed")
+    first, last = shares.iloc[0], shares.iloc[-1]
+    finish(figure, "Disagreement by true class", 110 + 26 * len(shares))
+    alt = (
+        f"P and Q disagree most on {first['true']} ({first['value']:.1f} % of {first['n']:,} "
+        f"images) and least on {last['true']} ({last['value']:.1f} %)."
+    )
+    return Chart(figure, shares, alt, "disagreements-by-class")

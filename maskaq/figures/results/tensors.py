@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
-from maskaq.figures.style import finish, labelled_heatmap, marker_style
+from maskaq.figures.style import VERMILLION, finish, labelled_heatmap, letter_cells, targets
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -19,43 +19,6 @@ if TYPE_CHECKING:
 def frame(result: RunResult) -> pd.DataFrame:
     """The per-tensor report of a run, one row per tensor, in the order of the network."""
     return pd.DataFrame(result.tensors)
-
-
-def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    rows = table[table["quantized"].astype(bool)]
-    return rows[np.isfinite(rows["sqnr_db"].astype(float))]
-
-
-def sqnr(table: pd.DataFrame) -> Chart:
-    """SQNR of every quantized tensor from `frame`, by role."""
-    rows = _measured(table)
-    place = pd.Series(range(1, len(rows) + 1), rows.index)
-    figure = go.Figure()
-    for number, (role, group) in enumerate(rows.groupby("role", sort=False)):
-        figure.add_scatter(
-            name=str(role),
-            mode="markers",
-            x=place[group.index],
-            y=group["sqnr_db"],
-            marker=marker_style(number) | {"size": 9},
-            customdata=group[["tensor", "bits"]],
-            hovertemplate="%{customdata[0]}, %{customdata[1]} bits: %{y:.1f} dB<extra></extra>",
-        )
-    figure.update_xaxes(title="tensor, from input to output")
-    figure.update_yaxes(title="SQNR, dB")
-    title = f"Signal over rounding noise in {len(rows)} quantized tensors (higher is better)"
-    return Chart(finish(figure, title, 380), table, _describe(table), "sqnr")
-
-
-def _describe(table: pd.DataFrame) -> str:
-    rows = _measured(table)
-    if rows.empty:
-        return "No tensor is quantized."
-    worst = rows.iloc[int(rows["sqnr_db"].astype(float).argmin())]
-    return (
-        f"The SQNR is between {rows['sqnr_db'].min():.1f} and {rows['sqnr_db'].max():.1f} dB; "
-        f"it is lowest in {worst['tensor']} ({worst['role']}, {worst['bits']} bits)."
-    )
 
 
 # A tensor inside a block: the block's number (Swin's with the stage), then its name in the block.
@@ -69,7 +32,7 @@ def layers_frame(table: pd.DataFrame) -> pd.DataFrame:
 
     block: `block 3`, or the layer's name outside the blocks. part: the tensor, as `qkv.weight`.
     """
-    rows = table[table["quantized"].astype(bool)]
+    rows = table[_quantized(table)]
     places = [place(str(name)) for name in rows["tensor"]]
     layers = pd.DataFrame(places, columns=["block", "part"], index=rows.index)
     layers = layers.assign(role=rows["role"], bits=rows["bits"], sqnr_db=rows["sqnr_db"])
@@ -92,38 +55,119 @@ def place(tensor: str) -> tuple[str, str]:
     return (f"block {stage}.{block}" if stage else f"block {block}"), part
 
 
-def layers(table: pd.DataFrame) -> Chart:
-    """A heat map of bits and SQNR of the tensors inside blocks, from `frame`; a row per block."""
-    every = layers_frame(table)
-    inside = every[every["block"].str.startswith("block ")]
-    blocks, parts = list(dict.fromkeys(inside["block"])), list(dict.fromkeys(inside["part"]))
-    sqnr = inside["sqnr_db"].astype(float)  # NaN where a tensor is exact
+# The tensors of a block in the order in which the signal meets them, with their titles. A layer
+# outside the blocks has an input and a weight only.
+_FLOW = {
+    "qkv.input": "QKV<br>input",
+    "qkv.weight": "QKV<br>weight",
+    "query": "query",
+    "key": "key",
+    "softmax": "softmax",
+    "value": "value",
+    "proj.input": "proj.<br>input",
+    "proj.weight": "proj.<br>weight",
+    "fc1.input": "MLP 1<br>input",
+    "fc1.weight": "MLP 1<br>weight",
+    "fc2.input": "MLP 2<br>input",
+    "fc2.weight": "MLP 2<br>weight",
+    "input": "layer<br>input",
+    "weight": "layer<br>weight",
+}
+_CELL = 33  # pixels
+
+
+def anatomy(table: pd.DataFrame, chosen: str = "") -> Chart:
+    """The model as a diagram, from `frame`: a row per layer, from input to output.
+
+    Each cell is a quantized tensor with its bits and its SQNR in dB. A tensor whose class token and
+    patches have ranges of their own shows the lower SQNR. Clicking a cell returns the name of its
+    tensor.
+
+    Args:
+        chosen: name of the tensor to frame, if any.
+    """
+    cells = _cells(layers_frame(table).assign(tensor=table.loc[_quantized(table), "tensor"].array))
+    rows = list(dict.fromkeys(cells["block"]))
+    parts = [part for part in _FLOW if part in set(cells["part"])]
+    parts += [part for part in dict.fromkeys(cells["part"]) if part not in parts]
+    sqnr = cells["sqnr_db"].astype(float)  # NaN where a tensor is exact
     labels = [
-        f"{bits}b<br>{f'{value:.1f}' if np.isfinite(value) else 'exact'}"
-        for bits, value in zip(inside["bits"], sqnr, strict=True)
+        f"{bits}b<br>{f'{value:.0f}' if np.isfinite(value) else 'exact'}"
+        for bits, value in zip(cells["bits"], sqnr, strict=True)
     ]
     figure = go.Figure(
         labelled_heatmap(
-            blocks,
+            rows,
             parts,
-            zip(inside["block"], inside["part"], sqnr, labels, strict=True),
+            zip(cells["block"], cells["part"], sqnr, labels, strict=True),
             "SQNR, dB",
-            hovertemplate="%{y}, %{x}: %{text} dB<extra></extra>",
+            hoverinfo="skip",
         )
     )
-    figure.update_xaxes(title="tensor in the block", side="bottom", showgrid=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    title = f"Bits and SQNR in dB of {len(inside)} tensors in {len(blocks)} blocks"
-    finish(figure, title, 160 + 44 * len(blocks))
-    return Chart(figure, every, _describe_layers(inside), "layers")
+    hover = [
+        f"{tensor}, {bits} bits: "
+        + (f"{value:.1f} dB" if np.isfinite(value) else "exact, already on the levels")
+        for tensor, bits, value in zip(cells["tensor"], cells["bits"], sqnr, strict=True)
+    ]
+    targets(figure, cells["part"], cells["block"], cells["tensor"], hover)
+    figure.update_xaxes(
+        side="top",
+        title="tensor, in the order of the signal",
+        showgrid=False,
+        tickvals=parts,
+        ticktext=[_FLOW.get(part, part) for part in parts],
+        categoryorder="array",
+        categoryarray=parts,
+        tickangle=0,
+        tickfont={"size": 11},
+    )
+    figure.update_yaxes(
+        autorange="reversed", showgrid=False, categoryorder="array", categoryarray=rows
+    )
+    letter_cells(figure)
+    _frame_cell(figure, cells, parts, rows, chosen)
+    finish(figure, f"Bits and SQNR of {len(cells)} tensors", 150 + _CELL * len(rows))
+    figure.update_layout(margin={"t": 100}, title={"y": 0.98, "yanchor": "top"})
+    return Chart(figure, table, _describe(cells), "anatomy")
 
 
-def _describe_layers(inside: pd.DataFrame) -> str:
-    rows = inside[inside["sqnr_db"].notna()]
+def _quantized(table: pd.DataFrame) -> pd.Series[bool]:
+    return table["quantized"].astype(bool)
+
+
+def _cells(layers: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: of the ranges of a tensor, the one with the lowest SQNR."""
+    cells = layers.assign(
+        part=layers["part"].str.removesuffix(".prefix").str.removesuffix(".patches"),
+        order=layers["sqnr_db"].astype(float).fillna(np.inf),
+    )
+    first = cells.groupby(["block", "part"], sort=False)["order"].idxmin()
+    return cells.loc[first.sort_values()].reset_index(drop=True)
+
+
+def _frame_cell(
+    figure: go.Figure, cells: pd.DataFrame, parts: list[str], rows: list[str], chosen: str
+) -> None:
+    for cell in cells[cells["tensor"] == chosen].itertuples():
+        x, y = parts.index(str(cell.part)), rows.index(str(cell.block))
+        figure.add_shape(
+            type="rect",
+            line={"color": VERMILLION, "width": 3},
+            x0=x - 0.5,
+            x1=x + 0.5,
+            y0=y - 0.5,
+            y1=y + 0.5,
+        )
+
+
+def _describe(cells: pd.DataFrame) -> str:
+    rows = cells[np.isfinite(cells["order"])]
     if rows.empty:
-        return "No tensor inside a block is quantized."
-    means = rows.assign(sqnr_db=rows["sqnr_db"].astype(float)).groupby("part")["sqnr_db"].mean()
+        return "No tensor loses anything."
+    worst = rows.loc[rows["order"].idxmin()]
+    means = rows.groupby("part")["order"].mean()
     return (
-        f"Averaged over blocks, {means.idxmin()} has the lowest SQNR ({means.min():.1f} dB) and "
-        f"{means.idxmax()} the highest ({means.max():.1f} dB)."
+        f"Most is lost in {worst['tensor']} ({worst['role']}, {worst['bits']} bits): "
+        f"{worst['order']:.1f} dB. Averaged over the blocks, {means.idxmin()} loses most "
+        f"({means.min():.1f} dB)."
     )

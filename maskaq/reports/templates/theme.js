@@ -17,3 +17,7 @@ function paint() {
 }
 themed.addEventListener("change", paint);
 addEventListener("load", paint);
+// A chart that was drawn while it was folded has no width yet.
+document.querySelector(".appendix").addEventListener("toggle", () => {
+  for (const chart of document.querySelectorAll(".js-plotly-plot")) Plotly.Plots.resize(chart);
+});

@@ -1,45 +1,66 @@
-"""A grid of runs: the settings that vary, the cost, the progress, and the cells."""
+"""A grid of runs: the settings that vary, the verdict, the cells and the progress."""
 
-import shlex
+from __future__ import annotations
+
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from maskaq.config import RunSpec, ablation
-from maskaq.config.ablation import AXES, LIMIT, Cell
+from maskaq.config.ablation import AXES, Cell
 from maskaq.config.components import SOURCES
-from maskaq.config.grid_file import to_toml
-from maskaq.config.parsing import duration
 from maskaq.errors import MaskaqError
 from maskaq.figures.results import ablation_grid
 from maskaq.jobs import service
-from maskaq.jobs.job import Record
-from maskaq.results.paths import app_folder
-from maskaq.results.store import Stored
-from maskaq.ui.state import session, stored_runs, url
-from maskaq.ui.widgets import model_download, run_form, run_panel, show
+from maskaq.results import table_verdicts
+from maskaq.ui.sections import grid_panel, run_results
+from maskaq.ui.state import session, url
+from maskaq.ui.widgets import run_form, run_panel, show, spotlight
+
+if TYPE_CHECKING:
+    from maskaq.jobs.job import Record
+    from maskaq.results.store import Stored
+    from maskaq.ui.state.selection import Choice
 
 Values = tuple[str, list[ablation.Value]]  # name of an axis and its values
 
 DEFAULT = ("bits", "source")  # all runs of this grid are shipped
 KEYS = ("axis_1", "axis_2")
+_OPENED = "opened"  # key of the menu that a click on a cell sets
 _POLL = 1.0  # seconds between two updates
 _WAITING, _MISSING = "waiting", "not computed"
+
+
+def section(choice: Choice) -> None:
+    """The axes, the heat map with its verdict, the run of one cell, and how to compute the rest."""
+    first, second = axes()
+    top = st.container()  # the controls that set the runs are drawn below it, but run before
+    with st.expander("What stays the same", icon=":material/lock:"):
+        synthesis = run_form.synthesis(choice)
+        fit = run_form.fitting(choice)
+        st.caption("The rest is set in the sidebar. A setting that varies above ignores it there.")
+    base = run_form.spec(choice, synthesis, fit)
+    with top:
+        grid = cells(base, first, second)
+        watch(grid, first[0], second[0])
+    grid_panel.panel(grid)
+    show.demo()
 
 
 def axes() -> tuple[Values, Values]:
     """The two settings that vary and their values, chosen by the visitor."""
     names = list(AXES)
     url.declare(**{key: url.one_of(names, start) for key, start in zip(KEYS, DEFAULT, strict=True)})
-    first, second = (
-        _axis(place, key, start, order)
-        for place, key, start, order in zip(
-            st.columns(2, gap="large"), KEYS, DEFAULT, ("First", "Second"), strict=True
+    with spotlight.on(*KEYS):
+        first, second = (
+            _axis(place, key, start, order)
+            for place, key, start, order in zip(
+                st.columns(2, gap="large"), KEYS, DEFAULT, ("First", "Second"), strict=True
+            )
         )
-    )
     return first, second
 
 
@@ -86,102 +107,6 @@ def cells(base: RunSpec, a: Values, b: Values) -> list[Cell]:
     return cells
 
 
-def results_of(cells: Sequence[Cell]) -> list[Stored | None]:
-    """The stored run of each cell, or None."""
-    owner = session.owner()
-    return [stored_runs.find(cell.spec, owner) for cell in cells]
-
-
-def panel(cells: Sequence[Cell]) -> None:
-    """The cost of the missing runs, buttons to start and cancel them, and the command line."""
-    results = results_of(cells)
-    pairs = zip(cells, results, strict=True)
-    missing = list({cell.spec: cell for cell, result in pairs if result is None}.values())
-    active = [record for record in service.swept(session.owner()) if record.active]
-    total = len({cell.spec for cell in cells})
-    runs = "run" if total == 1 else "runs"
-    st.caption(f"The grid has {total} {runs}, {total - len(missing)} of them finished.")
-    models = {(cell.spec.model, cell.spec.weights) for cell in missing}  # one, if any
-    ready = all(model_download.ready(*model, key="grid") for model in models)
-    off = service.readonly() or not ready
-    if missing and not off:
-        _cost([cell.spec for cell in missing])
-    buttons = st.container(horizontal=True)
-    pressed = buttons.button(
-        f"Run {len(missing)} missing" if missing else "Run",
-        type="primary",
-        key="grid",
-        disabled=bool(off or active or not missing or len(missing) > LIMIT),
-    )
-    buttons.button("Cancel", key="grid_cancel", on_click=_cancel, disabled=not active)
-    if len(missing) > LIMIT:
-        st.info(
-            f"This page computes up to {LIMIT} runs at once. Choose fewer values, or run the grid "
-            "on the command line; its results appear here too."
-        )
-    _command_line([cell.spec for cell in cells])
-    if pressed and _start(missing):
-        st.rerun()
-
-
-def _cost(missing: Sequence[RunSpec]) -> None:
-    """How long the missing runs take, estimated from stored runs or from a measurement."""
-    runs = stored_runs.listed(session.owner())
-    seconds = [stored_runs.seconds_for(spec, runs) for spec in missing]
-    known = [one for one in seconds if one is not None]
-    count = len(missing)
-    others = "The missing run takes" if count == 1 else f"The {count} missing runs take"
-    if len(known) == len(seconds):
-        st.caption(
-            f"{others} about {duration(sum(known))}, estimated from stored runs. Single runs have "
-            "priority."
-        )
-        return
-    if (estimate := run_panel.measured_cost(missing)) is not None:
-        st.caption(f"{others} {estimate}")
-
-
-def _command_line(specs: Sequence[RunSpec]) -> None:
-    """The grid as a file, and the command that runs it for this page."""
-    with st.expander("This grid on the command line, or on a cluster", icon=":material/terminal:"):
-        st.markdown(
-            "The command takes up to 10,000 runs, uses many processes or a Dask cluster "
-            "(`--scheduler`), repeats runs with several seeds (`repeats = 3` in the file), and "
-            "resumes after an interruption. It writes to the folder that this page reads."
-        )
-        st.download_button(
-            "Download grid.toml",
-            to_toml(dict.fromkeys(specs)),
-            file_name="grid.toml",
-            mime="application/toml",
-            icon=":material/download:",
-            key="grid_toml",
-            on_click="ignore",
-        )
-        command = ["python", "-m", "maskaq", "sweep", "grid.toml", "--out", str(app_folder())]
-        st.code(shlex.join(command), language="bash")
-
-
-def _start(missing: Sequence[Cell]) -> bool:
-    if service.readonly():
-        return False
-    session.pin()
-    try:
-        service.sweep(session.owner(), missing)
-    except MaskaqError as error:
-        st.error(str(error), icon=":material/error:")
-        return False
-    return True
-
-
-def _cancel() -> None:
-    """Cancel the whole grid, queued runs first, so that none of them starts."""
-    for record in reversed(service.swept(session.owner())):
-        if record.active:
-            with suppress(MaskaqError):  # it may have ended in the meantime
-                service.cancel(session.owner(), record.id)
-
-
 def watch(cells: Sequence[Cell], a: str, b: str) -> None:
     """The heat map, updated while runs finish. a, b: names of the axes."""
     grid_runs = service.swept(session.owner())
@@ -189,7 +114,7 @@ def watch(cells: Sequence[Cell], a: str, b: str) -> None:
         ended = sum(not record.active for record in grid_runs)
         st.fragment(_follow, run_every=_POLL)(cells, a, b, ended)
     else:
-        _show(cells, a, b)
+        st.fragment(_show)(cells, a, b)  # so that a click redraws the map and its run only
         _show_errors(grid_runs, cells)
 
 
@@ -217,19 +142,43 @@ def _show_errors(records: Sequence[Record], cells: Sequence[Cell]) -> None:
 
 
 def _show(cells: Sequence[Cell], a: str, b: str) -> None:
+    results = grid_panel.results_of(cells)
+    done = _finished(cells, results)
+    show.verdict(table_verdicts.of_grid(done, (a, b)))
     show.chart(
-        ablation_grid.heatmap(frame(cells), a, b),
+        ablation_grid.heatmap(frame(cells, results), a, b),
         key="grid_map",
-        note="Each cell shows the top-1 accuracy of Q with its 95 % interval, and the number of "
-        "evaluation images. Where two intervals overlap widely, the difference may be chance.",
+        pick=lambda value: _pick(done, value),
+        note=f"{table_verdicts.ends_of_grid(done)} In a cell: the accuracy of the quantized model "
+        "**Q** and its 95 % interval. The effect of a setting is averaged over the other one. "
+        "Click a cell to open its run. Arithmetic is simulated.",
     )
+    run = opened(done)
+    if run is not None:
+        run_results.headline(run)
+        run_results.metrics(run)
 
 
-def frame(cells: Sequence[Cell]) -> pd.DataFrame:
+def _finished(
+    cells: Sequence[Cell], results: Sequence[Stored | None]
+) -> dict[tuple[str, str], Stored]:
+    """The finished runs by the labels of their cells."""
+    pairs = zip(cells, results, strict=True)
+    return {cell.labels: run for cell, run in pairs if run is not None}
+
+
+def _pick(done: dict[tuple[str, str], Stored], value: object) -> None:
+    """Open the run of a clicked cell. value: its labels in two lines."""
+    names = {"\n".join(labels): name for labels, name in _names(done).items()}
+    if value in names:
+        st.session_state[_OPENED] = names[value]
+
+
+def frame(cells: Sequence[Cell], results: Sequence[Stored | None]) -> pd.DataFrame:
     """One row per cell, for `figures.results.ablation_grid`: labels, state and accuracy."""
     records = {record.spec: record for record in session.records()}  # the latest of each
     rows = []
-    for cell, run in zip(cells, results_of(cells), strict=True):
+    for cell, run in zip(cells, results, strict=True):
         row: dict[str, object] = dict(zip("ab", cell.labels, strict=True))
         if run is None:
             rows.append(row | {"state": _state(records.get(cell.spec))})
@@ -247,19 +196,25 @@ def _state(record: Record | None) -> str:
     return _WAITING if record.state == "queued" else record.state
 
 
-def opened(cells: Sequence[Cell]) -> Stored | None:
-    """A select box for the finished cells; the run of the chosen one, or None."""
-    done = {
-        f"{cell.labels[0]}, {cell.labels[1]}: {run.result.q.top1:.1%}": run
-        for cell, run in zip(cells, results_of(cells), strict=True)
-        if run is not None
-    }
-    label = st.selectbox(
+def opened(done: dict[tuple[str, str], Stored]) -> Stored | None:
+    """A menu of the finished cells; the run of the chosen one, or None."""
+    by_name = {name: done[labels] for labels, name in _names(done).items()}
+    if st.session_state.get(_OPENED) not in by_name:  # the grid has changed
+        st.session_state[_OPENED] = None
+    name = st.selectbox(
         "Open the run of a cell",
-        list(done),
+        list(by_name),
         None,
-        key="opened",
-        placeholder="Choose a finished cell",
+        key=_OPENED,
+        placeholder="Choose a finished cell, or click it",
         disabled=not done,
     )
-    return done.get(label) if label else None
+    return by_name[name] if name else None
+
+
+def _names(done: dict[tuple[str, str], Stored]) -> dict[tuple[str, str], str]:
+    """The entries of the menu, by the labels of the cells."""
+    return {
+        labels: f"{labels[0]}, {labels[1]}: {100 * run.result.q.top1:.1f} %"
+        for labels, run in done.items()
+    }

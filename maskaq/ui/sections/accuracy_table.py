@@ -1,25 +1,31 @@
 """The measured accuracy of every sample source with every back-end."""
 
+from __future__ import annotations
+
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from maskaq.figures.results import accuracy_table as figures
 from maskaq.precomputed import accuracy_table
-from maskaq.ui.widgets import show
+from maskaq.results import table_verdicts
+from maskaq.ui.widgets import bit_pairs, show
+
+if TYPE_CHECKING:
+    from maskaq.ui.state.selection import Choice
 
 _NOTE = (
-    "Below each accuracy: the lowest and the highest value over the seeds (with one seed, its 95 % "
-    "interval). In the table, *low* and *high* are the ends of the 95 % interval of the mean: "
-    "Student's over seeds, all evaluated on the same images. Each source makes its samples once "
-    "per seed, and all back-ends use them. `reconstruct` is shown without the finetuning of all of "
-    "Q that it does last at 3 bits or fewer (`fit.reconstruction.tune=0`)."
+    "Each cell: the accuracy of the quantized model **Q**, averaged over the seeds, and its 95 % "
+    "interval (Student's over seeds, on the same images; with one seed Wilson's over images). "
+    "**Bold**: the best source of its column, and those whose intervals overlap with its own. "
+    "`reconstruct` is shown without its last finetuning at 3 bits or fewer. Arithmetic "
+    "is simulated."
 )
 
 
-def section(bits: str) -> None:
-    """The stored table of one model at one number format. bits: the initial choice."""
-    st.header("Measured here: every source with every back-end")
+def section(choice: Choice) -> None:
+    """The stored table of one model at the chosen bits."""
     stored = show.attempt(accuracy_table.read, accuracy_table.FILE)
     if stored is None:
         return
@@ -27,20 +33,22 @@ def section(bits: str) -> None:
         st.info("This table is not stored yet. The command that makes it takes hours:")
         st.code(accuracy_table.COMMAND, language="bash")
         return
-    model = st.selectbox("Model", list(stored), key="measured_model")
+    model = next(iter(stored))
+    if len(stored) > 1:
+        model = st.selectbox("Model", list(stored), key="measured_model")
     measured = stored[model]
-    table = accuracy_table.over_seeds(measured.table)
-    formats = list(dict.fromkeys(table["bits"]))
-    chosen = st.segmented_control(
-        "Bits",
-        formats,
-        default=bits if bits in formats else formats[0],
-        required=True,
-        key=f"measured_bits_{model}",
-    )
-    chart = figures.heatmap(figures.frame(table, chosen), chosen)
-    chart = chart.with_suffix(f"{model}-{chosen}")
-    show.chart(chart, key="crossed", note=f"{chart.alt} {_NOTE}")
+    cells = measured.table[measured.table["bits"] == choice.bits]
+    if cells.empty:
+        stored_bits = measured.table["bits"]
+        bit_pairs.offer(choice, stored_bits, key="measured", what="No measurement is")
+        return
+    table = figures.frame(accuracy_table.over_seeds(cells), choice.bits)
+    show.verdict(f"At {choice.bits}: {table_verdicts.of_measured(table)}")
+    chart = figures.heatmap(table, choice.bits).with_suffix(f"{model}-{choice.bits}")
     when = f"{datetime.fromisoformat(measured.created):%d %B %Y}"
-    st.caption(f"Measured with {model} on {when}, {measured.device}, by `{measured.command}`.")
-    show.simulated()
+    show.chart(
+        chart,
+        key="crossed",
+        note=f"{_NOTE} Measured with {model} on {when}, {measured.device}, by "
+        f"`{measured.command}`.",
+    )

@@ -18,32 +18,34 @@ if TYPE_CHECKING:
     from maskaq.results.activation_shift import Diagnosis
     from maskaq.results.store import Stored
 
-_COLUMNS = 2  # maps in a row
+_ONE = "diagnosed_run"  # key of the menu that a click on the overview sets
 
 
 def section(runs: Sequence[Stored], names: Sequence[str]) -> None:
     """The stored diagnosis of each run, and the command for runs without one."""
-    st.header("Why the samples matter: activation shift")
-    st.markdown(
-        "The activation ranges of Q are set on what the samples cause inside P. If a tensor is "
-        "narrower on the samples than on real images, Q clips real images; if it is wider, Q "
-        "wastes levels."
-    )
     diagnoses = _read(runs, names)
     if diagnoses:
+        overview = figures.overview(diagnoses)
+        show.verdict(overview.alt)
         show.chart(
-            figures.overview(diagnoses),
+            overview,
             key="diagnosis",
-            note="Too large and too small count alike. Some distance is chance: runs of the source "
-            "*real* show how much, although their images are a part of those they are compared "
-            "with.",
+            pick=lambda name: _choose(name, diagnoses),
+            note="Geometric mean over the tensors; too large and too small count alike. Ranges are "
+            "set on what the samples cause inside P: too narrow, and Q clips real images; too "
+            "wide, and Q wastes levels. Some distance is chance: *real* shows how much.",
         )
-        _maps(runs, names, diagnoses)
+        _map(runs, names, diagnoses)
     missing = [(run, name) for run, name in zip(runs, names, strict=True) if name not in diagnoses]
     if missing:
         st.info("No diagnosis is stored for: " + "; ".join(name for _, name in missing) + ".")
         lines = [activation_shift.command_for(run.folder) for run, _ in missing]
         st.code("\n".join(lines), language="bash", wrap_lines=True)
+
+
+def _choose(name: object, diagnoses: Mapping[str, Diagnosis]) -> None:
+    if name in diagnoses:
+        st.session_state[_ONE] = name
 
 
 def _read(runs: Sequence[Stored], names: Sequence[str]) -> dict[str, Diagnosis]:
@@ -56,28 +58,28 @@ def _read(runs: Sequence[Stored], names: Sequence[str]) -> dict[str, Diagnosis]:
     return diagnoses
 
 
-def _maps(runs: Sequence[Stored], names: Sequence[str], diagnoses: Mapping[str, Diagnosis]) -> None:
-    statistic = st.segmented_control(
-        "Statistic", list(STATISTICS), default="range", required=True, key="diagnosis_statistic"
-    )
-    st.caption(
-        f"{figures.meaning(statistic)} Computed for each image, then averaged over images. Each "
-        "cell is the ratio of samples to real images, 1.00 where they are equal; an octave is a "
-        "factor of 2."
+def _map(runs: Sequence[Stored], names: Sequence[str], diagnoses: Mapping[str, Diagnosis]) -> None:
+    """The tensors of one run; all runs share the colour scale."""
+    if st.session_state.get(_ONE) not in diagnoses:
+        st.session_state[_ONE] = next(iter(diagnoses))
+    left, right = st.columns(2)
+    name = left.selectbox("Tensors of the run", list(diagnoses), key=_ONE)
+    statistic = right.segmented_control(
+        "Statistic",
+        list(STATISTICS),
+        default="range",
+        required=True,
+        key="diagnosis_statistic",
     )
     octaves = figures.span([figures.frame(one, statistic) for one in diagnoses.values()])
-    shown = [(run, name) for run, name in zip(runs, names, strict=True) if name in diagnoses]
-    for first in range(0, len(shown), _COLUMNS):
-        for place, (run, name) in zip(
-            st.columns(_COLUMNS, gap="medium"), shown[first : first + _COLUMNS], strict=False
-        ):
-            chart = figures.ratios(diagnoses[name], name, statistic, octaves)
-            with place:
-                show.chart(
-                    chart.with_suffix(run_results.slug(run.result)),
-                    key=f"diagnosis_{names.index(name)}",
-                    note=f"{chart.alt} {_where_from(diagnoses[name])}",
-                )
+    chart = figures.ratios(diagnoses[name], name, statistic, octaves)
+    run = runs[list(names).index(name)]
+    show.chart(
+        chart.with_suffix(run_results.slug(run.result)),
+        key="diagnosis_map",
+        note=f"{figures.meaning(statistic)} Each cell: samples over real images, 1.00 where they "
+        f"are equal. {chart.alt} {_where_from(diagnoses[name])}",
+    )
 
 
 def _where_from(diagnosis: Diagnosis) -> str:

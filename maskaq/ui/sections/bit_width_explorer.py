@@ -6,16 +6,19 @@ of Q and evaluates it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from maskaq.config.parsing import parse_bits
+from maskaq.errors import MaskaqError
 from maskaq.figures.results import bit_width_grid
 from maskaq.intervals import Interval, wilson
 from maskaq.models.menu import BUNDLED
 from maskaq.precomputed import showcase
 from maskaq.ui.sections import run_results
-from maskaq.ui.state import stored_runs
+from maskaq.ui.state import selection, stored_runs
 from maskaq.ui.widgets import query, show
 
 if TYPE_CHECKING:
@@ -103,34 +106,18 @@ def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
 
 
 def _show(run: Stored, choice: Choice, answer: _Answer) -> None:
-    result = run.result
-    spec, places = result.spec, st.columns(4)
-    if answer.p is not None:
-        with places[0]:
-            show.number("P on the same scenes", *answer.p, "About the best that Q can reach.")
-    with places[1]:
-        show.number(
-            f"Q at {choice.bits}, back-end {answer.backend}",
-            *answer.q,
-            "Top-1 accuracy with these images at the bit widths in the sidebar.",
-        )
-    with places[2]:
-        show.number(
-            f"Agreement with P at {choice.bits}",
-            *answer.agreement,
-            "Share of scenes for which P and this Q predict the same class.",
-        )
-    with places[3]:
-        show.number(
-            f"This run: Q at {spec.quantization.name}, {spec.fit.backend}",
-            *result.top1_q,
-            "The accuracy of the run, as above. It was measured on more scenes, so small "
-            "differences between the two Qs mean nothing. Compare each Q with P on the same "
-            "scenes.",
-        )
+    source, q, same = run.result.spec.synthesis.source, answer.q, answer.agreement
+    below = ""
+    if answer.p:  # only the difference: a run evaluates P on more images
+        below = f", {100 * (q.value - answer.p.value):+.1f} points from full precision on them"
+    show.verdict(
+        f"**At {choice.bits} with these images: {100 * q.value:.1f} %** of {q.n:,} scenes right "
+        f"(95 % interval {100 * q.low:.1f} to {100 * q.high:.1f} %){below}. Q agrees with P on "
+        f"{100 * same.value:.1f} %."
+    )
     st.caption(
-        f"{answer.origin} Simulated arithmetic. The back-end {answer.backend} sets the ranges of Q "
-        "in one pass, without learning."
+        f"{answer.origin} The images of the source {source} stay the same at all bit widths, and "
+        f"the back-end {answer.backend} only sets the ranges of Q, so a run can do better."
     )
 
 
@@ -140,6 +127,12 @@ def _map(source: str, choice: Choice) -> None:
     show.chart(
         bit_width_grid.heatmap(table, (choice.weight_bits, choice.activation_bits), source),
         key="widths",
-        note="All pairs of bit widths with the same images; the chosen pair has a frame. The 95 % "
-        f"intervals are in the table; they are at most {widest:.1f} points wide on either side.",
+        note="Click a cell to choose its bit widths. 95 % intervals are at most "
+        f"{widest:.1f} points wide on either side.",
+        pick=_pick,
     )
+
+
+def _pick(name: object) -> None:
+    with suppress(MaskaqError):  # a client may send anything
+        selection.set_bits(*parse_bits(str(name)))

@@ -1,63 +1,64 @@
 """Accuracies published in papers, never in one table with runs of this library."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
 import streamlit as st
 
+from maskaq.figures.results import published as figures
 from maskaq.precomputed import published
-from maskaq.ui.widgets import show
+from maskaq.results import table_verdicts
+from maskaq.ui.widgets import bit_pairs, show
 
-_COLUMNS = {
-    "bits": "Bits",
-    "method": "Method",
-    "data": "Images used",
-    "tag": st.column_config.TextColumn("Reported by", help="Who reported the number"),
-    "note": "Note",
-}
-_WIDEST = 0.44  # points: half a 95 % interval at 50 % of 50 000 images
+if TYPE_CHECKING:
+    from maskaq.ui.state.selection import Choice
+
+_FULL = "float32"
 
 
-def tables() -> None:
-    """One published table, chosen by paper, with its source and its limits."""
-    st.header("Published in papers")
-    st.info(
-        "None of these numbers was measured by maskaq. They are copied from papers, which use "
-        "other models, ImageNet's 50,000 validation images instead of scenes, and other "
-        "calibration images. Compare them with each other, not with the runs above.",
-        icon=":material/menu_book:",
+def section(choice: Choice) -> None:
+    """One published table at the chosen bits, with its source and its limits."""
+    st.caption(
+        "**None of these numbers was measured by maskaq.** They are copied from papers, which use "
+        "other models and ImageNet's 50,000 validation images instead of scenes: compare them "
+        "with each other, not with the other tabs."
     )
     names = {f"{paper}: {table}": (paper, table) for paper, table in published.tables()}
     everything = published.frame()
     paper, table = names[st.selectbox("Published table", list(names), key="published")]
     rows = everything[(everything["paper"] == paper) & (everything["table"] == table)]
-    kinds = list(dict.fromkeys(rows["bits"]))
-    bits = st.pills(
-        "Bits", kinds, selection_mode="multi", default=kinds, key=f"published_bits_{paper}_{table}"
-    )
-    shown = rows[rows["bits"].isin(bits)]
-    if shown.empty:
-        st.info("Choose at least one number format.")
+    formats = [bits for bits in dict.fromkeys(rows["bits"]) if bits != _FULL]
+    if choice.bits not in formats:
+        bit_pairs.offer(choice, formats, key="published", what="No published number is")
         return
-    wide = shown.pivot_table(
-        index=["bits", "method", "data", "tag", "note"],
-        columns="model",
-        values="top1",
-        sort=False,
+    shown = rows[rows["bits"] == choice.bits]
+    show.verdict(f"At {choice.bits}: {table_verdicts.of_published(shown)}")
+    chart = figures.heatmap(shown, choice.bits)
+    show.chart(
+        chart,
+        key="published_map",
+        note=f"Source: [{paper}]({published.addresses()[paper]}), {table}. {_full(rows)}The papers "
+        f"give no intervals. {_reported(shown)} Showing {len(shown)} of {len(everything)} "
+        "published numbers.",
     )
-    models = list(dict.fromkeys(shown["model"]))
-    about = ["data", "tag", "note"]
-    wide = wide[models].reset_index()[["bits", "method", *models, *about]]
-    numbers = {
-        model: st.column_config.NumberColumn(model, format="%.2f", width=62) for model in models
-    }
-    show.frame(
-        wide,
-        alt=f"Published top-1 accuracies in %, {table} of {paper}.",
-        key="published_rows",
-        name="published",
-        columns={name: _COLUMNS[name] for name in ("bits", "method", *about)} | numbers,
+
+
+def _full(rows: pd.DataFrame) -> str:
+    """The accuracies in full precision, if the table prints them."""
+    full = rows[rows["bits"] == _FULL]
+    if full.empty:
+        return ""
+    numbers = ", ".join(
+        f"{model} {top1:.1f}" for model, top1 in zip(full["model"], full["top1"], strict=True)
     )
-    address = published.addresses()[paper]
-    st.caption(
-        f"**Published**, top-1 in %. Source: [{paper}]({address}), {table}. The papers give no "
-        f"intervals; with 50,000 test images a 95 % interval is up to {_WIDEST:.1f} points wide on "
-        f"either side. Showing {len(shown)} of {len(everything)} published numbers."
-    )
+    return f"Full precision: {numbers} %. "
+
+
+def _reported(rows: pd.DataFrame) -> str:
+    """Who reported the numbers, and what differs from the other rows."""
+    tags = " and ".join(dict.fromkeys(rows["tag"]))
+    notes = rows[rows["note"] != ""].drop_duplicates("method")
+    said = [f"{row.method}: {row.note}" for row in notes.itertuples()]
+    return f"Reported by: {tags}." + (f" {'; '.join(said)}." if said else "")

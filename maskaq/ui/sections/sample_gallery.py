@@ -20,21 +20,12 @@ if TYPE_CHECKING:
     from maskaq.results.store import Stored
 
 _SIDE = 120  # pixels of an image on the page
-_FEW = 12  # images shown at first
-_SAMPLE_COLUMNS = {
-    "image": st.column_config.NumberColumn("Image"),
-    "label": st.column_config.TextColumn("Intended class"),
-    "P": st.column_config.TextColumn("P predicts"),
-    "P_certainty": st.column_config.NumberColumn("P's confidence, %", format="%.0f"),
-    "Q": st.column_config.TextColumn("Q predicts"),
-    "Q_certainty": st.column_config.NumberColumn("Q's confidence, %", format="%.0f"),
-    "recognised": st.column_config.CheckboxColumn("P recognises it"),
-}
+_FEW = 8  # images shown at first
+_CLASS = "apart_class"  # key of the selectbox
 
 
 def samples(run: Stored, ratio: float) -> None:
     """The samples of a run with the predictions of P and Q. ratio: the mask ratio, 0..1."""
-    st.markdown(run_results.recognised_in(run.result))
     evidence = run_results.evidence(run)
     if evidence is None or not run.samples:
         st.info("This run was stored without its images. Run it again to store them.")
@@ -68,56 +59,40 @@ def samples(run: Stored, ratio: float) -> None:
         f"Showing {count} of {total}. Below each image: the intended class, then the predictions "
         f"of P and Q with their confidence. {summary}"
     )
-    with st.expander("The predictions of P and Q as a table", icon=":material/table:"):
-        show.frame(
-            table,
-            alt=summary,
-            key="gallery_rows",
-            name=f"gallery-{run_results.slug(run.result)}",
-            columns=_SAMPLE_COLUMNS,
-        )
 
 
 def disagreeing(run: Stored) -> None:
-    """Where P and Q predict different classes: how often, on which images, in which classes."""
+    """Where P and Q predict different classes: how often, in which classes, on which images."""
     evidence = run_results.evidence(run)
     if evidence is None:
         st.info("This run was stored without its predictions. Run it again to store them.")
         return
     p, q = evidence.answers  # [n] each
     table = disagreements.frame(evidence.labels, p, q, evidence.classes)
+    outcomes, shares = disagreements.outcomes(table), disagreements.by_class(table)
     name = run_results.slug(run.result)
-    show.chart(disagreements.outcomes(table).with_suffix(name), key="outcomes")
-    classes = disagreements.by_class(table)
-    every = "all classes"
-    picked = st.selectbox(
-        "True class",
-        [every, *classes["true"]],
-        key="apart_class",
-        help="Sorted by share of disagreement, largest first.",
-    )
-    only = None if picked == every else picked
-    rows, shown = disagreements.shown(table, only, limit=len(table))
-    _stored(evidence, only, len(rows))
+    show.verdict(outcomes.alt)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**Images on which P and Q disagree**, {shown}")
-        show.frame(rows, alt=f"{len(rows)} images.", key="apart", name=f"disagreements-{name}")
+        show.chart(outcomes.with_suffix(name), key="outcomes")
+    picked = st.session_state.get(_CLASS)
     with right:
-        st.markdown("**Share of disagreement in each class**, in %, with 95 % intervals")
-        show.frame(
-            classes,
-            alt="Share of images of each class on which P and Q disagree, largest first.",
+        show.chart(
+            disagreements.classes(shares, picked).with_suffix(name),
             key="classes",
-            name=f"disagreements-by-class-{name}",
-            columns={
-                "true": "True class",
-                **{
-                    key: st.column_config.NumberColumn(word, format="%.1f")
-                    for key, word in {"value": "Share, %", "low": "from", "high": "to"}.items()
-                },
-            },
+            note="With 95 % intervals. Click a class to see its images.",
+            pick=_pick_class,
         )
+    every = "all classes"
+    picked = st.selectbox("True class", [every, *shares["true"]], key=_CLASS)
+    only = None if picked == every else picked
+    rows = table[~table["agree"].astype(bool)]
+    _stored(evidence, only, len(rows if only is None else rows[rows["true"] == only]))
+
+
+def _pick_class(name: object) -> None:
+    if isinstance(name, str):
+        st.session_state[_CLASS] = name
 
 
 def _stored(evidence: Evidence, picked: str | None, count: int) -> None:

@@ -9,17 +9,17 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from maskaq.config.components import SOURCES, coefficients_of
+from maskaq.config.components import SOURCES, TERMS, coefficients_of
 from maskaq.errors import RunError
 from maskaq.figures import pictures, synthesis
-from maskaq.figures.results import curves
 from maskaq.results import artifacts, manifest
 from maskaq.ui.sections import run_results
-from maskaq.ui.widgets import show
+from maskaq.ui.widgets import show, spotlight
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from maskaq.config import SynthesisOptions
     from maskaq.results.store import Stored
 
 STEP = "scrub"  # key of the slider
@@ -50,60 +50,61 @@ def film(run: Stored) -> None:
         st.info("This run was stored without frames. Run it again to see its steps.")
         run_results.metrics(run)
         return
-    st.fragment(_scrub)(run, frames, list(evidence.steps))
-    _save(run, frames)
+    show.verdict(run_results.recognised_in(run.result))
+    _scrub(run, frames, list(evidence.steps))
 
 
 def _scrub(run: Stored, frames: tuple[Frame, ...], steps: list[int]) -> None:
-    """Slider, frame and metrics; a fragment, so that the rest of the page does not run again."""
+    """Slider, frame and loss."""
     if st.session_state.get(STEP) not in steps:  # another run has other steps
         st.session_state[STEP] = steps[-1]
     step = steps[-1]
-    if len(steps) > 1:
-        step = st.select_slider(
-            "Step of the synthesis", steps, key=STEP, help="A run stores about ten of its steps."
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        if len(steps) > 1:
+            with spotlight.on(STEP):
+                step = st.select_slider(
+                    "Step of the synthesis",
+                    steps,
+                    key=STEP,
+                    help="A run stores about ten of its steps.",
+                )
+        st.image(
+            frames[steps.index(step)],
+            width="stretch",
+            alt=f"The images after step {step}.",
+            caption=f"After step {step} of {run.result.spec.synthesis.steps}{_ratio(run, step)}.",
         )
-    measured = run.curves[run.curves["stage"] == "synthesis"]
-    left, right = st.columns(2, gap="large")
-    left.image(
-        frames[steps.index(step)],
-        width="stretch",
-        alt=f"The images after step {step}.",
-        caption=f"After step {step} of {run.result.spec.synthesis.steps}{_ratio(run, step)}.",
-    )
-    if not curves.quantities(measured):
+        _save(run, frames)
+    options = run.result.spec.synthesis
+    table = synthesis.loss_frame(run.curves, coefficients_of(options))
+    if table.empty:
         return
     with right:
-        _parts(run, step)
-    show.chart(
-        curves.terms(measured, step).with_suffix(run_results.slug(run.result)),
-        key="terms",
-        note="*entropy* is the negative similarity entropy (Eq. 10), because the synthesis "
-        "minimises every term. *loss* is the weighted sum of all terms.",
-    )
+        show.chart(
+            synthesis.loss(table, step).with_suffix(run_results.slug(run.result)),
+            key="terms",
+            note=_explained(set(table["term"]), options),
+        )
 
 
-def _parts(run: Stored, step: int) -> None:
-    """Each loss term at one step, its weight, and its part of the loss."""
-    weights = coefficients_of(run.result.spec.synthesis)
-    table = synthesis.terms_frame(run.curves, weights, step)
-    st.markdown(f"**Terms of the loss after step {step}**")
-    st.dataframe(
-        table,
-        hide_index=True,
-        width="stretch",
-        key="parts",
-        alt=f"Terms of the loss after step {step}; their sum is {table['adds'].sum():.3g}.",
-        column_config={
-            "term": "Term",
-            "value": st.column_config.NumberColumn("Value", format="%.3g"),
-            "weight": st.column_config.NumberColumn("Weight", format="%g"),
-            "adds": st.column_config.NumberColumn(
-                "Part of the loss", format="%.3f", help="Value times weight"
-            ),
-        },
-    )
-    st.caption(f"Sum: {table['adds'].sum():.3f}.")
+def _explained(terms: set[str], options: SynthesisOptions) -> str:
+    """How to read the curves of these terms."""
+    notes = []
+    if "entropy" in terms:
+        notes.append(
+            f"*{TERMS['entropy'].label}* is a negative entropy in nats: lower means that the "
+            "patches differ more from each other."
+        )
+    if "align" in terms:
+        every = options.savings.align_every
+        rhythm = f" It is measured every {every} steps." if every > 1 else ""
+        notes.append(
+            f"*{TERMS['align'].label}* is the mean difference between P and Q per patch of the "
+            "mask. It can rise although it is minimised, because the mask shrinks to the patches "
+            f"that get most attention, where P and Q differ most.{rhythm}"
+        )
+    return " ".join(notes)
 
 
 def _ratio(run: Stored, step: int) -> str:
@@ -124,8 +125,9 @@ def _save(run: Stored, frames: tuple[Frame, ...]) -> None:
                 icon=":material/download:",
                 key=f"film_{kind}",
                 on_click="ignore",
+                help=f"An animation of {len(frames)} frames. WebP is smaller; GIF opens "
+                "everywhere.",
             )
-    st.caption(f"An animation of {len(frames)} frames. WebP is smaller; GIF opens everywhere.")
 
 
 @lru_cache(maxsize=8)

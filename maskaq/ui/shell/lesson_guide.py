@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from maskaq.ui.shell.lessons import LESSONS, RUN, Lesson, Step
+from maskaq.ui.playground import session as playground
+from maskaq.ui.shell.lessons import LESSONS, PICTURE, RUN, Lesson, Step
 from maskaq.ui.state import pages, session
-from maskaq.ui.widgets import run_panel, spotlight
+from maskaq.ui.widgets import run_panel, spotlight, tabs
 
 # Keys in the session.
 _LESSON = "_lesson"  # name of the current lesson
@@ -65,12 +66,15 @@ def follow() -> None:
 
 @contextmanager
 def beside() -> Iterator[None]:
-    """Draw a page, and beside it the card of the current lesson."""
+    """Draw a page, and beside it the card of the current lesson.
+
+    The card is on the left, so that it comes first where a narrow screen has no room for both.
+    """
     name = current()
     if name is None:
         yield
         return
-    page, card = st.columns([3, 1], gap="medium")
+    card, page = st.columns([1, 3], gap="medium")
     with card, st.container(border=True, key="lesson"):
         _card(name)
     with page:
@@ -79,24 +83,36 @@ def beside() -> Iterator[None]:
 
 def _card(name: str) -> None:
     lesson, count = LESSONS[name], done(name)
-    st.markdown(f"**Lesson: {lesson.title}**")
-    # At the top, because text of varying length would move the button.
-    st.button("Leave the lesson", on_click=end, key="lesson_end", type="tertiary")
     total = len(lesson.steps)
-    st.progress(count / total, f"{count} of {total} steps done")
+    # At the top, because text of varying length would move the buttons.
+    row = st.container(horizontal=True)
+    row.button("Leave", on_click=end, key="lesson_end", help="Leave the lesson")
     if count < total:
-        _step(lesson.steps[count], name, count)
+        row.button("Skip", on_click=_skip, key="lesson_skip", help="Skip this step")
+    st.caption(f"**{lesson.title}**")
+    st.progress(count / total, f"{count} of {total} steps done")
     if count:
         st.caption(f":material/visibility: {lesson.steps[count - 1].notice}")
-    if count == total:
+    if count < total:
+        _step(lesson.steps[count], count)
+    else:
         _question(lesson, name)
 
 
-def _step(step: Step, name: str, count: int) -> None:
+def _step(step: Step, count: int) -> None:
     st.markdown(f"**Step {count + 1}.** {step.text}")
-    if st.session_state.get(session.PAGE) != step.page.file:
-        st.page_link(step.page.file, label=f"Go to {step.page.title}", icon=step.page.icon)
-    st.button("Skip this step", on_click=_set_done, args=(name, count + 1), key="lesson_skip")
+    if _there(step):
+        return
+    title = f"Go to {step.tab or step.page.title}"
+    if st.session_state.get(session.PAGE) == step.page.file:
+        st.button(title, on_click=st.session_state.update, kwargs=step.query, key="lesson_tab")
+    else:
+        st.page_link(step.page.file, label=title, icon=step.page.icon, query_params=step.query)
+
+
+def _skip() -> None:
+    if (name := current()) is not None:
+        _set_done(name, min(done(name) + 1, len(LESSONS[name].steps)))
 
 
 def _question(lesson: Lesson, name: str) -> None:
@@ -115,21 +131,27 @@ def _question(lesson: Lesson, name: str) -> None:
         st.page_link(pages.LEARN.file, label="All lessons", icon=pages.LEARN.icon)
 
 
+def _there(step: Step) -> bool:
+    """Whether the visitor is at the page and the tab of a step."""
+    page = st.session_state.get(session.PAGE)
+    return page == step.page.file and tabs.current(step.page) == step.tab
+
+
 def _fulfilled(step: Step) -> bool:
-    """Whether the visitor has done the step. A control counts on its own page only, and only after
+    """Whether the visitor has done the step. A control counts at its own place only, and only after
     it was drawn once: its initial value is not the visitor's choice."""
     state = st.session_state
-    if state.get(session.PAGE) != step.page.file:
+    if not _there(step):
         return False
     if not step.control:
         return True
     if step.control == RUN:
         record = run_panel.latest()
         value: object = record.id if record is not None else ""
+    elif step.control == PICTURE:
+        value = playground.current().picture
     elif step.control in state:
         value = state[step.control]
     else:
         return False
-    if step.goal is not None:
-        return step.goal(value)
-    return bool(value != state.setdefault(_BEFORE, value))
+    return step.reached(value, state.setdefault(_BEFORE, value))

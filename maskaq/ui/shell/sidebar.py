@@ -7,10 +7,20 @@ import streamlit as st
 
 from maskaq.config import BITS
 from maskaq.models.menu import BUNDLED, Shape, shape_of, shapes
-from maskaq.ui.widgets import spotlight
+from maskaq.precomputed import photographs
 from maskaq.ui.state import url
-from maskaq.ui.state.selection import DEFAULT, KEYS, MEAN, RATIO, SCENES, mean_or_numbers, numbers
-from maskaq.ui.state.uploads import UPLOAD
+from maskaq.ui.state.selection import (
+    DEFAULT,
+    KEYS,
+    MEAN,
+    RATIO,
+    SCENES,
+    mean_or_numbers,
+    numbers,
+    pictures,
+)
+from maskaq.ui.state.uploads import UPLOAD, WEIGHTS, path
+from maskaq.ui.widgets import spotlight
 
 
 def check(drawn: Collection[str]) -> None:
@@ -29,7 +39,11 @@ def check(drawn: Collection[str]) -> None:
         "weight_bits": bits,
         "activation_bits": bits,
         "mask_ratio": url.stepped(*RATIO, DEFAULT.mask_ratio),
-        "image": url.one_of(numbers(SCENES), "0", f"0 to {SCENES - 1}"),
+        "image": url.one_of(
+            [*numbers(SCENES), *photographs.names()],
+            "0",
+            f"0 to {SCENES - 1}, or the name of a photograph for {photographs.MODEL}",
+        ),
         "block": url.one_of(mean_or_numbers(shape.depth), MEAN, f"mean, or 0 to {shape.depth - 1}"),
         "head": url.one_of(mean_or_numbers(shape.heads), MEAN, f"mean, or 0 to {shape.heads - 1}"),
         "seed": url.whole(0, 9999, 0),
@@ -70,13 +84,17 @@ def _bits(key: str, label: str, meaning: str) -> None:
 
 
 def _image() -> None:
+    state = st.session_state
+    options = pictures(state["model"], path(state.get(WEIGHTS)))
+    if state.get("image", options[0]) not in options:  # it belongs to the previous model
+        state["image"] = options[0]
     st.selectbox(
         "Image",
-        numbers(SCENES),
+        options,
         key="image",
         bind="query-params",
-        disabled=st.session_state.get(UPLOAD) is not None,
-        help=f"{SCENES} stored scenes. If you upload a picture below, it is used instead.",
+        disabled=state.get(UPLOAD) is not None,
+        help=f"{len(options)} stored pictures. If you upload a picture below, it is used instead.",
     )
 
 

@@ -50,7 +50,11 @@ LOOK_INSIDE = PageSpec(
     "Look inside",
     ":material/visibility:",
     "What the model attends to in one picture, and whether it matters",
-    {"Attention": _SUBJECT, "Similarity": _SUBJECT, "Proof": _SUBJECT},
+    {
+        "Attention": _SUBJECT,
+        "Similarity": ("model", *_BITS, "image", "block", "mask_ratio"),
+        "Proof": ("model", *_BITS, "image", "mask_ratio"),
+    },
 )
 MAKE_ONE = PageSpec(
     "pages/make_one.py",
@@ -64,7 +68,7 @@ COMPARE = PageSpec(
     "Compare",
     ":material/balance:",
     "Your runs, a grid of settings, and what the papers published",
-    {"Runs": _BITS, "Grid": _RUN, "Measured": (), "Published": ()},
+    {"Runs": _BITS, "Grid": _RUN, "Measured": _BITS, "Published": _BITS},
 )
 TAKE_AWAY = PageSpec(
     "pages/take_away.py",

@@ -9,6 +9,7 @@ from maskaq.config.presets import spec_of
 from maskaq.errors import OptionError
 from maskaq.jobs import service
 from maskaq.models.menu import BUNDLED, Shape, shape_of
+from maskaq.precomputed import photographs
 from maskaq.ui.state import uploads
 from maskaq.ui.state.uploads import Own
 
@@ -34,8 +35,8 @@ class Choice:
     """The shared selection.
 
     mask_ratio: share of the patches that are informative; the end of a schedule. image: index of
-    the stored scene. block, head: None for the mean over all of them. own: the visitor's files.
-    readonly: whether this server shows stored results only.
+    the stored picture, see `pictures`. block, head: None for the mean over all of them. own: the
+    visitor's files. readonly: whether this server shows stored results only.
     """
 
     weight_bits: int = 4
@@ -75,17 +76,17 @@ def selection() -> tuple[object, ...]:
 
 def current() -> Choice:
     """The shared selection, from the sidebar."""
-    state = st.session_state
+    state, own = st.session_state, uploads.current()
     return Choice(
         weight_bits=state["weight_bits"],
         activation_bits=state["activation_bits"],
         seed=state["seed"],
         model=state["model"],
         mask_ratio=round(state["mask_ratio"], 2),
-        image=int(state["image"]),
+        image=_place(state["image"], pictures(state["model"], own.weights)),
         block=_number(state["block"]),
         head=_number(state["head"]),
-        own=uploads.current(),
+        own=own,
         readonly=service.readonly(),
     )
 
@@ -149,6 +150,12 @@ def build(
     return spec.canonical(preset)
 
 
+def set_bits(weight_bits: int, activation_bits: int) -> None:
+    """Move the two controls for bit widths; for callbacks."""
+    st.session_state["weight_bits"] = weight_bits
+    st.session_state["activation_bits"] = activation_bits
+
+
 def title(spec: RunSpec) -> str:
     """A one-line description of a run."""
     synthesis = spec.synthesis
@@ -167,6 +174,18 @@ def numbers(count: int) -> list[str]:
 def mean_or_numbers(count: int) -> list[str]:
     """`mean`, then the indices 0 to `count` - 1."""
     return [MEAN, *numbers(count)]
+
+
+def pictures(model: str, weights: str = "") -> list[str]:
+    """The stored pictures of a model, as in the URL: names of photographs, or numbers of scenes."""
+    if model == photographs.MODEL and not weights:
+        return list(photographs.names())
+    return numbers(SCENES)
+
+
+def _place(name: str, names: list[str]) -> int:
+    """The index of a picture; 0 for one of another model, whose control is not on this page."""
+    return names.index(name) if name in names else 0
 
 
 def _number(value: str) -> int | None:

@@ -20,7 +20,7 @@ from maskaq.results.paths import folder_of, identity_text, runs_folder
 from maskaq.results.store import Stored
 
 if TYPE_CHECKING:
-    from maskaq.ui.state.selection import Choice
+    pass
 
 EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
 _CACHED = 256  # runs in memory; each takes about 100 kB
@@ -46,8 +46,13 @@ def find(spec: RunSpec, owner: str = "") -> Stored | None:
         return None
     if run := _read_or_none(folder):
         return run
-    identity = identity_text(spec)
-    return next((run for run in presets() if identity_text(run.result.spec) == identity), None)
+    identity = _identity(spec)
+    return next((run for run in presets() if _identity(run.result.spec) == identity), None)
+
+
+@lru_cache(maxsize=_CACHED)
+def _identity(spec: RunSpec) -> str:
+    return identity_text(spec)
 
 
 def listed(owner: str) -> list[Stored]:
@@ -56,17 +61,13 @@ def listed(owner: str) -> list[Stored]:
     return [*presets(), *mine, *_read_all(runs_folder())]
 
 
-def closest(choice: Choice, source: str = "maskaq") -> Stored | None:
-    """The shipped run with this source, if possible, and the nearest bits; None without any."""
-
-    def distance(run: Stored) -> tuple[bool, int, int]:
+def example(source: str, bits: str = "W4A4") -> Stored | None:
+    """The shipped run of a source at these bit widths; None without one."""
+    for run in presets():
         spec = run.result.spec
-        bits = spec.quantization
-        difference = abs(bits.weight_bits - choice.weight_bits)
-        difference += abs(bits.activation_bits - choice.activation_bits)
-        return spec.synthesis.source != source, difference, bits.weight_bits
-
-    return min(presets(), key=distance, default=None)
+        if (spec.synthesis.source, spec.quantization.name) == (source, bits):
+            return run
+    return None
 
 
 def seconds_for(spec: RunSpec, stored: list[Stored]) -> float | None:

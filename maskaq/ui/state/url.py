@@ -20,6 +20,7 @@ _REPORTED = "_reported"  # values already reported, which may still be in the UR
 _NEW = "_refused_now"  # parameters refused in this rerun
 _CORRECT = "_corrections"  # parameter -> value that the next rerun gives its widget
 _DECLARED = "_known_parameters"  # names declared in this rerun
+_EARLIER = "_earlier_parameters"  # names declared in any rerun: of a tab that was just left
 _PLACE = "_notice_place"  # two containers at the top of the page: notices, dismiss button
 _DRAWN = "_notices_drawn"  # whether this rerun has drawn the button, whose key is unique
 _SELECTION = "_notice_selection"  # the shared selection to which the notices belong
@@ -130,7 +131,8 @@ def declare(**fields: Field) -> None:
 
     A page calls this before it draws the widgets that are bound to these parameters.
     """
-    st.session_state.setdefault(_DECLARED, set()).update(fields)
+    for known in (_DECLARED, _EARLIER):
+        st.session_state.setdefault(known, set()).update(fields)
     bad = []
     for key, field in fields.items():
         texts = st.query_params.get_all(key)
@@ -167,7 +169,7 @@ def settle(selection: object) -> None:
 
 def finish() -> None:
     """Add a notice about parameters that the page has not declared; the router's last call."""
-    declared = st.session_state[_DECLARED]
+    declared = st.session_state[_DECLARED] | st.session_state.get(_EARLIER, set())
     unknown = [name for name in st.query_params if name not in declared]
     if unknown:
         names = ", ".join(shorten(name) for name in unknown[:_MAX_NAMES])

@@ -13,6 +13,7 @@ from maskaq.jobs import downloads, service
 from maskaq.models import download
 from maskaq.models.download import HubFile
 from maskaq.models.menu import BUNDLED
+from maskaq.ui.widgets import show
 
 _POLL = 0.5  # seconds
 _OTHERWISE = "Or enter the path of a weights file under *Your own* in the sidebar."
@@ -59,7 +60,7 @@ def _panel(file: HubFile, key: str) -> None:
     else:
         st.info(f"{file.model} needs timm's pretrained weights, which are not on this server yet.")
     label = f"Download {file.model} ({megabytes(state.total)})" if state.total else "Try again"
-    if st.button(label, type="primary", key=f"download_{key}"):
+    if st.button(label, type=show.main_button(), key=f"download_{key}"):
         _start(file)
     st.caption(_OTHERWISE)
 

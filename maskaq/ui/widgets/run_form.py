@@ -5,6 +5,7 @@ They are bound to the same URL parameters on every page, so all pages show the s
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import streamlit as st
 
@@ -12,7 +13,9 @@ from maskaq.config import Coefficients, RunSpec
 from maskaq.config.components import BACKENDS, SOURCES, TERMS
 from maskaq.config.presets import spec_of
 from maskaq.ui.state import selection, url
-from maskaq.ui.widgets import show
+from maskaq.ui.widgets import show, spotlight
+
+Place: TypeAlias = st.delta_generator.DeltaGenerator
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
@@ -54,28 +57,54 @@ def _amount(text: str) -> float:
     return value
 
 
+def form(choice: selection.Choice, place: Place) -> RunSpec:
+    """All controls of a run in one row: source, back-end, and the others behind a button.
+
+    place: a horizontal container. An invalid run stops the page with an error.
+    """
+    with place:
+        source = _source()
+        backend = _backend()
+        with spotlight.on("images"):
+            more = st.popover("More settings", icon=":material/tune:")
+    with more:
+        images = _amounts(choice, source)
+        weights = terms(choice, source)
+        first_last = _first_last(choice)
+        eval_images = _eval_images(choice)
+    return spec(choice, images, Fitting(backend, first_last, eval_images), weights)
+
+
 def synthesis(choice: selection.Choice) -> Synthesis:
     """The controls for source, number of images, steps and the initial mask ratio."""
-    preset, limits = PRESET.synthesis, selection.LIMITS
+    return _amounts(choice, _source())
+
+
+def _source() -> str:
     names = list(SOURCES)
+    url.declare(source=url.one_of(names, PRESET.synthesis.source))
+    with spotlight.on("source"):
+        return st.selectbox(
+            "Source of the images",
+            names,
+            names.index(PRESET.synthesis.source),
+            key="source",
+            bind="query-params",
+            help="\n\n".join(f"**{name}**: {info.description}" for name, info in SOURCES.items()),
+        )
+
+
+def _amounts(choice: selection.Choice, source: str) -> Synthesis:
+    preset, limits = PRESET.synthesis, selection.LIMITS
     url.declare(
-        source=url.one_of(names, preset.source),
         images=url.whole(*limits["images"], preset.images),
         steps=url.whole(*limits["steps"], preset.steps),
         mask_start=url.stepped(*selection.RATIO, max(preset.mask_ratio)),
     )
-    first, second, third, fourth = st.columns(4)
-    source = first.selectbox(
-        "Source of the images",
-        names,
-        names.index(preset.source),
-        key="source",
-        bind="query-params",
-        help="\n\n".join(f"**{name}**: {info.description}" for name, info in SOURCES.items()),
-    )
+    first, second, third = st.columns(3)
     return Synthesis(
         source,
-        second.slider(
+        first.slider(
             "Images",
             *limits["images"],
             preset.images,
@@ -84,7 +113,7 @@ def synthesis(choice: selection.Choice) -> Synthesis:
             disabled=choice.readonly,
             help="Number of images to which Q is fitted. More images take longer.",
         ),
-        third.slider(
+        second.slider(
             "Steps",
             *limits["steps"],
             preset.steps,
@@ -93,7 +122,7 @@ def synthesis(choice: selection.Choice) -> Synthesis:
             disabled=choice.readonly or not SOURCES[source].synthesizes,
             help="Optimisation steps per image. Only for sources that synthesize images.",
         ),
-        fourth.slider(
+        third.slider(
             "Mask ratio at the start",
             *selection.RATIO[:2],
             max(preset.mask_ratio),
@@ -108,7 +137,7 @@ def synthesis(choice: selection.Choice) -> Synthesis:
 
 
 def terms(choice: selection.Choice, source: str) -> Coefficients:
-    """A switch, a weight and the formula for each term of the loss, in an expander.
+    """A switch and a weight for each term of the loss.
 
     Terms that the source does not use keep the weight of the preset, which then has no effect.
     """
@@ -118,16 +147,14 @@ def terms(choice: selection.Choice, source: str) -> Coefficients:
     url.declare(**fields, **switches)
     used = [name for name in OFFERED if name in SOURCES[source].terms]
     weights: dict[str, float] = {}
-    with st.expander("The terms of the loss and their weights", icon=":material/balance:"):
-        st.markdown(
-            "Each step changes the pixels a little to reduce the weighted sum of these terms. "
-            "A term that is switched off has weight 0 and takes no time."
-        )
-        _own_terms(source)
-        for name in OFFERED:
-            value = _term(name, defaults[name], disabled=choice.readonly or name not in used)
-            weights[name] = value if name in used else defaults[name]
-        show.formula("synthesis")
+    st.markdown(
+        "**Terms of the loss.** Each step changes the pixels a little to reduce their weighted "
+        "sum. A term that is switched off has weight 0 and takes no time."
+    )
+    _own_terms(source)
+    for name in OFFERED:
+        value = _term(name, defaults[name], disabled=choice.readonly or name not in used)
+        weights[name] = value if name in used else defaults[name]
     off = [TERMS[name].label for name in used if not weights[name]]
     if off:
         st.caption(f"Switched off: {', '.join(off)}.")
@@ -145,53 +172,58 @@ def _own_terms(source: str) -> None:
     weights = {name: weight for name, weight in asdict(fixed).items() if weight}
     listed = ", ".join(f"{TERMS[name].label} {weight:g}" for name, weight in weights.items())
     st.info(f"The source {source} has fixed terms and weights: {listed}.")
-    for name in weights:
-        if name not in OFFERED:  # the others are shown below
-            show.formula(name)
 
 
 def _term(name: str, default: float, *, disabled: bool) -> float:
-    """The controls of a term, next to its formula. Returns its weight, 0 if it is off."""
+    """The controls of a term. Returns its weight, 0 if it is off."""
     title, purpose = TERMS[name].label, TERMS[name].purpose
-    left, right = st.columns([2, 5], gap="medium")
-    with left:
-        on = st.toggle(
-            title, True, key=f"use_{name}", bind="query-params", disabled=disabled, help=purpose
-        )
-        weight = st.number_input(
-            f"Weight of: {title}",
-            0.0,
-            _LARGEST,
-            default,
-            step=default / 2,
-            format="%g",
-            key=name,
-            bind="query-params",
-            disabled=disabled or not on,
-            label_visibility="collapsed",
-        )
-    with right:
-        show.formula(name)
+    left, right = st.columns(2, vertical_alignment="center")
+    on = left.toggle(
+        title, True, key=f"use_{name}", bind="query-params", disabled=disabled, help=purpose
+    )
+    weight = right.number_input(
+        f"Weight of: {title}",
+        0.0,
+        _LARGEST,
+        default,
+        step=default / 2,
+        format="%g",
+        key=name,
+        bind="query-params",
+        disabled=disabled or not on,
+        label_visibility="collapsed",
+    )
     return float(weight) if on else 0.0
 
 
-def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
-    """The controls for back-end, first and last layer and, if `quick`, the evaluation images."""
-    url.declare(
-        backend=url.one_of(BACKENDS, PRESET.fit.backend),
-        first_last=url.one_of(FIRST_LAST, FIRST_LAST[0]),
-    )
-    places = st.columns(3 if quick else 2)
-    backend = places[0].selectbox(
-        "Back-end",
-        list(BACKENDS),
-        list(BACKENDS).index(PRESET.fit.backend),
-        key="backend",
-        bind="query-params",
-        help="How Q is fitted to the images.\n\n"
-        + "\n\n".join(f"**{name}**: {info.description}" for name, info in BACKENDS.items()),
-    )
-    first_last = places[1].selectbox(
+def fitting(choice: selection.Choice) -> Fitting:
+    """The controls for back-end, first and last layer, and evaluation images."""
+    first, second, third = st.columns(3)
+    with first:
+        backend = _backend()
+    with second:
+        first_last = _first_last(choice)
+    with third:
+        return Fitting(backend, first_last, _eval_images(choice))
+
+
+def _backend() -> str:
+    url.declare(backend=url.one_of(BACKENDS, PRESET.fit.backend))
+    with spotlight.on("backend"):
+        return st.selectbox(
+            "Back-end",
+            list(BACKENDS),
+            list(BACKENDS).index(PRESET.fit.backend),
+            key="backend",
+            bind="query-params",
+            help="How Q is fitted to the images.\n\n"
+            + "\n\n".join(f"**{name}**: {info.description}" for name, info in BACKENDS.items()),
+        )
+
+
+def _first_last(choice: selection.Choice) -> str:
+    url.declare(first_last=url.one_of(FIRST_LAST, FIRST_LAST[0]))
+    return st.selectbox(
         "First and last layer",
         FIRST_LAST,
         key="first_last",
@@ -200,13 +232,12 @@ def fitting(choice: selection.Choice, *, quick: bool = False) -> Fitting:
         help="The patch embedding and the head lose most at few bits. **8**: both have 8 bits. "
         "**target**: both have the bit widths of the sidebar, like all other layers.",
     )
-    return Fitting(backend, first_last, _eval_images(choice, places[2]) if quick else 0)
 
 
-def _eval_images(choice: selection.Choice, place: st.delta_generator.DeltaGenerator) -> int:
+def _eval_images(choice: selection.Choice) -> int:
     low, high = selection.LIMITS["eval_images"]
     url.declare(eval_images=url.stepped(low, high, low, high))
-    count = place.slider(
+    count = st.slider(
         "Evaluation images",
         low,
         high,

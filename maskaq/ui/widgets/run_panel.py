@@ -21,10 +21,12 @@ from maskaq.figures.results import curves
 from maskaq.jobs import service
 from maskaq.jobs.job import Record
 from maskaq.ui.state import pages, selection, session, stored_runs
-from maskaq.ui.widgets import model_download, query
+from maskaq.ui.widgets import model_download, query, show
 
 if TYPE_CHECKING:
     from maskaq.results.store import Stored
+
+    Place = st.delta_generator.DeltaGenerator
 
 STAGES = {
     "load": "Loading the model",
@@ -32,7 +34,8 @@ STAGES = {
     "fit": "Fitting Q to the images",
     "evaluation": "Comparing Q with P",
 }
-_STARTED = "_started"  # id of the latest run of this session
+# In the session: id of the latest run, why a run was refused.
+_STARTED, _REFUSED = "_started", "_refused"
 _POLL, _POLL_STRIP = 0.5, 2.0  # seconds
 
 
@@ -54,8 +57,8 @@ def busy() -> bool:
     return record is not None and record.active
 
 
-def start(spec: RunSpec) -> str | None:
-    """Start a run for this visitor. Returns its id, or None after showing the error."""
+def start(spec: RunSpec) -> None:
+    """Start a run for this visitor; for callbacks. A refusal is shown in the next rerun."""
     try:
         if service.readonly():
             raise RunError(
@@ -64,39 +67,47 @@ def start(spec: RunSpec) -> str | None:
         session.pin()
         run = service.start(session.owner(), spec, origin=st.session_state.get(session.PAGE, ""))
     except MaskaqError as error:
-        st.error(str(error), icon=":material/error:")
-        return None
-    st.session_state[_STARTED] = run
-    return run
+        st.session_state[_REFUSED] = str(error)
+    else:
+        st.session_state[_STARTED] = run
 
 
-def panel(spec: RunSpec, *, key: str = "run") -> Stored | None:
-    """The panel of a run: estimated time, Run, Cancel, progress, outcome.
+def panel(spec: RunSpec, place: Place, *, key: str = "run") -> Stored | None:
+    """The panel of a run: Run and Cancel, estimated time, progress, outcome.
+
+    Args:
+        place: a horizontal container for the buttons.
 
     Returns:
-        The result of these settings, if it is stored; else the visitor's latest result, with a
-        warning on the page; None without either.
+        The result of these settings, if it is stored.
     """
     record = latest()
     running = record is not None and record.active
     off = not model_download.ready(spec.model, spec.weights, key=key) or service.readonly()
-    if not off:
-        _cost(spec)
-    buttons = st.container(horizontal=True)
-    pressed = buttons.button("Run", type="primary", key=key, disabled=running or off)
-    buttons.button(
+    place.button(
+        "Run",
+        type=show.main_button(),
+        key=key,
+        disabled=running or off,
+        on_click=start,
+        args=(spec,),
+    )
+    place.button(
         "Cancel",
         key=f"{key}_cancel",
         on_click=_cancel,
         args=(record.id if record else "",),
         disabled=not running,
     )
-    if pressed and start(spec) is not None:
-        st.rerun()
+    if refused := st.session_state.pop(_REFUSED, ""):
+        st.error(refused, icon=":material/error:")
+    run = stored_runs.find(spec, session.owner())
+    if not (off or running or run):
+        _cost(spec)
     watch(session.owner())
     if not off:
         _warm()
-    return _result(spec, record)
+    return run
 
 
 def _cost(spec: RunSpec) -> None:
@@ -140,11 +151,11 @@ def watch(owner: str) -> None:
 
 def strip() -> None:
     """The status of the visitor's active run and grids, at the top of every page but their own."""
-    here = st.session_state.get(session.PAGE)
+    here, tab = st.session_state.get(session.PAGE), st.session_state.get(pages.COMPARE.parameter)
     record = latest()
     if record is not None and record.active and here != pages.MAKE_ONE.file:
         st.fragment(_strip_run, run_every=_POLL_STRIP)(session.owner(), record.id)
-    if here != pages.COMPARE.file and any(
+    if (here, tab) != (pages.COMPARE.file, "Grid") and any(
         record.active for record in service.swept(session.owner())
     ):
         st.fragment(_strip_grids, run_every=_POLL_STRIP)(session.owner())
@@ -171,6 +182,7 @@ def describe(record: Record) -> str:
 
 def _poll(owner: str, run: str) -> None:
     record = _active(owner, run)
+    _last_result(record)
     share = record.progress.share if record.state == "running" else 0.0
     st.progress(share, text=f"{selection.title(record.spec)}. {describe(record)}")
     images, loss = st.columns([2, 3], gap="large")
@@ -187,6 +199,17 @@ def _poll(owner: str, run: str) -> None:
     if "loss" in table and curves.quantities(table):
         chart = curves.curves(table)
         loss.plotly_chart(chart.figure, key="live_loss", alt=chart.alt)
+
+
+def _last_result(record: Record) -> None:
+    """The result of the visitor's previous run, greyed, while another one is at work."""
+    done = [one for one in session.records() if one.state == "finished" and one.id != record.id]
+    if done and (run := stored_runs.find(done[-1].spec, session.owner())) is not None:
+        q = run.result.top1_q
+        st.markdown(
+            f":gray[Your last result: {selection.title(run.result.spec)}. Q is right on "
+            f"{100 * q.value:.1f} % of {q.n:,} images.]"
+        )
 
 
 @cache
@@ -221,20 +244,14 @@ def _strip_grids(owner: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Your grids: {ended} of {len(grid)} runs have ended.")
         st.page_link(
-            pages.COMPARE.file, label="Open", icon=":material/open_in_full:", width="content"
+            pages.COMPARE.file,
+            label="Open",
+            icon=":material/open_in_full:",
+            width="content",
+            query_params={pages.COMPARE.parameter: "Grid"},
         )
 
 
 def _cancel(run: str) -> None:
     with suppress(MaskaqError):  # it may have ended in the meantime, which the rerun shows
         service.cancel(session.owner(), run)
-
-
-def _result(spec: RunSpec, record: Record | None) -> Stored | None:
-    owner = session.owner()
-    run = stored_runs.find(spec, owner)
-    if run is None and record is not None and record.state == "finished":
-        run = stored_runs.find(record.spec, owner)
-        if run is not None:
-            st.warning("You have changed the settings. The result below is from your latest run.")
-    return run

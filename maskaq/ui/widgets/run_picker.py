@@ -23,44 +23,46 @@ from maskaq.results import listing, manifest
 from maskaq.results.paths import app_folder, runs_folder
 from maskaq.results.store import Stored
 from maskaq.ui.state import session, stored_runs
-from maskaq.ui.widgets import show
+from maskaq.ui.widgets import bit_pairs, show
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
 SINGLE = "examples, your runs and single runs from the command line"
-_PRESELECTED = 4  # runs of a sweep
+_PRESELECTED = 4  # runs, at most
 
 
 def pick(choice: Choice, *, key: str, of_one_source: bool = False) -> list[Stored]:
-    """Let the visitor choose runs for a page; with a hint if none is chosen.
+    """Let the visitor choose runs for a page, at first those at the bits of the sidebar.
+
+    Runs at other bits are never preselected: the page says which are stored.
 
     Args:
-        key: prefix of the widget keys. of_one_source: preselect one shipped run, rather than one of
-            each source.
+        key: prefix of the widget keys. of_one_source: preselect one run, rather than one of each
+            source.
     """
     runs = pick_from_sweep(key=key)
-    if runs is None:
-        stored, nearest = stored_runs.listed(session.owner()), stored_runs.closest(choice)
-        if nearest is None:
-            st.info("No run is stored yet. Start one on the page Quantize.")
-            return []
-        bits = nearest.result.spec.quantization.name
-        if bits != choice.bits:
-            st.info(
-                f"No run at {choice.bits} ships with maskaq; runs at {bits} are preselected below."
-            )
-        default = [nearest] if of_one_source else shipped_at(bits, stored)
-        runs = select(stored, key=f"{key}_{bits}", default=default)
-    if not runs:
-        st.info("Choose one or more runs above.")
-    return runs
+    if runs is not None:
+        return runs
+    stored = stored_runs.listed(session.owner())
+    if not stored:
+        st.info("No run is stored yet. Start one on the page Make one.")
+        return []
+    here = at_bits(choice.bits, stored)
+    if not here:
+        bit_pairs.offer(choice, [_bits(run) for run in stored], key=key)
+    default = here[:1] if of_one_source else here[:_PRESELECTED]
+    return select(stored, key=f"{key}_{choice.bits}", default=default)
+
+
+def _bits(run: Stored) -> str:
+    return run.result.spec.quantization.name
 
 
 def select(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> list[Stored]:
-    """Let the visitor choose stored runs, listed with their accuracy."""
+    """Let the visitor choose stored runs, listed with the accuracy of Q."""
     labels = [
-        f"{name}: Q {run.result.q.top1:.1%}, agreement {run.result.agreement:.1%}"
+        f"{name}: {100 * run.result.q.top1:.1f} %"
         for name, run in zip(compare.names([run.result for run in stored]), stored, strict=True)
     ]
     by_label = dict(zip(labels, stored, strict=True))
@@ -72,20 +74,22 @@ def select(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> 
         persist_state="session",
         placeholder="Choose one or more runs",
         help="Stored examples, the runs of this browser tab, and runs that were stored on this "
-        "server from the command line, each with the top-1 accuracy of Q and its agreement with P.",
+        "server from the command line, each with the top-1 accuracy of its quantized model.",
     )
     return [by_label[label] for label in chosen]
 
 
-def shipped_at(bits: str, stored: Sequence[Stored]) -> list[Stored]:
-    """The shipped runs at these bit widths, in the order of the source menu."""
+def at_bits(bits: str, stored: Sequence[Stored]) -> list[Stored]:
+    """The runs at these bit widths: shipped ones first, in the order of the source menu."""
     order = list(SOURCES)
-    runs = [
-        run
-        for run in stored
-        if stored_runs.shipped(run) and run.result.spec.quantization.name == bits
-    ]
-    return sorted(runs, key=lambda run: order.index(run.result.spec.synthesis.source))
+    runs = [run for run in stored if _bits(run) == bits]
+    return sorted(
+        runs,
+        key=lambda run: (
+            not stored_runs.shipped(run),
+            order.index(run.result.spec.synthesis.source),
+        ),
+    )
 
 
 def by_source(run: Stored, stored: Sequence[Stored]) -> list[Stored]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -45,9 +45,18 @@ def begin() -> None:
     st.session_state[_BEHIND] = []
 
 
+def main_button() -> Literal["primary", "secondary"]:
+    """The `type` of a page's main button.
+
+    Streamlit writes white on the primary colour, which is hard to read in the dark theme: there the
+    colour has to be light enough to be read on a dark page.
+    """
+    return "secondary" if st.context.theme.type == "dark" else "primary"
+
+
 def verdict(text: str) -> None:
     """The sentence that says what the figure below shows, computed from its numbers. Markdown."""
-    st.markdown(f"#### {text}")
+    st.markdown(f"##### {text}")
 
 
 def chart(
@@ -108,7 +117,8 @@ def details(*formulas: str) -> None:
         for name in formulas:
             formula(name)
         for key, one in st.session_state[_BEHIND]:
-            st.markdown(f"**The numbers behind: {one.figure.layout.title.text}**")
+            title, *_ = one.figure.layout.title.text.split("<br>")
+            st.markdown(f"**The numbers behind: {title}**")
             frame(
                 one.table,
                 alt=f"The numbers behind: {one.alt}",

@@ -29,6 +29,28 @@ def test_the_query_patch_has_a_cross_in_every_map(rows, mask):
     figure = attention.heads(rows, GRID, mask, None, query=6).figure  # row 1, column 2
     crosses = [shape for shape in figure.layout.shapes if "M1.7,0.7L2.3,1.3" in str(shape.path)]
     assert [shape.xref for shape in crosses[::2]] == ["x", "x2", "x3"]
+    pair = attention.difference(rows[0], rows[1], GRID, mask, query=6).figure
+    crosses = [shape for shape in pair.layout.shapes if "M1.7,0.7L2.3,1.3" in str(shape.path)]
+    assert [shape.xref for shape in crosses[::2]] == ["x", "x2", "x3"]
+
+
+def test_every_patch_of_every_map_can_be_clicked(rows, mask):
+    for figure, words in (
+        (attention.heads(rows, GRID, mask, None).figure, "head 1, patch 6: row 1, column 2"),
+        (attention.difference(rows[0], rows[1], GRID, mask).figure, "P 0.0500, Q 0.2000"),
+    ):
+        places = [trace for trace in figure.data if trace.customdata is not None]
+        assert [trace.xaxis for trace in places] == ["x", "x2", "x3"]
+        for trace in places:
+            assert [value for (value,) in trace.customdata] == list(range(16))
+            assert (trace.x[6], trace.y[6]) == (2, 1)
+        assert words in places[1].hovertext[6]
+
+
+def test_too_many_patches_are_drawn_without_places_for_clicks(mask):
+    many = np.full((12, 400), 0.01, np.float32)
+    figure = attention.heads(many, (20, 20), np.arange(400) < 9, None).figure
+    assert not [trace for trace in figure.data if trace.customdata is not None]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 12])

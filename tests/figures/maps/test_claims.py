@@ -18,7 +18,7 @@ def test_maps_are_compared_with_chance_and_have_intervals(sound):
     assert len(rows) == 7 * 5  # each measure once, those of a mask at one ratio
     chart = region_quality.quality(rows, "Quality")
     figure = sound(chart, units=False)
-    assert figure.layout.title.text == "Quality, n = 500 images"
+    assert figure.layout.title.text == "Quality<br>n = 500 images"
     first = figure.data[0]
     assert list(first.x) == pytest.approx([70] * 5)
     assert list(first.error_x.array) == pytest.approx([2] * 5)
@@ -80,14 +80,25 @@ def test_lower_bounds_are_below_the_entropy(sound):
     rows = information.frame(claims_tables.information(), "blur", "W3A3")
     chart = information.bounds(rows, "blur", "W3A3")
     figure = sound(chart)
-    assert [trace.name for trace in figure.data] == list(information.PATCHES.values())
-    assert list(figure.data[0].y) == pytest.approx([0.6, 1.8, 3.0])
+    lines = [trace for trace in figure.data if trace.name]
+    assert [trace.name for trace in lines] == list(information.PATCHES.values())
+    assert list(lines[0].y) == pytest.approx([0.6, 1.8, 3.0])
     (line,) = figure.layout.shapes
     assert line.y0 == pytest.approx(3.2)
+    places = figure.data[1]  # a click on a point returns its ratio
+    assert [value for (value,) in places.customdata] == pytest.approx([0.1, 0.3, 0.5])
+    assert list(places.x) == pytest.approx([10, 30, 50])
     assert chart.alt == (
         "Lower bounds at a mask ratio of 30 %, in bits, of an entropy of 3.20: the informative "
         "patches 1.80, as many other patches 0.15, all other patches 0.45."
     )
+
+
+def test_the_chosen_ratio_is_marked():
+    rows = information.frame(claims_tables.information(), "blur", "P")
+    chosen, entropy = information.bounds(rows, "blur", "P", 0.3).figure.layout.shapes
+    assert chosen.x0 == chosen.x1 == 30
+    assert entropy.y0 == entropy.y1
 
 
 def test_methods_are_rows_and_models_columns(sound):
@@ -95,7 +106,9 @@ def test_methods_are_rows_and_models_columns(sound):
     for measure in attributions.MEASURES:
         rows = attributions.frame(table, measure)
         chart = attributions.heatmap(rows, measure)
-        (heat,) = sound(chart).data
+        heat = sound(chart).data[0]
+        assert (heat.zmin, heat.zmax) == (0.4, 1)
+        assert list(heat.x[:2]) == ["P", "Q W8A8"]
         assert heat.z.shape == (7, 5)
         assert heat.z[0, 0] == pytest.approx(1)
     assert chart.alt.endswith("in P: from 0.40 (middle block) to 1.00 (attention).")
@@ -107,7 +120,12 @@ def test_every_map_has_its_own_scale_centred_on_zero_if_signed():
         "P": np.array([[0, 1, 2, 3], [-4, 1, 0, 2]], float),
         "W4A4": np.array([[0, 0, 1, 0], [1, -1, 0, 0]], float),
     }
-    chart = attributions.patch_maps(methods, maps, (2, 2))
+    chart = attributions.patch_maps(methods, maps, (2, 2), 3)
+    crosses = [shape for shape in chart.figure.layout.shapes if "M0.7,0.7" in shape.path]
+    assert {shape.xref for shape in crosses} == {"x", "x2", "x3", "x4"}
+    places = [trace for trace in chart.figure.data if trace.customdata is not None]
+    assert [trace.xaxis for trace in places] == ["x", "x2", "x3", "x4"]
+    assert places[3].hovertext[1] == "W4A4, two<br>patch 1: row 0, column 1: -1"
     plain, signed, *_ = chart.figure.data
     assert (plain.zmin, plain.zmax) == (0, 3)
     assert (signed.zmin, signed.zmax) == (-4, 4)

@@ -17,13 +17,18 @@ def truth():
     return foreground
 
 
+def outlines(figure):
+    """The outlines in the legend."""
+    return [trace for trace in figure.data if trace.type == "scatter" and trace.showlegend]
+
+
 def test_the_overlay_darkens_the_rest_and_outlines_mask_and_foreground(image, mask, truth, sound):
     figure = sound(regions.overlay(image, mask, GRID, truth), units=False)
     shade = figure.data[1]
     assert shade.z.dtype == np.float32
     assert (np.isnan(shade.z).ravel() == mask).all()
     assert (shade.x0, shade.dx) == (0.5, 2)  # middle of the first patch of 2 pixels
-    names = [trace.name for trace in figure.data[2:]]
+    names = [trace.name for trace in outlines(figure)]
     assert names == ["informative: 3 of 16 patches", "true foreground: 4 patches"]
     assert {shape.line.dash for shape in figure.layout.shapes} == {None, "solid", "dot"}
     assert len(figure.layout.shapes) == 4
@@ -32,10 +37,22 @@ def test_the_overlay_darkens_the_rest_and_outlines_mask_and_foreground(image, ma
 def test_without_a_foreground_there_is_one_outline(image, mask, truth):
     figure = regions.overlay(image, mask, GRID).figure
     assert len(figure.layout.shapes) == 2
-    assert len(figure.data) == 3
+    assert len(outlines(figure)) == 1
     chart = regions.overlay(image, mask, GRID, truth, outline_foreground=False)
-    assert len(chart.figure.data) == 3
+    assert len(outlines(chart.figure)) == 1
     assert "true foreground" in chart.alt
+
+
+def test_a_bright_picture_has_no_shade_but_a_cross_and_places_for_clicks(image, mask):
+    figure = regions.overlay(image, mask, GRID, dim=False, query=6, height=300).figure
+    assert not [trace for trace in figure.data if trace.type == "heatmap"]
+    assert figure.layout.height == 300
+    crosses = [shape for shape in figure.layout.shapes if "M3.9,1.9L5.1,3.1" in shape.path]
+    assert len(crosses) == 2  # patch 6, row 1 and column 2, is at pixels 3.5 to 5.5, 1.5 to 3.5
+    (places,) = [trace for trace in figure.data if trace.customdata is not None]
+    assert [value for (value,) in places.customdata] == list(range(16))
+    assert (places.x[6], places.y[6]) == (4.5, 2.5)
+    assert places.hovertext[6] == "patch 6: row 1, column 2"
 
 
 def test_the_table_and_the_sentence_describe_the_overlap(image, mask, truth):
@@ -87,6 +104,9 @@ def test_ratios_mark_the_chosen_one_and_name_the_best(sound):
     chart = regions.ratios(table, 0.5)
     figure = sound(chart)
     assert figure.layout.shapes[0].x0 == 0.5
+    (first, second) = [trace for trace in figure.data if trace.hovertext is not None]
+    assert [value for (value,) in first.customdata] == [0.1, 0.2, 0.5]
+    assert list(second.y) == list(figure.data[2].y)
     assert "1,000 scenes" in figure.layout.title.text
     assert "%" in figure.layout.yaxis.title.text
     assert "attention masks reach 60 % at ratio 0.2" in chart.alt

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from maskaq.figures.maps import similarity
+from tests.figures.conftest import GRID
 from tests.support.stored import CURVES
 
 X = np.linspace(-0.5, 1.5, 200)
@@ -17,18 +18,38 @@ def bell(mean, std):
     return np.exp(-0.5 * ((X - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
 
 
-def test_the_matrix_is_complete_and_its_scale_goes_from_0_to_1(sound):
-    matrix = np.array([[1, 0.25], [0.25, 1]])
-    chart = similarity.matrix(matrix, "A scene")
+def test_the_matrix_is_complete_and_its_scale_uses_its_range(sound):
+    matrix = np.array([[1, 0.27], [0.27, 1]])
+    chart = similarity.matrix(matrix, "A scene", 1)
     figure = sound(chart)
-    (trace,) = figure.data
+    trace, places = figure.data
     assert trace.z.dtype == np.float32
-    np.testing.assert_array_equal(trace.z, matrix)
-    assert (trace.zmin, trace.zmax) == (0, 1)
+    np.testing.assert_array_equal(trace.z, matrix.astype(np.float32))
+    assert (trace.zmin, trace.zmax) == (0.25, 1)
     assert "2 patches" in figure.layout.title.text
     assert similarity.matrix(-matrix, "A scene").figure.data[0].zmin == -1
+    assert [value for (value,) in places.customdata] == list(places.y)
+    frame = figure.layout.shapes[-1]
+    assert (frame.y0, frame.y1, frame.x0, frame.x1) == (0.5, 1.5, -0.5, 1.5)
     assert chart.alt.startswith("A scene: two different patches")
-    assert "mean similarity of 0.25, from 0.25 to 0.25" in chart.alt
+    assert "mean similarity of 0.27, from 0.27 to 0.27" in chart.alt
+
+
+def test_the_row_of_a_patch_is_a_map_over_the_image(image, sound):
+    row = np.linspace(0.5, 0.9, 16)
+    row[6] = 1
+    chart = similarity.row_map(image, row, GRID, 6, "A scene")
+    figure = sound(chart, units=False)
+    heat = figure.data[1]
+    np.testing.assert_allclose(heat.z.ravel(), row, rtol=1e-6)
+    assert (heat.x0, heat.dx) == (0.5, 2)
+    assert (heat.zmin, heat.zmax) == (0.5, 1)
+    assert 0 < heat.opacity < 1
+    assert "M3.9,1.9L5.1,3.1" in figure.layout.shapes[0].path
+    assert "similarity 0.900" in figure.data[2].hovertext[15]
+    assert chart.alt == (
+        "A scene: of all patches, 15 is the most similar to patch 6 (0.90) and 0 the least (0.50)."
+    )
 
 
 def test_the_histogram_is_a_density_beside_two_curves(values, sound):
@@ -40,6 +61,12 @@ def test_the_histogram_is_a_density_beside_two_curves(values, sound):
     assert gauss.y.dtype == kernel.y.dtype == np.float32
     assert gauss.line.dash == "dash" != kernel.line.dash
     assert "n = 4,032 pairs" in figure.layout.title.text
+
+
+def test_a_histogram_without_a_kernel_density(values, sound):
+    chart = similarity.histogram(values, (0.5, 0.1), None, "A scene")
+    assert [trace.name for trace in sound(chart).data] == ["similarities", "Gaussian"]
+    assert "kernel" not in chart.table
 
 
 def test_the_sentence_says_how_well_a_gaussian_fits(values):
@@ -74,6 +101,8 @@ def test_entropy_by_block_fills_the_gaussian_and_opens_the_kernel(sound):
     assert len(figure.data) == 6
     assert all(trace.marker.symbol.endswith("-open") for trace in figure.data[1::2])
     assert len({trace.line.dash for trace in figure.data[::2]}) == 3
+    assert len({trace.x[0] for trace in figure.data[::2]}) == 3  # side by side, none is hidden
+    assert list(figure.data[0].customdata) == [0, 1, 2]
     assert "nats" in figure.layout.yaxis.title.text
     assert "mean of 32 images" in figure.layout.title.text
     assert np.allclose(figure.data[0].error_y.array, 0.03)

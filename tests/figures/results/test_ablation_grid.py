@@ -23,19 +23,23 @@ def test_finished_cells_show_their_accuracy_and_others_their_state(cells, sound)
     assert chart.name == "grid-weight bits-mask ratio"
     assert {"weight bits", "mask ratio"} <= set(chart.table)
     figure = sound(chart)
-    heat, words = figure.data
+    heat = figure.data[0]
     assert heat.z.dtype == np.float32
     assert heat.z[0, 0] == pytest.approx(40.1)
     assert np.isnan(heat.z[0, 1])
-    assert heat.text[1][1] == "85.0 %<br>83.0 to 87.0<br>n = 1,000"
-    assert list(zip(words.x, words.y, words.text, strict=True)) == [
-        ("4", "0.1", "running"),
-        ("2", "0.5", "waiting"),
-    ]
+    assert heat.text[1][1] == "<b>85.0</b><br>83.0-87.0"
+    words = [(note.x, note.y, note.text) for note in figure.layout.annotations]
+    assert words == [("4", "0.1", "running"), ("2", "0.5", "waiting")]
     assert figure.layout.xaxis.title.text == "weight bits"
     assert figure.layout.yaxis.title.text == "mask ratio"
     assert figure.layout.xaxis.type == "category"
     assert "2 of 4 runs finished" in figure.layout.title.text
+
+
+def test_a_click_on_a_finished_cell_returns_its_values(cells):
+    clickable = ablation_grid.heatmap(cells).figure.data[-1]
+    assert [value for (value,) in clickable.customdata] == ["2\n0.1", "4\n0.5"]
+    assert "n = 1,000" in clickable.hovertext[0]
 
 
 def test_the_sentence_names_best_and_worst(cells):
@@ -47,5 +51,5 @@ def test_the_sentence_names_best_and_worst(cells):
 def test_a_grid_without_finished_runs_can_be_shown():
     begun = pd.DataFrame({"a": [2, 4], "b": [0.1, 0.1], "state": ["waiting", "queued"]})
     figure = ablation_grid.heatmap(begun).figure
-    assert list(figure.data[1].text) == ["waiting", "queued"]
+    assert [note.text for note in figure.layout.annotations] == ["waiting", "queued"]
     assert figure.data[0].x == ("2", "4")

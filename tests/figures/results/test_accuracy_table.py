@@ -23,23 +23,29 @@ def table():
     return over_seeds(pd.DataFrame(map(vars, [*cells, replace(CELL, bits="W3A3")])))
 
 
-def test_sources_are_rows_and_back_ends_columns_with_the_spread_over_seeds(table, sound):
+def test_sources_are_rows_and_back_ends_columns(table, sound):
     rows = accuracy_table.frame(table, "W4A4")
     assert len(rows) == 3
     assert rows.loc[0, "retention"] == pytest.approx(100 * 0.805 / 0.9)
     figure = sound(accuracy_table.heatmap(rows, "W4A4"))
-    (heat,) = figure.data
+    heat = figure.data[0]
     assert (list(heat.y), list(heat.x)) == (["maskaq", "real"], ["repq", "mse"])
     assert heat.z[0, 0] == pytest.approx(80.5)
-    assert heat.text[0, 0] == "80.5<br>80.0 to 81.0"
+    assert heat.text[0, 0] == "<b>80.5</b><br>±6.4"  # Student's interval over two seeds
     assert heat.z[1, 1] != heat.z[1, 1]  # real with mse was not run
     assert "n = 5,000 images, seeds: 2" in figure.layout.title.text
 
 
 def test_a_single_seed_shows_its_interval(table):
     chart = accuracy_table.heatmap(accuracy_table.frame(table, "W3A3"), "W3A3")
-    (heat,) = chart.figure.data
-    assert heat.text[0, 0] == "81.0<br>77.0 to 85.0"
+    assert chart.figure.data[0].text[0, 0] == "<b>81.0</b><br>±4.0"
+
+
+def test_sources_that_cannot_be_told_apart_from_the_best_are_bold(table):
+    rows = accuracy_table.frame(table, "W4A4")
+    clear = rows.assign(low=rows["q"] - 0.1, high=rows["q"] + 0.1)
+    text = accuracy_table.heatmap(clear, "W4A4").figure.data[0].text
+    assert [label.startswith("<b>") for label in text[:, 0]] == [False, True]
 
 
 def test_the_sentence_names_the_best_without_real_images(table):

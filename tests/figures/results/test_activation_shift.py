@@ -28,9 +28,13 @@ def test_the_overview_has_a_point_per_run_and_statistic(diagnosis, sound):
     assert tuple(table.loc[0, ["sure", "tensors", "samples", "real"]]) == (1, 3, 32, 256)
     figure = sound(chart)
     assert [trace.name for trace in figure.data] == ["range", "entropy"]
-    assert list(figure.data[0].y) == ["one", "two"]
+    assert list(figure.layout.yaxis.ticktext) == ["one", "two"]
+    assert [round(y) for y in figure.data[0].y] == [0, 1]
+    assert figure.data[0].y[0] != figure.data[1].y[0]  # so that they do not hide each other
+    assert list(figure.data[0].customdata[:, 0]) == ["one", "two"]  # what a click returns
     assert chart.alt == (
-        "The ranges of one are off by a factor of 2.00 on average, those of two by 2.00."
+        "The ranges of one are off by a factor of 2.00 on average (the interval excludes 1 in 1 of "
+        "3 tensors), those of two by 2.00 (1 of 3)."
     )
     assert activation_shift.overview({}).alt == "No run is diagnosed."
 
@@ -40,7 +44,7 @@ def test_the_map_has_a_row_per_block_and_a_column_per_tensor(diagnosis, sound):
     assert table["octaves"].tolist() == [0, -2, 1]
     assert activation_shift.span([table, table]) == 2
     figure = sound(activation_shift.ratios(diagnosis, "one", "range", 2))
-    (heat,) = figure.data
+    heat = figure.data[0]
     assert (list(heat.y), list(heat.x)) == (["block 0", "block 1"], ["softmax", "fc2.input"])
     assert heat.z[0, 0] == -2
     assert heat.text[1, 1] == "2.00"

@@ -29,7 +29,9 @@ def test_every_pair_has_its_cell_and_the_chosen_one_is_framed(table, sound):
     assert chart.name == "widths-maskaq"
     assert chart.alt == "From 22.0 % at W2A2 to 88.0 % at W8A8."
     figure = sound(chart)
-    (heat,) = figure.data
+    heat, cells = figure.data
+    assert len(cells.customdata) == heat.z.size
+    assert list(cells.customdata[0]) == ["W2A2"]
     place = list(heat.y).index(3), list(heat.x).index(7)
     assert heat.z[place] == pytest.approx(37)
     shape = figure.layout.shapes[-1]

@@ -37,17 +37,9 @@ def test_the_description_gives_first_and_last_values():
     )
 
 
-def test_terms_are_those_of_the_synthesis_with_a_line_at_the_step():
-    chart = curves.terms(CURVES, step=2)
-    _, ratio = chart.figure.data
-    assert list(ratio.y) == [0.5, 0.3, 0.1]
-    assert {shape.x0 for shape in chart.figure.layout.shapes} == {2}
-    assert "line at step 2" in chart.figure.layout.title.text
-    assert set(chart.table["stage"]) == {"synthesis"}
-    assert chart.alt == "First and last values: loss from 3 to 1; mask ratio from 0.5 to 0.1."
-    nothing = curves.terms(CURVES[CURVES["stage"] == "fit"], step=2)
-    assert not nothing.figure.data
-    assert not nothing.figure.layout.shapes
+def test_metrics_have_the_names_that_the_controls_have():
+    assert curves.label("one_hot") == "Class"
+    assert curves.label("mask_ratio") == "mask ratio"
 
 
 def test_every_chart_has_a_title_on_its_x_axis():

@@ -29,15 +29,6 @@ def test_every_image_gets_its_outcome(table):
     assert table.loc[2, ["true", "P", "Q"]].tolist() == ["coat", "coat", "shirt"]
 
 
-def test_shown_says_how_many_of_how_many(table):
-    rows, words = disagreements.shown(table, limit=3)
-    assert words == "showing 3 of 4"
-    assert rows["image"].tolist() == [2, 3, 5]
-    rows, words = disagreements.shown(table, "bag")
-    assert (rows["image"].tolist(), words) == ([6], "showing 1 of 1")
-    assert disagreements.shown(table, "nothing")[1] == "showing 0 of 0"
-
-
 def test_outcomes_come_with_interval_and_count(table, sound):
     chart = disagreements.outcomes(table)
     counts = chart.table
@@ -58,3 +49,17 @@ def test_classes_are_ranked_by_disagreement(table):
     assert shares["true"].tolist() == ["coat", "shirt", "bag"]
     assert shares["value"].tolist() == pytest.approx([100, 50, 100 / 3])
     assert shares["n"].tolist() == [2, 2, 3]
+
+
+def test_the_chosen_class_is_marked_and_every_class_can_be_clicked(table):
+    shares = disagreements.by_class(table)
+    (points,) = disagreements.classes(shares, "bag").figure.data
+    assert list(points.y) == list(shares["true"])
+    assert [list(one) for one in points.customdata] == [[name] for name in shares["true"]]
+    marked = {
+        name
+        for name, symbol in zip(points.y, points.marker.symbol, strict=True)
+        if symbol == "diamond"
+    }
+    assert marked == {"bag"}
+    assert disagreements.classes(shares, None).alt.startswith("P and Q disagree most on ")

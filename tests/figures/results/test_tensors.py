@@ -8,31 +8,6 @@ from maskaq.figures.results import tensors
 from tests.support import stored
 
 
-def test_the_figure_places_quantized_tensors_in_order_of_the_network():
-    figure = tensors.sqnr(tensors.frame(stored.result())).figure
-    points = {trace.name: (list(trace.x), list(trace.y)) for trace in figure.data}
-    assert points == {"weight": ([1, 3], [16, 19]), "softmax": ([2, 4], [17, 20])}
-    assert "4 quantized tensors" in figure.layout.title.text
-    assert len({trace.marker.symbol for trace in figure.data}) == 2
-
-
-def test_exact_tensors_have_no_ratio_and_are_left_out():
-    exact = (replace(stored.TENSORS[0], sqnr_db=math.inf), *stored.TENSORS[1:])
-    figure = tensors.sqnr(tensors.frame(replace(stored.result(), tensors=exact))).figure
-    assert sum(len(trace.x) for trace in figure.data) == 3
-
-
-def test_the_description_names_the_worst_tensor():
-    alt = tensors.sqnr(tensors.frame(stored.result())).alt
-    assert "between 16.0 and 20.0 dB" in alt
-    assert "lowest in blocks.0.weight (weight, 4 bits)" in alt
-
-
-def test_a_run_without_quantized_tensors_says_so():
-    table = tensors.frame(replace(stored.result(), tensors=stored.TENSORS[-1:]))
-    assert tensors.sqnr(table).alt == "No tensor is quantized."
-
-
 def test_the_frame_keeps_every_row_of_the_report():
     table = tensors.frame(stored.result())
     assert table["tensor"].tolist() == [row.tensor for row in stored.TENSORS]
@@ -53,15 +28,38 @@ def blocks(pattern="blocks.{}."):
     return tensors.frame(replace(stored.result(), tensors=tuple(rows)))
 
 
-def test_layers_put_a_block_in_a_row_and_its_tensors_in_columns(sound):
-    figure = sound(tensors.layers(blocks()))
-    (heat,) = figure.data
-    assert list(heat.y) == ["block 0", "block 1"]
-    assert list(heat.x) == ["qkv.weight", "softmax", "fc2.input"]
-    np.testing.assert_array_equal(heat.z, [[10, 11, 12], [11, 12, 13]])
+def parts(figure):
+    """The heat map, and the targets of its cells."""
+    (cells,) = (trace for trace in figure.data if trace.customdata is not None)
+    return figure.data[0], cells
+
+
+def test_the_diagram_has_a_row_per_layer_in_the_order_of_the_network(sound):
+    figure = sound(tensors.anatomy(blocks()))
+    heat, cells = parts(figure)
+    assert list(heat.y) == ["block 0", "block 1", "head"]
+    assert list(heat.x) == ["qkv.weight", "softmax", "fc2.input", "weight"]
+    np.testing.assert_array_equal(heat.z[:2, :3], [[10, 11, 12], [11, 12, 13]])
+    assert heat.z[2, 3] == 42
     assert heat.z.dtype == np.float32
-    assert heat.text[1][2] == "4b<br>13.0"
-    assert "6 tensors in 2 blocks" in figure.layout.title.text
+    assert heat.text[1][2] == "4b<br>13"
+    assert "Bits and SQNR of 7 tensors" in figure.layout.title.text
+    assert ["blocks.1.attn.operands.softmax"] in [list(one) for one in cells.customdata]
+
+
+def test_a_cell_shows_the_worse_of_two_ranges():
+    table = blocks()
+    table.loc[0, "tensor"] = "blocks.0.mlp.fc2.input.prefix"
+    table.loc[2, "tensor"] = "blocks.0.mlp.fc2.input.patches"
+    heat, cells = parts(tensors.anatomy(table).figure)
+    assert heat.z[list(heat.y).index("block 0"), list(heat.x).index("fc2.input")] == 10
+    assert ["blocks.0.mlp.fc2.input.prefix"] in [list(one) for one in cells.customdata]
+
+
+def test_the_chosen_tensor_has_a_frame():
+    assert not tensors.anatomy(blocks()).figure.layout.shapes
+    (frame,) = tensors.anatomy(blocks(), "blocks.1.attn.operands.softmax").figure.layout.shapes
+    assert (frame.x0, frame.x1, frame.y0, frame.y1) == (0.5, 1.5, 0.5, 1.5)
 
 
 def test_layers_of_a_model_with_stages_are_named_by_stage_and_block():
@@ -73,13 +71,16 @@ def test_layers_of_a_model_with_stages_are_named_by_stage_and_block():
 def test_an_exact_tensor_is_labelled_exact():
     table = blocks()
     table.loc[0, "sqnr_db"] = None
-    (heat,) = tensors.layers(table).figure.data
+    heat, cells = parts(tensors.anatomy(table).figure)
     assert math.isnan(heat.z[0, 0])
     assert heat.text[0][0] == "4b<br>exact"
+    assert "exact, already on the levels" in " ".join(cells.hovertext)
 
 
-def test_the_sentence_about_layers_names_worst_and_best():
-    alt = tensors.layers(blocks()).alt
-    assert "qkv.weight has the lowest SQNR (10.5 dB) and fc2.input the highest (12.5 dB)" in alt
-    outside = blocks().tail(1)
-    assert tensors.layers(outside).alt == "No tensor inside a block is quantized."
+def test_the_sentence_names_what_loses_most():
+    assert tensors.anatomy(blocks()).alt == (
+        "Most is lost in blocks.0.attn.qkv.weight (weight, 4 bits): 10.0 dB. Averaged over the "
+        "blocks, qkv.weight loses most (10.5 dB)."
+    )
+    exact = blocks().assign(sqnr_db=None)
+    assert tensors.anatomy(exact).alt == "No tensor loses anything."

@@ -10,7 +10,6 @@ from maskaq.jobs import service
 from maskaq.results import manifest
 from maskaq.results.paths import folder_of
 from maskaq.ui.state import stored_runs
-from maskaq.ui.state.selection import Choice
 from tests.support import fake_cluster, stored
 
 SPEC = spec_of("maskaq")
@@ -43,27 +42,12 @@ def test_presets_are_sorted_by_folder_name(examples):
     assert all(map(stored_runs.shipped, presets))
 
 
-@pytest.mark.parametrize(
-    "bits, source, shown",
-    [
-        ((4, 4), "maskaq", ("W4A4", "maskaq")),
-        ((8, 8), "maskaq", ("W4A4", "maskaq")),
-        ((2, 3), "maskaq", ("W3A3", "maskaq")),
-        ((8, 8), "noise", ("W3A3", "noise")),
-        ((4, 4), "real", ("W4A4", "maskaq")),
-    ],
-)
-def test_the_closest_preset_has_the_source_and_the_nearest_bits(bits, source, shown):
-    run = stored_runs.closest(Choice(*bits), source)
+def test_an_example_has_the_source_and_the_bits():
+    run = stored_runs.example("noise", "W3A3")
     assert run is not None
-    spec = run.result.spec
-    assert (spec.quantization.name, spec.synthesis.source) == shown
-
-
-def test_without_presets_there_is_no_closest_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored_runs, "EXAMPLES", tmp_path / "nothing")
-    assert stored_runs.closest(Choice()) is None
-    assert stored_runs.presets() == []
+    assert run.result.spec.synthesis.source == "noise"
+    assert stored_runs.example("noise") is None  # at W4A4
+    assert stored_runs.example("dreams") is None
 
 
 def test_a_computed_run_is_preferred_to_a_shipped_one(examples):

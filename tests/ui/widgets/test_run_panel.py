@@ -20,12 +20,11 @@ def page() -> None:
     from maskaq.ui.state import session
     from maskaq.ui.widgets import run_panel
 
-    st.session_state[session.PAGE] = "pages/quantize.py"  # as the router sets it
+    st.session_state[session.PAGE] = st.text_input("Page", "pages/make_one.py", key="page")
     seed = st.number_input("Seed", 0, 9, 5, key="seed")
-    shown = run_panel.panel(replace(spec_of("maskaq"), seed=seed))
+    run_panel.strip()
+    shown = run_panel.panel(replace(spec_of("maskaq"), seed=seed), st.container())
     st.text(f"shown: {shown.result.spec.seed if shown else None}")
-    with st.sidebar:
-        run_panel.sidebar()
 
 
 @pytest.fixture
@@ -91,23 +90,36 @@ def test_a_run_is_followed_to_its_result(app, fake):
     assert progress.value == 66
     assert app.get("image") or app.get("imgs") or app.get("images")
     assert len(app.get("plotly_chart")) == 1
-    assert "Your run: Stage 2 of 4" in app.sidebar.caption[0].value
     fake.finish()
     app.run()
     assert not app.exception
     assert not app.get("progress")
-    assert not app.sidebar.caption
     assert shown(app) == "shown: 5"
     assert not app.warning
 
 
-def test_other_settings_do_not_hide_the_latest_result(app, fake):
+def test_other_pages_show_the_state_of_a_run(app, fake, monkeypatch):
+    monkeypatch.setattr(run_panel.st, "page_link", lambda page, **how: None)  # there is one page
+    app.button(key="run").click().run()
+    fake.step("synthesis", 1, 3)
+    fake.step("synthesis", 2, 3)
+    app.run()
+    assert not any("Your run" in one.value for one in app.caption)
+    app.text_input(key="page").set_value("pages/learn.py").run()
+    assert not app.exception
+    assert any("Your run: Stage 2 of 4" in one.value for one in app.caption)
+    fake.finish()
+    assert not any("Your run" in one.value for one in app.run().caption)
+
+
+def test_other_settings_show_no_result_of_another_run(app, fake):
     app.button(key="run").click().run()
     app.number_input(key="seed").set_value(6).run()
     fake.finish()
     app.run()
+    assert shown(app) == "shown: None"
+    app.number_input(key="seed").set_value(5).run()
     assert shown(app) == "shown: 5"
-    assert "You have changed the settings" in app.warning[0].value
 
 
 def test_after_cancel_another_run_can_start(app, fake):
@@ -164,5 +176,5 @@ def test_a_demo_starts_no_run(app, fake, monkeypatch):
 
 def test_a_demo_refuses_a_forged_start(fake, monkeypatch):
     monkeypatch.setenv("MASKAQ_READONLY", "1")
-    assert run_panel.start(spec_of("maskaq")) is None
+    run_panel.start(spec_of("maskaq"))
     assert not fake.records

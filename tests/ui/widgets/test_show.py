@@ -17,14 +17,17 @@ def page() -> None:
     from maskaq.ui.widgets import show
 
     show.sidebar()
+    show.begin()
     table = pd.DataFrame({"x": range(1200), "y": range(1200)})
-    figure = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]))
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]), {"title": "A line"})
     chart = Chart(figure, table, "It rises.", "a-line")
     show.chart(chart, key="line", note="Read it from left to right.")
     show.number("Top-1", 0.8765, 0.85, 0.9, 1000, "Share of right answers.")
     show.number("SQNR", 12.345, unit="dB", digits=2)
     show.simulated()
     show.demo()
+    show.verdict("It rises by **3**.")
+    show.details("sqnr")
     st.text("end")
 
 
@@ -72,13 +75,32 @@ def test_figures_are_saved_in_the_chosen_format(app):
     assert image_options(app)["format"] == "svg"
 
 
-def test_the_table_is_built_when_opened_and_states_how_many_rows_are_shown(app):
+def test_the_numbers_behind_every_figure_are_built_when_the_details_are_opened(app):
     assert not app.dataframe
-    app.session_state["line_table"] = True
+    assert not app.latex
+    app.session_state["details"] = True
     app.run()
+    assert not app.exception
     assert len(app.dataframe[0].value) == 1000
     assert any("Showing 1,000 of 1,200 rows" in caption.value for caption in app.caption)
     assert app.get("download_button")[0].proto.label == "Download as CSV"
+    assert "**The numbers behind: A line**" in [one.value for one in app.markdown]
+    assert len(app.latex) == 1
+
+
+def test_a_verdict_is_a_heading(app):
+    assert "##### It rises by **3**." in [one.value for one in app.markdown]
+
+
+@pytest.mark.parametrize(
+    "points, value",
+    [([], None), ([{"customdata": ["W3A4"]}], "W3A4"), ([{"customdata": 5}], 5), ([{}], "none")],
+)
+def test_a_click_passes_on_the_value_of_its_target(monkeypatch, points, value):
+    picked: list[object] = []
+    monkeypatch.setattr(show.st, "session_state", {"line": {"selection": {"points": points}}})
+    show._picked("line", picked.append)
+    assert picked == ([] if value is None else [None] if value == "none" else [value])
 
 
 def test_a_number_is_shown_with_its_interval_and_sample_size(app):

@@ -1,0 +1,75 @@
+"""The answers of P and Q for a picture from which a visitor removes patches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskaq.config import QuantOptions
+from maskaq.errors import OptionError
+from maskaq.evaluation.deletion import FILLS, replace_patches
+from maskaq.queries import model_cache
+from maskaq.queries.attention import Pixels, preprocessed
+
+ANSWERS = 5  # classes of largest probability
+
+
+@torch.no_grad()
+def removal(
+    model: str,
+    weights: str,
+    picture: Pixels,
+    away: Sequence[int] = (),
+    fill: str = "mean colour",
+    weight_bits: int = 4,
+    activation_bits: int = 4,
+    samples: Pixels | None = None,
+) -> dict[str, Any]:
+    """What P and Q answer for the whole picture, and with some patches replaced.
+
+    Args:
+        model, weights, picture, samples: as in `maskaq.queries.attention.attention`.
+        away: the patches to replace. fill: a name in `maskaq.evaluation.deletion.FILLS`.
+
+    Returns:
+        image: uint8 [3,S,S], the picture with patches replaced. classes: names of K classes, the
+        five of largest probability in each answer. p: float32 [2,K], their probabilities in P
+        for the whole picture and for `image`. q: the same of Q, or None without samples.
+
+    Raises:
+        OptionError: there is no such patch or fill.
+        MaskaqError: as `maskaq.queries.attention.attention`.
+    """
+    loaded = model_cache.model(model, weights)
+    count = loaded.grid[0] * loaded.grid[1]
+    wrong = [patch for patch in away if not 0 <= patch < count]
+    if wrong:
+        raise OptionError(f"patch is {wrong[0]!r}; {loaded.name} has patches 0 to {count - 1}.")
+    whole = preprocessed(loaded, picture)[None]  # [1,3,S,S]
+    gone = torch.zeros(1, count, dtype=torch.bool)
+    gone[0, list(away)] = True
+    # Removed in 8 bits, so that the models see what the visitor sees.
+    pixels = whole.float()
+    filled = FILLS[fill](pixels, loaded.size // loaded.grid[0], torch.Generator().manual_seed(0))
+    now = replace_patches(pixels, filled, gone, loaded.grid).round().clamp(0, 255).byte()
+    inputs = loaded.normalise(torch.cat([whole, now]))  # [2,3,S,S]
+    answers = {"p": _answer(loaded.model, inputs)}
+    if samples is not None and len(samples):
+        options = QuantOptions(weight_bits, activation_bits)
+        answers["q"] = _answer(model_cache.fitted(model, weights, samples, options), inputs)
+    best = [one.topk(min(ANSWERS, one.shape[1])).indices.flatten() for one in answers.values()]
+    kept = list(dict.fromkeys(torch.cat(best).tolist()))  # K
+    shown = {name: one[:, kept].numpy() for name, one in answers.items()}  # [2,K]
+    return {
+        "image": now[0].numpy(),
+        "classes": [loaded.class_names[number] for number in kept],
+        "p": shown["p"],
+        "q": shown.get("q"),
+    }
+
+
+def _answer(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Probabilities [B,C], float32."""
+    probabilities: Tensor = model(inputs).softmax(-1).float()
+    return probabilities

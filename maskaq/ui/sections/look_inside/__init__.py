@@ -1,0 +1,1 @@
+"""The page Look inside: one picture, and what P and Q do with it."""

@@ -1,0 +1,70 @@
+"""Which picture is chosen, and what the page asks a worker about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskaq.models.menu import BUNDLED
+from maskaq.precomputed import photographs, showcase, worlds
+from maskaq.ui.state import session, stored_runs
+
+if TYPE_CHECKING:
+    from maskaq.results.store import Stored
+    from maskaq.ui.state.selection import Choice
+
+
+def is_scene(choice: Choice) -> bool:
+    """Whether the bundled model looks at a stored scene."""
+    return choice.model == BUNDLED and not choice.own.weights and choice.own.picture is None
+
+
+def is_photograph(choice: Choice) -> bool:
+    """Whether timm's ViT-Tiny looks at a stored photograph."""
+    ours = choice.model == photographs.MODEL and not choice.own.weights
+    return ours and choice.own.picture is None
+
+
+def subject(choice: Choice) -> tuple[object, ...]:
+    """Identifies the model and image; later queries on the same subject start without a click."""
+    picture = choice.own.picture
+    name = choice.image if picture is None else hash(picture.pixels.tobytes())
+    return choice.model, choice.own.weights, picture is None, name
+
+
+def question(choice: Choice) -> dict[str, Any]:
+    """The arguments of a worker's task, as plain values and arrays."""
+    own = choice.own.picture
+    if is_photograph(choice):
+        stored = photographs.photograph(photographs.names()[choice.image]).image
+    else:
+        stored = showcase.scene(choice.image).image  # [3,S,S]
+    return {
+        "model": choice.model,
+        "weights": choice.own.weights,
+        "picture": np.ascontiguousarray(stored.transpose(1, 2, 0)) if own is None else own.pixels,
+        "weight_bits": choice.weight_bits,
+        "activation_bits": choice.activation_bits,
+        "samples": _samples(choice),
+    }
+
+
+def _samples(choice: Choice) -> NDArray[np.uint8] | None:
+    """Synthetic images of the same model, to fit Q's ranges to; None without any."""
+    if choice.model == photographs.MODEL and not choice.own.weights:
+        return worlds.read(photographs.WORLD).synthetic()
+
+    def order(run: Stored) -> tuple[bool, int]:
+        bits = run.result.spec.quantization
+        chosen = choice.weight_bits, choice.activation_bits
+        distance = abs(bits.weight_bits - chosen[0]) + abs(bits.activation_bits - chosen[1])
+        return run.result.spec.synthesis.source != "maskaq", distance
+
+    for run in sorted(stored_runs.listed(session.owner()), key=order):
+        spec = run.result.spec
+        if (spec.model, spec.weights) == (choice.model, choice.own.weights) and run.samples:
+            images: NDArray[np.uint8] = run.samples["images"]
+            return images
+    return None
