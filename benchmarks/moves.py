@@ -3,14 +3,15 @@
     python -m benchmarks.moves
 
 Bits: ten pairs of bit widths are sent to a worker process, as the page does it. Each is timed until
-the new accuracy on 1 000 scenes arrives. Mask ratio: the new mask and its figure, and a complete
-rerun of the page Attention in Streamlit's test client. `benchmarks.playground` times the first
+the new accuracy on 1 000 scenes arrives. Rooms: in headless Chromium, from moving a control until
+nothing on the page changes any more, figures included. `benchmarks.playground` times the first
 page.
 """
 
 import argparse
 import os
 import platform
+import shutil
 import socket
 import statistics
 import subprocess
@@ -21,19 +22,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from maskaq.figures.maps import regions
+from playwright.sync_api import Page, expect, sync_playwright
+
 from maskaq.jobs import service
-from maskaq.precomputed import showcase
-from maskaq.regions.numpy_masks import mask_of
 from maskaq.results.store import Stored
-from maskaq.ui.sections.look_inside import attention_maps
-from maskaq.ui.state import pages, stored_runs
+from maskaq.ui.state import stored_runs
 
 ROOT = Path(__file__).parents[1]
 BITS = ((4, 3), (3, 3), (3, 4), (2, 4), (4, 6), (6, 6), (6, 4), (5, 8), (8, 8), (2, 2))
-RATIOS = tuple(round(0.05 * step, 2) for step in range(3, 13))
+MOVES = 10
 TIMEOUT = 300  # seconds
+# Resolves with the milliseconds from the call to the last change before half a second of silence.
+QUIET = """
+() => new Promise(resolve => {
+  const start = performance.now();
+  let last = start;
+  const watch = new MutationObserver(() => { last = performance.now(); });
+  watch.observe(document.querySelector("[data-testid=stMain]"),
+    {subtree: true, childList: true, attributes: true, characterData: true});
+  const timer = setInterval(() => {
+    if (performance.now() - Math.max(last, start + 500) < 500) return;
+    clearInterval(timer); watch.disconnect(); resolve(last - start);
+  }, 50);
+})
+"""
+# What is moved: the address, and a slider moved by keyboard or two buttons clicked in turn.
+ROOMS: dict[str, tuple[str, str | tuple[str, str]]] = {
+    "Look inside, attention: mask ratio": ("look_inside", "Mask ratio"),
+    "Look inside, proof: mask ratio": ("look_inside?look=Proof", "Mask ratio"),
+    "Make one, images: step": ("make_one", "Step of the synthesis"),
+    "Make one, other bits": ("make_one?make=Result&result=Other%20bits", "Weight bits"),
+    "Compare, runs: view": ("compare", ("Cost", "Accuracy")),
+    "Learn, sandbox: bits": ("learn?learn=Sandbox", "Bits"),
+}
 
 Times = list[float]
 
@@ -79,29 +102,39 @@ def shipped() -> Stored:
     )
 
 
-def ratio() -> Iterator[tuple[str, Times, str]]:
-    """The page after each of ten changes of the mask ratio."""
-    from streamlit.testing.v1 import AppTest
+def rooms() -> Iterator[tuple[str, Times, str]]:
+    """Each page in Chromium after each of ten moves of a control, for what is stored."""
+    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if path is None:
+        raise SystemExit("no Chromium; on Debian and Ubuntu: apt-get install chromium")
+    with (
+        TemporaryDirectory() as folder,
+        served(Path(folder)) as address,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        for name, (where, control) in ROOMS.items():
+            yield name, followed(page, f"{address}/{where}", control), "< 0.5"
+        browser.close()
 
-    scene, alpha = showcase.scene(0), attention_maps.alpha(0)
-    times: Times = []
-    for share in RATIOS:
-        with timed(times):
-            regions.overlay(
-                scene.image, mask_of(alpha, share), attention_maps.GRID, scene.patches
-            ).figure.to_json()
-    yield "mask and its figure after moving the mask ratio", times, "< 0.3"
-    page = next(page for page in pages.PAGES if "attention" in page.file)
-    app = AppTest.from_file(ROOT / "app.py", default_timeout=TIMEOUT).run()
-    app.switch_page(page.file).run()
-    app.slider(key="mask_ratio").set_value(0.8).run()
+
+def followed(page: Page, address: str, control: str | tuple[str, str]) -> Times:
+    """Seconds until the page has followed a control; the first two moves do not count."""
+    page.goto(address)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.wait_for_timeout(3000)
     times = []
-    for share in RATIOS:
-        slider = app.slider(key="mask_ratio").set_value(share)
-        with timed(times):
-            slider.run()
-        assert not app.exception
-    yield "the whole page Attention after moving the mask ratio", times, "< 0.3"
+    for number in range(2 + MOVES):
+        if isinstance(control, str):
+            page.get_by_role("slider", name=control).first.focus()
+        watch = page.evaluate_handle(f"({{ quiet: ({QUIET})() }})")  # started, not awaited
+        if isinstance(control, str):
+            page.keyboard.press("ArrowLeft" if number % 2 else "ArrowRight")
+        else:
+            page.get_by_text(control[number % 2], exact=True).first.click()
+        times.append(float(watch.evaluate("one => one.quiet")) / 1000)
+    return times[2:]
 
 
 @contextmanager
@@ -147,7 +180,7 @@ def timed(times: Times) -> Iterator[None]:
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, Times, str]]]] = {
     "bits": bits,
-    "ratio": ratio,
+    "rooms": rooms,
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Figures of the page Compare answer to clicks, and stay legible."""
 
+import pytest
 from playwright.sync_api import expect
 
 from maskaq.ui.state import pages
@@ -28,6 +29,7 @@ def test_a_click_on_a_cell_opens_its_run(app, visit):
     assert set(fills) == {"1"}  # plotly would make those that are not clicked fade
 
 
+@pytest.mark.slow
 def test_a_click_on_a_point_opens_its_run(app, visit):
     page = visit(address(app, pages.COMPARE))
     points = page.locator(".js-plotly-plot .scatterlayer .point")
@@ -38,6 +40,7 @@ def test_a_click_on_a_point_opens_its_run(app, visit):
     )
 
 
+@pytest.mark.slow
 def test_tabs_leave_no_unknown_settings_behind(app, visit):
     page = visit(address(app, pages.COMPARE))
     page.get_by_text("Activation shift", exact=True).click()

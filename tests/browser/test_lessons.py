@@ -189,6 +189,7 @@ def beside_the_page(page: Page, box: Locator) -> None:
     )
 
 
+@pytest.mark.slow
 def test_on_a_narrow_screen_the_card_comes_first_and_is_short(app, visit) -> None:
     page = visit(address(app, pages.LEARN), width=390)
     page.locator(".st-key-start_numbers").get_by_role("button").click()

@@ -134,6 +134,7 @@ def test_the_browser_computes_what_the_library_computes(app, visit):
     expect(page.locator(".entropy")).to_have_attribute("aria-label", label)
 
 
+@pytest.mark.slow
 def test_bits_that_are_not_stored_cannot_be_chosen(app, visit):
     page = opened(visit, app)
     choose_bits(page, "W8A8")
@@ -144,6 +145,7 @@ def test_bits_that_are_not_stored_cannot_be_chosen(app, visit):
     expect(page.locator(".bits-out")).to_have_text("W8A8")
 
 
+@pytest.mark.slow
 def test_another_picture_comes_with_its_answers(app, visit):
     page = opened(visit, app)
     expect(page.locator(".firsts")).to_contain_text("Noise ✗ drilling platform")
@@ -155,6 +157,7 @@ def test_another_picture_comes_with_its_answers(app, visit):
     expect(page).to_have_url(re.compile("view=scene1,"))
 
 
+@pytest.mark.slow
 def test_a_link_opens_the_same_view(app, visit):
     page = opened(visit, app)
     after(page, lambda: page.locator(".block").fill("4"))
@@ -193,6 +196,7 @@ def test_the_keyboard_alone_is_enough(app, visit):
     expect(page.locator(".bits-out")).to_have_text("W8A8")
 
 
+@pytest.mark.slow
 def test_break_it_walks_the_bits_down(app, visit):
     page = opened(visit, app)
     page.locator(".break").click()
@@ -205,6 +209,7 @@ def test_break_it_walks_the_bits_down(app, visit):
     expect(page.locator(".bits-out")).to_have_text(max(led, key=lambda bits: led[bits]))
 
 
+@pytest.mark.slow
 def test_the_synthetic_images_form(app, visit):
     page = opened(visit, app)
     steps = read("photographs").about["steps"]
@@ -237,6 +242,7 @@ def test_an_own_picture_is_answered_by_p_and_q(app, visit):
     expect(page.locator(".answers-q")).to_contain_text("only for images of MaskAQ")
 
 
+@pytest.mark.slow
 def test_a_dropped_file_that_is_no_picture_is_refused(app, visit, tmp_path):
     page = opened(visit, app)
     (tmp_path / "notes.txt").write_text("no picture")
@@ -247,6 +253,7 @@ def test_a_dropped_file_that_is_no_picture_is_refused(app, visit, tmp_path):
     expect(page.locator(".status")).to_contain_text("cannot be read as a picture")
 
 
+@pytest.mark.slow
 def test_dropping_a_file_works_as_choosing_it(app, visit):
     page = opened(visit, app, "scene0,maskaq,W4A4,block2,mask30,cls")
     page.locator(".playground").evaluate(
@@ -262,6 +269,7 @@ def test_dropping_a_file_works_as_choosing_it(app, visit):
     expect(page.locator(".answers-p li")).to_have_count(5)
 
 
+@pytest.mark.slow
 def test_without_a_network_the_refusal_names_the_way_out(app, visit):
     page = opened(visit, app)
     page.locator(".file").set_input_files(KOALA)
@@ -271,6 +279,7 @@ def test_without_a_network_the_refusal_names_the_way_out(app, visit):
     expect(main).to_contain_text("the model of the scenes ships with maskaq")
 
 
+@pytest.mark.slow
 def test_a_demo_accepts_no_picture(demo, visit):
     page = opened(visit, demo)
     for selector in (".choose", ".camera"):
@@ -278,6 +287,7 @@ def test_a_demo_accepts_no_picture(demo, visit):
     after(page, lambda: page.locator(".ratio").fill("40"))
 
 
+@pytest.mark.slow
 def test_the_three_buttons_lead_on(app, visit):
     for name, spec in (("Teach me", pages.LEARN), ("Show the evidence", pages.COMPARE)):
         page = opened(visit, app)
@@ -286,6 +296,7 @@ def test_the_three_buttons_lead_on(app, visit):
         settled(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768])
 def test_narrow_windows_show_everything(app, visit, theme, width):
@@ -299,6 +310,7 @@ def test_narrow_windows_show_everything(app, visit, theme, width):
     shoot(page, f"playground-{theme}-{width}")
 
 
+@pytest.mark.slow
 def test_touch_points_at_patches(app, browser):
     context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
     page = context.new_page()

@@ -100,6 +100,7 @@ def picture() -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_files_are_accepted_or_refused_with_the_reason(app, visit):
     page = visit(address(app, pages.LOOK_INSIDE))
     sidebar = page.get_by_test_id("stSidebar")
@@ -113,7 +114,8 @@ def test_files_are_accepted_or_refused_with_the_reason(app, visit):
     expect(sidebar.get_by_text("teal.png, 40 x 20 pixels")).to_be_visible()
     expect(sidebar.get_by_text("Allowed: one still picture")).to_have_count(0)
     page.get_by_role("button", name="Compute", exact=True).click()
-    expect(page.get_by_text("Computed on this machine").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot").filter(has_text="P: attention of CLS")).to_be_visible()
+    expect(page.get_by_text("ten garments").first).to_be_visible()
 
 
 def settled_or_working(page: Page) -> None:

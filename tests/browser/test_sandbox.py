@@ -86,6 +86,7 @@ def test_dragging_the_range_answers_at_once_and_is_kept(app, visit):
     expect(page.get_by_text("by hand")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_level_can_be_dragged_between_its_neighbours(app, visit):
     page = opened(visit, app, "bits=2&codes=asymmetric")
     lines = page.locator(".sandbox .level")
@@ -103,6 +104,7 @@ def test_a_level_can_be_dragged_between_its_neighbours(app, visit):
     expect(page.get_by_text("4 levels, by hand")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_pointing_at_a_number_says_where_it_goes(app, visit):
     page = opened(visit, app)
     box = page.locator(".plot").bounding_box()
@@ -120,6 +122,7 @@ def test_pointing_at_a_number_says_where_it_goes(app, visit):
     expect(spot).to_have_text("Point at a number to see where it goes.")
 
 
+@pytest.mark.slow
 def test_everything_works_with_the_keyboard(app, visit):
     page = opened(visit, app, "values=outliers")
     before, (x, _) = sqnr(page), edge(page, 1)
@@ -140,6 +143,7 @@ def test_everything_works_with_the_keyboard(app, visit):
     assert sum(move > 1 for move in moves) == 1
 
 
+@pytest.mark.slow
 def test_numbers_of_ones_own_are_pasted(app, visit):
     page = opened(visit, app, "values=my+own")
     page.get_by_role("textbox", name="Your numbers").fill("1, 2, 3, 4, 100")

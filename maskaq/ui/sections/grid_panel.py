@@ -16,7 +16,7 @@ from maskaq.errors import MaskaqError
 from maskaq.jobs import service
 from maskaq.results.paths import app_folder
 from maskaq.ui.state import session, stored_runs
-from maskaq.ui.widgets import model_download, run_panel
+from maskaq.ui.widgets import model_download, run_panel, show
 
 if TYPE_CHECKING:
     from maskaq.config import RunSpec
@@ -47,7 +47,7 @@ def panel(cells: Sequence[Cell]) -> None:
     buttons = st.container(horizontal=True)
     pressed = buttons.button(
         f"Run {len(missing)} missing" if missing else "Run",
-        type="primary",
+        type=show.main_button(),
         key="grid",
         disabled=bool(off or active or not missing or len(missing) > LIMIT),
     )

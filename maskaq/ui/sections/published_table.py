@@ -39,10 +39,10 @@ def section(choice: Choice) -> None:
     show.chart(
         chart,
         key="published_map",
-        note=f"Source: [{paper}]({published.addresses()[paper]}), {table}. {_full(rows)}The papers "
-        f"give no intervals. {_reported(shown)} Showing {len(shown)} of {len(everything)} "
-        "published numbers.",
+        note=f"{_full(rows)}The papers give no intervals. {_reported(shown)} Showing {len(shown)} "
+        f"of {len(everything)} published numbers.",
     )
+    st.markdown(f"Source: [{paper}]({published.addresses()[paper]}), {table}.")
 
 
 def _full(rows: pd.DataFrame) -> str:

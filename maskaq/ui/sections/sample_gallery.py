@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maskaq.results.store import Stored
 
 _SIDE = 120  # pixels of an image on the page
-_FEW = 8  # images shown at first
+_FEW = 6  # images shown at first
 _CLASS = "apart_class"  # key of the selectbox
 
 

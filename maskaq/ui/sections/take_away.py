@@ -92,7 +92,7 @@ def _downloads(runs: Sequence[Stored]) -> None:
             file_name=f"{name}.{ending}",
             mime=mime,
             icon=":material/download:",
-            type="primary" if ending == "html" else "secondary",
+            type=show.main_button() if ending == "html" else "secondary",
             key=f"report_{ending}",
             help=about,
             on_click="ignore",
