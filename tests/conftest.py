@@ -29,21 +29,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # With the default priority a run would wait for minutes while another test computes.
     os.environ.setdefault("MASKAQ_NICENESS", "1")
 
-# Tests that start processes of their own run one after the other.
-ONE_AFTER_THE_OTHER = (
-    "tests/browser/",
-    "tests/commands/test_sweep.py",
-    "tests/jobs/",
-    "tests/runs/test_checkpointing.py",
-)
+# Tests that share a server, or that start processes of their own, run one after the other.
+BROWSER = "tests/browser/"
+PROCESSES = ("tests/commands/test_sweep.py", "tests/jobs/", "tests/runs/test_checkpointing.py")
 NOTEBOOKS = "tests/test_notebooks.py"
 
 
 class ByFile(LoadFileScheduling):
-    """Each file in one process, and the files that start processes in the same one."""
+    """Each file in one process; those of the browser together, and those that start processes."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(ONE_AFTER_THE_OTHER):
+        if nodeid.startswith(BROWSER):
+            return BROWSER
+        if nodeid.startswith(PROCESSES):
             return "processes"
         if nodeid.startswith(NOTEBOOKS):  # a minute each
             return nodeid
@@ -55,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     A notebook with short runs is left out where the same one is run in full.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith((*ONE_AFTER_THE_OTHER, NOTEBOOKS)))
+    items.sort(key=lambda item: not item.nodeid.startswith((BROWSER, *PROCESSES, NOTEBOOKS)))
     if config.option.markexpr:
         return
     full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}

@@ -88,7 +88,7 @@ def test_they_are_in_the_menus_of_the_app(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("MASKAQ_RUNS", str(tmp_path / "runs"))
     fake_cluster.install(monkeypatch)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
-    app.switch_page("pages/quantize.py").run()
+    app.switch_page("pages/make_one.py").run()
     assert not app.exception
     source, backend = app.selectbox(key="source"), app.selectbox(key="backend")
     assert "stripes" in source.options

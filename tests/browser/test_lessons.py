@@ -99,7 +99,7 @@ ACTS: dict[str, list[Act]] = {
         pick("block", "0"),
         pick("block", "5"),
         push("about", "Does it find the object"),
-        slide("mask_ratio", *["ArrowRight"] * 4),
+        slide("mask_ratio", *["ArrowRight"] * 8),
         pick("image", "3"),
         push("test", "Deletion"),
         push("test", "Attributions"),

@@ -25,6 +25,7 @@ def test_a_tab_draws_the_controls_that_act_on_it_and_keeps_the_others(spec, tab,
     assert {widget.key for widget in widgets} == set(spec.tabs[tab])
     for key, value in chosen.items():
         assert str(app.session_state[key]) == value
+    app.session_state[pages.LOOK_INSIDE.parameter] = "Attention"
     app.switch_page(pages.LOOK_INSIDE.file).run()
     assert not app.exception
     assert app.slider(key="weight_bits").value == 6

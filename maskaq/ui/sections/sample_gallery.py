@@ -56,8 +56,7 @@ def samples(run: Stored, ratio: float) -> None:
     ]
     tiles(images[:count], captions, synthesis.captions(table)[:count])
     st.caption(
-        f"Showing {count} of {total}. Below each image: the intended class, then the predictions "
-        f"of P and Q with their confidence. {summary}"
+        f"Showing {count} of {total}, with the intended class and what P and Q predict. {summary}"
     )
 
 

@@ -93,16 +93,16 @@ def _explained(terms: set[str], options: SynthesisOptions) -> str:
     notes = []
     if "entropy" in terms:
         notes.append(
-            f"*{TERMS['entropy'].label}* is a negative entropy in nats: lower means that the "
-            "patches differ more from each other."
+            f"*{TERMS['entropy'].label}* is a negative entropy in nats: lower means that patches "
+            "differ more."
         )
     if "align" in terms:
         every = options.savings.align_every
-        rhythm = f" It is measured every {every} steps." if every > 1 else ""
+        rhythm = f", measured every {every} steps" if every > 1 else ""
         notes.append(
-            f"*{TERMS['align'].label}* is the mean difference between P and Q per patch of the "
-            "mask. It can rise although it is minimised, because the mask shrinks to the patches "
-            f"that get most attention, where P and Q differ most.{rhythm}"
+            f"*{TERMS['align'].label}* is how far Q is from P per patch of the mask{rhythm}. It "
+            "can rise although it is minimised: the mask shrinks to patches with more attention, "
+            "where P and Q differ more."
         )
     return " ".join(notes)
 
