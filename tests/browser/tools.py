@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from playwright.sync_api import Download, Locator, Page, TimeoutError, expect
+from playwright.sync_api import Download, Error, Locator, Page, TimeoutError, expect
 
 from maskaq.ui.state import pages
 
@@ -35,7 +35,7 @@ def navigate(page: Page, spec: pages.PageSpec) -> None:
 def insist(action: Callable[[], None], check: Callable[..., None]) -> None:
     """Act until a check passes: a click during a redraw is lost, and people click again."""
     for _ in range(5):
-        with suppress(TimeoutError):  # the target may have gone, which the check decides
+        with suppress(Error):  # the target may have gone, which the check decides
             action()
         with suppress(AssertionError):
             check(timeout=5_000)
