@@ -53,7 +53,15 @@ def shortened(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
     return short.shortened(spec_of(method, bits))
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(p, marks=[pytest.mark.slow] if p.stem == "tutorial" else [])
+        for p in PAGES
+        if blocks(p, "python")
+    ],
+    ids=lambda p: p.stem,
+)
 def test_python_blocks_of_a_page_run_in_order(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maskaq, "spec_of", shortened)  # the same run with fewer images and steps
     names: dict[str, object] = {}

@@ -12,6 +12,7 @@ def middle(box, x=0.5, y=0.5):
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
+@pytest.mark.slow
 def test_a_click_on_a_cell_opens_its_run(app, visit):
     page = visit(address(app, pages.COMPARE, "compare=Grid"))
     plot = page.locator(".js-plotly-plot .heatmaplayer").first

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from maskaq.reports.html import html
@@ -27,6 +28,7 @@ def test_a_chart_is_saved_as_a_picture(app, visit):
         assert Path(download.value.path()).read_bytes().startswith(signature)
 
 
+@pytest.mark.slow
 def test_the_table_behind_a_chart_is_saved(app, visit):
     page = visit(address(app, pages.MAKE_ONE))
     page.get_by_text("Details: formulas and the numbers behind").click()
@@ -37,6 +39,7 @@ def test_the_table_behind_a_chart_is_saved(app, visit):
     assert rows
 
 
+@pytest.mark.slow
 def test_a_report_opens_without_a_network_and_prints_on_one_sheet(app, visit, browser, tmp_path):
     page = visit(address(app, pages.TAKE_AWAY))
     file = tmp_path / "report.html"
@@ -58,6 +61,7 @@ def test_a_report_opens_without_a_network_and_prints_on_one_sheet(app, visit, br
     context.close()
 
 
+@pytest.mark.slow
 def test_a_report_of_all_runs_prints_on_one_sheet(browser, tmp_path):
     runs = [stored_runs.read(folder) for folder in sorted(stored_runs.EXAMPLES.iterdir())]
     file = tmp_path / "report.html"

@@ -122,13 +122,9 @@ ACTS: dict[str, list[Act]] = {
 }
 
 
-# All lessons are followed in tests/pages; in the browser, by default the first one.
-EVERY = [
-    name if name == "numbers" else pytest.param(name, marks=pytest.mark.slow) for name in LESSONS
-]
-
-
-@pytest.mark.parametrize("name", EVERY)
+# By default lessons are followed in tests/pages only.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
     lesson = LESSONS[name]
     page = visit(address(app, pages.LEARN))

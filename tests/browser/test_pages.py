@@ -18,10 +18,7 @@ HEIGHT = 800
 SCREENS, WORDS = 3, 300  # at most, of a tab
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 30)"}
 LOOKS = (("light", WIDE), ("light", NARROW), ("dark", TABLET), ("dark", WIDE))
-TABS = {
-    "first": [(spec, next(iter(spec.tabs))) for spec in pages.PAGES],
-    "others": [(spec, tab) for spec in pages.PAGES for tab in [*spec.tabs][1:]],
-}
+TABS = [(spec, tab) for spec in pages.PAGES for tab in spec.tabs]
 MAIN = "document.querySelector('[data-testid=stMain]')"
 # What Streamlit draws itself and an app cannot change, by rule of axe, as parts of the HTML.
 FOREIGN = {
@@ -55,10 +52,10 @@ def serious(page: Page) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.parametrize("which", ["first", pytest.param("others", marks=pytest.mark.slow)])
-def test_every_tab_is_complete_in_both_themes_and_widths(which, app, visit, subtests):
+@pytest.mark.slow
+def test_every_tab_is_complete_in_both_themes_and_widths(app, visit, subtests):
     page = visit(app)
-    for spec, tab in TABS[which]:
+    for spec, tab in TABS:
         with subtests.test(title(spec, tab)):
             page.goto("about:blank")  # so that only the next page follows the changes
             page.emulate_media(color_scheme="light")

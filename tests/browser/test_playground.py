@@ -172,6 +172,7 @@ def test_a_link_opens_the_same_view(app, visit):
     expect(again.locator(".at-text")).to_have_text("Attention from patch row 8, column 8")
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_is_enough(app, visit):
     page = opened(visit, app)
     page.locator(".picture").focus()
@@ -224,6 +225,7 @@ def test_the_synthetic_images_form(app, visit):
     expect(page.locator(".picture")).to_have_attribute("aria-label", re.compile("^Made for"))
 
 
+@pytest.mark.slow
 def test_an_own_picture_is_answered_by_p_and_q(app, visit):
     page = opened(visit, app, "scene0,maskaq,W4A4,block2,mask30,cls")
     choose_bits(page, "W3A3")

@@ -49,6 +49,7 @@ def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit)
     expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
 
 
+@pytest.mark.slow
 def test_a_run_is_cancelled(app, visit):
     page = visit(address(app, pages.MAKE_ONE, LONG + "&seed=11"))
     run(page)

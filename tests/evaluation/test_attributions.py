@@ -54,6 +54,7 @@ def test_every_method_gives_every_patch_a_weight(task, quantized, name: str) -> 
         torch.testing.assert_close(one.images, before)
 
 
+@pytest.mark.slow
 def test_integrated_gradients_sum_to_the_difference_of_outputs(task: AttributionTask) -> None:
     task = task._replace(images=task.images[:2], targets=task.targets[:2])
     gap = completeness(task, 128).max()

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -148,6 +149,7 @@ def run_files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (Path(folder) / "run").iterdir()}
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.sampled_from(sorted(run_files())), EDITS | st.none(), st.booleans())
 def test_damaged_run_folders_are_listed_and_never_trusted(name, edits, sealed) -> None:

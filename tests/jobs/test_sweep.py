@@ -65,6 +65,7 @@ def plain(folder: Path) -> dict[str, object]:
     return {name: value for name, value in values.items() if name not in VARYING}
 
 
+@pytest.mark.slow
 def test_a_sweep_stores_the_same_bits_as_single_runs(
     link: Processes, threads: None, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def workers(link: Processes) -> list[int]:
     return list(link.client.run(os.getpid).values())
 
 
+@pytest.mark.slow
 def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
     link = connection.reach(Settings(workers=1, threads=1))
     try:
@@ -166,6 +168,7 @@ def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
         link.close()
 
 
+@pytest.mark.slow
 def test_a_sweep_without_its_scheduler_stops_and_can_be_resumed(
     link: Processes, tmp_path: Path
 ) -> None:

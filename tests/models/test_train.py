@@ -52,7 +52,8 @@ def fitted(kind: str, garment_images: Garments, checkpoint: Path, seed: int) -> 
     return model
 
 
-@pytest.mark.parametrize("kind", ["teacher", pytest.param("student", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["teacher", "student"])
 def test_an_interrupted_training_resumes_bit_for_bit(
     kind: str,
     garment_images: Garments,

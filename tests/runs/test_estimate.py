@@ -48,6 +48,7 @@ def test_costs_grow_with_the_settings() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_longer_training_costs_more() -> None:
     spec = tiny(backend="lsq-kd")
     longer = replace(spec, fit=replace(spec.fit, epochs=10 * spec.fit.epochs))

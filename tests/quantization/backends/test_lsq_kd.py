@@ -64,6 +64,7 @@ def test_images_are_refreshed_between_epochs(scenes_p: LoadedModel, images: Tens
     assert stages == ["fit", "fit", "synthesis", "fit", "synthesis", "fit"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_q(scenes_p: LoadedModel, images: Tensor) -> None:
     logits = []
     for _ in range(2):

@@ -46,6 +46,7 @@ def block_errors(monkeypatch: pytest.MonkeyPatch, task: FitTask) -> list[tuple[f
     return errors
 
 
+@pytest.mark.slow
 def test_no_block_gets_worse_and_most_get_better(
     scenes_p: LoadedModel, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

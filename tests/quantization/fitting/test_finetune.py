@@ -133,6 +133,7 @@ def test_a_q_that_moved_away_from_p_is_restored(
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bits, tuned", [((3, 3), 3), pytest.param((2, 8), 3, marks=pytest.mark.slow), ((4, 4), 0)]
 )
