@@ -106,7 +106,8 @@ def loss(table: pd.DataFrame, step: int) -> Chart:
     figure.update_xaxes(title="step of the synthesis")
     figure.update_yaxes(title="value x weight")
     finish(figure, "What each term adds to the loss", 420, legend_below=True)
-    return Chart(figure, table, describe_loss(table, step), "terms")
+    named = table.assign(term=[TERMS[str(name)].label for name in table["term"]])
+    return Chart(figure, named, describe_loss(table, step), "terms")
 
 
 def describe_loss(table: pd.DataFrame, step: int) -> str:
