@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -164,11 +165,9 @@ def _mean(blocks: list[Similarity]) -> Similarity:
     matrix = np.mean([block.matrix for block in blocks], 0)  # [N,N]
     values = matrix[np.triu_indices(len(matrix), 1)]
     std = float(values.std())
-    entropy = 0.5 * np.log(2 * np.pi * np.e * (std**2 + 1e-8))
+    entropy = 0.5 * math.log(2 * math.pi * math.e * (std**2 + 1e-8))
     none = np.zeros(0, np.float32)
-    return Similarity(
-        matrix, values, float(values.mean()), std, none, none, float(entropy), float("nan")
-    )
+    return Similarity(matrix, values, float(values.mean()), std, none, none, entropy, math.nan)
 
 
 def _inside(
