@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from maskaq.config import QuantOptions
 from maskaq.data.folder import transform_of
 from maskaq.errors import OptionError
 from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
@@ -61,16 +60,14 @@ def attention(
             patch.
     """
     loaded = model_cache.model(model, weights)
-    count = loaded.grid[0] * loaded.grid[1]
-    if query is not None and not 0 <= query < count:
-        raise OptionError(f"patch is {query!r}; {loaded.name} has patches 0 to {count - 1}.")
+    check_patches(loaded, () if query is None else (query,))
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     maps, logits = _look(loaded.model, inputs)
     said, q = {"p": _said(loaded, logits)}, None
-    if samples is not None and len(samples):
-        options = QuantOptions(weight_bits, activation_bits)
-        q_maps, logits = _look(model_cache.fitted(model, weights, samples, options), inputs)
+    q_model = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
+    if q_model is not None:
+        q_maps, logits = _look(q_model, inputs)
         said["q"], q = _said(loaded, logits), _rows(q_maps, loaded.prefix, query)
     return {
         "image": image.numpy(),
@@ -109,9 +106,8 @@ def attribution(
         targets = loaded.model(inputs).argmax(-1)  # [1]
     task = AttributionTask(loaded.model, inputs, targets, loaded.grid, loaded.prefix)
     p, q = attribute(task)[0].float().numpy(), None  # [N]
-    if samples is not None and len(samples):
-        options = QuantOptions(weight_bits, activation_bits)
-        q_model = model_cache.fitted(model, weights, samples, options)
+    q_model = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
+    if q_model is not None:
         q = attribute(task._replace(model=q_model))[0].float().numpy()  # [N]
     return {"image": image.numpy(), "p": p, "q": q}
 
@@ -161,6 +157,18 @@ def similarities(patches: Tensor) -> list[Similarity]:
             )
         )
     return blocks
+
+
+def check_patches(loaded: LoadedModel, patches: Sequence[int]) -> None:
+    """Check that a model has these patches.
+
+    Raises:
+        OptionError: it lacks one of them.
+    """
+    count = loaded.grid[0] * loaded.grid[1]
+    for patch in patches:
+        if not 0 <= patch < count:
+            raise OptionError(f"patch is {patch!r}; {loaded.name} has patches 0 to {count - 1}.")
 
 
 def preprocessed(loaded: LoadedModel, picture: Pixels) -> Tensor:

@@ -19,7 +19,7 @@ from maskaq.quantization.quantizers.base import Quantizer, observing
 from maskaq.quantization.quantizers.range_search import minmax
 from maskaq.runs.cache import LRU, key_of, model
 
-__all__ = ["BACKEND", "digest", "fitted", "key_of", "model"]
+__all__ = ["BACKEND", "digest", "fitted", "key_of", "model", "q_of"]
 
 BACKEND = "tails"  # the most accurate back-end that does not learn
 # Values used to search the range of a whole tensor: 16 times fewer than in a run, which halves the
@@ -38,6 +38,19 @@ def fitted(name: str, weights: str, samples: NDArray[np.uint8], options: QuantOp
     """
     key = (*key_of(name, weights), digest(samples), options)
     return _FITTED.get(key, lambda: _fit(model(name, weights), samples, options))
+
+
+def q_of(
+    name: str,
+    weights: str,
+    samples: NDArray[np.uint8] | None,
+    weight_bits: int,
+    activation_bits: int,
+) -> nn.Module | None:
+    """`fitted` at these bit widths, or None without samples."""
+    if samples is None or not len(samples):
+        return None
+    return fitted(name, weights, samples, QuantOptions(weight_bits, activation_bits))
 
 
 def digest(samples: NDArray[np.uint8]) -> bytes:

@@ -6,11 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from maskaq.config import QuantOptions
-from maskaq.errors import OptionError
 from maskaq.evaluation.deletion import FILLS, replace_patches
 from maskaq.queries import model_cache
-from maskaq.queries.attention import Pixels, preprocessed
+from maskaq.queries.attention import Pixels, check_patches, preprocessed
 
 ANSWERS = 5  # classes of largest probability
 
@@ -42,12 +40,9 @@ def removal(
         MaskaqError: as `maskaq.queries.attention.attention`.
     """
     loaded = model_cache.model(model, weights)
-    count = loaded.grid[0] * loaded.grid[1]
-    wrong = [patch for patch in away if not 0 <= patch < count]
-    if wrong:
-        raise OptionError(f"patch is {wrong[0]!r}; {loaded.name} has patches 0 to {count - 1}.")
+    check_patches(loaded, away)
     whole = preprocessed(loaded, picture)[None]  # [1,3,S,S]
-    gone = torch.zeros(1, count, dtype=torch.bool)
+    gone = torch.zeros(1, loaded.grid[0] * loaded.grid[1], dtype=torch.bool)
     gone[0, list(away)] = True
     # Removed in 8 bits, so that the models see what the visitor sees.
     pixels = whole.float()
@@ -55,9 +50,9 @@ def removal(
     now = replace_patches(pixels, filled, gone, loaded.grid).round().clamp(0, 255).byte()
     inputs = loaded.normalise(torch.cat([whole, now]))  # [2,3,S,S]
     answers = {"p": _answer(loaded.model, inputs)}
-    if samples is not None and len(samples):
-        options = QuantOptions(weight_bits, activation_bits)
-        answers["q"] = _answer(model_cache.fitted(model, weights, samples, options), inputs)
+    q = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
+    if q is not None:
+        answers["q"] = _answer(q, inputs)
     best = [one.topk(min(ANSWERS, one.shape[1])).indices.flatten() for one in answers.values()]
     kept = list(dict.fromkeys(torch.cat(best).tolist()))  # K
     shown = {name: one[:, kept].numpy() for name, one in answers.items()}  # [2,K]

@@ -182,7 +182,7 @@ def test_settings_without_a_run_show_no_result_of_others(open_page, text, tab):
 def test_the_stored_examples_are_one_click_away(open_page, text):
     app = open_page(PAGE, weight_bits="3", activation_bits="5")
     assert "Not computed yet: W3A5" in text(app)
-    app.button(key="to_W4A4").click().run()
+    app.button(key="offer_example_W4A4").click().run()
     assert not app.exception
     assert app.slider(key="weight_bits").value == app.slider(key="activation_bits").value == 4
     assert "Not computed yet" not in text(app)

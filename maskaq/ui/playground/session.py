@@ -1,5 +1,6 @@
 """A visitor's state in the playground, and what happens when the browser sends something."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -7,13 +8,14 @@ import streamlit as st
 from maskaq.data.upload import Picture
 from maskaq.errors import MaskaqError
 from maskaq.jobs import service
-from maskaq.ui.playground import component, message, own, view
+from maskaq.ui.playground import message, own, view
 from maskaq.ui.playground.own import OwnPicture
 from maskaq.ui.playground.view import View
 from maskaq.ui.state import selection
-from maskaq.ui.widgets import model_download
+from maskaq.ui.widgets import browser, model_download
 
 KEY = "playground"  # of the component
+_ASSETS = Path(__file__).with_name("assets")
 _VIEW, _OWN, _PROBLEM = "_view", "_own_look", "_own_problem"  # in the session
 _POLL = 1.0  # seconds; each poll costs the server a collection of garbage
 _SOON = 1.5  # seconds to wait for an answer before polling
@@ -26,9 +28,11 @@ def show() -> Any:
     """Draw the component. Returns what the browser sent in this rerun, as attributes."""
     look = _own()
     data = look.message() if look is not None else None
-    return component.mount(
-        data or message.of_stored(current(), service.readonly()),
+    return browser.mount(
+        "playground",
+        _ASSETS,
         key=KEY,
+        data=data or message.of_stored(current(), service.readonly()),
         on_picture_change=_choose,
         on_own_change=_receive,
         on_wanted_change=_want,

@@ -1,25 +1,22 @@
 """The component in the browser, from the files in `assets/`, and the bytes that it gets.
 
-The bytes are a safetensors file with one JSON document in its metadata, as in the playground, whose
-script reads them here too.
+The bytes are a safetensors file with one JSON document in its metadata, as in the playground.
 """
 
 import json
 import zlib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from maskaq.quantization.level_list import LevelList
+from maskaq.ui.widgets import browser
 
 _ASSETS = Path(__file__).with_name("assets")
-_UNPACK = Path(__file__).parents[1] / "playground" / "assets" / "1_container.js"
 
 
 class Shown(NamedTuple):
@@ -41,9 +38,9 @@ class Shown(NamedTuple):
 
 def mount(shown: Shown, *, key: str, on_levels: Callable[[], None]) -> Any:
     """Show the component. on_levels: called when the browser sends `levels`."""
-    html, css, script = _sources()
-    component = st.components.v2.component("maskaq_sandbox", html=html, css=css, js=script)
-    return component(key=key, data=message(shown), on_levels_change=on_levels)
+    return browser.mount(
+        "sandbox", _ASSETS, key=key, data=message(shown), on_levels_change=on_levels
+    )
 
 
 def message(shown: Shown) -> bytes:
@@ -71,11 +68,3 @@ def message(shown: Shown) -> bytes:
         "rules": [{"name": name, "sqnr": min(sqnr, 999)} for name, sqnr in shown.rules.items()],
     }
     return save(arrays, {"json": json.dumps(document)})
-
-
-@cache
-def _sources() -> tuple[str, str, str]:
-    """HTML, CSS and the scripts, which share one scope, in the order of their numbers."""
-    scripts = [path.read_text() for path in (_UNPACK, *sorted(_ASSETS.glob("*.js")))]
-    html, css = ((_ASSETS / f"sandbox.{kind}").read_text() for kind in ("html", "css"))
-    return html, css, "\n".join(scripts)

@@ -40,7 +40,7 @@ def section(choice: Choice) -> None:
     cells = measured.table[measured.table["bits"] == choice.bits]
     if cells.empty:
         stored_bits = measured.table["bits"]
-        bit_pairs.offer(choice, stored_bits, key="measured", what="No measurement is")
+        bit_pairs.missing(choice, stored_bits, key="measured", what="No measurement is")
         return
     table = figures.frame(accuracy_table.over_seeds(cells), choice.bits)
     show.verdict(f"At {choice.bits}: {table_verdicts.of_measured(table)}")

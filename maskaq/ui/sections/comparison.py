@@ -12,8 +12,7 @@ from maskaq.figures.results import compare
 from maskaq.reports.tables import settings
 from maskaq.results import verdicts
 from maskaq.ui.sections import activation_shift, run_results
-from maskaq.ui.state import url
-from maskaq.ui.widgets import bit_pairs, run_picker, show, spotlight
+from maskaq.ui.widgets import bit_pairs, run_picker, show, spotlight, tabs
 
 if TYPE_CHECKING:
     from maskaq.results.store import Stored
@@ -29,17 +28,7 @@ def section(choice: Choice) -> None:
     if not runs:
         bit_pairs.make(choice)
         return
-    url.declare(view=url.one_of(VIEWS, next(iter(VIEWS))))
-    with spotlight.on("view"):
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            default=next(iter(VIEWS)),
-            required=True,
-            key="view",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    view = tabs.one_of(VIEWS, "View", key="view")
     # A fragment, so that a click on a figure redraws this view only.
     st.fragment(VIEWS[view])(runs, compare.short_names([run.result for run in runs]))
 
@@ -49,7 +38,7 @@ def _accuracy(runs: Sequence[Stored], names: Sequence[str]) -> None:
     show.chart(
         compare.runs([run.result for run in runs]),
         key="compared",
-        pick=lambda name: _open(name, names),
+        pick=show.into(_ONE, names),
         note="**P** is the full-precision model, **Q** the quantized one. *Agreement*: the share "
         "of images for which both give the same answer, right or wrong. The verdict compares pairs "
         "of answers to the same images, so it sees smaller differences than the intervals. "
@@ -62,11 +51,6 @@ def _where(runs: Sequence[Stored]) -> str:
     """The bits, if all runs have the same; else the names of the runs contain them."""
     formats = {run.result.spec.quantization.name for run in runs}
     return f"At {formats.pop()}: " if len(formats) == 1 and len(runs) > 1 else ""
-
-
-def _open(name: object, names: Sequence[str]) -> None:
-    if name in names:
-        st.session_state[_ONE] = name
 
 
 def _opened(runs: Sequence[Stored], names: Sequence[str]) -> None:
@@ -94,7 +78,7 @@ def _cost(runs: Sequence[Stored], names: Sequence[str]) -> None:
     show.chart(
         chart,
         key="cost",
-        pick=lambda name: _open(name, names),
+        pick=show.into(_ONE, names),
         note="Seconds of each stage on the machine that computed the run, measured once: another "
         "machine takes another time.",
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from maskaq.config.components import BACKENDS, coefficients_of
-from maskaq.config.parsing import parse_bits
 from maskaq.figures.results import tensors
 from maskaq.results import verdicts
 from maskaq.ui.sections import (
@@ -18,8 +17,8 @@ from maskaq.ui.sections import (
     sample_gallery,
     synthesis_player,
 )
-from maskaq.ui.state import selection, session, stored_runs, url
-from maskaq.ui.widgets import run_panel, run_picker, show, spotlight
+from maskaq.ui.state import selection, session, stored_runs
+from maskaq.ui.widgets import offer, run_panel, run_picker, show, tabs
 
 if TYPE_CHECKING:
     from maskaq.config import RunSpec
@@ -64,8 +63,7 @@ def _examples(spec: RunSpec, choice: Choice) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Stored examples of {source}, with the settings of the method:")
-        for name in sorted(formats - {choice.bits}, reverse=True):
-            st.button(name, on_click=selection.set_bits, args=parse_bits(name), key=f"to_{name}")
+        offer.pairs(formats - {choice.bits}, "example")
 
 
 def draw(run: Stored, choice: Choice) -> None:
@@ -84,30 +82,15 @@ def fit(run: Stored, choice: Choice) -> None:
         key="anatomy",
         note="One row per layer, from input to output. The SQNR says how far the signal is above "
         "the rounding error: ten times at 20 dB, not at all at 0 dB. Click a cell to read more.",
-        pick=_pick_tensor,
+        pick=show.into(TENSOR, list(table["tensor"])),
     )
     run_results.tensor(table)
     run_results.metrics(run, "fit")
 
 
-def _pick_tensor(name: object) -> None:
-    if isinstance(name, str):  # an unknown name is not an option, so nothing is selected
-        st.session_state[TENSOR] = name
-
-
 def result(run: Stored, choice: Choice) -> None:
     """How good Q is: against P, at other bits, with other sources, and where it errs."""
-    url.declare(result=url.one_of(VIEWS, VIEWS[0]))
-    with spotlight.on("result"):
-        view = st.segmented_control(
-            "Result",
-            VIEWS,
-            default=VIEWS[0],
-            required=True,
-            key="result",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    view = tabs.one_of(VIEWS, "Result", key="result")
     if view == "Accuracy":
         _accuracy(run)
     elif view == "Other bits":

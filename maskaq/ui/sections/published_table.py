@@ -31,7 +31,7 @@ def section(choice: Choice) -> None:
     rows = everything[(everything["paper"] == paper) & (everything["table"] == table)]
     formats = [bits for bits in dict.fromkeys(rows["bits"]) if bits != _FULL]
     if choice.bits not in formats:
-        bit_pairs.offer(choice, formats, key="published", what="No published number is")
+        bit_pairs.missing(choice, formats, key="published", what="No published number is")
         return
     shown = rows[rows["bits"] == choice.bits]
     show.verdict(f"At {choice.bits}: {table_verdicts.of_published(shown)}")

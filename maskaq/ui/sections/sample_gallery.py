@@ -80,18 +80,13 @@ def disagreeing(run: Stored) -> None:
             disagreements.classes(shares, picked).with_suffix(name),
             key="classes",
             note="With 95 % intervals. Click a class to see its images.",
-            pick=_pick_class,
+            pick=show.into(_CLASS, list(shares["true"])),
         )
     every = "all classes"
     picked = st.selectbox("True class", [every, *shares["true"]], key=_CLASS)
     only = None if picked == every else picked
     rows = table[~table["agree"].astype(bool)]
     _stored(evidence, only, len(rows if only is None else rows[rows["true"] == only]))
-
-
-def _pick_class(name: object) -> None:
-    if isinstance(name, str):
-        st.session_state[_CLASS] = name
 
 
 def _stored(evidence: Evidence, picked: str | None, count: int) -> None:

@@ -26,9 +26,7 @@ def route() -> None:
     st.set_page_config(page_title="maskaq", page_icon=_icon(), layout="wide")
     visible = {spec.file: _page(spec) for spec in pages.PAGES}
     moved = [
-        st.Page(
-            partial(_forward, *where), title=name, url_path=name, icon=None, visibility="hidden"
-        )
+        st.Page(partial(_forward, *where), title=name, url_path=name, visibility="hidden")
         for name, where in pages.MOVED.items()
     ]
     chosen = st.navigation([*visible.values(), *moved], position="top")

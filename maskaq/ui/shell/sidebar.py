@@ -11,7 +11,6 @@ from maskaq.precomputed import photographs
 from maskaq.ui.state import url
 from maskaq.ui.state.selection import (
     DEFAULT,
-    KEYS,
     MEAN,
     RATIO,
     SCENES,
@@ -26,12 +25,11 @@ from maskaq.ui.widgets import spotlight
 def check(drawn: Collection[str]) -> None:
     """Check the URL parameters of the shared controls before the controls are drawn.
 
-    The others keep their values: Streamlit forgets those of controls that a page does not draw.
+    The others keep their values.
 
     drawn: keys of the controls of this page.
     """
-    state = st.session_state
-    model = state.get("model") or st.query_params.get("model", BUNDLED)
+    model = st.session_state.get("model") or st.query_params.get("model", BUNDLED)
     shape = shapes().get(model, shape_of(BUNDLED))
     bits = url.whole(BITS.start, BITS.stop - 1, 4)
     fields = {
@@ -49,11 +47,7 @@ def check(drawn: Collection[str]) -> None:
         "seed": url.whole(0, 9999, 0),
     }
     url.declare(**fields)
-    for key in KEYS:
-        if key not in drawn:
-            text = st.query_params.get(key)
-            first = fields[key].default if text is None else fields[key].parse(text)
-            state[key] = state.get(key, first)
+    url.keep(**{key: field for key, field in fields.items() if key not in drawn})
 
 
 def controls(drawn: Collection[str]) -> None:

@@ -143,6 +143,14 @@ def declare(**fields: Field) -> None:
     _draw()
 
 
+def keep(**fields: Field) -> None:
+    """Keep the values of controls that this page does not draw, which Streamlit would forget."""
+    for key, field in fields.items():
+        text = st.query_params.get(key)
+        first = field.default if text is None else field.parse(text)
+        st.session_state[key] = st.session_state.get(key, first)
+
+
 def refuse(notice: Notice) -> None:
     """Add a notice about an invalid value, unless that value was reported before."""
     state = st.session_state

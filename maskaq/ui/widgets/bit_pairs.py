@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from maskaq.config.parsing import parse_bits
-from maskaq.ui.state import pages, selection
+from maskaq.ui.state import pages
+from maskaq.ui.widgets import offer
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
 
-def offer(choice: Choice, stored: Iterable[str], *, key: str, what: str = "No run is") -> None:
+def missing(choice: Choice, stored: Iterable[str], *, key: str, what: str = "No run is") -> None:
     """Say that nothing is stored at these bits, with buttons that choose those that are.
 
     Args:
@@ -24,13 +24,7 @@ def offer(choice: Choice, stored: Iterable[str], *, key: str, what: str = "No ru
     """
     st.info(f"{what} stored at {choice.bits}. Choose bits that are:", icon=":material/tune:")
     with st.container(horizontal=True):
-        for bits in sorted(set(stored), key=parse_bits, reverse=True):
-            st.button(
-                bits,
-                key=f"{key}_at_{bits}",
-                on_click=selection.set_bits,
-                args=parse_bits(bits),
-            )
+        offer.pairs(stored, key)
 
 
 def make(choice: Choice) -> None:

@@ -1,12 +1,13 @@
 """Buttons that set controls to values for which something is stored."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import streamlit as st
 
 from maskaq.config.parsing import parse_bits
 from maskaq.models.menu import BUNDLED
+from maskaq.ui.state import selection
 
 
 def settings(line: str, offered: Mapping[str, Mapping[str, object]], key: str) -> None:
@@ -19,17 +20,24 @@ def settings(line: str, offered: Mapping[str, Mapping[str, object]], key: str) -
     st.info(f"{line} Choose what is stored:")
     with st.container(horizontal=True):
         for label, values in offered.items():
-            st.button(label, key=f"offer_{key}_{label}", on_click=partial(_set, values))
+            _button(label, key, partial(_set, values))
 
 
 def bits(line: str, names: Iterable[str], key: str) -> None:
     """`settings` for bit widths such as W4A4."""
-    pairs = {name: parse_bits(name) for name in names}
-    settings(
-        line,
-        {name: {"weight_bits": w, "activation_bits": a} for name, (w, a) in pairs.items()},
-        key,
-    )
+    st.info(f"{line} Choose what is stored:")
+    with st.container(horizontal=True):
+        pairs(names, key)
+
+
+def pairs(names: Iterable[str], key: str) -> None:
+    """A button for each of some bit widths such as W4A4, which chooses them; most bits first."""
+    for name in sorted(set(names), key=parse_bits, reverse=True):
+        _button(name, key, partial(selection.set_bits, *parse_bits(name)))
+
+
+def _button(label: str, key: str, act: Callable[[], None]) -> None:
+    st.button(label, key=f"offer_{key}_{label}", on_click=act)
 
 
 def model(line: str, key: str) -> None:

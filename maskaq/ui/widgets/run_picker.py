@@ -50,7 +50,7 @@ def pick(choice: Choice, *, key: str, of_one_source: bool = False) -> list[Store
         return []
     here = at_bits(choice.bits, stored)
     if not here:
-        bit_pairs.offer(choice, [_bits(run) for run in stored], key=key)
+        bit_pairs.missing(choice, [_bits(run) for run in stored], key=key)
     default = here[:1] if of_one_source else here[:_PRESELECTED]
     return select(stored, key=f"{key}_{choice.bits}", default=default)
 

@@ -3,7 +3,7 @@ sources, and the origin of a result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PICTURE = "picture"  # session key: the file format of downloaded figures
-_BEHIND = "_behind"  # in the session: keys and charts drawn in this rerun
+_BEHIND = "_behind"  # in the session: the charts drawn in this rerun, by key
 _ROWS = 1_000  # rows shown of a table; the download has all of them
 _SCALE = 2  # pixels of a downloaded PNG per pixel on the screen, sharp enough for print
 
@@ -42,7 +42,7 @@ def sidebar() -> None:
 
 def begin() -> None:
     """Begin a rerun. The router calls this before the page draws its figures."""
-    st.session_state[_BEHIND] = []
+    st.session_state[_BEHIND] = {}
 
 
 def main_button() -> Literal["primary", "secondary"]:
@@ -88,7 +88,7 @@ def chart(
     )
     if note:
         st.caption(note)
-    st.session_state[_BEHIND].append((key, chart))
+    st.session_state[_BEHIND][key] = chart  # once, however often a fragment draws it
 
 
 def _picked(key: str, pick: Callable[[Any], None]) -> None:
@@ -97,6 +97,16 @@ def _picked(key: str, pick: Callable[[Any], None]) -> None:
     for point in points[:1]:
         value = point.get("customdata")
         pick(value[0] if isinstance(value, list) and value else value)
+
+
+def into(key: str, options: Collection[object]) -> Callable[[Any], None]:
+    """A `pick` that sets the control with this key, if the value is one of its options."""
+
+    def pick(value: Any) -> None:
+        if value in options:
+            st.session_state[key] = value
+
+    return pick
 
 
 def details(*formulas: str) -> None:
@@ -116,7 +126,7 @@ def details(*formulas: str) -> None:
     with below:
         for name in formulas:
             formula(name)
-        for key, one in st.session_state[_BEHIND]:
+        for key, one in st.session_state[_BEHIND].items():
             title, *_ = one.figure.layout.title.text.split("<br>")
             st.markdown(f"**The numbers behind: {title}**")
             frame(

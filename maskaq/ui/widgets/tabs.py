@@ -1,9 +1,12 @@
-"""The tabs of a page. Only the chosen one is drawn, and its name is part of the URL."""
+"""The tabs of a page and the views of a tab: one is drawn, and its name is part of the URL."""
+
+from collections.abc import Iterable
 
 import streamlit as st
 
 from maskaq.ui.state import url
 from maskaq.ui.state.pages import PageSpec
+from maskaq.ui.widgets import spotlight
 
 
 def current(spec: PageSpec) -> str:
@@ -22,14 +25,28 @@ def header(spec: PageSpec) -> str:
         st.title(spec.title, width="content")
         if len(names) == 1:
             return names[0]
-        url.declare(**{spec.parameter: url.one_of(names, names[0])})
+        return one_of(names, f"Parts of {spec.title}", key=spec.parameter)
+
+
+def one_of(names: Iterable[str], label: str, *, key: str, wrap: bool = False) -> str:
+    """Draw buttons of which one is chosen, at first the first. Returns its name.
+
+    Args:
+        label: for readers who cannot see the buttons.
+        key: also the URL parameter, which is checked here.
+        wrap: whether long rows continue below.
+    """
+    options = list(names)
+    url.declare(**{key: url.one_of(options, options[0])})
+    with spotlight.on(key):
         chosen: str = st.segmented_control(
-            f"Parts of {spec.title}",
-            names,
-            default=names[0],
+            label,
+            options,
+            default=options[0],
             required=True,
-            key=spec.parameter,
+            key=key,
             bind="query-params",
             label_visibility="collapsed",
+            wrap=wrap,
         )
     return chosen

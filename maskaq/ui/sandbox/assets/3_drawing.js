@@ -3,14 +3,6 @@
 const PLOT = { side: 14, top: 26, axis: 180, level: 245, bottom: 312, bins: 80 };
 const MOST_WAYS = 64; // levels; more would not be told apart
 
-function svg(parent, name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 // How values lie across the plot.
 function scale(width, [low, high]) {
   const factor = (width - 2 * PLOT.side) / (high - low);

@@ -13,8 +13,8 @@ from maskaq.figures.maps import attention, regions
 from maskaq.regions.numpy_masks import mask_of, overlap
 from maskaq.ui.sections.look_inside import attention_maps, measures, picture, verdicts
 from maskaq.ui.sections.look_inside.attention_maps import CLS, Maps
-from maskaq.ui.state import url
-from maskaq.ui.widgets import show, spotlight
+from maskaq.ui.sections.look_inside.questions import where
+from maskaq.ui.widgets import show, tabs
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
@@ -25,18 +25,7 @@ _FEW, _MAP = 180, 130  # pixels of a map in one row and in more, to fit the firs
 
 def tab(choice: Choice) -> None:
     """Draw the tab."""
-    names = list(VIEWS)
-    url.declare(about=url.one_of(names, names[0]))
-    with spotlight.on("about"):
-        name = st.segmented_control(
-            "What to look at",
-            names,
-            default=names[0],
-            required=True,
-            key="about",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    name = tabs.one_of(VIEWS, "What to look at", key="about")
     left, right = st.columns([4, 7], gap="medium")
     with left:
         place = st.container()
@@ -70,7 +59,7 @@ def looks(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
             maps.grid,
             mask,
             choice.head,
-            f"P: attention of {_who(query)}, {_where(choice)}",
+            f"P: attention of {_who(query)}, {where(choice)}",
             query,
             _FEW if len(maps.p[0]) <= 4 else _MAP,
         ),
@@ -117,7 +106,7 @@ def changes(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
     head = "mean over heads" if choice.head is None else f"head {choice.head}"
     show.chart(
         attention.difference(
-            *pair, maps.grid, mask, f"{title}<br>{_where(choice)}, {head}", query
+            *pair, maps.grid, mask, f"{title}<br>{where(choice)}, {head}", query
         ).with_suffix(with_q.bits),
         key="difference",
         note=f"{with_q.origin} Purple: P attends more; orange: Q does.",
@@ -132,10 +121,6 @@ def changes(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
 
 def _who(query: int | None) -> str:
     return CLS if query is None else f"patch {query}"
-
-
-def _where(choice: Choice) -> str:
-    return "mean over blocks" if choice.block is None else f"block {choice.block}"
 
 
 def _set_ratio(value: Any) -> None:

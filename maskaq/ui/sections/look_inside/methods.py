@@ -19,7 +19,7 @@ from maskaq.ui.sections.look_inside import (
     questions,
     tables,
 )
-from maskaq.ui.widgets import query, show, spotlight
+from maskaq.ui.widgets import query, show
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
@@ -33,17 +33,12 @@ def test(choice: Choice) -> None:
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     with left:
         patch = picture.patch_control(choice)
-    with right, spotlight.on("claim_agreement"):
-        measure = st.selectbox(
-            "Measure",
-            list(attributions.MEASURES),
-            format_func=lambda name: attributions.MEASURES[name],
-            key="claim_agreement",
-        )
+    with right:
+        measure = tables.measure(attributions.MEASURES, "Measure", key="claim_agreement")
     picture.warn(choice)
     models = tables.models(choice, "methods") if stored else ("P", choice.bits)
     table = None
-    if tables.about(choice):
+    if questions.is_bundled(choice):
         table = tables.read("attributions")
         table = table[table["model"].isin(models)]
         rows = attributions.frame(table, measure)

@@ -12,10 +12,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from maskaq.figures.maps import patches, regions
-from maskaq.models.menu import BUNDLED
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.ui.sections.look_inside import attention_maps
 from maskaq.ui.sections.look_inside.attention_maps import CLS, PATCH
+from maskaq.ui.sections.look_inside.questions import is_bundled
 from maskaq.ui.state import url
 from maskaq.ui.widgets import show, spotlight
 
@@ -41,10 +41,7 @@ def declare(choice: Choice, *drawn: str) -> None:
     state = st.session_state
     if state.get("patch", 0) >= count:  # another model has more patches
         state["patch"] = count // 2
-    for key, field in fields.items():
-        if key not in drawn:
-            text = st.query_params.get(key)
-            state[key] = state.get(key, field.default if text is None else field.parse(text))
+    url.keep(**{key: field for key, field in fields.items() if key not in drawn})
 
 
 def query_controls(choice: Choice) -> int | None:
@@ -141,7 +138,7 @@ def waiting(choice: Choice) -> None:
 
 def warn(choice: Choice) -> None:
     """Warn that the bundled model knows garments only, if the visitor's picture is shown."""
-    if choice.own.picture is not None and choice.model == BUNDLED and not choice.own.weights:
+    if choice.own.picture is not None and is_bundled(choice):
         st.warning(_GARMENTS, icon=":material/checkroom:")
 
 

@@ -12,8 +12,7 @@ import streamlit as st
 
 from maskaq.figures.maps import information, region_quality
 from maskaq.ui.sections.look_inside import claim_verdicts, methods, picture, removal, tables
-from maskaq.ui.state import url
-from maskaq.ui.widgets import offer, show, spotlight
+from maskaq.ui.widgets import offer, show, spotlight, tabs
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
@@ -24,35 +23,12 @@ Views = Mapping[str, Callable[["Choice"], None]]
 
 def tab(choice: Choice) -> None:
     """Draw the tab."""
-    names = list(TESTS)
-    url.declare(test=url.one_of(names, names[0]))
     with st.container(horizontal=True, gap="large"):
-        with spotlight.on("test"):
-            test = st.segmented_control(
-                "Test",
-                names,
-                default=names[0],
-                required=True,
-                key="test",
-                bind="query-params",
-                label_visibility="collapsed",
-                wrap=True,
-            )
+        test = tabs.one_of(TESTS, "Test", key="test", wrap=True)
         question, views, formulas = TESTS[test]
         view = next(iter(views))
         if len(views) > 1:
-            key = f"part_{test.lower()}"
-            url.declare(**{key: url.one_of(views, view)})
-            view = st.segmented_control(
-                "Part of the test",
-                list(views),
-                default=view,
-                required=True,
-                key=key,
-                bind="query-params",
-                label_visibility="collapsed",
-                wrap=True,
-            )
+            view = tabs.one_of(views, "Part of the test", key=f"part_{test.lower()}", wrap=True)
     st.markdown(question)
     views[view](choice)
     st.caption(
@@ -93,14 +69,9 @@ def by_head(choice: Choice) -> None:
         name = st.segmented_control(
             "Model", ["P", "Q"], default="P", required=True, key="claim_model"
         )
-    with two, spotlight.on("claim_measure"):
-        measure = st.selectbox(
-            "Measure",
-            list(region_quality.LABELS),
-            list(region_quality.LABELS).index("share"),
-            format_func=lambda name: region_quality.LABELS[name],
-            key="claim_measure",
-        )
+    with two:
+        start = list(region_quality.LABELS).index("share")
+        measure = tables.measure(region_quality.LABELS, "Measure", key="claim_measure", start=start)
     models = ("P",) if name == "P" else tables.models(choice, "heads")
     if name == "Q" and len(models) == 1:
         return

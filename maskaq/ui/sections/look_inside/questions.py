@@ -16,15 +16,28 @@ if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
 
+def is_bundled(choice: Choice) -> bool:
+    """Whether the bundled model looks at something."""
+    return choice.model == BUNDLED and not choice.own.weights
+
+
 def is_scene(choice: Choice) -> bool:
     """Whether the bundled model looks at a stored scene."""
-    return choice.model == BUNDLED and not choice.own.weights and choice.own.picture is None
+    return is_bundled(choice) and choice.own.picture is None
 
 
 def is_photograph(choice: Choice) -> bool:
     """Whether timm's ViT-Tiny looks at a stored photograph."""
-    ours = choice.model == photographs.MODEL and not choice.own.weights
-    return ours and choice.own.picture is None
+    return _is_vit_tiny(choice) and choice.own.picture is None
+
+
+def _is_vit_tiny(choice: Choice) -> bool:
+    return choice.model == photographs.MODEL and not choice.own.weights
+
+
+def where(choice: Choice) -> str:
+    """The chosen block, or the mean over all of them, in words."""
+    return "mean over blocks" if choice.block is None else f"block {choice.block}"
 
 
 def subject(choice: Choice) -> tuple[object, ...]:
@@ -53,7 +66,7 @@ def question(choice: Choice) -> dict[str, Any]:
 
 def _samples(choice: Choice) -> NDArray[np.uint8] | None:
     """Synthetic images of the same model, to fit Q's ranges to; None without any."""
-    if choice.model == photographs.MODEL and not choice.own.weights:
+    if _is_vit_tiny(choice):
         return worlds.read(photographs.WORLD).synthetic()
 
     def order(run: Stored) -> tuple[bool, int]:

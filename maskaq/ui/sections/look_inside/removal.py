@@ -20,7 +20,7 @@ from maskaq.ui.sections.look_inside import (
     questions,
     tables,
 )
-from maskaq.ui.widgets import query, show, spotlight
+from maskaq.ui.widgets import query, show
 
 if TYPE_CHECKING:
     from maskaq.ui.sections.look_inside.attention_maps import Maps
@@ -174,13 +174,8 @@ def over_scenes(choice: Choice) -> None:
     one, two = st.columns(2)
     with one:
         fill = tables.fill(table, "What replaces them")
-    with two, spotlight.on("claim_curve"):
-        measure = st.selectbox(
-            "What is measured",
-            list(deletion.MEASURES),
-            format_func=lambda name: deletion.MEASURES[name],
-            key="claim_curve",
-        )
+    with two:
+        measure = tables.measure(deletion.MEASURES, "What is measured", key="claim_curve")
     show.verdict(claim_verdicts.removal(table, fill, choice.mask_ratio))
     models = tables.models(choice, "deletion")
     for place, model in zip(st.columns(2, gap="medium"), models, strict=False):

@@ -17,9 +17,9 @@ from maskaq.precomputed import showcase
 from maskaq.precomputed.showcase import Similarity
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.ui.sections.look_inside import attention_maps, picture, verdicts
-from maskaq.ui.sections.look_inside.questions import is_scene, question, subject
+from maskaq.ui.sections.look_inside.questions import is_bundled, is_scene, question, subject, where
 from maskaq.ui.state import stored_runs, url
-from maskaq.ui.widgets import offer, query, show, spotlight
+from maskaq.ui.widgets import offer, query, show, spotlight, tabs
 
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
@@ -45,18 +45,8 @@ class Subject:
 
 def tab(choice: Choice) -> None:
     """Draw the tab."""
-    names = list(VIEWS)
-    url.declare(pairs=url.one_of(names, names[0]), kind=url.one_of(KINDS, "scene"))
-    with spotlight.on("pairs"):
-        name = st.segmented_control(
-            "What to look at",
-            names,
-            default=names[0],
-            required=True,
-            key="pairs",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    url.declare(kind=url.one_of(KINDS, "scene"))
+    name = tabs.one_of(VIEWS, "What to look at", key="pairs")
     VIEWS[name](choice)
     st.caption(
         "All numbers are those of **P**, the full-precision model. Two patches are similar if they "
@@ -144,7 +134,7 @@ def _subject(choice: Choice, kind: str) -> Subject | None:
         place.empty()
         image, blocks = answer["image"], [Similarity(**block) for block in answer["blocks"]]
         pairs = _mean(blocks) if choice.block is None else blocks[choice.block]
-        return Subject("Your image", image, choice.shape.grid, pairs, _where(choice))
+        return Subject("Your image", image, choice.shape.grid, pairs, where(choice))
     number = choice.image
     if choice.block is None:
         pairs = _mean([showcase.similarity(kind, block, number) for block in range(DEPTH)])
@@ -153,11 +143,7 @@ def _subject(choice: Choice, kind: str) -> Subject | None:
     mask = mask_of(attention_maps.alpha(number), choice.mask_ratio) if kind == "scene" else None
     image = showcase.picture(kind, number)
     name = f"{KINDS[kind]} {number}"
-    return Subject(name, image, attention_maps.GRID, pairs, _where(choice), mask)
-
-
-def _where(choice: Choice) -> str:
-    return "mean over blocks" if choice.block is None else f"block {choice.block}"
+    return Subject(name, image, attention_maps.GRID, pairs, where(choice), mask)
 
 
 def _mean(blocks: list[Similarity]) -> Similarity:
@@ -185,7 +171,7 @@ def _inside(
 
 def three(choice: Choice) -> None:
     """Noise, scenes and synthetic images compared, block by block."""
-    if choice.model != BUNDLED or choice.own.weights:
+    if not is_bundled(choice):
         offer.model("The comparison is stored for the bundled model only.", "three")
         return
     table = showcase.entropies()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from maskaq.models.menu import BUNDLED
 from maskaq.precomputed import claims, showcase
+from maskaq.ui.sections.look_inside.questions import is_bundled
 from maskaq.ui.state import url
 from maskaq.ui.widgets import offer, show, spotlight
 
@@ -26,14 +27,9 @@ def read(name: str) -> pd.DataFrame:
     return table
 
 
-def about(choice: Choice) -> bool:
-    """Whether the tables are about the chosen model."""
-    return choice.model == BUNDLED and not choice.own.weights
-
-
 def fits(choice: Choice) -> bool:
     """Whether the tables are about the chosen model; otherwise offers the one they are about."""
-    if about(choice):
+    if is_bundled(choice):
         return True
     offer.model("This test is stored for the bundled model only.", "test")
     return False
@@ -45,6 +41,15 @@ def models(choice: Choice, key: str) -> tuple[str, ...]:
         return "P", choice.bits
     offer.bits(f"No test of Q at {choice.bits} is stored.", showcase.BITS, key)
     return ("P",)
+
+
+def measure(labels: Mapping[str, str], label: str, *, key: str, start: int = 0) -> str:
+    """A menu of measures. labels: of each measure, by its name. start: the first one shown."""
+    with spotlight.on(key):
+        chosen: str = st.selectbox(
+            label, list(labels), start, format_func=lambda name: labels[name], key=key
+        )
+    return chosen
 
 
 def fill(table: pd.DataFrame, label: str) -> str:

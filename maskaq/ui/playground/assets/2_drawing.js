@@ -76,14 +76,6 @@ function drawPicture(canvas, image, mask, grid, query, dimmed) {
   }
 }
 
-function svg(parent, name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
-
 // Lines over the blocks, with the chosen block marked. series: { name, colour, dash, values }.
 function drawLines(parent, series, block, title) {
   const [width, height, left, bottom] = [400, 150, 34, 26];
