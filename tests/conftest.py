@@ -29,18 +29,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # With the default priority a run would wait for minutes while another test computes.
     os.environ.setdefault("MASKAQ_NICENESS", "1")
 
-# Tests that share a server, or that start processes of their own, run one after the other.
-BROWSER = "tests/browser/"
+BROWSER = "tests/browser/"  # its files take both processes, each with a server of its own
+# Tests that start processes of their own run one after the other.
 PROCESSES = ("tests/commands/test_sweep.py", "tests/jobs/", "tests/runs/test_checkpointing.py")
 NOTEBOOKS = "tests/test_notebooks.py"
 
 
 class ByFile(LoadFileScheduling):
-    """Each file in one process; those of the browser together, and those that start processes."""
+    """Each file in one process, and the files that start processes in the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(BROWSER):
-            return BROWSER
         if nodeid.startswith(PROCESSES):
             return "processes"
         if nodeid.startswith(NOTEBOOKS):  # a minute each
