@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.events import Event
@@ -77,10 +76,11 @@ def batch_size_for(model: nn.Module) -> int:
 
     The widest activation is that of the first layer of an MLP, four times as wide as its tokens.
     """
-    if not isinstance(model, VisionTransformer):
+    embed, width = getattr(model, "patch_embed", None), getattr(model, "embed_dim", None)
+    if embed is None or not isinstance(width, int):
         return BATCH
-    tokens = model.patch_embed.num_patches + model.num_prefix_tokens
-    widest = tokens * 4 * model.embed_dim * 4  # bytes per image, float32
+    tokens = embed.num_patches + getattr(model, "num_prefix_tokens", 0)
+    widest = tokens * 4 * width * 4  # bytes per image, float32
     return max(1, min(BATCH, int(_CACHE_BYTES / widest)))
 
 

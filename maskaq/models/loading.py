@@ -9,13 +9,13 @@ from typing import Any
 import timm
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
+from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
 _QUIET = 2.0  # seconds of a download without a progress bar
@@ -74,7 +74,7 @@ class LoadedModel:
 def load_model(
     name: str, weights: str | Path | None = None, class_names: Sequence[str] | None = None
 ) -> LoadedModel:
-    """Load a bundled model, or any plain ViT or DeiT of timm.
+    """Load a bundled model, or a supported backbone of timm.
 
     Args:
         name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
@@ -89,21 +89,20 @@ def load_model(
     """
     check_name(name)
     model = _from_file(name, weights) if weights or name in BUNDLED else _pretrained(name)
-    if model.num_classes < 1:
+    classes = int(getattr(model, "num_classes", 0))
+    if classes < 1:
         raise ModelError(
             f"{name} outputs features, not classes; pass --weights with a file that has a "
             "classification head, or a name from `python -m maskaq models`."
         )
-    model.eval().requires_grad_(False)
+    fuse_biases(model).eval().requires_grad_(False)
     config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
-    names, synsets = _classes(name, model.num_classes, class_names)
-    rows, columns = model.patch_embed.grid_size
-    return LoadedModel(
-        name, model, config, names, (rows, columns), model.num_prefix_tokens, synsets
-    )
+    names, synsets = _classes(name, classes, class_names)
+    tokens = tokens_of(model)
+    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets)
 
 
-def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:
+def _from_file(name: str, weights: str | Path | None) -> nn.Module:
     path = Path(weights) if weights else BUNDLED[name].checkpoint
     if not weights and not path.is_file():
         raise ModelError(
@@ -116,7 +115,7 @@ def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:
     return model
 
 
-def _pretrained(name: str) -> VisionTransformer:
+def _pretrained(name: str) -> nn.Module:
     """A timm model with timm's pretrained weights, from the local cache or the network."""
     config: Any = build(name).pretrained_cfg
     option = f"`--model {name} --weights FILE` (safetensors, or a PyTorch state dict)"
@@ -132,13 +131,12 @@ def _pretrained(name: str) -> VisionTransformer:
     path = download.cached(weights) or _fetch(weights)
     overlay = {"file": str(path), "custom_load": False}
     try:
-        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        model: nn.Module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:  # safetensors and torch raise many types on damaged files
         raise WeightsError(
             f"{path} is damaged ({type(error).__name__}: {first_line(error)}); delete it, so that "
             "it is downloaded again."
         ) from error
-    assert isinstance(model, VisionTransformer)  # checked by `build`
     return model
 
 

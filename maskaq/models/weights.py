@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from maskaq.errors import ModelError, WeightsError
-from maskaq.models.architectures import BUNDLED, build, timm_names
+from maskaq.models.architectures import BUNDLED, build, fill_buffers, timm_names
 
 State = dict[str, Tensor]
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")  # keys used by training scripts
@@ -100,6 +100,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], path: str | Path
     if bad:
         raise WeightsError(f"{path} contains NaN or infinite weights in {_list_some(bad)}.")
     model.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    fill_buffers(model)
 
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.config import SynthesisOptions
-from maskaq.models.attention import Maps, maps_of, record
+from maskaq.errors import OptionError
+from maskaq.models.attention import Maps, attention_modules, maps_of, record
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
 
@@ -58,8 +59,9 @@ class SynthesisContext:
         """Make the copies of P that the options need.
 
         Raises:
-            OptionError: coarse steps are not possible with this model.
+            OptionError: the options are not possible with this model.
         """
+        _check_windows(loaded, options)
         place, coarse = torch.device(device), None
         if options.savings.coarse:
             coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.size)
@@ -130,6 +132,26 @@ class SynthesisContext:
             dropping = q.dropping.keep_only(lambda: kept)
         with self.cast(), dropping:
             return self._lean(maps_of(q.model, images, blocks))
+
+
+def _check_windows(loaded: LoadedModel, options: SynthesisOptions) -> None:
+    """Refuse what is only defined for attention between all patches.
+
+    Raises:
+        OptionError: such a setting, and attention is in windows.
+    """
+    first = attention_modules(loaded.model)[0]
+    savings = options.savings
+    plain = {"coarse": 0.0, "patches": 1.0, "queries": 1.0}
+    wrong = [f"savings.{name}" for name, value in plain.items() if getattr(savings, name) != value]
+    of_maps = (options.coefficients.inter_head, options.coefficients.entropy)
+    if options.reading == "released" and any((*of_maps, options.coefficients.align)):
+        wrong.append("the reading 'released' of terms of the maps")
+    if vars(first)["windows"] is not None and wrong:
+        raise OptionError(
+            f"{loaded.name} computes attention in windows; not defined for them: "
+            f"{', '.join(wrong)}. Leave it at its default."
+        )
 
 
 def private_copy(model: nn.Module, device: torch.device, precision: str = "float32") -> nn.Module:

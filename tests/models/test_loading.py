@@ -60,8 +60,7 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     model = bundled.scenes_vit().eval()
     file = tmp_path / "scenes_vit.safetensors"
     save_file(model.state_dict(), file)
-    entry = replace(loading.BUNDLED["scenes_vit"], checkpoint=file)
-    monkeypatch.setitem(loading.BUNDLED, "scenes_vit", entry)
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     for weights in (None, "", file):
         loaded = load_model("scenes_vit", weights)
@@ -80,10 +79,10 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_bundled_checkpoint_matches_its_card(scenes_p: LoadedModel) -> None:
-    if not bundled.CHECKPOINT.is_file():
+    if not bundled.MODELS["scenes_vit"].checkpoint.is_file():
         pytest.skip("scenes_vit has not been trained yet")
-    card = json.loads(bundled.CARD.read_text())
-    raw = bundled.CHECKPOINT.read_bytes()
+    card = json.loads(bundled.MODELS["scenes_vit"].card.read_text())
+    raw = bundled.MODELS["scenes_vit"].checkpoint.read_bytes()
     assert card["sha256"] == hashlib.sha256(raw).hexdigest()
     assert len(raw) < 8_000_000
     assert card["top1"]["value"] >= 0.85

@@ -23,7 +23,7 @@ from maskaq.checkpoints import State
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
-from maskaq.models.attention import Maps, record
+from maskaq.models.attention import Maps, heads_of_patches, record
 from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.conversion.convert import Scheme
@@ -192,6 +192,6 @@ def _distillation(logits_p: Tensor, logits_q: Tensor, options: FitOptions) -> Te
 
 def _block_loss(p: Maps, q: Maps, task: FitTask) -> Tensor:
     options = task.options
-    heads_p, heads_q = (maps.heads[:, :, task.prefix :].float() for maps in (p, q))  # [B,H,N,d]
+    heads_p, heads_q = (heads_of_patches(maps, task.prefix).float() for maps in (p, q))  # [B,H,N,d]
     mask = informative_tokens(heads_p, options.mask_ratio)
     return head_loss(heads_p, heads_q, mask, options.mask_weight, options.reading)

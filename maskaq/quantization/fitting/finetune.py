@@ -78,7 +78,7 @@ def finetune(
     If the logits of Q on `images.check` end further from P's than before, Q is restored.
 
     Args:
-        p, q: frozen timm ViTs.
+        p, q: frozen backbones.
         options: `tune` steps of Adam, whose rate starts at `tune_lr`.
         precision: of the forward passes of a step, `"float32"` or `"bfloat16"`.
     """
