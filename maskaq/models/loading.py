@@ -26,9 +26,9 @@ class LoadedModel:
     """P with its preprocessing and classes.
 
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
-    class_names: one per output. grid: patches in rows and columns. prefix: number of tokens before
-    the patches (CLS, distillation, registers). synsets: WordNet ids of the classes if they are
-    ImageNet's, else empty.
+    class_names: one per output; none if the model outputs features. grid: patches in rows and
+    columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
+    WordNet ids of the classes if they are ImageNet's, else empty.
     """
 
     name: str
@@ -38,6 +38,11 @@ class LoadedModel:
     grid: tuple[int, int]
     prefix: int
     synsets: tuple[str, ...] = ()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the outputs are classes, and not features."""
+        return bool(self.class_names)
 
     @property
     def size(self) -> int:
@@ -90,11 +95,9 @@ def load_model(
     check_name(name)
     model = _from_file(name, weights) if weights or name in BUNDLED else _pretrained(name)
     classes = int(getattr(model, "num_classes", 0))
-    if classes < 1:
-        raise ModelError(
-            f"{name} outputs features, not classes; pass --weights with a file that has a "
-            "classification head, or a name from `python -m maskaq models`."
-        )
+    own = bool(weights) or name in BUNDLED
+    if not own and not infer_imagenet_subset(getattr(model, "pretrained_cfg", {})):
+        classes = 0  # features, such as those of CLIP or DINO
     fuse_biases(model).eval().requires_grad_(False)
     config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
     names, synsets = _classes(name, classes, class_names)
@@ -122,11 +125,6 @@ def _pretrained(name: str) -> nn.Module:
     repository, file = hub_file(config)
     if not repository:
         raise ModelError(f"timm has no pretrained weights for {name}; pass {option}.")
-    if not infer_imagenet_subset(config):
-        raise ModelError(
-            f"the pretrained weights of {name} output features, not classes; pass {option} of a "
-            "classifier, or a name from `python -m maskaq models`."
-        )
     weights = download.HubFile(name, repository, file)
     path = download.cached(weights) or _fetch(weights)
     overlay = {"file": str(path), "custom_load": False}

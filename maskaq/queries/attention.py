@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from maskaq.data.folder import transform_of
 from maskaq.errors import OptionError
-from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
+from maskaq.evaluation.attributions import ATTRIBUTIONS, WITHOUT_CLASS, AttributionTask
 from maskaq.models.attention import Maps, record
 from maskaq.models.loading import LoadedModel
 from maskaq.precomputed.showcase import Similarity
@@ -100,6 +100,11 @@ def attribution(
     """
     attribute = ATTRIBUTIONS[method]
     loaded = model_cache.model(model, weights)
+    if not loaded.classifies and method not in WITHOUT_CLASS:
+        raise OptionError(
+            f"{method} explains a class, and {loaded.name} outputs features; choose "
+            f"{' or '.join(WITHOUT_CLASS)}."
+        )
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     with torch.no_grad():
@@ -185,7 +190,9 @@ def _look(model: nn.Module, inputs: Tensor) -> tuple[Sequence[Maps], Tensor]:
 
 
 def _said(loaded: LoadedModel, logits: Tensor) -> tuple[str, float]:
-    """The predicted class of the first image, and its probability."""
+    """The predicted class of the first image, and its probability; "" and 0 without classes."""
+    if not loaded.classifies:
+        return "", 0.0
     probability, number = logits[0].softmax(-1).max(-1)
     return loaded.class_names[int(number)], float(probability)
 

@@ -16,6 +16,8 @@ from maskaq.models.attention import Maps, attention_modules, maps_of, record
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
 
+NEEDS_CLASSES = ("one_hot", "soft_label")  # terms of the loss
+
 MakeQ = Callable[[Tensor], nn.Module]
 
 
@@ -68,12 +70,14 @@ class SynthesisContext:
         model, dropping = private_copy(loaded.model, place, precision), None
         if options.savings.patches < 1:
             dropping = PatchDropping.insert_into(model, loaded.prefix)
-        return cls(loaded, options, precision, place, make_q, model, dropping, coarse, max_crops)
+        crops = max_crops if loaded.classifies else 0
+        return cls(loaded, options, precision, place, make_q, model, dropping, coarse, crops)
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """Those above 0, by term."""
-        return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
+        """Those above 0, by term; without the terms that need classes if P has none."""
+        found = {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
+        return {k: v for k, v in found.items() if self.loaded.classifies or k not in NEEDS_CLASSES}
 
     def grid(self, coarse: bool) -> tuple[int, int]:
         """Rows and columns of patches, at full or half resolution."""

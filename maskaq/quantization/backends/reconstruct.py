@@ -36,6 +36,7 @@ from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
+from maskaq.quantization.fitting.distillation import distillation_loss, feature_loss
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
 from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
@@ -71,7 +72,9 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     views = _views(task, task.images.to(device), generator)
     set_ranges_by_output(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
-    weights = fisher_weights(task.p, views[:_FISHER_VIEWS], task.prefix, generator)
+    weights = fisher_weights(
+        task.p, views[:_FISHER_VIEWS], task.prefix, generator, classifies=task.classifies
+    )
     units_p = units_of(task.p)
     units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
     x_p, x_q = (
@@ -131,7 +134,8 @@ def _finetune(
         return task.inputs(vary(mixed, generator))
 
     if options.tune:
-        tuning = TuningImages(sample, generator, check=views[-2 * _BATCH :])
+        loss = distillation_loss if task.classifies else feature_loss
+        tuning = TuningImages(sample, generator, views[-2 * _BATCH :], loss)
         yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
 
 

@@ -49,7 +49,12 @@ def block_outputs(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def fisher_weights(
-    p: nn.Module, images: Tensor, prefix: int, generator: torch.Generator, batch: int = 16
+    p: nn.Module,
+    images: Tensor,
+    prefix: int,
+    generator: torch.Generator,
+    batch: int = 16,
+    classifies: bool = True,
 ) -> list[Tensor]:
     """How much each block output matters to P's prediction: [..,C], mean 1, equal for all patches.
 
@@ -60,19 +65,26 @@ def fisher_weights(
     square root: the information itself is 20 to 50 times higher on the class token, too high to
     learn from few images.
 
+    Features, of a model without classes, are taken to be normally distributed around P's.
+
     Args:
         p: a backbone, frozen.
         images: normalised [N,3,S,S].
         prefix: number of prefix tokens.
         generator: samples y.
+        classifies: whether P outputs classes, and not features.
     """
     sums: list[Tensor] = []
     with block_outputs(p) as outputs:
         for part in images.split(batch):
             outputs.clear()
             logits = p(part.clone().requires_grad_())
-            y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
-            likelihood = logits.log_softmax(-1).gather(1, y).sum()  # []
+            if classifies:
+                y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
+                likelihood = logits.log_softmax(-1).gather(1, y).sum()  # []
+            else:
+                noise = torch.randn(logits.shape, generator=generator, device=logits.device)
+                likelihood = (noise * logits).sum()  # []
             grads = torch.autograd.grad(likelihood, outputs)
             squares = [grad.square().sum(0) for grad in grads]  # [..,C]
             sums = [a + b for a, b in zip(sums, squares, strict=True)] if sums else squares
