@@ -50,3 +50,14 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def split_key(path: str | Path) -> tuple[Path, str]:
+    """A path, and what follows its last `#`, as in `checkpoint.pt#student`; "" without it.
+
+    A file whose own name has a `#` is found as it is.
+    """
+    file, mark, key = str(path).rpartition("#")
+    if not mark or Path(path).exists():
+        return Path(path), ""
+    return Path(file), key

@@ -97,12 +97,13 @@ def check_name(name: str) -> None:
     raise ModelError(f"unknown model {name!r}; {hint} `python -m maskaq models` lists all names.")
 
 
-def build(name: str, classes: int | None = None) -> VisionTransformer:
+def build(name: str, classes: int | None = None, **options: Any) -> VisionTransformer:
     """Build the architecture of a name on the meta device.
 
     Args:
         name: a name that `check_name` accepts.
         classes: outputs of the head; None takes the architecture's default.
+        options: of `timm.create_model`, such as `img_size`; a bundled model takes none.
 
     Raises:
         ModelError: its attention is not supported.
@@ -110,7 +111,7 @@ def build(name: str, classes: int | None = None) -> VisionTransformer:
     with torch.device("meta"):
         if name in BUNDLED:
             return BUNDLED[name].architecture()
-        model = timm.create_model(name, num_classes=classes)
+        model = timm.create_model(name, num_classes=classes, **options)
     if not isinstance(model, VisionTransformer) or not all(map(_is_supported, model.blocks)):
         raise ModelError(f"the attention of {name} is not supported; supported: {SUPPORTED}.")
     return model

@@ -13,10 +13,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from maskaq.config.options import require_one_of
+from maskaq.config.run_spec import POOLINGS
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
-from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
+from maskaq.models.weights import Fitted, first_line, fitted, read_weights
+from maskaq.models.weights.channels import grey_config
 
 _QUIET = 2.0  # seconds of a download without a progress bar
 
@@ -28,7 +31,7 @@ class LoadedModel:
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
     class_names: one per output. grid: patches in rows and columns. prefix: number of tokens before
     the patches (CLS, distillation, registers). synsets: WordNet ids of the classes if they are
-    ImageNet's, else empty.
+    ImageNet's, else empty. notes: what was decided while reading the weights.
     """
 
     name: str
@@ -38,6 +41,7 @@ class LoadedModel:
     grid: tuple[int, int]
     prefix: int
     synsets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -72,48 +76,75 @@ class LoadedModel:
 
 
 def load_model(
-    name: str, weights: str | Path | None = None, class_names: Sequence[str] | None = None
+    name: str,
+    weights: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    global_pool: str = "",
 ) -> LoadedModel:
     """Load a bundled model, or any plain ViT or DeiT of timm.
 
     Args:
         name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
-        weights: a safetensors or PyTorch file, which sets the number of classes; None or "" loads
-            the bundled or pretrained weights.
+        weights: a safetensors or PyTorch file, the index of one in several files, or a folder; it
+            sets the number of classes and the image size. None or "" loads the bundled or
+            pretrained weights.
         class_names: one per class; None takes the bundled or ImageNet's names, where they fit.
+        global_pool: `"token"` or `"avg"`, the pooling of weights that do not tell theirs.
 
     Raises:
         ModelError: unknown or unsupported name, or no pretrained weights are available.
         WeightsError: the file cannot be read or does not fit.
-        OptionError: wrong number of class names.
+        OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
     check_name(name)
-    model = _from_file(name, weights) if weights or name in BUNDLED else _pretrained(name)
+    require_one_of("global_pool", global_pool, POOLINGS)
+    if global_pool and not weights:
+        raise OptionError(
+            f"global_pool is {global_pool!r}, but the weights of {name} come with their pooling; "
+            "leave it out, or pass --weights FILE."
+        )
+    given = Fitted(_pretrained(name)) if not weights and name not in BUNDLED else None
+    given = given or fitted(name, read_weights(_path(name, weights)), global_pool)
+    model: Any = given.model
     if model.num_classes < 1:
         raise ModelError(
             f"{name} outputs features, not classes; pass --weights with a file that has a "
             "classification head, or a name from `python -m maskaq models`."
         )
     model.eval().requires_grad_(False)
-    config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
     names, synsets = _classes(name, model.num_classes, class_names)
     rows, columns = model.patch_embed.grid_size
     return LoadedModel(
-        name, model, config, names, (rows, columns), model.num_prefix_tokens, synsets
+        name,
+        model,
+        _data_config(name, given),
+        names,
+        (rows, columns),
+        model.num_prefix_tokens,
+        synsets,
+        given.notes,
     )
 
 
-def _from_file(name: str, weights: str | Path | None) -> VisionTransformer:
+def _path(name: str, weights: str | Path | None) -> Path:
     path = Path(weights) if weights else BUNDLED[name].checkpoint
     if not weights and not path.is_file():
         raise ModelError(
             f"the checkpoint of {name} is missing at {path}; reinstall maskaq, or train it with "
             "`python -m maskaq.models.train`."
         )
-    state = read_weights(path)
-    model = build(name, head_classes(state))
-    load_weights(model, state, path)
-    return model
+    return path
+
+
+def _data_config(name: str, given: Fitted) -> Mapping[str, Any]:
+    """The preprocessing: that of the name, with the image size and channels of the weights."""
+    config = (
+        BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(given.model)
+    )
+    if given.size is not None:
+        config = {**config, "input_size": (3, given.size, given.size)}
+    return grey_config(config) if given.grey else config
 
 
 def _pretrained(name: str) -> VisionTransformer:
