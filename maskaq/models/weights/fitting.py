@@ -61,6 +61,11 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
     state, head_notes = heads.renamed(weights.state, target, path)
     state, grey_notes = channels.with_colour(state, path)
     classes = heads.head_classes(state, target)
+    if classes is None and f"{target}.weight" in default.state_dict():
+        raise WeightsError(
+            f"{path} has no classification head ({target}.weight), so it outputs features, not "
+            "classes; pass weights of a classifier."
+        )
     how = _planned(state, default, name, global_pool, path)
     model = _built(name, classes, how, path)
     head_notes += widened(model, state, weights.transformers)

@@ -197,6 +197,30 @@ def test_the_given_name_is_not_recommended() -> None:
     with pytest.raises(WeightsError, match=r"Missing keys: blocks\.0\.norm1\.bias") as caught:
         fitted(SMALLEST, Weights(state, Path("x")))
     assert f"--model {SMALLEST}" not in str(caught.value)
+    assert f"Width, depth and patch size are those of {SMALLEST}: pass" in str(caught.value)
+
+
+def test_another_image_size_does_not_hide_which_model_it_is() -> None:
+    state = zero_weights("vit_small_patch32_224")
+    state["pos_embed"] = torch.zeros(1, 1 + 3 * 3, 384)  # 96 pixels
+    assert matching_models(state)[0] == "vit_small_patch32_224"
+
+
+def test_weights_of_a_swin_are_described() -> None:
+    how: dict[str, Any] = {"depths": (2, 2, 1, 2), "embed_dim": 48, "num_heads": (1, 1, 1, 1)}
+    with torch.device("meta"):
+        model = timm.create_model("swin_tiny_patch4_window7_224", **how)
+    state = {key: torch.zeros(value.shape) for key, value in model.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"patches of 4 x 4 pixels, .* of 16 x 16\.") as caught:
+        fitted("test_vit", Weights(state, Path("x")))
+    message = "a Swin Transformer with width 48, stages of 2, 2, 1, 2 blocks and patch size 4: pass"
+    assert message in str(caught.value)
+
+
+def test_weights_without_a_head_are_refused() -> None:
+    state = {key: one for key, one in state_of(model_of()).items() if not key.startswith("head")}
+    with pytest.raises(WeightsError, match=r"no classification head \(head\.weight\), so it outp"):
+        fitted(SMALLEST, Weights(state, Path("x")))
 
 
 @pytest.mark.parametrize("size", [160, 96])
