@@ -19,7 +19,6 @@ from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
-from maskaq.models.weights.channels import grey_config
 
 _QUIET = 2.0  # seconds of a download without a progress bar
 
@@ -104,8 +103,11 @@ def load_model(
             f"global_pool is {global_pool!r}, but the weights of {name} come with their pooling; "
             "leave it out, or pass --weights FILE."
         )
-    given = Fitted(_pretrained(name)) if not weights and name not in BUNDLED else None
-    given = given or fitted(name, read_weights(_path(name, weights)), global_pool)
+    if weights or name in BUNDLED:
+        given = fitted(name, read_weights(_path(name, weights)), global_pool)
+    else:
+        plain = _pretrained(name)
+        given = Fitted(plain, resolve_model_data_config(plain))
     model: Any = given.model
     if model.num_classes < 1:
         raise ModelError(
@@ -118,7 +120,7 @@ def load_model(
     return LoadedModel(
         name,
         model,
-        _data_config(name, given),
+        given.data_config,
         names,
         (rows, columns),
         model.num_prefix_tokens,
@@ -135,16 +137,6 @@ def _path(name: str, weights: str | Path | None) -> Path:
             "`python -m maskaq.models.train`."
         )
     return path
-
-
-def _data_config(name: str, given: Fitted) -> Mapping[str, Any]:
-    """The preprocessing: that of the name, with the image size and channels of the weights."""
-    config = (
-        BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(given.model)
-    )
-    if given.size is not None:
-        config = {**config, "input_size": (3, given.size, given.size)}
-    return grey_config(config) if given.grey else config
 
 
 def _pretrained(name: str) -> VisionTransformer:

@@ -33,28 +33,37 @@ class _Case(NamedTuple):
     expected: State
     name: str
     path: Path
+    size: int | None
 
 
-def plan(state: State, model: nn.Module, name: str, global_pool: str, path: Path) -> Plan:
+def plan(
+    state: State,
+    model: nn.Module,
+    name: str,
+    global_pool: str,
+    path: Path,
+    size: int | None = None,
+) -> Plan:
     """How the model of these weights differs from `model`, which is that of `name`.
 
-    global_pool: `"token"` or `"avg"` if the user chose the pooling, else "".
+    global_pool: `"token"` or `"avg"` if the user chose the pooling, else "". size: side of the
+    images in pixels, for weights that do not tell; None takes the architecture's.
 
     Raises:
         WeightsError: another patch size, or images that are not square.
         OptionError: the pooling does not suit the architecture or the weights.
     """
-    case = _Case(state, model, model.state_dict(), name, path)
+    case = _Case(state, model, model.state_dict(), name, path, size)
     options: dict[str, Any] = {}
     notes: list[str] = []
     for changes, note in (*_tokens(case), *_pooling(case, global_pool)):
         options |= changes
         notes += [note] if note else []
-    size, note = _size(case, options)
-    if size is not None:
-        options |= {"img_size": size} | _window_option(case)
+    side, note = _size(case, options)
+    if side is not None:
+        options |= {"img_size": side} | _window_option(case)
         notes.append(note)
-    return Plan(options, tuple(notes), size)
+    return Plan(options, tuple(notes), side)
 
 
 def _tokens(case: _Case) -> Iterator[tuple[dict[str, Any], str]]:
@@ -125,12 +134,14 @@ def _size(case: _Case, options: Mapping[str, Any]) -> tuple[int | None, str]:
     if patch is None or patch.ndim != 4:
         return None, ""
     known = _from_positions(case, options, patch.shape[-1])
-    where = "position embeddings"
+    where = "position embeddings of the weights"
+    if known is None and _windows(case.state):
+        known, where = case.size, "config.json beside the weights"
     if known is None:
-        known, where = _from_windows(case, patch.shape[-1]), "windows"
+        known, where = _from_windows(case, patch.shape[-1]), "windows of the weights"
     if known is None or known == _default_size(case.model):
         return None, ""
-    return known, f"{known} x {known} pixels, from the {where} of the weights"
+    return known, f"{known} x {known} pixels, from the {where}"
 
 
 def _default_size(model: nn.Module) -> int | None:
@@ -146,13 +157,14 @@ def _from_positions(case: _Case, options: Mapping[str, Any], patch: int) -> int 
     prefix = expected.shape[1] - grid[0] * grid[1]
     if prefix:
         prefix += _registers(case.state) - _registers(case.expected)
+        prefix += ("dist_token" in case.state) - ("dist_token" in case.expected)
         prefix -= options.get("class_token") is False
     patches = given.shape[1] - prefix
     side = math.isqrt(max(0, patches))
     if side < 1 or side * side != patches:
         raise WeightsError(
             f"{case.path} has position embeddings of {patches} patches, which do not form a "
-            f"square; {case.name} needs weights of square images."
+            f"square. Pass weights for square images, or another --model than {case.name}."
         )
     return int(side * patch)
 

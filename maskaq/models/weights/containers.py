@@ -26,7 +26,8 @@ _NO_MODEL = re.compile(  # containers of a training script's other parts
 )
 # Tensors that a training script stores beside the weights.
 _BESIDE = re.compile(
-    r"^(n_averaged|initted|step|epoch|decay|num_updates)$|(^|\.)(criterion|loss|loss_fn|metrics?)\."
+    r"^(n_averaged|initted|step|epoch|decay|num_updates)$"
+    r"|(^|\.)(criterion|loss_fn|(\w+_)?(loss|metrics?|acc|accuracy|auroc|f1))\."
 )
 # Added by torch.compile, FSDP and activation checkpoints to the module that they wrap, also inside.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -179,6 +180,11 @@ def _tensors(model: Model, path: Path) -> State:
     if any(map(_PATCHES.search, kept)):
         kept = {key: value for key, value in kept.items() if not isinstance(value, _PLAIN)}
     wrong = [key for key, value in kept.items() if not isinstance(value, Tensor)]
+    if any("_packed_params" in key for key in kept):
+        raise WeightsError(
+            f"{path} is a model quantized by PyTorch; pass the float weights, from before "
+            "quantization."
+        )
     if wrong or not kept:
         where = f" in `{model.label}`" if model.label else ""
         name = repr(wrong[0]) if wrong else "nothing"

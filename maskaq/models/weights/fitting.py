@@ -1,11 +1,12 @@
 """The model that a name and a weights file make together."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from maskaq.errors import OptionError, WeightsError
@@ -13,20 +14,19 @@ from maskaq.models.architectures import BUNDLED, build
 from maskaq.models.weights import channels, heads
 from maskaq.models.weights.advice import advice, difference, list_some
 from maskaq.models.weights.architecture import Plan, plan
+from maskaq.models.weights.companions import Companions, beside
 from maskaq.models.weights.state import Weights
 
 # Buffers that a model computes from its shape, and that older versions of timm stored.
 _COMPUTED = re.compile(r"(^|\.)(relative_position_index|attn_mask|position_ids)$")
-Config = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class Fitted(NamedTuple):
-    """A model with its weights. size: image side in pixels, None for the architecture's. grey:
-    whether it was trained on grey pictures. notes: what was decided, each a short sentence."""
+    """A model with its weights. data_config: its preprocessing, as in timm. notes: what was
+    decided, each a short sentence."""
 
     model: nn.Module
-    size: int | None = None
-    grey: bool = False
+    data_config: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
 
@@ -66,14 +66,30 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
             f"{path} has no classification head ({target}.weight), so it outputs features, not "
             "classes; pass weights of a classifier."
         )
-    how = _planned(state, default, name, global_pool, path)
+    said = Companions() if name in BUNDLED else beside(path, weights.transformers)
+    how = _planned(state, default, name, global_pool, path, said.size)
     model = _built(name, classes, how, path)
     head_notes += widened(model, state, weights.transformers)
     expected = model.state_dict()
     state = {key: v for key, v in state.items() if key in expected or not _COMPUTED.search(key)}
     load_weights(model, state, path, name)
-    notes = (*weights.notes, *head_notes, *how.notes, *grey_notes)
-    return Fitted(model, how.size, bool(grey_notes), notes)
+    said.check(model, name, path)
+    config, config_notes = _preprocessing(name, model, how, said)
+    notes = (*weights.notes, *head_notes, *how.notes, *config_notes, *grey_notes)
+    return Fitted(model, channels.grey_config(config) if grey_notes else config, notes)
+
+
+def _preprocessing(
+    name: str, model: nn.Module, how: Plan, said: Companions
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """That of the name, for the image size and the channels of the weights, and a note."""
+    config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
+    if how.size is not None:
+        config = {**config, "input_size": (3, how.size, how.size)}
+    changes = said.changed(config)
+    names = {"mean": "mean", "std": "standard deviation"}
+    note = f"{' and '.join(names[key] for key in changes)} of the channels from beside the weights"
+    return {**config, **changes}, (note,) if changes else ()
 
 
 def _head_of(model: nn.Module) -> str:
@@ -83,10 +99,15 @@ def _head_of(model: nn.Module) -> str:
 
 
 def _planned(
-    state: Mapping[str, Tensor], default: nn.Module, name: str, global_pool: str, path: Path
+    state: Mapping[str, Tensor],
+    default: nn.Module,
+    name: str,
+    global_pool: str,
+    path: Path,
+    size: int | None,
 ) -> Plan:
     if name not in BUNDLED:
-        return plan(state, default, name, global_pool, path)
+        return plan(state, default, name, global_pool, path, size)
     if global_pool:
         raise OptionError(
             f"global_pool is {global_pool!r}, but that of {name} is fixed; leave it out."

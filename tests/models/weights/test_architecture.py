@@ -53,6 +53,15 @@ def test_masks_of_shifted_windows_tell_the_image_size() -> None:
     )
 
 
+def test_the_size_beside_the_weights_is_taken_where_they_do_not_tell() -> None:
+    state = dict(swin(img_size=448).state_dict())
+    found = plan(state, swin(), SWIN, "", PATH, size=448)
+    assert found.options == {"img_size": 448}
+    assert found.notes == ("448 x 448 pixels, from the config.json beside the weights",)
+    plain = model_of()  # position embeddings tell
+    assert plan(state_of(plain), plain, "x", "", PATH, size=448) == Plan({}, (), None)
+
+
 def test_a_name_that_averages_takes_weights_of_a_class_token() -> None:
     averages = model_of(global_pool="avg")
     found = plan(state_of(model_of()), averages, "x", "", PATH)

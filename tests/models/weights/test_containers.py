@@ -174,6 +174,7 @@ def test_what_training_stores_beside_the_weights_is_left_out() -> None:
     averaged = {"n_averaged": torch.tensor(7), **prefixed("module.")}  # of torch's AveragedModel
     assert same(model_state(averaged, PATH)[0], SMALL)
     beside = {"epoch": 3, "arch": "vit", "criterion.weight": torch.ones(9), **SMALL}
+    beside["val_acc.total"] = torch.tensor(7)  # of torchmetrics
     assert same(model_state(beside, PATH)[0], SMALL)
     unknown = {"neck.weight": torch.ones(9), **prefixed("backbone.")}  # part of the model
     assert "neck.weight" in model_state(unknown, PATH)[0]
@@ -189,6 +190,10 @@ def test_what_training_stores_beside_the_weights_is_left_out() -> None:
         ({"model": {"weights": [1.0]}}, "contains 'model', but no weights"),
         ({"a": torch.zeros(1), "b": [1.0]}, "'b' is not a tensor; expected a state dict"),
         ({"epoch": 3, **BESIDE}, "contains 'epoch', 'optimizer', but no weights"),
+        (
+            {"0.scale": torch.ones(1), "0._packed_params.dtype": torch.qint8},
+            "a model quantized by PyTorch; pass the float weights",
+        ),
         (BESIDE["optimizer"], "the state of an optimizer .* pass the file with the model's"),
     ],
 )

@@ -200,6 +200,11 @@ def test_the_given_name_is_not_recommended() -> None:
     assert f"Width, depth and patch size are those of {SMALLEST}: pass" in str(caught.value)
 
 
+def test_a_distilled_model_and_a_plain_one_are_told_apart() -> None:
+    with pytest.raises(WeightsError, match=rf"Unexpected keys: dist_token.*pass --model {NAME}\."):
+        fitted("deit_tiny_patch16_224", Weights(zero_weights(NAME), Path("x")))
+
+
 def test_another_image_size_does_not_hide_which_model_it_is() -> None:
     state = zero_weights("vit_small_patch32_224")
     state["pos_embed"] = torch.zeros(1, 1 + 3 * 3, 384)  # 96 pixels
@@ -231,7 +236,7 @@ def test_weights_for_grey_pictures_read_colour_as_grey(size: int) -> None:
     grey = (images * luma).sum(1, keepdim=True)  # [2,1,size,size]
     found = fitted(SMALLEST, Weights(state_of(model), Path("x")))
     torch.testing.assert_close(found.model.eval()(images), model(grey), rtol=1e-4, atol=1e-4)
-    assert found.grey
+    assert len({*found.data_config["mean"]}) == len({*found.data_config["std"]}) == 1
     assert found.notes[-1] == "one input channel: pictures are turned to grey"
 
 
