@@ -160,6 +160,8 @@ def _from_positions(case: _Case, options: Mapping[str, Any], patch: int) -> int 
         prefix += ("dist_token" in case.state) - ("dist_token" in case.expected)
         prefix -= options.get("class_token") is False
     patches = given.shape[1] - prefix
+    if patches == grid[0] * grid[1]:  # some sizes are no multiple of their patches
+        return _default_size(case.model)
     side = math.isqrt(max(0, patches))
     if side < 1 or side * side != patches:
         raise WeightsError(

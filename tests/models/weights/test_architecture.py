@@ -62,6 +62,11 @@ def test_the_size_beside_the_weights_is_taken_where_they_do_not_tell() -> None:
     assert plan(state_of(plain), plain, "x", "", PATH, size=448) == Plan({}, (), None)
 
 
+def test_a_size_that_is_no_multiple_of_its_patches_is_that_of_the_name() -> None:
+    model = model_of(img_size=170)  # ten patches of 16
+    assert plan(state_of(model), model, "x", "", PATH) == Plan({}, (), None)
+
+
 def test_a_name_that_averages_takes_weights_of_a_class_token() -> None:
     averages = model_of(global_pool="avg")
     found = plan(state_of(model_of()), averages, "x", "", PATH)
