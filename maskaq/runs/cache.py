@@ -125,8 +125,9 @@ class _CachedSamples(InMemory):
 def _fingerprint(path: str) -> Hashable:
     """Changes when a file, or one inside its folder if it is an index or a folder, is written."""
     file, _ = split_key(path)
-    if file.suffix != ".json" and not file.is_dir():
+    folder = os.path.isdir(file)
+    if file.suffix != ".json" and not folder:
         return stamp(file)
-    path = str(file if file.is_dir() else file.parent)
+    path = str(file if folder else file.parent)
     found = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)
     return frozenset((name, stamp(name)) for name in found)

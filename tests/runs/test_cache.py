@@ -97,6 +97,8 @@ def test_p_is_known_by_its_file_its_parts_and_its_pooling(tmp_path: Path) -> Non
     file.write_bytes(b"22")
     assert [one != other for one, other in zip(after, keys(), strict=True)] == [1, 1, 1, 1]
     assert len({*keys(), cache.key_of("x", str(file), "avg")}) == 5
+    for impossible in ("x" * 5000, "a\0b"):
+        assert cache.key_of("x", impossible)[-1] is None
 
 
 def test_a_run_and_its_context_use_the_chosen_pooling(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _tokens(case: _Case) -> Iterator[tuple[dict[str, Any], str]]:
     """Register tokens as many as in the weights, and no class token if they have none."""
     registers = [_registers(one) for one in (case.state, case.expected)]
     if registers[0] != registers[1]:
-        yield {"reg_tokens": registers[0]}, f"register tokens: {registers[0]}, from the weights"
+        yield {"reg_tokens": registers[0]}, f"register tokens: {registers[0]}, as in the weights"
 
 
 def _registers(state: State) -> int:

@@ -22,11 +22,13 @@ _GELU = ("gelu", None)  # the activation of timm's models, and of transformers' 
 
 @dataclass(frozen=True)
 class Companions:
-    """size: side of the images in pixels. heads: of the attention in the first block. mean, std:
-    of the three channels. None where nothing is said."""
+    """size: side of the images in pixels. heads: of the attention in the first block. epsilon:
+    what the LayerNorms add to the variance. mean, std: of the three channels. None where nothing is
+    said."""
 
     size: int | None = None
     heads: int | None = None
+    epsilon: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
@@ -78,6 +80,7 @@ def beside(weights: Path, transformers: bool) -> Companions:
     return Companions(
         size=_whole(config.get("image_size")),
         heads=_whole(heads[0] if isinstance(heads, list) and heads else heads),
+        epsilon=_small(config.get("layer_norm_eps")),
         mean=_channels(pictures.get("image_mean")),
         std=_channels(pictures.get("image_std")),
     )
@@ -96,6 +99,10 @@ def _table(path: Path, strict: bool) -> Mapping[str, Any]:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and 0 < value < 100_000 else None
+
+
+def _small(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1 else None
 
 
 def _channels(value: object) -> tuple[float, ...] | None:

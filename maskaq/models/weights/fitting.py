@@ -16,6 +16,7 @@ from maskaq.models.weights.advice import advice, difference, list_some
 from maskaq.models.weights.architecture import Plan, plan
 from maskaq.models.weights.companions import Companions, beside
 from maskaq.models.weights.state import Weights
+from maskaq.models.weights.transformers_names import epsilon
 
 # Buffers that a model computes from its shape, and that older versions of timm stored.
 _COMPUTED = re.compile(r"(^|\.)(relative_position_index|attn_mask|position_ids)$")
@@ -74,9 +75,17 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
     state = {key: v for key, v in state.items() if key in expected or not _COMPUTED.search(key)}
     load_weights(model, state, path, name)
     said.check(model, name, path)
+    if weights.transformers:
+        _set_epsilon(model, epsilon(state) if said.epsilon is None else said.epsilon)
     config, config_notes = _preprocessing(name, model, how, said)
     notes = (*weights.notes, *head_notes, *how.notes, *config_notes, *grey_notes)
     return Fitted(model, channels.grey_config(config) if grey_notes else config, notes)
+
+
+def _set_epsilon(model: nn.Module, value: float) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = value
 
 
 def _preprocessing(

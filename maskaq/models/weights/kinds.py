@@ -74,8 +74,9 @@ def kind_of(path: Path) -> str:
         size = path.stat().st_size
         with path.open("rb") as stream:
             start = stream.read(512)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # the latter for a name with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WeightsError(f"{path} cannot be read: {reason}.") from error
     if not start:
         raise refusal(path, "empty", "download or copy it again")
     if start[8:9] == b"{" and (start[:1] != b"{" or b"\0" in start[:8]):

@@ -4,6 +4,7 @@ PyTorch files are read with `torch.load(weights_only=True)`, as tensors and plai
 checkpoint in several files (shards) is read through its index.
 """
 
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ def read(path: Path) -> Content:
         WeightsError: the file is missing, damaged, in another format, or contains Python objects;
             or the folder does not tell which file to take.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike `Path.is_dir`, for any text
         return _folder(path)
     kind = kinds.kind_of(path)
     if kind == kinds.INDEX:
@@ -102,7 +103,7 @@ def _sharded(index: Path) -> dict[str, Tensor]:
         raise kinds.refusal(
             index, f"{what}, some of which are not next to it", "put all files in one folder"
         )
-    missing = [name for name in files if not (index.parent / name).is_file()]
+    missing = [name for name in files if not os.path.isfile(index.parent / name)]
     if missing:
         remedy = f"missing next to it: {', '.join(missing[:4])}. Put all of them in one folder"
         raise kinds.refusal(index, what, remedy)

@@ -53,6 +53,13 @@ _JOINED = {
 }
 
 
+def epsilon(state: State) -> float:
+    """What the LayerNorms of these models, under timm's names, add to the variance by default."""
+    if "blocks.0.ls1.gamma" in state:  # DINOv2
+        return 1e-6
+    return 1e-5 if any(key.startswith("layers.") for key in state) else 1e-12  # Swin; ViT and DeiT
+
+
 def is_transformers(state: State) -> bool:
     """Whether the names are those of transformers."""
     return any(_MODEL.sub("", key) == _PATCHES for key in state)
@@ -73,7 +80,7 @@ def to_timm(state: State, path: object) -> tuple[State, tuple[str, ...]]:
     renamed = {_name(key): value for key, value in kept.items()}
     if len(renamed) < len(kept):
         raise WeightsError(f"{path} has the same weights under two names of transformers.")
-    return _tokens(_joined(renamed, path), notes), tuple(notes)
+    return _tokens(_joined(renamed, path)), tuple(notes)
 
 
 def _name(key: str) -> str:
@@ -110,7 +117,7 @@ def _joined(state: State, path: object) -> State:
     return result
 
 
-def _tokens(state: State, notes: list[str]) -> State:
+def _tokens(state: State) -> State:
     """Tokens before the patches as timm has them.
 
     Where timm has no position embedding for registers, that of the class token is part of the
@@ -119,7 +126,6 @@ def _tokens(state: State, notes: list[str]) -> State:
     result = dict(state)
     if "dist_token" in result and "head_dist.weight" not in result:
         result["reg_token"] = result.pop("dist_token")
-        notes.append("kept the distillation token, which has no head, as a register token")
     elif {"reg_token", "cls_token", "pos_embed"} <= {*result}:
         return fold_position(result)
     return result

@@ -25,10 +25,11 @@ def write(folder: Path, **files: object) -> Path:
 
 def test_what_the_files_of_transformers_say(tmp_path: Path) -> None:
     config = {"model_type": "vit", "hidden_act": "gelu", "num_attention_heads": 4, "image_size": 96}
+    config["layer_norm_eps"] = 1e-8
     weights = write(tmp_path, config=config, preprocessor_config=NORM)
-    assert beside(weights, True) == Companions(96, 4, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    assert beside(weights, True) == Companions(96, 4, 1e-8, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
     stages = write(tmp_path, config={"num_heads": [3, 6], "image_size": [224, 112]})
-    assert beside(stages, True) == Companions(None, 3, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    assert beside(stages, True) == Companions(None, 3, None, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
 
 
 def test_without_files_nothing_is_said(tmp_path: Path) -> None:

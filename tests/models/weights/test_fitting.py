@@ -134,7 +134,7 @@ def pictures(size: int, channels: int = 3) -> Tensor:
         ),
         ({"global_pool": "avg", "class_token": False}, 160, ("average pooling, as the weights",)),
         ({"global_pool": "map"}, 160, ("attention pooling, as the weights have attn_pool",)),
-        ({"reg_tokens": 2}, 160, ("register tokens: 2, from the weights",)),
+        ({"reg_tokens": 2}, 160, ("register tokens: 2, as in the weights",)),
         ({"reg_tokens": 2, "img_size": 96}, 96, ("register tokens: 2", "96 x 96 pixels, from")),
     ],
 )

@@ -130,6 +130,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "none.safetensors")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "a\0b#c", "x" * 5000 + "#c"])
+def test_an_impossible_name_is_refused(name: str) -> None:
+    with pytest.raises(WeightsError, match="cannot be read: "):
+        read_weights(name)
+
+
 def test_weights_files_are_recognised_under_any_name(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     for write, kind in (

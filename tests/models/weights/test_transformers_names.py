@@ -11,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.errors import WeightsError
+from maskaq.models.loading import load_model
 from maskaq.models.weights import read_weights
 from maskaq.models.weights.fitting import load_weights, widened
 from maskaq.models.weights.heads import renamed
@@ -134,8 +135,28 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_the_distillation_token_becomes_a_register() -> None:
-    _, notes = to_timm(dict(original("DeiT").state_dict()), "x")
-    assert "kept the distillation token, which has no head, as a register token" in notes
+    state, _ = to_timm(dict(original("DeiT").state_dict()), "x")
+    assert {"reg_token", "head.weight"} <= set(state)
+    assert not any("dist" in key for key in state)
     state, notes = to_timm(dict(original("DeiT with teacher").state_dict()), "x")
     assert {"dist_token", "head.weight", "head_dist.weight"} <= set(state)
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize("saved", ["folder", "state"])
+def test_a_model_with_small_values_agrees_too(tmp_path: Path, saved: str) -> None:
+    """Where the variance is small, what the LayerNorms add to it shows in the answers."""
+    torch.manual_seed(0)
+    config = dict(COMMON, hidden_size=192, num_hidden_layers=12, intermediate_size=768)
+    config |= dict(image_size=32, patch_size=16, layer_norm_eps=1e-12)
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(**config)).eval()
+    nn.init.normal_(model.classifier.weight, std=1.0)
+    if saved == "folder":
+        model.save_pretrained(tmp_path)
+    else:
+        torch.save(model.state_dict(), tmp_path / "model.pt")
+    loaded = load_model("vit_tiny_patch16_224", tmp_path)
+    with torch.no_grad():
+        expected, given = model(IMAGES).logits, loaded.model(IMAGES)
+    torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-5)
+    assert loaded.notes[-1] == "32 x 32 pixels, from the position embeddings of the weights"
