@@ -160,6 +160,7 @@ def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         isinstance(a, Tensor)
         and isinstance(b, Tensor)
         and (a.shape, a.dtype) == (b.shape, b.dtype)
+        and a.is_contiguous()  # else it may have far more elements than are stored
         and torch.equal(a, b)
         for a, b in pairs
     )

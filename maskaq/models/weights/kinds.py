@@ -28,7 +28,7 @@ class _Signature(NamedTuple):
     at: int = 0
 
 
-_TIMM_OR_SAFETENSORS = "pass a safetensors file or a PyTorch file of tensors"
+_EXPECTED = "pass a safetensors file or a PyTorch file of tensors"
 _UNPACK = "unpack it, and pass the weights file in it"
 _EXPORT = "pass the PyTorch or safetensors weights that it was made from"
 _FROM_NUMPY = (
@@ -42,7 +42,7 @@ _SIGNATURES = (
         "a Git LFS pointer, which stands for the weights and does not contain them",
         "run `git lfs pull` in its repository, or download the file itself",
     ),
-    _Signature(b"\x93NUMPY", "one NumPy array (npy)", _TIMM_OR_SAFETENSORS),
+    _Signature(b"\x93NUMPY", "one NumPy array (npy)", _EXPECTED),
     _Signature(
         b"\x89HDF\r\n\x1a\n",
         "an HDF5 file, as Keras writes it",
@@ -59,7 +59,7 @@ _SIGNATURES = (
     _Signature(b"ustar", "a tar archive", _UNPACK, at=257),
     _Signature(b"\x89PNG", "a PNG image", "pass images as --data FOLDER"),
     _Signature(b"\xff\xd8\xff", "a JPEG image", "pass images as --data FOLDER"),
-    _Signature(b"%PDF", "a PDF document", _TIMM_OR_SAFETENSORS),
+    _Signature(b"%PDF", "a PDF document", _EXPECTED),
 )
 
 
@@ -137,7 +137,7 @@ def _other_archive(path: Path, names: list[str]) -> WeightsError:
     if any(name.endswith(("archive_format", "models/model.json")) for name in names):
         return refusal(path, "a program exported by torch.export", _EXPORT)
     inside = [name for name in names if name.endswith((".safetensors", ".pt", ".pth", ".bin"))]
-    remedy = f"unpack it, and pass {inside[0]}" if inside else _TIMM_OR_SAFETENSORS
+    remedy = f"unpack it, and pass {inside[0]}" if inside else _EXPECTED
     return refusal(path, f"a zip archive of other files ({_first(names)})", remedy)
 
 
@@ -163,11 +163,11 @@ def read_json(path: Path) -> Any:
         WeightsError: it is too large or damaged.
     """
     if path.stat().st_size > _LARGEST_JSON:
-        raise refusal(path, "too large for an index (JSON)", _TIMM_OR_SAFETENSORS)
+        raise refusal(path, "too large for an index (JSON)", _EXPECTED)
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise refusal(path, "text, or JSON that is damaged", _TIMM_OR_SAFETENSORS) from error
+        raise refusal(path, "text, or JSON that is damaged", _EXPECTED) from error
 
 
 def _html(path: Path, size: int) -> str:
@@ -200,13 +200,21 @@ _BY_START: tuple[tuple[Callable[[bytes], bool], Callable[[Path, int], str]], ...
 )
 
 
+_BY_ENDING = {
+    ".onnx": "an ONNX model",
+    ".msgpack": "a checkpoint of Flax",
+    ".pb": "a graph of TensorFlow",
+    ".mlmodel": "a Core ML model",
+}
+_ONNX = re.compile(rb"\x08.{1,4}(\x12.)?(pytorch|onnx|tf2onnx)", re.DOTALL)  # its producer
+
+
 def _unknown(path: Path, start: bytes) -> WeightsError:
-    """A file that no signature matches. ONNX files have none, but name their producer."""
-    if path.suffix == ".onnx" or re.match(
-        rb"\x08.{1,4}(\x12.)?(pytorch|onnx|tf2onnx)", start, re.S
-    ):
-        return refusal(path, "an ONNX model", _EXPORT)
+    """A file that no signature matches; some formats have none."""
+    named = _BY_ENDING.get(".onnx" if _ONNX.match(start) else path.suffix.lower())
+    if named is not None:
+        return refusal(path, named, _EXPORT)
     return WeightsError(
         f"{path} is neither a safetensors nor a PyTorch file; it starts with {start[:_SHOWN]!r}. "
-        f"{_TIMM_OR_SAFETENSORS.capitalize()}."
+        f"{_EXPECTED[0].upper()}{_EXPECTED[1:]}."
     )

@@ -98,7 +98,7 @@ def _sharded(index: Path) -> dict[str, Tensor]:
     if not isinstance(places, Mapping) or not places:
         raise kinds.refusal(index, "an index without entries in weight_map", "download it again")
     files = sorted({str(name) for name in places.values()})
-    what = f"the index of a sharded checkpoint in {len(files)} files"
+    what = f"the index of a sharded checkpoint in {len(files)} file{'s' if len(files) > 1 else ''}"
     if len(files) > _MOST_SHARDS or any(Path(name).name != name for name in files):
         raise kinds.refusal(
             index, f"{what}, some of which are not next to it", "put all files in one folder"

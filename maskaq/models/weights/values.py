@@ -11,12 +11,13 @@ from torch import Tensor
 from maskaq.errors import WeightsError
 
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_MOST_REPEATED = 1 << 28  # bytes of a tensor that are not stored, but repeat others
 # Integers that timm's models compute from their shape, or count.
 _COUNTS = re.compile(r"(^|\.)(relative_position_index|num_batches_tracked|position_ids)$")
 
 
 def check_types(state: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights that are not floats of at least 16 bits, in ordinary tensors.
+    """Refuse weights that are not floats of at least 16 bits, in ordinary tensors of stored size.
 
     Raises:
         WeightsError: names the first such weight.
@@ -26,6 +27,10 @@ def check_types(state: Mapping[str, Tensor], path: Path) -> None:
             continue
         if value.dtype not in _FLOATS or value.layout != torch.strided or value.is_meta:
             raise WeightsError(f"{path}: {key} is {_type(value)}; {_reason(value)}.")
+        if value.nbytes > value.untyped_storage().nbytes() + _MOST_REPEATED:
+            raise WeightsError(
+                f"{path}: {key} repeats a small tensor to {value.nbytes:,} bytes; save it in full."
+            )
 
 
 def _type(value: Tensor) -> str:

@@ -115,6 +115,13 @@ def test_other_files_are_named_by_their_first_bytes(
     assert str(caught.value).startswith(f"{tmp_path / 'x'} is ")
 
 
+@pytest.mark.parametrize("name", ["w.onnx", "w.msgpack", "w.pb", "W.MLMODEL"])
+def test_formats_without_a_signature_are_named_by_their_ending(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x85some bytes")
+    with pytest.raises(WeightsError, match="pass the PyTorch or safetensors weights that it was"):
+        read_weights(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"PK\3\4 and no archive", save(STATE)[:-3], b"\xff" * 8 + b"{" * 20],

@@ -43,6 +43,17 @@ def test_quantized_and_sparse_tensors_are_refused() -> None:
         check_types({"a": torch.zeros(2, dtype=torch.int16)}, Path("x"))
 
 
+@pytest.mark.parametrize("rows", [2, 2**27])
+def test_a_tensor_that_is_far_larger_than_its_file_is_refused(tmp_path: Path, rows: int) -> None:
+    repeated = torch.zeros(8).expand(rows, 8)
+    torch.save({"model": {"a": repeated}, "ema": {"a": repeated}}, tmp_path / "w.pt")
+    if rows == 2:
+        assert read_weights(tmp_path / "w.pt").state["a"].shape == (2, 8)
+        return
+    with pytest.raises(WeightsError, match=r"a repeats a small tensor to 4,294,967,296 bytes"):
+        read_weights(tmp_path / "w.pt")
+
+
 def test_integers_that_models_count_or_compute_are_allowed() -> None:
     names = ("layers.0.blocks.0.attn.relative_position_index", "bn.num_batches_tracked")
     check_types({name: torch.zeros(2, dtype=torch.int64) for name in names}, Path("x"))
