@@ -69,7 +69,8 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
         )
     said = Companions() if name in BUNDLED else beside(path, weights.transformers)
     how = _planned(state, default, name, global_pool, path, said.size)
-    model = _built(name, classes, how, path)
+    as_named = not how.options and classes in (None, default.num_classes)
+    model = default if as_named else _built(name, classes, how, path)
     head_notes += widened(model, state, weights.transformers)
     expected = model.state_dict()
     state = {key: v for key, v in state.items() if key in expected or not _COMPUTED.search(key)}
