@@ -47,6 +47,17 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
     """Time of the last change in nanoseconds and size in bytes; None if there is no file."""
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name with a zero byte
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def split_key(path: str | Path) -> tuple[Path, str]:
+    """A path, and what follows its last `#`, as in `checkpoint.pt#student`; "" without it.
+
+    A file whose own name has a `#` is found as it is.
+    """
+    file, mark, key = str(path).rpartition("#")
+    if not mark or os.path.exists(path):  # unlike `Path.exists`, for any text
+        return Path(path), ""
+    return Path(file), key

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from maskaq.cli import main, parser
 from maskaq.commands.run import spec_from
@@ -9,6 +10,7 @@ from maskaq.config import RunSpec
 from maskaq.config.overrides import command_of
 from maskaq.config.presets import METHODS, spec_of
 from maskaq.errors import OptionError
+from maskaq.models.loading import load_model
 
 SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
 SMALL += ["--set", "fit.reconstruction.steps=2", "--set", "fit.reconstruction.views=2"]
@@ -29,6 +31,7 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
     words += ["--eval-images", "30", "--holdout", "5", "--first-last", "target"]
     words += ["--precision", "float32", "--weights", "a b.pt", "--data", "x/y"]
     words += ["--parametrisation", "pixels", "--device", "cuda:1", "--model", "deit_tiny"]
+    words += ["--global-pool", "avg"]
     words += ["--set", "synthesis.coefficients.tv=5e-6", "--set", "fit.refresh=3"]
     words += ["--set", "quantization.gelu=uniform"]
     spec = parsed(*words)
@@ -91,6 +94,22 @@ def test_json_is_one_object_with_the_documented_keys(capsys: pytest.CaptureFixtu
     assert {"peak_memory_mb", "device", "versions"} <= set(values)
 
 
+def test_what_was_decided_about_weights_is_said_beside_the_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = load_model("scenes_vit").model.state_dict()
+    torch.save({"net": {f"module.{key}": v.half() for key, v in state.items()}}, tmp_path / "w.pt")
+    words = ["run", *SMALL, "--source", "noise", "--weights", str(tmp_path / "w.pt"), "--json"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert [line for line in printed.err.splitlines() if line.startswith("note: ")] == [
+        "note: took the weights in `net`",
+        "note: removed the prefix `module.`",
+        "note: the weights are float16, and computed with in float32",
+    ]
+    assert json.loads(printed.out)["evaluated"] == 20
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -104,6 +123,8 @@ def test_json_is_one_object_with_the_documented_keys(capsys: pytest.CaptureFixtu
         (["--device", "tpu"], "device is 'tpu'; allowed: cpu, cuda, cuda:N, mps"),
         (["--precision", "half"], "unknown precision 'half'"),
         (["--seed", "-1"], "seed is -1"),
+        (["--global-pool", "mean"], "unknown global_pool 'mean'"),
+        (["--global-pool", "avg"], "come with their pooling; leave it out, or pass --weights FILE"),
     ],
 )
 def test_a_bad_value_is_one_clear_line_and_exit_code_2(

@@ -29,7 +29,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--seed", type=int, default=0)
     option("--out", type=Path, metavar="DIR", help="folder for the result, images, curves and Q")
     option("--json", action="store_true", help="print one JSON object instead of a table")
-    option("--weights", help="file with the model's weights")
+    option(
+        "--weights",
+        metavar="FILE[#KEY]",
+        help="file with the model's weights, the index of several files, or their folder; KEY is "
+        "one of several models in the file, as in ckpt.pt#student",
+    )
+    option("--global-pool", help="token or avg, for weights that do not tell how they are pooled")
     option("--data", help="folder of labelled images to evaluate on")
     option("--source", help="sample source; overrides the method's")
     option("--backend", help="back-end that fits Q; overrides the method's")

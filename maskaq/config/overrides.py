@@ -16,6 +16,7 @@ from maskaq.errors import OptionError, unknown
 OPTIONS: Mapping[str, str] = {
     "--weights": "weights",
     "--data": "data",
+    "--global-pool": "global_pool",
     "--source": "synthesis.source",
     "--backend": "fit.backend",
     "--images": "synthesis.images",

@@ -15,6 +15,8 @@ from maskaq.config.options import (
     require_one_of,
 )
 
+POOLINGS = ("", "token", "avg")  # of the tokens before the head; "" is what the weights tell
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -25,6 +27,8 @@ class RunSpec:
     holdout: images of the folder that are kept from the evaluation, for the source `real`.
     precision: of the forward passes in synthesis, `"auto"` (bfloat16 if the hardware has it),
     `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+    global_pool: pooling of weights that do not tell theirs, `"token"` or `"avg"`, or "" for the
+    architecture's.
     """
 
     model: str = "scenes_vit"
@@ -39,11 +43,13 @@ class RunSpec:
     seed: int = 0
     precision: str = "auto"
     device: str = "cpu"
+    global_pool: str = ""
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2147483647")
         require(self.eval_images >= 0, "eval_images", self.eval_images, "0 (all) or more")
         require(self.holdout >= 0, "holdout", self.holdout, "0 or more")
+        require_one_of("global_pool", self.global_pool, POOLINGS)
         require_one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
         known = re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device)
         require(known is not None, "device", self.device, "cpu, cuda, cuda:N, mps")

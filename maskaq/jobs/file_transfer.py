@@ -14,18 +14,24 @@ from typing import Any
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
+from maskaq.files import split_key
 
 FIELDS = ("weights", "data")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path
 
 
-def pack(path: Path) -> Parcel:
+def pack(place: str | Path) -> Parcel:
     """Read a file, or a folder with everything in it.
+
+    The index of weights in several files (JSON) is sent with its folder. What follows a `#`, the
+    model to take from a file of several, is not part of the path.
 
     Raises:
         RunError: it does not exist, or is larger than 1 GiB.
     """
+    path, _ = split_key(place)
+    path = path.parent if path.suffix == ".json" else path
     if not path.exists():
         raise RunError(f"{path} does not exist, so it cannot be sent to the workers.")
     inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
@@ -46,7 +52,10 @@ def resolved(spec: RunSpec, parcels: Mapping[str, Parcel]) -> RunSpec:
     Raises:
         RunError: a parcel is damaged, or has names that point outside its folder.
     """
-    paths: dict[str, Any] = {name: str(_unpack(parcel)) for name, parcel in parcels.items()}
+    paths: dict[str, Any] = {}
+    for name, parcel in parcels.items():
+        key = split_key(spec.weights)[1] if name == "weights" else ""
+        paths[name] = f"{_unpack(parcel)}{'#' if key else ''}{key}"
     return replace(spec, **paths)
 
 

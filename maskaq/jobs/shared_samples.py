@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -68,7 +67,7 @@ class SharedSamples:
         paths = {name: getattr(spec, name) for name in file_transfer.FIELDS if getattr(spec, name)}
         for path in paths.values():
             if path not in self._files:
-                packed = file_transfer.pack(Path(path))
+                packed = file_transfer.pack(path)
                 (self._files[path],) = link.client.scatter([packed], hash=False)
         return {name: self._files[path] for name, path in paths.items()}
 

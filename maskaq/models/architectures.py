@@ -82,12 +82,13 @@ def check_name(name: str) -> None:
     raise ModelError(f"unknown model {name!r}; {hint} `python -m maskaq models` lists all names.")
 
 
-def build(name: str, classes: int | None = None) -> nn.Module:
+def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
     """Build the architecture of a name on the meta device.
 
     Args:
         name: a name that `check_name` accepts.
         classes: outputs of the head; None takes the architecture's default.
+        options: of `timm.create_model`, such as `img_size`; a bundled model takes none.
 
     Raises:
         ModelError: its attention is not supported.
@@ -95,7 +96,7 @@ def build(name: str, classes: int | None = None) -> nn.Module:
     with torch.device("meta"):
         if name in BUNDLED:
             return BUNDLED[name].architecture()
-        model: nn.Module = timm.create_model(name, num_classes=classes)
+        model: nn.Module = timm.create_model(name, num_classes=classes, **options)
     try:
         tokens_of(model)
     except Exception as error:  # running a model of any kind may raise anything
@@ -103,20 +104,3 @@ def build(name: str, classes: int | None = None) -> nn.Module:
             f"{name} is not supported; supported: {', '.join(BUNDLED)}; {SUPPORTED}."
         ) from error
     return model
-
-
-def fill_buffers(model: nn.Module) -> None:
-    """Compute the buffers that no checkpoint contains, in a model built on the meta device.
-
-    Raises:
-        ModelError: a module does not say how.
-    """
-    for module in model.modules():
-        own: Any = module
-        empty = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_meta]
-        for name in empty:
-            setattr(module, name, torch.empty_like(getattr(module, name), device="cpu"))
-        if empty and not hasattr(module, "init_non_persistent_buffers"):
-            raise ModelError(f"{type(module).__name__} has buffers that no checkpoint contains.")
-        if empty:
-            own.init_non_persistent_buffers()

@@ -12,11 +12,13 @@ from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_co
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from maskaq.config.options import require_one_of
+from maskaq.config.run_spec import POOLINGS
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.backbone import fuse_biases, tokens_of
-from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
+from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
 _QUIET = 2.0  # seconds of a download without a progress bar
 
@@ -28,7 +30,8 @@ class LoadedModel:
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
     class_names: one per output; none if the model outputs features. grid: patches in rows and
     columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
-    WordNet ids of the classes if they are ImageNet's, else empty.
+    WordNet ids of the classes if they are ImageNet's, else empty. notes: what was decided while
+    reading the weights.
     """
 
     name: str
@@ -38,6 +41,7 @@ class LoadedModel:
     grid: tuple[int, int]
     prefix: int
     synsets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def classifies(self) -> bool:
@@ -77,45 +81,56 @@ class LoadedModel:
 
 
 def load_model(
-    name: str, weights: str | Path | None = None, class_names: Sequence[str] | None = None
+    name: str,
+    weights: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    *,
+    global_pool: str = "",
 ) -> LoadedModel:
     """Load a bundled model, or a supported backbone of timm.
 
     Args:
         name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
-        weights: a safetensors or PyTorch file, which sets the number of classes; None or "" loads
-            the bundled or pretrained weights.
+        weights: a safetensors or PyTorch file, the index of one in several files, or a folder; it
+            sets the number of classes and the image size. None or "" loads the bundled or
+            pretrained weights.
         class_names: one per class; None takes the bundled or ImageNet's names, where they fit.
+        global_pool: `"token"` or `"avg"`, the pooling of weights that do not tell theirs.
 
     Raises:
         ModelError: unknown or unsupported name, or no pretrained weights are available.
         WeightsError: the file cannot be read or does not fit.
-        OptionError: wrong number of class names.
+        OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
     check_name(name)
-    model = _from_file(name, weights) if weights or name in BUNDLED else _pretrained(name)
-    classes = int(getattr(model, "num_classes", 0))
-    own = bool(weights) or name in BUNDLED
-    if not own and not infer_imagenet_subset(getattr(model, "pretrained_cfg", {})):
-        classes = 0  # features, such as those of CLIP or DINO
-    fuse_biases(model).eval().requires_grad_(False)
-    config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
+    require_one_of("global_pool", global_pool, POOLINGS)
+    if global_pool and not weights:
+        raise OptionError(
+            f"global_pool is {global_pool!r}, but the weights of {name} come with their pooling; "
+            "leave it out, or pass --weights FILE."
+        )
+    if weights or name in BUNDLED:
+        given = fitted(name, read_weights(_path(name, weights)), global_pool)
+        classes = int(getattr(given.model, "num_classes", 0))
+    else:
+        plain = _pretrained(name)
+        given = Fitted(plain, resolve_model_data_config(plain))
+        known = infer_imagenet_subset(getattr(plain, "pretrained_cfg", {}))
+        classes = int(getattr(plain, "num_classes", 0)) if known else 0  # else features, as CLIP's
+    model = fuse_biases(given.model).eval().requires_grad_(False)
     names, synsets = _classes(name, classes, class_names)
-    tokens = tokens_of(model)
-    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets)
+    tokens, config = tokens_of(model), given.data_config
+    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets, given.notes)
 
 
-def _from_file(name: str, weights: str | Path | None) -> nn.Module:
+def _path(name: str, weights: str | Path | None) -> Path:
     path = Path(weights) if weights else BUNDLED[name].checkpoint
     if not weights and not path.is_file():
         raise ModelError(
             f"the checkpoint of {name} is missing at {path}; reinstall maskaq, or train it with "
             "`python -m maskaq.models.train`."
         )
-    state = read_weights(path)
-    model = build(name, head_classes(state))
-    load_weights(model, state, path)
-    return model
+    return path
 
 
 def _pretrained(name: str) -> nn.Module:

@@ -15,7 +15,8 @@ def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
 
     Returns:
         classes: outputs of the model. size: side of its images in pixels. images: number of images
-        in the folder, and labels: number of classes they have; both 0 without a folder.
+        in the folder, and labels: number of classes they have; both 0 without a folder. notes: what
+        was decided while reading the weights.
 
     Raises:
         MaskaqError: weights or images cannot be used.
@@ -29,7 +30,7 @@ def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
         # Read one image, to report an unreadable folder now rather than in the run.
         load_images(folder, config, synsets=synsets, classes=classes, limit=1)
     count = {"images": len(labels), "labels": len(set(labels))}
-    return {"classes": classes, "size": loaded.size} | count
+    return {"classes": classes, "size": loaded.size, "notes": list(loaded.notes)} | count
 
 
 def cost(specs: Sequence[str]) -> dict[str, Any]:

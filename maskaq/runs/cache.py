@@ -7,7 +7,6 @@ import copy
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from torch import nn
@@ -15,7 +14,7 @@ from torch import nn
 from maskaq.checkpoints import NOWHERE, Checkpoints, InMemory, State
 from maskaq.config import RunSpec
 from maskaq.config.sample_key import batches, evaluation_spec, sample_key
-from maskaq.files import stamp
+from maskaq.files import split_key, stamp
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.runs.context import RunContext
 
@@ -56,18 +55,21 @@ _CONTEXTS: LRU[RunContext] = LRU(2)
 _SAMPLES: LRU[dict[str, bytes]] = LRU(2)
 
 
-def key_of(name: str, weights: str) -> tuple[Hashable, ...]:
-    """What identifies P: its name, its file and when the file was written."""
-    return name, weights, stamp(weights) if weights else None
+def key_of(name: str, weights: str, global_pool: str = "") -> tuple[Hashable, ...]:
+    """What identifies P: its name, its pooling, its file and when the file was written."""
+    return name, weights, global_pool, _fingerprint(weights) if weights else None
 
 
-def model(name: str, weights: str = "") -> LoadedModel:
+def model(name: str, weights: str = "", global_pool: str = "") -> LoadedModel:
     """P by name. It must not be changed, nor recorded by two threads at once.
 
     Raises:
         ModelError: as `load_model`.
     """
-    return _MODELS.get(key_of(name, weights), lambda: load_model(name, weights or None))
+    return _MODELS.get(
+        key_of(name, weights, global_pool),
+        lambda: load_model(name, weights or None, global_pool=global_pool),
+    )
 
 
 def context_of(spec: RunSpec) -> RunContext:
@@ -80,7 +82,7 @@ def context_of(spec: RunSpec) -> RunContext:
     files = (_fingerprint(path) for path in (spec.weights, spec.data) if path)
 
     def load() -> RunContext:
-        loaded = model(spec.model, spec.weights)
+        loaded = model(spec.model, spec.weights, spec.global_pool)
         own = _copy(loaded.model, share=spec.device == "cpu")
         return RunContext.of(needed, replace(loaded, model=own))
 
@@ -121,8 +123,11 @@ class _CachedSamples(InMemory):
 
 
 def _fingerprint(path: str) -> Hashable:
-    """Changes when a file, or one inside a folder, is written."""
-    if not Path(path).is_dir():
-        return stamp(path)
+    """Changes when a file, or one inside its folder if it is an index or a folder, is written."""
+    file, _ = split_key(path)
+    folder = os.path.isdir(file)
+    if file.suffix != ".json" and not folder:
+        return stamp(file)
+    path = str(file if folder else file.parent)
     found = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)
     return frozenset((name, stamp(name)) for name in found)

@@ -49,7 +49,9 @@ class RunContext:
         Raises:
             MaskaqError: as `load_model` and `load_data`.
         """
-        loaded = loaded or load_model(spec.model, spec.weights or None)
+        loaded = loaded or load_model(
+            spec.model, spec.weights or None, global_pool=spec.global_pool
+        )
         return cls(loaded, load_data(spec, loaded))
 
 

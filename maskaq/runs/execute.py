@@ -55,6 +55,8 @@ class _Bar:
         self._bar.close()
 
     def show(self, event: Event) -> None:
+        for note in event.notes:
+            tqdm.write(f"note: {note}", file=sys.stderr)
         if event.problem:
             tqdm.write(f"warning: {event.problem}", file=sys.stderr)
         if event.stage != self._stage or event.step < self._step:

@@ -54,7 +54,7 @@ def run(
     """
     watch = Stopwatch()
     work = _Run(spec, context, checkpoints)
-    yield watch.note(Event("load", 1, 1))
+    yield watch.note(Event("load", 1, 1, notes=work.loaded.notes))
     stages = {"synthesis": work.synthesize(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
         work.samples = samples

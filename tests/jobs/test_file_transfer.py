@@ -2,11 +2,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.jobs import file_transfer
 from maskaq.jobs.file_transfer import pack, resolved
+from maskaq.models.weights import read_weights
+from tests.support.weights_files import save_shards
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,19 @@ def test_files_and_folders_arrive_unchanged(data: Path, temporary: Path) -> None
     assert temporary in Path(received.data).parents
     assert resolved(spec, sent) == received
     assert resolved(spec, {}) == spec
+
+
+def test_weights_in_several_files_arrive_with_their_index(tmp_path: Path) -> None:
+    index = save_shards({"a": torch.ones(2), "b": torch.ones(3)}, tmp_path / "client")
+    received = resolved(RunSpec(weights=str(index)), {"weights": pack(index)})
+    assert set(read_weights(received.weights).state) == {"a", "b"}
+
+
+def test_the_choice_of_a_model_in_a_file_arrives(tmp_path: Path) -> None:
+    torch.save({"net": {"a": torch.ones(2)}, "ema": {"a": torch.zeros(2)}}, tmp_path / "w.pt")
+    path = f"{tmp_path / 'w.pt'}#net"
+    received = resolved(RunSpec(weights=path), {"weights": pack(path)})
+    assert read_weights(received.weights).state["a"].tolist() == [1, 1]
 
 
 def test_other_contents_get_another_folder(data: Path) -> None:

@@ -8,17 +8,19 @@ from functools import partial
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save, save_file
-from timm.data import resolve_model_data_config
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, resolve_model_data_config
 
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import bundled, loading, train
 from maskaq.models.loading import LoadedModel, load_model
-from tests.support import model_hub
+from tests.support import model_hub, weights_files
 
 NAME = "deit_tiny_distilled_patch16_224"
 
@@ -46,6 +48,49 @@ def test_weights_from_a_file(own_weights: tuple[Path, torch.nn.Module]) -> None:
     assert not loaded.model.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in loaded.model.parameters())
     assert load_model(NAME, str(path), list("abcdefg")).class_names == tuple("abcdefg")
+
+
+def test_ordinary_weights_leave_nothing_to_note(tmp_path: Path) -> None:
+    model = weights_files.model_of()
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    loaded = load_model("test_vit", tmp_path / "w.safetensors")
+    assert loaded.notes == ()
+    assert loaded.data_config == resolve_model_data_config(model)
+    assert load_model("scenes_vit").notes == ()
+
+
+def test_images_have_the_size_and_the_channels_of_the_weights(tmp_path: Path) -> None:
+    """The same answers as the model for grey pictures gives, with grey values from Pillow."""
+    model = weights_files.model_of("deit_tiny_patch16_224", img_size=48, in_chans=1, depth=12)
+    state = {"module." + key: value for key, value in model.state_dict().items()}
+    torch.save({"model": state}, tmp_path / "w.pt")
+    loaded = load_model("deit_tiny_patch16_224", tmp_path / "w.pt")
+    assert (loaded.size, loaded.grid) == (48, (3, 3))
+    assert loaded.notes == (
+        "took the weights in `model`",
+        "removed the prefix `module.`",
+        "48 x 48 pixels, from the position embeddings of the weights",
+        "one input channel: pictures are turned to grey",
+    )
+    mean, std = (sum(values) / 3 for values in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
+    torch.testing.assert_close(loaded.mean, torch.full((1, 3, 1, 1), mean))
+    pixels = torch.randint(256, (48, 48, 3), dtype=torch.uint8)
+    grey = np.asarray(Image.fromarray(pixels.numpy()).convert("L")) / 255  # [48,48]
+    given = torch.tensor((grey - mean) / std, dtype=torch.float32)[None, None]  # [1,1,48,48]
+    answers = loaded.model(loaded.normalise(pixels.movedim(2, 0)[None]))  # of [1,3,48,48]
+    torch.testing.assert_close(answers, model(given), rtol=0.02, atol=0.02 * float(answers.std()))
+
+
+def test_pooling_is_a_setting_of_weights_files_only(tmp_path: Path) -> None:
+    model = weights_files.model_of(global_pool="avg", fc_norm=False)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    loaded = load_model("test_vit", tmp_path / "w.safetensors", global_pool="avg")
+    images = torch.rand(1, 3, 160, 160)
+    torch.testing.assert_close(loaded.model(images), model(images))
+    with pytest.raises(OptionError, match=r"unknown global_pool 'mean'.*avg, token"):
+        load_model("test_vit", tmp_path / "w.safetensors", global_pool="mean")
+    with pytest.raises(OptionError, match="come with their pooling; leave it out, or pass --wei"):
+        load_model("scenes_vit", global_pool="avg")
 
 
 def test_class_names_must_match_the_number_of_classes(

@@ -116,6 +116,7 @@ def test_a_bad_picture_is_refused(open_page):
 
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
+    cluster.answers["inspect"]["notes"] = ["removed the prefix `module.`"]
     app = open_page(pages.LOOK_INSIDE)
     assert "Check these files" not in [button.label for button in app.button]
     app.text_input(key=uploads.DATA).set_value("photographs").run()
@@ -126,6 +127,7 @@ def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     )
     assert not app.exception
     assert "The folder has 500 images of 50 classes." in app.success[0].value
+    assert "Note: removed the prefix `module.`." in text(app)
 
 
 def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, press):

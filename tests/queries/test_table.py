@@ -268,10 +268,13 @@ def folder_of(root: Path, names: dict[str, int]) -> Path:
 def test_inspect_accepts_usable_files(scenes_p: LoadedModel, tmp_path: Path) -> None:
     save_file(dict(scenes_p.model.state_dict()), tmp_path / "weights.safetensors")
     folder = folder_of(tmp_path / "images", {"0": 2, "7": 3})
-    plain = {"classes": 10, "size": 64}
+    plain = {"classes": 10, "size": 64, "notes": []}
     assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0}
     answer = inspect("scenes_vit", str(tmp_path / "weights.safetensors"), str(folder))
     assert answer == plain | {"images": 5, "labels": 2}
+    torch.save({"model": scenes_p.model.state_dict()}, tmp_path / "weights.pt")
+    notes = inspect("scenes_vit", str(tmp_path / "weights.pt"))["notes"]
+    assert notes == ["took the weights in `model`"]
 
 
 def test_inspect_refuses_unusable_files(tmp_path: Path) -> None:

@@ -56,6 +56,18 @@ def test_a_run_stored_before_an_option_existed_is_still_found(tmp_path: Path) ->
     assert paths.folder_of(SPEC, tmp_path) == folder
 
 
+def test_the_pooling_is_part_of_the_name_only_if_it_was_chosen(tmp_path: Path) -> None:
+    folder = tmp_path / "e1b0c44298fc1c14"
+    stored.write(folder, SPEC)
+    values = json.loads((folder / "result.json").read_text())
+    del values["spec"]["global_pool"]
+    (folder / "result.json").write_text(json.dumps(values))
+    manifest.seal(folder)
+    assert paths.folder_of(SPEC, tmp_path) == folder
+    assert paths.folder_of(replace(SPEC, global_pool="avg"), tmp_path) != folder
+    assert "global_pool" not in paths.identity_text(SPEC)
+
+
 def test_a_new_option_with_a_default_changes_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: paths.name_of(spec_of(name)) for name in METHODS}
 

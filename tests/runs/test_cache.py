@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from maskaq.config import RunSpec
 from maskaq.config.presets import spec_of
 from maskaq.results.result import Finished
 from maskaq.runs import cache, runner
+from maskaq.runs.context import RunContext
 from maskaq.synthesis.batch import Batch
+from tests.support import weights_files
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,41 @@ def test_files_that_change_are_read_again(tmp_path: Path) -> None:
     assert before != after == cache._fingerprint(str(tmp_path))
     assert cache._fingerprint(str(tmp_path / "nothing")) is None
     assert cache.cached_samples(replace(tiny(), data=str(tmp_path))) is cache.NOWHERE
+
+
+def test_p_is_known_by_its_file_its_parts_and_its_pooling(tmp_path: Path) -> None:
+    index, part, file = (tmp_path / name for name in ("m.index.json", "m-1.bin", "w.pt"))
+    for path in (index, part, file):
+        path.write_bytes(b"1")
+
+    def keys() -> list[object]:
+        names = (str(index), str(tmp_path), str(file), f"{file}#ema")
+        return [cache.key_of("x", name) for name in names]
+
+    before = keys()
+    part.write_bytes(b"22")
+    after = keys()
+    assert [one != other for one, other in zip(before, after, strict=True)] == [1, 1, 0, 0]
+    file.write_bytes(b"22")
+    assert [one != other for one, other in zip(after, keys(), strict=True)] == [1, 1, 1, 1]
+    assert len({*keys(), cache.key_of("x", str(file), "avg")}) == 5
+    for impossible in ("x" * 5000, "a\0b"):
+        assert cache.key_of("x", impossible)[-1] is None
+
+
+def test_a_run_and_its_context_use_the_chosen_pooling(tmp_path: Path) -> None:
+    model = weights_files.model_of(global_pool="avg", fc_norm=False)
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    (tmp_path / "images" / "0").mkdir(parents=True)
+    Image.new("RGB", (160, 160), "teal").save(tmp_path / "images" / "0" / "0.png")
+    spec = replace(tiny(), model="test_vit", weights=str(tmp_path / "w.pt"))
+    spec = replace(spec, data=str(tmp_path / "images"), eval_images=0)
+    for pool in ("avg", ""):
+        chosen = replace(spec, global_pool=pool)
+        for context in (RunContext.of(chosen), cache.context_of(chosen)):
+            images = context.loaded.normalise(context.data.images)
+            same = torch.allclose(context.loaded.model(images), model(images), atol=1e-5)
+            assert same == (pool == "avg")
 
 
 def test_the_cache_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:

@@ -30,7 +30,8 @@ def sidebar(disabled: bool = False) -> None:
             disabled=disabled,
             placeholder="/path/to/model.safetensors",
             help="Path on the computer that runs maskaq, for the model chosen above: a safetensors "
-            "file or a PyTorch state dict. Leave empty to use the bundled or pretrained weights.",
+            "file, a PyTorch state dict, the index of several files, or their folder. Leave empty "
+            "to use the bundled or pretrained weights.",
         )
         st.text_input(
             "Folder of labelled images",
@@ -60,6 +61,8 @@ def _check() -> None:
     if folder:
         text += f" The folder has {info['images']:,} images of {info['labels']:,} classes."
     st.success(text, icon=":material/check:")
+    for note in info["notes"]:
+        st.caption(f"Note: {note}.")
 
 
 def _picture() -> None:
