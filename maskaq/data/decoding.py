@@ -153,7 +153,7 @@ def _on_white(picture: Image.Image) -> Image.Image | None:
     if not {"A", "a"} & set(picture.getbands()) and "transparency" not in picture.info:
         return None
     layer = picture.convert("RGBA")
-    if layer.getextrema()[3][0] == 255:  # the smallest alpha
+    if layer.getchannel("A").getextrema()[0] == 255:
         return None
     ground = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(ground, layer).convert("RGB")
@@ -167,7 +167,7 @@ def _in_eight_bits(picture: Image.Image, kind: str | None) -> tuple[Image.Image,
     values = np.asarray(picture)  # [H,W]
     # Pillow reads the 16-bit greys of some formats as 32-bit integers.
     if picture.mode.startswith("I;16") or (picture.mode == "I" and kind in ("PNG", "PPM")):
-        greys = (values.astype(np.int64) + _DEEP // 2) // _DEEP
+        greys = np.rint(values / _DEEP)  # [H,W]
         fact = "dim" if 0 < values.max() < _DIM else "deep"
     else:
         greys, fact = _in_known_range(values, picture.mode)
