@@ -30,7 +30,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--out", type=Path, metavar="DIR", help="folder for the result, images, curves and Q")
     option("--json", action="store_true", help="print one JSON object instead of a table")
     option("--weights", help="file with the model's weights")
-    option("--data", help="folder of labelled images to evaluate on")
+    option("--data", help="folder of labelled images to evaluate on (forms: docs/data.md)")
+    option("--class-names", metavar="FILE", help="names of the classes, one a line, or JSON")
+    option(
+        "--skip-unreadable",
+        action="store_true",
+        default=None,
+        help="leave out images that cannot be read, and say how many",
+    )
     option("--source", help="sample source; overrides the method's")
     option("--backend", help="back-end that fits Q; overrides the method's")
     option("--images", type=int, help="number of samples")

@@ -1,7 +1,8 @@
 """Load P by name, with the preprocessing and class names that belong to its weights."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from maskaq.data.class_list import read_class_list
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.weights import first_line, head_classes, load_weights, read_weights
 
+_IMAGENET_TAG = re.compile(r"\..*in1k")
 _QUIET = 2.0  # seconds of a download without a progress bar
 
 
@@ -28,7 +31,7 @@ class LoadedModel:
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
     class_names: one per output. grid: patches in rows and columns. prefix: number of tokens before
     the patches (CLS, distillation, registers). synsets: WordNet ids of the classes if they are
-    ImageNet's, else empty.
+    ImageNet's, else empty. notes: what was assumed about the model.
     """
 
     name: str
@@ -38,6 +41,7 @@ class LoadedModel:
     grid: tuple[int, int]
     prefix: int
     synsets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -98,8 +102,29 @@ def load_model(
     config = BUNDLED[name].data_config if name in BUNDLED else resolve_model_data_config(model)
     names, synsets = _classes(name, model.num_classes, class_names)
     rows, columns = model.patch_embed.grid_size
-    return LoadedModel(
-        name, model, config, names, (rows, columns), model.num_prefix_tokens, synsets
+    prefix = model.num_prefix_tokens
+    # A file may have a head for any classes; a tag such as `.augreg_in21k_ft_in1k` names its own.
+    assumed = weights and synsets and not _IMAGENET_TAG.search(name)
+    notes = (_assumed_imagenet(len(synsets)),) if assumed else ()
+    return LoadedModel(name, model, config, names, (rows, columns), prefix, synsets, notes)
+
+
+def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:
+    """The same model with the class names of a file, see `read_class_list`.
+
+    Raises:
+        DataError: as `read_class_list`.
+    """
+    listed = read_class_list(path, len(loaded.class_names))
+    assumed = _assumed_imagenet(len(loaded.class_names))
+    notes = (*(note for note in loaded.notes if note != assumed), *listed.notes)
+    return replace(loaded, class_names=listed.names, synsets=listed.synsets, notes=notes)
+
+
+def _assumed_imagenet(classes: int) -> str:
+    return (
+        f"the {classes:,} classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE"
     )
 
 

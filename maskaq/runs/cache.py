@@ -77,7 +77,8 @@ def context_of(spec: RunSpec) -> RunContext:
         MaskaqError: as `RunContext.of`.
     """
     needed = evaluation_spec(spec)
-    files = (_fingerprint(path) for path in (spec.weights, spec.data) if path)
+    paths = (spec.weights, spec.data, spec.class_names)
+    files = (_fingerprint(path) for path in paths if path)
 
     def load() -> RunContext:
         loaded = model(spec.model, spec.weights)

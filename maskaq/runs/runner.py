@@ -51,7 +51,7 @@ def run(
     """
     watch = Stopwatch()
     work = _Run(spec, context, checkpoints)
-    yield watch.note(Event("load", 1, 1))
+    yield watch.note(Event("load", 1, 1, notes=work.context.notes))
     stages = {"synthesis": work.synthesize(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
         work.samples = samples
@@ -216,6 +216,7 @@ class _Run:
             samples={"count": len(self.samples.images), "recognised": self.samples.recognised},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             tensors=tuple(self.tensors),
+            notes=self.context.notes,
         )
 
 

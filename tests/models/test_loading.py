@@ -17,7 +17,7 @@ from timm.data import resolve_model_data_config
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import bundled, loading, train
-from maskaq.models.loading import LoadedModel, load_model
+from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from tests.support import model_hub
 
 NAME = "deit_tiny_distilled_patch16_224"
@@ -46,6 +46,21 @@ def test_weights_from_a_file(own_weights: tuple[Path, torch.nn.Module]) -> None:
     assert not loaded.model.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in loaded.model.parameters())
     assert load_model(NAME, str(path), list("abcdefg")).class_names == tuple("abcdefg")
+
+
+def test_1000_classes_of_a_file_are_not_called_imagenets_without_a_word(
+    vit_tiny: LoadedModel, shared: Path, tmp_path: Path
+) -> None:
+    assert vit_tiny.notes == (
+        "the 1,000 classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE",
+    )
+    weights = shared / "models" / "vit_tiny_patch16_224.safetensors"
+    assert load_model("vit_tiny_patch16_224.augreg_in21k_ft_in1k", weights).notes == ()
+    (tmp_path / "names.txt").write_text("\n".join(f"thing {index}" for index in range(1000)))
+    named = with_class_names(vit_tiny, tmp_path / "names.txt")
+    assert (named.class_names[7], named.synsets, named.notes) == ("thing 7", (), ())
+    assert load_model("scenes_vit").notes == ()
 
 
 def test_class_names_must_match_the_number_of_classes(

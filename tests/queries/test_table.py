@@ -269,9 +269,18 @@ def test_inspect_accepts_usable_files(scenes_p: LoadedModel, tmp_path: Path) -> 
     save_file(dict(scenes_p.model.state_dict()), tmp_path / "weights.safetensors")
     folder = folder_of(tmp_path / "images", {"0": 2, "7": 3})
     plain = {"classes": 10, "size": 64}
-    assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0}
+    assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0, "notes": []}
     answer = inspect("scenes_vit", str(tmp_path / "weights.safetensors"), str(folder))
-    assert answer == plain | {"images": 5, "labels": 2}
+    assert answer == plain | {"images": 5, "labels": 2, "notes": []}
+    folder_of(folder, {".hidden": 1, "0/.ipynb_checkpoints": 1})
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(map(str, range(10))))
+    answer = inspect("scenes_vit", folder=str(folder), class_names=str(names))
+    assert answer["images"] == 5
+    assert answer["notes"] == [
+        "left out 2 images in hidden folders and folders that programs make "
+        "(.hidden, .ipynb_checkpoints)"
+    ]
 
 
 def test_inspect_refuses_unusable_files(tmp_path: Path) -> None:
@@ -282,7 +291,7 @@ def test_inspect_refuses_unusable_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a folder"):
         inspect("scenes_vit", folder=str(tmp_path / "nothing"))
     with pytest.raises(DataError, match="class index 0 to 9"):
-        inspect("scenes_vit", folder=str(folder_of(tmp_path / "a", {"dress": 1})))
+        inspect("scenes_vit", folder=str(folder_of(tmp_path / "a", {"cat": 1})))
     broken = folder_of(tmp_path / "b", {"1": 1})
     (broken / "1" / "0.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="cannot be read as an image"):
