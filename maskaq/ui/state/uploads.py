@@ -13,16 +13,21 @@ from maskaq.data.upload import Picture, read_picture
 from maskaq.errors import DataError
 
 UPLOAD, WEIGHTS, DATA = "own_picture", "own_weights", "own_data"  # keys of the widgets
+CLASS_NAMES = "own_class_names"
 MAX_PATH = 1000  # characters
 
 
 @dataclass(frozen=True)
 class Own:
-    """The visitor's files. picture: None if absent. weights, data: paths, "" if absent."""
+    """The visitor's files.
+
+    picture: None if absent. weights, data, class_names: paths, "" if absent.
+    """
 
     picture: Picture | None = None
     weights: str = ""
     data: str = ""
+    class_names: str = ""
 
 
 def current() -> Own:
@@ -32,7 +37,8 @@ def current() -> Own:
         picture = uploaded()
     except DataError:
         picture = None
-    return Own(picture, path(state.get(WEIGHTS)), path(state.get(DATA)))
+    paths = (path(state.get(key)) for key in (WEIGHTS, DATA, CLASS_NAMES))
+    return Own(picture, *paths)
 
 
 def uploaded() -> Picture | None:
