@@ -25,8 +25,8 @@ from maskaq.errors import DataError
 class Images:
     """Labelled images.
 
-    images: uint8 [N,3,S,S]. labels: int64 [N]. paths: of the files; `FILE.parquet, row 3` for a row
-    of one. notes: what was decided or left out.
+    images: uint8 [N,3,S,S]. labels: int64 [N]. paths: of the files; of a row of a Parquet file,
+    `FILE.parquet row 3`. notes: what was decided or left out.
     """
 
     images: Tensor
@@ -79,7 +79,7 @@ def load_images(
     batch = read(items, data_config, skip_unreadable)
     kept = [items[position] for position in batch.positions]
     labels = torch.tensor([item.label for item in kept])  # [N]
-    paths = tuple(Path(str(item)) for item in kept)
+    paths = tuple(item.place for item in kept)
     return Images(batch.images, labels, paths, (*listing.notes, *batch.notes))
 
 

@@ -20,8 +20,10 @@ class Item(NamedTuple):
     label: int
     row: int = -1
 
-    def __str__(self) -> str:
-        return str(self.path) if self.row < 0 else f"{self.path}, row {self.row}"
+    @property
+    def place(self) -> Path:
+        """The file; for a row of Parquet, with ` row N` after its name."""
+        return self.path if self.row < 0 else Path(f"{self.path} row {self.row}")
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ def count_images(place: str | Path) -> int:
         DataError: a Parquet file is damaged.
     """
     path = Path(place)
+    if path.is_file() and path.suffix.lower() in tables.ENDINGS:
+        path = path.parent
     found = len(walk(path).images) if path.is_dir() else 0
     return found or sum(map(parquet.count_rows, _parquet_files(path)))
 
@@ -90,24 +92,28 @@ def _refuse_splits(path: Path, folders: list[Path]) -> None:
 
 def _refuse(path: Path, folders: list[Path], tree: Tree, classes: Classes) -> Listing:
     """Refuse a folder without labels, with the path to pass if there is an extra level."""
-    flat = any(image.parent == path for image, _ in tree.images)
+    flat = sum(image.parent == path for image, _ in tree.images)
     if len(folders) == 1 and not flat and subfolders(folders[0], classes):
-        raise DataError(f"{path} has only the folder {folders[0].name}; pass {_inner(folders[0])}.")
-    if folders and tree.images:
+        inner = _inner(folders[0], classes)
+        raise DataError(f"{path} has only the folder {folders[0].name}; pass {inner}.")
+    if folders and 2 * flat < len(tree.images):
         raise DataError(unknown_folders(path, [folder.name for folder in folders], classes))
     if tree.images:
         tables.list_table(path, tree, classes)  # raises an error with the reason
     return Listing(())
 
 
-def _inner(path: Path) -> Path:
-    """Through folders that only have one folder, and into the split for evaluation."""
+def _inner(path: Path, classes: Classes) -> Path:
+    """Through folders that only have one folder of folders, and into the split for evaluation."""
     while True:
-        names = {one.name.lower(): one for one in path.iterdir() if one.is_dir()}
+        inside = [one for one in subfolders(path, classes) if not one.is_symlink()]
+        names = {one.name.lower(): one for one in inside}
         split = next((names[name] for name in _SPLITS if name in names), None)
-        if split is None and len(names) != 1:
+        if split is not None:
+            return split
+        if len(inside) != 1 or not subfolders(inside[0], classes):
             return path
-        path = split or next(iter(names.values()))
+        path = inside[0]
 
 
 def _checked(path: Path, listing: Listing, classes: Classes) -> Listing:

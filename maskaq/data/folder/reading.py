@@ -83,7 +83,7 @@ def read(items: Sequence[Item], data_config: Mapping[str, Any], skip_unreadable:
     if not skip_unreadable or len(failed) == len(items):
         raise DataError(_refusal(items, failed))
     kept = [position for position in range(len(items)) if position not in failed]
-    names = some(items[position].path.name for position in sorted(failed))
+    names = some(items[position].place.name for position in sorted(failed))
     notes.append(f"left out {quantity(len(failed), 'unreadable image')}: {names}")
     return Batch(images[kept], kept, tuple(notes))
 
@@ -109,8 +109,10 @@ def _refusal(items: Sequence[Item], failed: Mapping[int, str]) -> str:
     if len(failed) == 1:
         ((position, reason),) = failed.items()
         it = advice.format("it", "it")
-        return f"{items[position]} cannot be read as an image ({reason}); {it}"
-    shown = [f"{items[position]} ({failed[position]})" for position in sorted(failed)[:_SHOWN]]
+        return f"{items[position].place} cannot be read as an image ({reason}); {it}"
+    shown = [
+        f"{items[position].place} ({failed[position]})" for position in sorted(failed)[:_SHOWN]
+    ]
     return (
         f"{len(failed):,} of {len(items):,} images cannot be read, such as {', '.join(shown)}; "
         f"{advice.format('them', 'them')}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ LABEL_COLUMNS = (
 )
 _SPLIT_COLUMNS = ("split", "subset", "partition", "fold")
 _MOST_BYTES = 1 << 28
-_TRIED = 100  # rows that decide whether a text file is a table
+_TRIED = 100  # rows that decide whether a table without a header is one
 
 
 class Table(NamedTuple):
@@ -173,18 +173,22 @@ def _read(path: Path, names: Names) -> Table | None:
 
 
 def _from_lines(path: Path, text: str, names: Names) -> Table | None:
-    """Lines with a file and a label, in any of the usual ways to separate them."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    ways: tuple[Callable[[str], list[str]], ...] = (
-        lambda line: re.split(r"[\t,;]", line)[:2],
-        lambda line: line.split(maxsplit=1),
-        lambda line: line.rsplit(maxsplit=1),
-    )
-    for way in ways:
-        rows = [(parts[0], parts[1].strip()) for line in lines if len(parts := way(line)) == 2]
-        if any(names.find(file) for file, _ in rows[:_TRIED]):
-            return Table(path, rows, (f"labels are from {path.name}",))
-    return None
+    """Lines with a file and a label, separated by tabs, commas or spaces."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    rows = [row for line in lines if (row := _row(line, names))]
+    if not any(names.find(file) for file, _ in rows):
+        return None
+    return Table(path, rows, (f"labels are from {path.name}",))
+
+
+def _row(line: str, names: Names) -> tuple[str, str] | None:
+    """File and label; None for one word. Either may hold spaces, so that a file decides."""
+    if re.search(r"[\t,;]", line):
+        parts = re.split(r"[\t,;]", line)
+        return parts[0], parts[1].strip()
+    ways = [way for way in (line.rsplit(maxsplit=1), line.split(maxsplit=1)) if len(way) == 2]
+    file, label = next((way for way in ways if names.find(way[0])), ways[0]) if ways else ("", "")
+    return (file, label) if label else None
 
 
 def _from_cells(path: Path, text: str, names: Names) -> Table | None:
@@ -223,8 +227,8 @@ def _frame(path: Path, text: str) -> pd.DataFrame:
     separator = max(",;\t", key=text.partition("\n")[0].count)
     if not text.strip():
         return pd.DataFrame()
-    options: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False}
-    return pd.read_csv(io.StringIO(text), sep=separator, **options)
+    stream = io.StringIO(text)
+    return pd.read_csv(stream, sep=separator, header=None, dtype=str, keep_default_na=False)
 
 
 def _text(cell: object) -> str:
