@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,7 +104,8 @@ def loosely(name: str) -> str:
     >>> loosely("T-shirt/Top ")
     't shirt top'
     """
-    return _SEPARATORS.sub(" ", name).strip().casefold()
+    composed = unicodedata.normalize("NFC", name)  # macOS may store names decomposed
+    return _SEPARATORS.sub(" ", composed).strip().casefold()
 
 
 def _unique(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

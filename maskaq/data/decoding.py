@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile
 
 from maskaq.errors import DataError
 
@@ -37,6 +37,15 @@ FACTS: Mapping[str, str] = {
     "byte": "{} with 32-bit greys, taken to be from 0 to 255",
     "word": "{} with 32-bit greys, taken to be from 0 to 65,535",
 }
+_TURNS = {  # by EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _RANGE_FACTS = {1: "one", 255: "byte", 65535: "word"}
 
 
@@ -48,14 +57,11 @@ class Decoded(NamedTuple):
 
 
 @cache
-def formats() -> frozenset[str]:
-    """The formats that the installed Pillow decodes, such as `PNG`."""
+def formats() -> tuple[str, ...]:
+    """The formats that the installed Pillow decodes, such as `PNG`, in the order it tries them."""
     Image.init()
-    return frozenset(
-        name
-        for name, (factory, _) in Image.OPEN.items()
-        if name not in _NOT_DECODED and not _is_stub(factory)
-    )
+    readable = (name for name in Image.ID if name in Image.OPEN and name not in _NOT_DECODED)
+    return tuple(name for name in readable if not _is_stub(Image.OPEN[name][0]))
 
 
 def _is_stub(factory: object) -> bool:
@@ -64,17 +70,20 @@ def _is_stub(factory: object) -> bool:
 
 
 @cache
-def endings() -> frozenset[str]:
-    """Endings of these formats, in lower case and with the dot."""
-    return frozenset(
-        ending for ending, name in Image.registered_extensions().items() if name in formats()
-    )
+def endings() -> Mapping[str, str]:
+    """These formats by their endings, in lower case and with the dot."""
+    found = Image.registered_extensions().items()
+    return {ending: name for ending, name in found if name in formats()}
 
 
 @cache
-def _signed_formats() -> tuple[str, ...]:
-    """Formats whose files start with a signature."""
-    return tuple(sorted(name for name in formats() if Image.OPEN[name][1] is not None))
+def _tried(ending: str = "") -> tuple[str, ...]:
+    """Formats whose files start with a signature, and the one of the ending.
+
+    A file without a signature may be anything, so that only its ending tells what it is.
+    """
+    own = endings().get(ending)
+    return tuple(name for name in formats() if Image.OPEN[name][1] is not None or name == own)
 
 
 @contextmanager
@@ -88,7 +97,7 @@ def without_warnings() -> Iterator[None]:
 def is_picture(path: Path) -> bool:
     """Whether a file, whatever its name, starts as a picture does."""
     try:
-        with Image.open(path, formats=_signed_formats()):
+        with Image.open(path, formats=_tried()):
             return True
     except Exception:  # the readers raise many types of exceptions on other files
         return False
@@ -101,7 +110,8 @@ def decode(source: Path | IO[bytes]) -> Decoded:
         DataError: too many pixels, which is checked before they are decoded, or values of an
             unknown range. Pillow raises exceptions of many other types on damaged files.
     """
-    with Image.open(source, formats=tuple(formats())) as picture:
+    ending = source.suffix.lower() if isinstance(source, Path) else ""
+    with Image.open(source, formats=_tried(ending)) as picture:
         width, height = picture.size
         if width * height > MOST_PIXELS:
             raise DataError(
@@ -119,13 +129,12 @@ def upright_rgb(picture: Image.Image) -> Decoded:
     Raises:
         DataError: 32-bit greys that are in none of these ranges.
     """
-    facts = []
     picture.load()
-    if picture.format != "PSD" and getattr(picture, "is_animated", False):
-        facts.append("frames")  # the first frame of a PSD file is all layers together
+    facts = ["frames"] if _has_more_frames(picture) else []
     upright = picture
-    if _orientation(picture) in range(2, 9):
-        upright = ImageOps.exif_transpose(picture)
+    turn = _TURNS.get(_orientation(picture))
+    if turn is not None:
+        upright = picture.transpose(turn)
         facts.append("turned")
     if upright.mode == "La":  # premultiplied alpha, which Pillow only converts to LA
         upright = upright.convert("LA")
@@ -138,6 +147,15 @@ def upright_rgb(picture: Image.Image) -> Decoded:
     if rgb is not None:
         facts.append("transparent")
     return Decoded(rgb or upright.convert("RGB"), tuple(facts))
+
+
+def _has_more_frames(picture: Image.Image) -> bool:
+    if picture.format == "PSD":  # its frames are the layers of the whole, which comes first
+        return False
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # damage after the first frame does not matter
+        return False
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +120,7 @@ def beside(folder: Path) -> Tree:
     tree, real, seen = Tree(), os.path.realpath(folder), set[str]()
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if not _is_folder(entry):
-            _add(folder / entry.name, f"{real}/{entry.name}", tree, seen)
+            _add(entry, folder / entry.name, _target(entry, real), tree, seen)
         elif is_ignored(entry.name):
             tree.ignored[entry.name] += _count_images(entry.path)
     return tree
@@ -138,28 +137,25 @@ def _enter(folder: Path, real: str, tree: Tree, seen: set[str]) -> None:
             tree.closed.append(path)
             continue
         for entry in entries:
-            target = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
-            if _is_folder(entry):
-                if is_ignored(entry.name):
-                    tree.ignored[entry.name] += _count_images(entry.path)
-                elif target in seen:
-                    tree.linked += 1
-                else:
-                    seen.add(target)
-                    waiting.append((path / entry.name, target))
+            target = _target(entry, real)
+            if not _is_folder(entry):
+                _add(entry, path / entry.name, target, tree, seen)
+            elif is_ignored(entry.name):
+                tree.ignored[entry.name] += _count_images(entry.path)
+            elif target in seen:
+                tree.linked += 1
             else:
-                _add(path / entry.name, target, tree, seen)
+                seen.add(target)
+                waiting.append((path / entry.name, target))
 
 
-def _add(path: Path, target: str, tree: Tree, seen: set[str]) -> None:
-    """Add one file or link to a file."""
+def _add(entry: os.DirEntry[str], path: Path, target: str, tree: Tree, seen: set[str]) -> None:
+    """Add one file or link to a file. An entry knows its kind without asking the disk again."""
     named = path.suffix.lower() in endings()
     if path.name.startswith("."):
         tree.ignored[""] += named
-    elif not path.exists():
-        tree.broken.append(path)
-    elif not path.is_file():
-        tree.special.append(path)
+    elif not _is_file(entry):
+        (tree.special if path.exists() else tree.broken).append(path)
     elif path.name.lower() in _SYSTEM_FILES:
         pass  # written by the operating system, of no interest
     elif not (named or is_picture(path)):
@@ -173,6 +169,11 @@ def _add(path: Path, target: str, tree: Tree, seen: set[str]) -> None:
             tree.odd.append(path)
 
 
+def _target(entry: os.DirEntry[str], real: str) -> str:
+    """The path of an entry without links. real: that of its folder."""
+    return os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -180,11 +181,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def _count_images(folder: str) -> int:
     """Images below an ignored folder, by their endings."""
-    return sum(path.suffix.lower() in endings() for path in _below(folder))
-
-
-def _below(folder: str) -> Iterator[Path]:
-    for top, _, names in os.walk(folder):
-        yield from (Path(top, name) for name in names)
+    names = (name for _, _, found in os.walk(folder) for name in found)
+    return sum(os.path.splitext(name)[1].lower() in endings() for name in names)

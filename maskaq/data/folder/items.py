@@ -44,20 +44,29 @@ def quantity(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else plural}"
 
 
+def printable(name: str) -> str:
+    """A file name without control characters and broken encodings, which names may have.
+
+    >>> printable("a\\x1b[2Jb")
+    'a?[2Jb'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def some(names: Iterable[object]) -> str:
     """The first few names, and how many more there are.
 
     >>> some("abcde")
     'a, b, c and 2 more'
     """
-    listed = [str(name) for name in names]
+    listed = [printable(str(name)) for name in names]
     more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
     return ", ".join(listed[:_SHOWN]) + more
 
 
 def by_ending(paths: Iterable[Path]) -> str:
     """Counts by ending, such as `12 .txt, 18 .mp4`."""
-    counts = Counter(path.suffix.lower() or "without ending" for path in paths)
+    counts = Counter(printable(path.suffix.lower()) or "without ending" for path in paths)
     return ", ".join(f"{count:,} {ending}" for ending, count in sorted(counts.items()))
 
 

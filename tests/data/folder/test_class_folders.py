@@ -118,6 +118,15 @@ def test_links_to_folders_are_followed_once(folder: Path, tmp_path: Path) -> Non
     assert "left out 2 links to images or folders that were already read" in listing.notes
 
 
+def test_names_of_files_cannot_control_a_terminal(folder: Path) -> None:
+    (folder / "1" / "\x1b[2J\n.png").symlink_to("nowhere")
+    (folder / "1" / os.fsdecode(b"\xff.t\x07")).write_bytes(b"")
+    assert list_images(folder, TEN).notes == (
+        "1 file is not an image: 1 .t?",
+        "left out 1 broken link: ?[2J?.png",
+    )
+
+
 @pytest.mark.parametrize("target", [".", "..", "../..", "../1", "loop"])
 def test_circles_of_links_end(folder: Path, target: str) -> None:
     (folder / "1" / "loop").symlink_to(target)
