@@ -7,15 +7,21 @@ from typing import Any
 from maskaq.config.parsing import from_dict
 from maskaq.data.classes import Classes
 from maskaq.data.folder import list_images, load_images
-from maskaq.models.loading import with_class_names
 from maskaq.queries import model_cache
 from maskaq.runs.estimate import estimate, total
 
 
 def inspect(
-    model: str, weights: str = "", folder: str = "", class_names: str = ""
+    model: str,
+    weights: str = "",
+    folder: str = "",
+    class_names: str = "",
+    skip_unreadable: bool = False,
 ) -> dict[str, Any]:
     """Check that weights fit a model and that a folder of labelled images can be used.
+
+    Args:
+        skip_unreadable: accept a folder whose first image cannot be read.
 
     Returns:
         classes: outputs of the model. size: side of its images in pixels. images: number of images
@@ -25,22 +31,20 @@ def inspect(
     Raises:
         MaskaqError: weights or images cannot be used.
     """
-    loaded = model_cache.model(model, weights)
-    if class_names:
-        loaded = with_class_names(loaded, class_names)
+    loaded = model_cache.named(model, weights, class_names)
     names, synsets = loaded.class_names, loaded.synsets
     labels: set[int] = set()
     images, notes = 0, loaded.notes
     if folder:
         listing = list_images(folder, Classes(len(names), names, synsets))
         images, labels = len(listing.items), {item.label for item in listing.items}
-        # Read one image, to report an unreadable folder now rather than in the run.
-        one = load_images(
-            folder, loaded.data_config, synsets=synsets, classes=len(names), names=names, limit=1
-        )
-        notes += one.notes
-    count = {"images": images, "labels": len(labels), "notes": list(notes)}
-    return {"classes": len(names), "size": loaded.size} | count
+        notes += listing.notes
+        if not skip_unreadable:
+            # Read one image, to report an unreadable folder now rather than in the run.
+            config, count = loaded.data_config, len(names)
+            load_images(folder, config, synsets=synsets, classes=count, names=names, limit=1)
+    found = {"images": images, "labels": len(labels), "notes": list(notes)}
+    return {"classes": len(names), "size": loaded.size} | found
 
 
 def cost(specs: Sequence[str]) -> dict[str, Any]:

@@ -121,10 +121,17 @@ def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     assert "Check these files" not in [button.label for button in app.button]
     app.text_input(key=uploads.DATA).set_value("photographs").run()
     app.text_input(key=uploads.CLASS_NAMES).set_value("a.txt").run()
+    app.checkbox(key=uploads.SKIP_UNREADABLE).set_value(True).run()
     press(app, "Check these files")
     assert cluster.asked[-1] == (
         "inspect",
-        {"model": "scenes_vit", "weights": "", "folder": "photographs", "class_names": "a.txt"},
+        {
+            "model": "scenes_vit",
+            "weights": "",
+            "folder": "photographs",
+            "class_names": "a.txt",
+            "skip_unreadable": True,
+        },
     )
     assert not app.exception
     assert "The folder has 500 images of 50 classes." in app.success[0].value

@@ -8,6 +8,7 @@ from maskaq.ui.state.uploads import (
     CLASS_NAMES,
     DATA,
     MAX_PATH,
+    SKIP_UNREADABLE,
     UPLOAD,
     WEIGHTS,
     path,
@@ -17,7 +18,7 @@ from maskaq.ui.widgets import query, show
 
 
 def sidebar(disabled: bool = False) -> None:
-    """Four controls in an expander at the bottom of the sidebar."""
+    """The controls in an expander at the bottom of the sidebar."""
     with st.expander("Your own", icon=":material/folder_open:"):
         if disabled:
             st.info("This demo shows stored results only, so you cannot use your own files.")
@@ -50,6 +51,13 @@ def sidebar(disabled: bool = False) -> None:
             "by the class index (0, 1, ...), by its name or by the ImageNet synset. Tables of "
             "labels (CSV) and Parquet files are read, too.",
         )
+        st.checkbox(
+            "Leave out unreadable images",
+            key=SKIP_UNREADABLE,
+            disabled=disabled,
+            help="Otherwise, an image of the folder that cannot be read ends a run with an error. "
+            "How many were left out is part of the result.",
+        )
         st.text_input(
             "Class names",
             key=CLASS_NAMES,
@@ -71,7 +79,8 @@ def _check() -> None:
     paths = {name: path(state.get(key)) for name, key in keys.items()}
     if not any(paths.values()):
         return
-    question = {"model": state["model"]} | paths
+    skip = bool(state.get(SKIP_UNREADABLE))
+    question = {"model": state["model"], "skip_unreadable": skip} | paths
     info = query.answer("inspect", tuple(question.values()), question, label="Check these files")
     if info is None:
         return

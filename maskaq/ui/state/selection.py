@@ -143,6 +143,7 @@ def build(
         weights=choice.own.weights,
         data=choice.own.data,
         class_names=choice.own.class_names,
+        skip_unreadable=choice.own.skip_unreadable,
         seed=choice.seed,
         synthesis=synthesis,
         fit=fit,
