@@ -8,11 +8,12 @@ the kit's `meta.mat` (or a list with numbers and synsets) says which class they 
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from maskaq.data.classes import Classes
 from maskaq.data.folder.finding import Tree
@@ -21,7 +22,8 @@ from maskaq.errors import DataError
 
 _IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\b")
 _PAIR = re.compile(r"^(?:(\d+)[\s,]+(n\d{8})|(n\d{8})[\s,]+(\d+))\b", re.MULTILINE)
-_MOST_BYTES = 1 << 26
+_MOST_BYTES = 1 << 26  # of a file, and of what MATLAB's compression makes of it
+_MATLAB_HEADER, _COMPRESSED = 128, 15  # bytes before the first element; type of an element
 
 
 def is_validation_set(tree: Tree) -> bool:
@@ -111,12 +113,25 @@ def _order(tree: Tree, truth: Path) -> tuple[dict[int, str], Path]:
 
 def _of_matlab(path: Path) -> dict[int, str]:
     try:
+        _check_inflated(path.read_bytes())
         rows = loadmat(path, squeeze_me=True)["synsets"]
         return {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
-    except (MatReadError, ValueError, KeyError, TypeError, IndexError, OSError) as error:
+    except Exception as error:  # the reader raises many types of exceptions on damaged files
         raise DataError(
             f"{path} cannot be read as the kit's table of synsets ({error}); replace it."
         ) from error
+
+
+def _check_inflated(data: bytes) -> None:
+    """Refuse compressed elements of MATLAB 5 that would fill the memory."""
+    at, left = _MATLAB_HEADER, _MOST_BYTES
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind == _COMPRESSED:
+            left -= len(zlib.decompressobj().decompress(data[at + 8 : at + 8 + size], left))
+            if left <= 0:
+                raise ValueError(f"it has more than {_MOST_BYTES >> 20} MB uncompressed")
+        at += 8 + size
 
 
 def _synsets(labels: list[str], order: dict[int, str], truth: Path, source: Path) -> list[str]:

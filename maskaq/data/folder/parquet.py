@@ -22,6 +22,7 @@ _IMAGE_COLUMNS = ("image", "img", "picture", "photo", "pixel_values", "jpg", "pn
 _LABELS = (*LABEL_COLUMNS, "labels", "fine_label", "cls")
 _SHARD = re.compile(r"^(.*?)-\d+(-of-\d+)?$")  # train-00000-of-00002
 _BATCH = 32  # rows; an encoded image rarely has more than some megabytes
+_MOST_ROWS = 50_000_000
 _BUFFER = 1 << 20  # bytes that are read at once
 
 
@@ -44,6 +45,8 @@ def list_parquet(files: list[Path], classes: Classes) -> Listing:
     items, notes, seen, unlabelled = [], [], set[str](), 0
     for path in files:
         with _opened(path) as file:
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise DataError(f"{path} has more than {_MOST_ROWS:,} rows; pass a smaller one.")
             columns = _columns(path, file.schema_arrow, classes)
             try:
                 values = file.read([columns.label])[columns.label].to_pylist()

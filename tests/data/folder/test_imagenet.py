@@ -1,5 +1,7 @@
 """ImageNet's flat validation set: labels in the order of the development kit, never guessed."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,14 @@ def test_a_damaged_kit_is_refused(folder: Path) -> None:
             labels(folder)
     savemat(folder / "meta.mat", {"other": 1})
     with pytest.raises(DataError, match=r"meta\.mat cannot be read as the kit's table"):
+        labels(folder)
+
+
+def test_a_kit_that_would_fill_the_memory_is_refused(folder: Path) -> None:
+    element = zlib.compress(bytes(100 << 20), 9)
+    header = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
+    (folder / "meta.mat").write_bytes(header + struct.pack("<II", 15, len(element)) + element)
+    with pytest.raises(DataError, match=r"it has more than 64 MB uncompressed"):
         labels(folder)
 
 

@@ -165,6 +165,12 @@ def test_columns_are_chosen_or_asked_for(tmp_path: Path) -> None:
         labels_in(tmp_path / "d.parquet", names=NAMES)
 
 
+def test_too_many_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_MOST_ROWS", 3)
+    with pytest.raises(DataError, match=r"has more than 3 rows; pass a smaller one"):
+        list_images(write(tmp_path / "a.parquet", NUMBERS), CLASSES)
+
+
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", NUMBERS)
     raw = path.read_bytes()
