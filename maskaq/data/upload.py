@@ -72,8 +72,6 @@ def read_picture(name: str, data: bytes) -> Picture:
         try:
             with without_warnings():
                 upright, facts = upright_rgb(picture)
-        except DataError as error:
-            raise DataError(f"{label} cannot be used: {error}. {_ALLOWED}") from error
         except Exception as error:  # decoders raise many types of exceptions on damaged files
             raise DataError(f"{label} is damaged and cannot be decoded. {_ALLOWED}") from error
     upright.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)

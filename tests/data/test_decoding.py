@@ -164,10 +164,12 @@ def test_other_bytes_are_never_a_picture(tmp_path_factory, data: bytes, ending: 
         decode(path)
 
 
-def test_damaged_exif_data_are_ignored() -> None:
-    stream = saved(
-        Image.new("RGB", (SIDE, SIDE), "red"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff"
-    )
+@pytest.mark.parametrize(
+    "damage", [b"MM\0*\0\0\0\x08\xff", b"no TIFF", b"", b"II*\0\xff\xff\xff\xff"]
+)
+def test_damaged_exif_data_are_ignored(damage: bytes) -> None:
+    picture = Image.new("RGB", (SIDE, SIDE), "red")
+    stream = saved(picture, "JPEG", exif=b"Exif\0\0" + damage)
     with without_warnings():
         assert decode(stream).picture.size == (SIDE, SIDE)
 
@@ -179,6 +181,21 @@ def test_the_first_frame_is_used() -> None:
         decoded, facts = decode(stream)
         np.testing.assert_allclose(mean(decoded), COLOURS["red"], atol=6)
         assert facts == ("frames",), kind
+
+
+def test_damage_after_the_first_frame_does_not_matter() -> None:
+    whole = saved(Image.new("RGB", (SIDE, SIDE), "red"), "GIF").getvalue()
+    decoded, facts = decode(BytesIO(whole.removesuffix(b";") + b",\0\0"))
+    np.testing.assert_allclose(mean(decoded), COLOURS["red"])
+    assert facts == ()
+
+
+def test_a_psd_file_is_read_with_all_its_layers() -> None:
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, SIDE, SIDE, 8, 3)
+    channels = b"".join(bytes([value]) * SIDE**2 for value in COLOURS["blue"])
+    decoded, facts = decode(BytesIO(header + bytes(4 * 3) + bytes(2) + channels))
+    assert mean(decoded).tolist() == list(COLOURS["blue"])
+    assert facts == ()
 
 
 def test_cmyk_is_named() -> None:

@@ -142,6 +142,20 @@ def test_a_linked_class_folder_is_read(folder: Path, tmp_path: Path) -> None:
     assert (listing.items[-1].label, listing.notes) == (7, ())
 
 
+@pytest.mark.parametrize("target", [".", "..", "/"])
+def test_a_class_folder_that_links_around_itself_is_not_read(folder: Path, target: str) -> None:
+    (folder / "7").symlink_to(target)
+    listing = list_images(folder, TEN)
+    assert len(listing.items) == 6
+    assert "left out 1 link to images or folders that were already read" in listing.notes
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can list every folder")
+def test_folders_that_cannot_be_listed_are_counted(folder: Path) -> None:
+    (folder / "1" / "closed").mkdir(mode=0)
+    assert list_images(folder, TEN).notes == ("left out 1 unreadable folder: closed",)
+
+
 def test_two_folders_of_one_class_count_a_file_once(folder: Path) -> None:
     (folder / "01").symlink_to(folder / "1")
     listing = list_images(folder, TEN)
