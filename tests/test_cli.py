@@ -199,7 +199,7 @@ def test_what_is_left_out_is_printed_and_stored(
     printed = capsys.readouterr()
     notes = [
         "left out 1 image in hidden folders and folders that programs make (.ipynb_checkpoints)",
-        "left out 1 unreadable image: b.png",
+        "left out 1 unreadable image: 1/b.png",
     ]
     for note in notes:
         assert printed.err.count(f"note: {note}\n") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from timm.data import create_transform
 from torch import Tensor
 
@@ -56,8 +56,25 @@ def read(items: Sequence[Item], data_config: Mapping[str, Any], skip_unreadable:
     Raises:
         DataError: an image cannot be read and none may be left out, or all cannot be read.
     """
-    transform = transform_of(data_config)
     images = torch.empty(len(items), *data_config["input_size"], dtype=torch.uint8)  # [N,3,S,S]
+    facts, failed = _read_into(images, items, transform_of(data_config))
+    counts = Counter(facts)
+    notes = [FACTS[fact].format(quantity(counts[fact], "image")) for fact in FACTS if counts[fact]]
+    if not failed:
+        return Batch(images, list(range(len(items))), tuple(notes))
+    if not skip_unreadable or len(failed) == len(items):
+        raise DataError(_refusal(items, failed))
+    kept = [position for position in range(len(items)) if position not in failed]
+    places = (items[position].place for position in sorted(failed))
+    names = some(f"{place.parent.name}/{place.name}" for place in places)
+    notes.append(f"left out {quantity(len(failed), 'unreadable image')}: {names}")
+    return Batch(images[kept], kept, tuple(notes))  # [n,3,S,S]
+
+
+def _read_into(
+    images: Tensor, items: Sequence[Item], transform: Callable[[Image.Image], Tensor]
+) -> tuple[list[str], dict[int, str]]:
+    """Fill images uint8 [N,3,S,S]; what was decided, and why images failed, by position."""
     facts: list[str] = []
     failed: dict[int, str] = {}
 
@@ -68,6 +85,8 @@ def read(items: Sequence[Item], data_config: Mapping[str, Any], skip_unreadable:
                 raise DataError("the row has no image")
             picture, decided = decode(BytesIO(source) if isinstance(source, bytes) else source)
             images[position] = transform(picture)  # [3,S,S]
+        except UnidentifiedImageError:
+            failed[position] = "it is in none of the known formats"
         except Exception as error:  # decoders raise many types of exceptions on damaged files
             failed[position] = " ".join(str(error).split()) or type(error).__name__
         else:
@@ -76,16 +95,7 @@ def read(items: Sequence[Item], data_config: Mapping[str, Any], skip_unreadable:
     with without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for tasks in _sources(items):
             list(pool.map(read_one, tasks))
-    counts = Counter(facts)
-    notes = [FACTS[fact].format(quantity(counts[fact], "image")) for fact in FACTS if counts[fact]]
-    if not failed:
-        return Batch(images, list(range(len(items))), tuple(notes))
-    if not skip_unreadable or len(failed) == len(items):
-        raise DataError(_refusal(items, failed))
-    kept = [position for position in range(len(items)) if position not in failed]
-    names = some(items[position].place.name for position in sorted(failed))
-    notes.append(f"left out {quantity(len(failed), 'unreadable image')}: {names}")
-    return Batch(images[kept], kept, tuple(notes))
+    return facts, failed
 
 
 def _sources(items: Sequence[Item]) -> Iterator[list[tuple[int, Path | bytes | None]]]:
@@ -124,6 +134,6 @@ def _without_ends(picture: Image.Image) -> Image.Image:
     width, height = picture.size
     cut_x = max(0, (width - _LONGEST * height) // 2)
     cut_y = max(0, (height - _LONGEST * width) // 2)
-    return (
-        picture.crop((cut_x, cut_y, width - cut_x, height - cut_y)) if cut_x or cut_y else picture
-    )
+    if not (cut_x or cut_y):
+        return picture
+    return picture.crop((cut_x, cut_y, width - cut_x, height - cut_y))

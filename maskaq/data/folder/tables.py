@@ -31,7 +31,6 @@ LABEL_COLUMNS = (
 )
 _SPLIT_COLUMNS = ("split", "subset", "partition", "fold")
 _MOST_BYTES = 1 << 28
-_TRIED = 100  # rows that decide whether a table without a header is one
 
 
 class Table(NamedTuple):
@@ -184,28 +183,32 @@ def _from_lines(path: Path, text: str, names: Names) -> Table | None:
 def _row(line: str, names: Names) -> tuple[str, str] | None:
     """File and label; None for one word. Either may hold spaces, so that a file decides."""
     if re.search(r"[\t,;]", line):
-        parts = re.split(r"[\t,;]", line)
-        return parts[0], parts[1].strip()
+        file, *others = (part.strip() for part in re.split(r"[\t,;]", line))
+        # A number that others follow may be one of a box; a synset or a name is a label.
+        return (file, ",".join(others)) if others[0].isdigit() else (file, others[0])
     ways = [way for way in (line.rsplit(maxsplit=1), line.split(maxsplit=1)) if len(way) == 2]
     file, label = next((way for way in ways if names.find(way[0])), ways[0]) if ways else ("", "")
     return (file, label) if label else None
 
 
 def _from_cells(path: Path, text: str, names: Names) -> Table | None:
-    """Columns with usual names, or the first two columns if the first has files of the folder."""
+    """Columns with usual names, or two columns without a header."""
     frame = _frame(path, text)
-    header = [str(cell).strip().lower() for cell in frame.iloc[0]] if len(frame) else []
-    file, label = (
-        next((header.index(name) for name in usual if name in header), None)
+    first = [str(cell).strip() for cell in frame.iloc[0]] if len(frame) else []
+    header = [cell.lower() for cell in first]
+    files, labels = (
+        [header.index(name) for name in usual if name in header]
         for usual in (FILE_COLUMNS, LABEL_COLUMNS)
     )
-    if file is None or label is None:
-        if len(header) < 2 or not any(map(names.find, frame[0][:_TRIED])):
-            return None
+    if not files and len(header) == 2 and names.find(first[0]):
         return Table(path, _rows(frame, 0, 1, ""), (f"labels are from {path.name}",))
-    rows = _rows(frame.iloc[1:], file, label, header[label])
-    if not any(names.find(name) for name, _ in rows):
+    if not files or not labels:  # another column may be anything, such as a width
         return None
+    body, label = frame.iloc[1:], labels[0]
+    file = next((one for one in files if any(map(names.find, body[one].map(str)))), None)
+    if file is None:
+        return None
+    rows = _rows(body, file, label, header[label])
     notes = [f"labels are from {path.name}, columns {header[file]} and {header[label]}"]
     for column in (header.index(name) for name in _SPLIT_COLUMNS if name in header):
         splits = frame[column].iloc[1:].value_counts()

@@ -134,7 +134,8 @@ def test_damaged_images_are_refused_or_left_out(tmp_path: Path) -> None:
         load(path)
     images = load(path, skip_unreadable=True)
     assert (images.labels.tolist(), len(images.images)) == ([0], 1)
-    assert images.notes == ("left out 2 unreadable images: a.parquet row 1, a.parquet row 2",)
+    named = f"{tmp_path.name}/a.parquet row"
+    assert images.notes == (f"left out 2 unreadable images: {named} 1, {named} 2",)
 
 
 def test_splits_are_told_apart(tmp_path: Path) -> None:

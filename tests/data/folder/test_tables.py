@@ -37,6 +37,8 @@ def labels(folder: Path, place: Path | None = None, classes: Classes = CLASSES) 
         ("train.tsv", "Image\tClass", "{}", "{synset}"),
         ("x.csv", "ImageId,PredictionString", "{stem}", "{synset} 1 2 3 4"),
         ("metadata.csv", "file_name,label,caption", "{}", "{index}.0"),
+        ("x.csv", "filename,label,name", "{}", "{index}"),
+        ("x.csv", "id,class,name", "{stem}", "{index}"),
         ("x.csv", "path,target", "somewhere/set/{}", "{index}"),
         ("x.csv", "path,target", ".\\{back}", "{index}"),
         ("x.csv", "", "{}", "{index}"),
@@ -80,6 +82,15 @@ def test_text_with_a_name_and_a_label_a_line(folder: Path, separator: str, label
     assert len(found) >= 3
 
 
+@pytest.mark.parametrize("line", ["a.png\t{}\t0\t32\t44\t62", "a.png,{},0,32"])
+def test_boxes_after_the_label_are_not_labels(folder: Path, line: str) -> None:
+    (folder / "val_annotations.txt").write_text(line.format(CLASSES.synsets[2]))
+    assert labels(folder) == {"a.png": 2}
+    (folder / "val_annotations.txt").write_text(line.format(2))
+    with pytest.raises(DataError, match="name no class"):
+        labels(folder)
+
+
 def test_metadata_as_json_lines(folder: Path) -> None:
     lines = [f'{{"file_name": "{name}", "label": {index}}}' for name, index in LABELS.items()]
     (folder / "metadata.jsonl").write_text("\n".join(lines))
@@ -120,7 +131,9 @@ def test_labels_that_may_count_from_1_are_named(folder: Path) -> None:
         ("file,label\na.png,lion", r"1 label that name no class of the model, such as 'lion'; all"),
         ("file,label\na.png,0\na.png,1", r"gives a\.png two labels, '0' and '1'; keep one"),
         ("file,label\nz.png,0", "labels.csv has no columns of files in the folder"),
-        ("file,caption\na.png,a cat", "labels.csv has no columns of files in the folder|'a cat'"),
+        ("file,width\na.png,3", "labels.csv has no columns of files in the folder"),
+        ("a.png,3,2", "labels.csv has no columns of files in the folder"),
+        ("Bild,Klasse\na.png,3", "labels.csv has no columns of files in the folder"),
         ("", "labels.csv has no columns of files in the folder"),
         ('file,label\n"a.png,0', "cannot be read as a table of labels|no columns of files"),
         ("a,b\na.png,1,2,3,4", "cannot be read as a table of labels"),
