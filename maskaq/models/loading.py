@@ -1,7 +1,8 @@
 """Load P by name, with the preprocessing and class names that belong to its weights."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from tqdm import tqdm
 
 from maskaq.config.options import require_one_of
 from maskaq.config.run_spec import POOLINGS
+from maskaq.data.class_list import read_class_list
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
+_IMAGENET_TAG = re.compile(r"\..*in1k")
 _QUIET = 2.0  # seconds of a download without a progress bar
 
 
@@ -31,7 +34,7 @@ class LoadedModel:
     class_names: one per output; none if the model outputs features. grid: patches in rows and
     columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
     WordNet ids of the classes if they are ImageNet's, else empty. notes: what was decided while
-    reading the weights.
+    reading the weights, or assumed about the model.
     """
 
     name: str
@@ -120,7 +123,29 @@ def load_model(
     model = fuse_biases(given.model).eval().requires_grad_(False)
     names, synsets = _classes(name, classes, class_names)
     tokens, config = tokens_of(model), given.data_config
-    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets, given.notes)
+    # A file may have a head for any classes; a tag such as `.augreg_in21k_ft_in1k` names its own.
+    assumed = weights and synsets and not _IMAGENET_TAG.search(name)
+    notes = (*given.notes, *((_assumed_imagenet(len(synsets)),) if assumed else ()))
+    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets, notes)
+
+
+def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:
+    """The same model with the class names of a file, see `read_class_list`.
+
+    Raises:
+        DataError: as `read_class_list`.
+    """
+    listed = read_class_list(path, len(loaded.class_names))
+    assumed = _assumed_imagenet(len(loaded.class_names))
+    notes = (*(note for note in loaded.notes if note != assumed), *listed.notes)
+    return replace(loaded, class_names=listed.names, synsets=listed.synsets, notes=notes)
+
+
+def _assumed_imagenet(classes: int) -> str:
+    return (
+        f"the {classes:,} classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE"
+    )
 
 
 def _path(name: str, weights: str | Path | None) -> Path:

@@ -41,11 +41,12 @@ def attention(
     weight_bits: int = 4,
     activation_bits: int = 4,
     samples: Pixels | None = None,
+    class_names: str = "",
 ) -> dict[str, Any]:
     """Attention of P and Q from one query to every patch of a picture.
 
     Args:
-        model, weights: as in `RunSpec`.
+        model, weights, class_names: as in `RunSpec`.
         picture: uint8 [H,W,3]; it goes through the model's own preprocessing.
         query: a patch; None for the class token, or for the mean over patches in a model without.
         samples: uint8 [n,3,S,S], calibration images of Q; None for no Q.
@@ -59,7 +60,7 @@ def attention(
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
             patch.
     """
-    loaded = model_cache.model(model, weights)
+    loaded = model_cache.named(model, weights, class_names)
     check_patches(loaded, () if query is None else (query,))
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]

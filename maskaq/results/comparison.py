@@ -61,7 +61,7 @@ def _points(first: Stored, other: Stored) -> str:
 
 
 def table(result: RunResult) -> str:
-    """Accuracy of P and Q with intervals, agreement, and the cost of the run."""
+    """Accuracy of P and Q with intervals, agreement, the cost of the run, and its notes."""
     spec, fp, q = result.spec, result.fp, result.q
     synthesis, fit = spec.synthesis, spec.fit
     first_last = "8 bits" if spec.quantization.first_last == "8" else "as all other layers"
@@ -83,6 +83,7 @@ def table(result: RunResult) -> str:
         f"peak memory {result.peak_memory_mb:.0f} MB; {result.device}",
         ", ".join(f"{name} {number}" for name, number in result.versions.items()),
         f"repeat: {command_of(spec)}",
+        *(f"note: {note}" for note in result.notes),
     ]
     return "\n".join(rows)
 

@@ -54,7 +54,7 @@ def run(
     """
     watch = Stopwatch()
     work = _Run(spec, context, checkpoints)
-    yield watch.note(Event("load", 1, 1, notes=work.loaded.notes))
+    yield watch.note(Event("load", 1, 1, notes=work.context.notes))
     stages = {"synthesis": work.synthesize(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
         work.samples = samples
@@ -228,6 +228,7 @@ class _Run:
             tensors=tuple(self.tensors),
             float_share=self.float_share,
             cosine=_ends(self.evaluation.cosine),
+            notes=self.context.notes,
         )
 
 

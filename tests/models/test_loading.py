@@ -19,7 +19,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, resolve_model
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import bundled, loading, train
-from maskaq.models.loading import LoadedModel, load_model
+from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from tests.support import model_hub, weights_files
 
 NAME = "deit_tiny_distilled_patch16_224"
@@ -91,6 +91,21 @@ def test_pooling_is_a_setting_of_weights_files_only(tmp_path: Path) -> None:
         load_model("test_vit", tmp_path / "w.safetensors", global_pool="mean")
     with pytest.raises(OptionError, match="come with their pooling; leave it out, or pass --wei"):
         load_model("scenes_vit", global_pool="avg")
+
+
+def test_1000_classes_of_a_file_are_not_called_imagenets_without_a_word(
+    vit_tiny: LoadedModel, shared: Path, tmp_path: Path
+) -> None:
+    assert vit_tiny.notes == (
+        "the 1,000 classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE",
+    )
+    weights = shared / "models" / "vit_tiny_patch16_224.safetensors"
+    assert load_model("vit_tiny_patch16_224.augreg_in21k_ft_in1k", weights).notes == ()
+    (tmp_path / "names.txt").write_text("\n".join(f"thing {index}" for index in range(1000)))
+    named = with_class_names(vit_tiny, tmp_path / "names.txt")
+    assert (named.class_names[7], named.synsets, named.notes) == ("thing 7", (), ())
+    assert load_model("scenes_vit").notes == ()
 
 
 def test_class_names_must_match_the_number_of_classes(
@@ -225,13 +240,6 @@ def test_a_damaged_cached_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         load_model(NAME)
 
 
-def test_pretrained_weights_without_a_head_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"output features, not classes; pass `--model vit_small"):
-        load_model("vit_small_patch14_dinov2")
-    with pytest.raises(ModelError, match=r"output features, not classes"):
-        load_model("vit_base_patch16_clip_224.openai")
-
-
 def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
     name = "vit_base_patch16_gap_224"
     with pytest.raises(
@@ -240,8 +248,11 @@ def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
         load_model(name)
 
 
-def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
-    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, depth=12)
+def test_a_file_without_a_head_gives_a_model_of_features(tmp_path: Path) -> None:
+    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, img_size=56).eval()
     save_file(model.state_dict(), tmp_path / "features.safetensors")
-    with pytest.raises(ModelError, match="outputs features, not classes; pass --weights"):
-        load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")
+    loaded = load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")
+    assert (loaded.class_names, loaded.classifies, loaded.size) == ((), False, 56)
+    images = torch.rand(1, 3, 56, 56)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(images), model(images))  # [1,384]
