@@ -51,20 +51,18 @@ def row(name: str) -> Row:
     }
 
 
-def supported_names() -> list[str]:
-    """Names of the installed timm that build, in the families that are listed."""
-    names = timm.list_models(module=MODULES)
-    found = []
-    for name in tqdm(names, unit="model"):
+def supported() -> dict[str, Row]:
+    """The bundled models, and those of timm that build, in the families that are listed."""
+    found = {}
+    for name in tqdm([*BUNDLED, *timm.list_models(module=MODULES)], unit="model"):
         with suppress(ModelError):
-            build(name)
-            found.append(name)
+            found[name] = row(name)
     return found
 
 
 def main() -> None:
     """Write the file, one model per line, and print their number."""
-    rows = {name: row(name) for name in (*BUNDLED, *supported_names())}
+    rows = supported()
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(shape)}" for name, shape in rows.items())
     FILE.write_text(f"{{\n{lines}\n}}\n")
     print(f"{len(rows)} models in {FILE}")

@@ -21,17 +21,22 @@ _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path
 
 
-def pack(place: str | Path) -> Parcel:
+def pack(place: str | Path, field: str = "weights") -> Parcel:
     """Read a file, or a folder with everything in it.
 
-    The index of weights in several files (JSON) is sent with its folder. What follows a `#`, the
-    model to take from a file of several, is not part of the path.
+    Of weights, the index of several files (JSON) is sent with its folder, and what follows a `#`,
+    the model to take from a file of several, is not part of the path.
+
+    Args:
+        field: one of `FIELDS`, what the file is.
 
     Raises:
         RunError: it does not exist, or is larger than 1 GiB.
     """
-    path, _ = split_key(place)
-    path = path.parent if path.suffix == ".json" else path
+    path = Path(place)
+    if field == "weights":
+        path, _ = split_key(place)
+        path = path.parent if path.suffix == ".json" else path
     if not path.exists():
         raise RunError(f"{path} does not exist, so it cannot be sent to the workers.")
     inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]

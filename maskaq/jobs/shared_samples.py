@@ -65,9 +65,9 @@ class SharedSamples:
         if link.own is not None:
             return {}
         paths = {name: getattr(spec, name) for name in file_transfer.FIELDS if getattr(spec, name)}
-        for path in paths.values():
+        for name, path in paths.items():
             if path not in self._files:
-                packed = file_transfer.pack(path)
+                packed = file_transfer.pack(path, name)
                 (self._files[path],) = link.client.scatter([packed], hash=False)
         return {name: self._files[path] for name, path in paths.items()}
 

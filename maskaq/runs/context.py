@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from maskaq.config import RunSpec
-from maskaq.data.folder import load_images, split_images
+from maskaq.data.folder import class_folders, load_images, split_images
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
 from maskaq.evaluation.accuracy import Evaluation
@@ -22,13 +22,14 @@ class Data:
 
     images: uint8 [N,3,S,S], and labels: int64 [N], for evaluation only. calibration: returns n
     labelled images that are not among them, for the source `real`. notes: what was decided or left
-    out.
+    out. names: of the classes, if the model has none.
     """
 
     images: Tensor
     labels: Tensor
     calibration: Calibration
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -90,12 +91,13 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
 def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     needed = spec.synthesis.images if spec.synthesis.source == "real" else 0
     holdout = max(spec.holdout, needed)
+    names = loaded.class_names if loaded.classifies else class_folders(spec.data)
     everything = load_images(
         spec.data,
         loaded.data_config,
         synsets=loaded.synsets,
-        classes=len(loaded.class_names),
-        names=loaded.class_names,
+        classes=len(names),
+        names=names,
         limit=spec.eval_images + holdout if spec.eval_images else 0,
         seed=spec.seed,
         skip_unreadable=spec.skip_unreadable,
@@ -105,4 +107,4 @@ def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     def calibration(count: int) -> tuple[Tensor, Tensor]:
         return held_out.images[:count], held_out.labels[:count]
 
-    return Data(evaluation.images, evaluation.labels, calibration, evaluation.notes)
+    return Data(evaluation.images, evaluation.labels, calibration, evaluation.notes, names)

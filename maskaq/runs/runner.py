@@ -204,7 +204,7 @@ class _Run:
             seen=self.predictions.classes.int().numpy(),
             certainty=self.predictions.certainty.half().numpy(),
             alpha=self.predictions.alpha.half().numpy(),
-            classes=self.loaded.class_names or _numbered(self.data.labels),
+            classes=self.loaded.class_names or self.data.names or _numbered(self.data.labels),
             frames=[images.numpy() for _, images in frames],
             steps=[step for step, _ in frames],
         )

@@ -97,6 +97,16 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in _MADE
 
 
+def class_folders(folder: str | Path) -> tuple[str, ...]:
+    """Names of the folders in a folder, in alphabetical order; none if it is not a folder.
+
+    For models without classes of their own, whose images may have any.
+    """
+    place = Path(folder)
+    inside = place.iterdir() if place.is_dir() else ()
+    return tuple(sorted(one.name for one in inside if one.is_dir() and not is_ignored(one.name)))
+
+
 def walk(folder: Path, top: Path | None = None) -> Tree:
     """All files below a folder.
 
