@@ -7,7 +7,8 @@ statistics, and computing them for every tensor that Q rounds, are our own choic
 """
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
     real (means over images), ratio = samples / real, low and high. The last two are a 95 % interval
     of the ratio over images, from the standard error of its logarithm (delta method).
     """
-    rows = []
+    rows, blocks = [], _numbers(tensor for tensor, _, _ in samples)
     for (tensor, role, statistic), ours in samples.items():
         theirs = real[tensor, role, statistic]
         ratio, spread = math.nan, math.nan
@@ -53,7 +54,7 @@ def distances(samples: Statistics, real: Statistics) -> pd.DataFrame:
             ratio = ours.mean / theirs.mean
             error = math.hypot(ours.error / ours.mean, theirs.error / theirs.mean)
             spread = math.exp(_Z * error)
-        key = (tensor, role, _block(tensor), statistic)
+        key = (tensor, role, blocks[tensor], statistic)
         rows.append((*key, ours.mean, theirs.mean, ratio, ratio / spread, ratio * spread))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -132,7 +133,12 @@ _COMMON: Mapping[str, Measure] = {"range": _range, "peak": _peak, "kurtosis": _k
 _MEASURES: Mapping[str, Mapping[str, Measure]] = {"softmax": {**_COMMON, "entropy": _entropy}}
 
 
-def _block(tensor: str) -> int:
-    """The block number in a timm module name such as `blocks.3.attn.qkv`."""
-    parts = tensor.split(".")
-    return int(parts[parts.index("blocks") + 1]) if "blocks" in parts else OUTSIDE
+def _numbers(tensors: Iterable[str]) -> dict[str, int]:
+    """The block of each tensor, counted from the first, by names such as `blocks.3.attn.qkv`.
+
+    >>> _numbers(["patch_embed.proj", "layers.0.blocks.0.attn", "layers.1.blocks.0.attn"])
+    {'patch_embed.proj': -1, 'layers.0.blocks.0.attn': 0, 'layers.1.blocks.0.attn': 1}
+    """
+    found = {name: re.match(r"(.*\.)?blocks\.\d+\.", name) for name in tensors}
+    blocks = [*dict.fromkeys(match[0] for match in found.values() if match)]
+    return {name: blocks.index(match[0]) if match else OUTSIDE for name, match in found.items()}

@@ -7,7 +7,7 @@ smoothed model, and Integrated Gradients does not sum exactly to the difference 
 `completeness` measures the error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,8 +19,10 @@ from captum.attr import (
 )
 from torch import Tensor, nn
 
-from maskaq.models.attention import record
-from maskaq.regions.mask import patch_attention
+from maskaq.models.attention import Maps, attention_modules, record
+from maskaq.models.structure import structure_of
+from maskaq.models.windows import Windows
+from maskaq.regions.mask import patch_attention, resize
 from maskaq.registry import Registry
 
 STEPS = 32  # on the path of Integrated Gradients
@@ -61,6 +63,8 @@ def _rollout(task: AttributionTask) -> Tensor:
     """Attention rollout: [B,N]."""
     with record(task.model) as maps:
         task.model(task.images)
+    if maps[0].windows is not None:
+        return window_rollout(maps, task.grid)
     total = rollout([block.probs for block in maps])  # [B,T,T]
     row = total[:, 0] if task.prefix else total.mean(1)  # [B,T]
     return row[:, task.prefix :]  # [B,N]
@@ -80,6 +84,30 @@ def rollout(probs: list[Tensor]) -> Tensor:
     for block in probs:
         product = (block.mean(1) + identity) / 2 @ product  # [B,T,T]
     return product
+
+
+def window_rollout(maps: Sequence[Maps], grid: tuple[int, int]) -> Tensor:
+    """How much each patch contributes to the last tokens, if attention is in windows: [B,N].
+
+    As `rollout`; where patches are merged, a token has the mean contributions of its parts.
+    """
+    patches, last = grid[0] * grid[1], grid
+    product = torch.eye(patches)[None]  # [1,N,N], contributions of the patches to each token
+    for block in maps:
+        own = block.windows
+        assert own is not None, "the caller knows"
+        if own.grid != last:
+            merged = resize(product.mT.flatten(0, 1), last, own.grid)  # [B*N,M]
+            product, last = merged.unflatten(0, (-1, patches)).mT, own.grid  # [B,M,N]
+        weights = block.probs.float().mean(1)  # [B*W,T,T]
+        slots, tokens = own.slots(), weights.shape[-1]
+        batch = len(weights) // own.count
+        inside = product.new_zeros(batch, own.count * tokens, patches)
+        inside[:, slots] = product.expand(batch, -1, -1)
+        mixed = weights @ inside.view(-1, tokens, patches)  # [B*W,T,N]
+        passed = mixed.view(batch, -1, patches)[:, slots]  # [B,M,N]
+        product = (passed + product) / 2
+    return product.mean(1)  # [B,N]
 
 
 @ATTRIBUTIONS.register("saliency")
@@ -133,19 +161,20 @@ def _first_block(task: AttributionTask) -> Tensor:
 @ATTRIBUTIONS.register("middle block")
 def _middle_block(task: AttributionTask) -> Tensor:
     """Gradient times activation of the output tokens of the middle block: [B,N]."""
-    return _of_block(task, len(_blocks(task.model)) // 2)
+    return _of_block(task, len(attention_modules(task.model)) // 2)
 
 
 def _of_block(task: AttributionTask, number: int) -> Tensor:
-    layer = LayerGradientXActivation(task.model, _blocks(task.model)[number])
+    names = [name.rpartition(".")[0] for name in structure_of(task.model).attention]
+    block = task.model.get_submodule(names[number])
     inputs = task.images.clone().requires_grad_()
-    found: Tensor = layer.attribute(inputs, target=task.targets)  # [B,T,C]
-    weights: Tensor = found[:, task.prefix :].sum(-1)  # [B,N]
-    return weights.detach()
-
-
-def _blocks(model: nn.Module) -> list[nn.Module]:
-    return list(model.get_submodule("blocks").children())
+    found: Tensor = LayerGradientXActivation(task.model, block).attribute(
+        inputs, target=task.targets
+    )
+    tokens = found.detach().flatten(1, -2)  # [B,T,C]; blocks of Swin return [B,rows,columns,C]
+    weights = tokens[:, task.prefix :].sum(-1)  # [B,M]
+    windows: Windows | None = vars(attention_modules(task.model)[number])["windows"]
+    return weights if windows is None else resize(weights, windows.grid, task.grid)  # [B,N]
 
 
 def _by_patch(found: Tensor, task: AttributionTask) -> Tensor:

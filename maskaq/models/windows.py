@@ -63,6 +63,12 @@ class Windows:
         window = row // self.size[0] * self.across[1] + column // self.size[1]
         return window, row % self.size[0] * self.size[1] + column % self.size[1]
 
+    def slots(self) -> Tensor:
+        """Where each token of the grid is among the tokens of all windows: int64 [N]."""
+        count = self.count * math.prod(self.size)
+        places = torch.arange(count).view(self.count, 1, -1)  # [W,1,T]
+        return self.undo(places).flatten()  # [N]
+
     def per_image(self, x: Tensor) -> Tensor:
         """The mean over the windows of an image: [B*W,..] -> [B,..]."""
         by_image: Tensor = x.unflatten(0, (-1, self.count))  # [B,W,..]

@@ -16,7 +16,7 @@ from maskaq.models.attention import Maps, record
 from maskaq.models.loading import LoadedModel
 from maskaq.precomputed.showcase import Similarity
 from maskaq.queries import model_cache
-from maskaq.regions.mask import class_attention, patch_attention
+from maskaq.regions.mask import attention_of_query, patch_attention
 from maskaq.regions.similarity import (
     gaussian_entropy,
     kernel_density,
@@ -29,6 +29,7 @@ Pixels = NDArray[np.uint8]
 
 _POINTS = 128  # at which a kernel density is evaluated
 _MARGIN = 0.05  # of the density's range beyond the values, at both ends
+_MOST = 1600  # patches whose similarities are shown
 _PAIRS = 2**15  # at most for a kernel density; of more values every k-th is used
 
 
@@ -52,9 +53,9 @@ def attention(
         samples: uint8 [n,3,S,S], calibration images of Q; None for no Q.
 
     Returns:
-        image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities.
-        q: the same of Q, or None. alpha: float32 [N], P's attention weight of each patch (MaskAQ
-        Eq. 4). said: for `p`, and for `q` if there is one, the predicted class and its probability.
+        image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities, NaN
+        for heads that a block does not have. q: the same of Q, or None. alpha: float32 [N], P's
+        attention weight of each patch (MaskAQ Eq. 4). said: for `p`, and for `q` if there is one, the predicted class and its probability.
 
     Raises:
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
@@ -69,10 +70,10 @@ def attention(
     q_model = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
     if q_model is not None:
         q_maps, logits = _look(q_model, inputs)
-        said["q"], q = _said(loaded, logits), _rows(q_maps, loaded.prefix, query)
+        said["q"], q = _said(loaded, logits), _rows(q_maps, loaded, query)
     return {
         "image": image.numpy(),
-        "p": _rows(maps, loaded.prefix, query),
+        "p": _rows(maps, loaded, query),
         "q": q,
         "alpha": patch_attention(maps, loaded.prefix)[0].numpy(),  # [N]
         "said": said,
@@ -135,9 +136,13 @@ def similarity(model: str, weights: str, picture: Pixels) -> dict[str, Any]:
     loaded = model_cache.model(model, weights)
     image = preprocessed(loaded, picture)  # [3,S,S]
     maps, _ = _look(loaded.model, loaded.normalise(image[None]))
-    skip = loaded.prefix
-    patches = torch.stack([block.probs[0].mean(0)[skip:, skip:] for block in maps])  # [L,N,N]
-    return {"image": image.numpy(), "blocks": [one._asdict() for one in similarities(patches)]}
+    if maps[0].windows is None:
+        skip = loaded.prefix
+        patches = torch.stack([block.probs[0].mean(0)[skip:, skip:] for block in maps])  # [L,N,N]
+        found = similarities(patches)
+    else:
+        found = [window_similarity(block, loaded.grid) for block in maps]
+    return {"image": image.numpy(), "blocks": [one._asdict() for one in found]}
 
 
 def similarities(patches: Tensor) -> list[Similarity]:
@@ -147,22 +152,54 @@ def similarities(patches: Tensor) -> list[Similarity]:
     upper = torch.triu_indices(len(matrix[0]), len(matrix[0]), offset=1)  # [2,pairs]
     blocks = []
     for block, values in enumerate(matrix[:, upper[0], upper[1]]):  # [pairs]
-        subset = values[:: -(-len(values) // _PAIRS)]  # [fewer]
-        low, high = float(subset.min()) - _MARGIN, float(subset.max()) + _MARGIN
-        points = torch.linspace(low, high, _POINTS)
-        blocks.append(
-            Similarity(
-                matrix=matrix[block].numpy(),
-                values=values.numpy(),
-                mean=float(mean[block]),
-                std=float(variance[block]) ** 0.5,
-                kde_x=points.numpy(),
-                kde_y=kernel_density(subset, points).numpy(),
-                gaussian=float(gaussian_entropy(variance[block])),
-                kernel=float(kernel_entropy(subset)),
-            )
-        )
+        blocks.append(_similarity(matrix[block], values, mean[block], variance[block]))
     return blocks
+
+
+def _similarity(matrix: Tensor, values: Tensor, mean: Tensor, variance: Tensor) -> Similarity:
+    subset = values[:: -(-len(values) // _PAIRS)]  # [fewer]
+    low, high = float(subset.min()) - _MARGIN, float(subset.max()) + _MARGIN
+    points = torch.linspace(low, high, _POINTS)
+    return Similarity(
+        matrix=matrix.numpy(),
+        values=values.numpy(),
+        mean=float(mean),
+        std=float(variance) ** 0.5,
+        kde_x=points.numpy(),
+        kde_y=kernel_density(subset, points).numpy(),
+        gaussian=float(gaussian_entropy(variance)),
+        kernel=float(kernel_entropy(subset)),
+    )
+
+
+def window_similarity(block: Maps, grid: tuple[int, int]) -> Similarity:
+    """Similarity of the rows within the windows of a block, in the first image.
+
+    Patches of different windows are not compared: NaN in the matrix, [N,N] on the finest grid.
+    Mean and variance are those of all pairs within a window.
+
+    Raises:
+        OptionError: more patches than can be shown.
+    """
+    patches, own = grid[0] * grid[1], block.windows
+    assert own is not None, "the caller knows"
+    if patches > _MOST:
+        raise OptionError(
+            f"the similarity of {patches} patches is too large to show; allowed: {_MOST}."
+        )
+    rows = block.probs[: own.count].mean(1)  # [W,T,T]
+    pairs = patch_similarity(rows)  # [W,T,T]
+    tokens = pairs.shape[-1]
+    slots = own.slots()  # [M]
+    window, place = slots // tokens, slots % tokens  # [M] each
+    matrix = pairs[window[:, None], place[:, None], place]  # [M,M]
+    matrix = matrix.masked_fill(window[:, None] != window, torch.nan)
+    down, across = (torch.arange(a) * b // a for a, b in zip(grid, own.grid, strict=True))
+    coarse = (down[:, None] * own.grid[1] + across).flatten()  # [N], the token of each patch
+    upper = torch.triu_indices(tokens, tokens, offset=1)  # [2,pairs]
+    values = pairs[:, upper[0], upper[1]].flatten()
+    mean, variance = values.mean(), values.var(correction=0)
+    return _similarity(matrix[coarse][:, coarse], values, mean, variance)
 
 
 def check_patches(loaded: LoadedModel, patches: Sequence[int]) -> None:
@@ -198,11 +235,12 @@ def _said(loaded: LoadedModel, logits: Tensor) -> tuple[str, float]:
     return loaded.class_names[int(number)], float(probability)
 
 
-def _rows(maps: Sequence[Maps], prefix: int, query: int | None) -> NDArray[np.float32]:
+def _rows(maps: Sequence[Maps], loaded: LoadedModel, query: int | None) -> NDArray[np.float32]:
     """Attention of one query to the patches of the first image: [L,H,N]."""
-    probs = torch.stack([block.probs[0] for block in maps])  # [L,H,T,T]
-    rows = class_attention(probs, prefix)  # [L,H,N]
-    if query is not None:
-        rows = probs[:, :, prefix + query, prefix:]  # [L,H,N]
-    values: NDArray[np.float32] = rows.float().numpy()
+    rows = [attention_of_query(block, loaded.prefix, query, loaded.grid) for block in maps]
+    heads = max(len(block) for block in rows)
+    found = torch.full((len(rows), heads, rows[0].shape[-1]), torch.nan)
+    for own, block in zip(found, rows, strict=True):
+        own[: len(block)] = block
+    values: NDArray[np.float32] = found.numpy()
     return values

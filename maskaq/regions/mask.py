@@ -40,6 +40,31 @@ def attention_to_patches(block: Maps, prefix: int, reading: str = "paper") -> Te
     return block.windows.undo(full.mean(2)) / block.windows.count  # [B,H,N]
 
 
+def attention_of_query(
+    block: Maps, prefix: int, query: int | None, grid: tuple[int, int]
+) -> Tensor:
+    """Attention of one query to every patch, by head, in the first image: [H,N].
+
+    Args:
+        query: a patch of `grid`, the finest one; None for `attention_to_patches`. In windows a
+            patch attends to those of its window only; the others get 0. At coarser resolutions
+            patches share the values of the token that they are part of.
+    """
+    own = block.windows
+    if query is None:
+        rows = attention_to_patches(block, prefix)[0]  # [H,M]
+    elif own is None:
+        return block.probs[0, :, prefix + query, prefix:]  # [H,N]
+    else:
+        row, column = divmod(query, grid[1])
+        token = row * own.grid[0] // grid[0] * own.grid[1] + column * own.grid[1] // grid[1]
+        window, place = own.position(token)
+        alone = torch.zeros_like(block.probs[: own.count, :, 0])  # [W,H,T]
+        alone[window] = block.probs[window, :, place]
+        rows = own.undo(alone)[0]  # [H,M]
+    return rows if own is None else resize(rows, own.grid, grid)  # [H,N]
+
+
 def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:
     """Attention weight alpha of each patch: [B,N], without gradient.
 

@@ -69,8 +69,8 @@ class Maps:
 
     def heads(self, block: int | None) -> Rows:
         """Attention in P in a block, or the mean over blocks for None: [H,N]."""
-        rows: Rows = self.p.mean(0) if block is None else self.p[block]
-        return rows
+        rows: Rows = np.nanmean(self.p, 0) if block is None else self.p[block]
+        return rows[~np.isnan(rows).any(1)]  # blocks may have fewer heads than others
 
     def pair(self, block: int | None, head: int | None) -> tuple[Rows, Rows] | None:
         """Attention in P and Q, [N] each; the mean over blocks or heads for None.
@@ -79,8 +79,10 @@ class Maps:
         """
         if self.q is None or (head is not None and self.q.shape[1] != self.p.shape[1]):
             return None
-        p, q = (rows.mean(0) if block is None else rows[block] for rows in (self.p, self.q))
-        return (p.mean(0), q.mean(0)) if head is None else (p[head], q[head])
+        p, q = (np.nanmean(rows, 0) if block is None else rows[block] for rows in (self.p, self.q))
+        if head is None:
+            return np.nanmean(p, 0), np.nanmean(q, 0)
+        return p[head], q[head]
 
 
 def of(choice: Choice, query: int | None) -> Maps | None:

@@ -148,8 +148,12 @@ def _subject(choice: Choice, kind: str) -> Subject | None:
 
 def _mean(blocks: list[Similarity]) -> Similarity:
     """The similarities averaged over blocks; without a kernel density."""
-    matrix = np.mean([block.matrix for block in blocks], 0)  # [N,N]
-    values = matrix[np.triu_indices(len(matrix), 1)]
+    every = np.stack([block.matrix for block in blocks])  # [L,N,N]
+    counts = np.isfinite(every).sum(0)  # patches of different windows are not compared
+    sums = np.nansum(every, 0)
+    matrix = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)  # [N,N]
+    pairs = matrix[np.triu_indices(len(matrix), 1)]
+    values = pairs[np.isfinite(pairs)]
     std = float(values.std())
     entropy = 0.5 * math.log(2 * math.pi * math.e * (std**2 + 1e-8))
     none = np.zeros(0, np.float32)
