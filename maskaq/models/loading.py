@@ -97,17 +97,7 @@ def load_model(
         OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
     check_name(name)
-    require_one_of("global_pool", global_pool, POOLINGS)
-    if global_pool and not weights:
-        raise OptionError(
-            f"global_pool is {global_pool!r}, but the weights of {name} come with their pooling; "
-            "leave it out, or pass --weights FILE."
-        )
-    if weights or name in BUNDLED:
-        given = fitted(name, read_weights(_path(name, weights)), global_pool)
-    else:
-        plain = _pretrained(name)
-        given = Fitted(plain, resolve_model_data_config(plain))
+    given = _fitted(name, weights, global_pool)
     model: Any = given.model
     if model.num_classes < 1:
         raise ModelError(
@@ -127,6 +117,20 @@ def load_model(
         synsets,
         given.notes,
     )
+
+
+def _fitted(name: str, weights: str | Path | None, global_pool: str) -> Fitted:
+    """The model with the given, the bundled or timm's pretrained weights."""
+    require_one_of("global_pool", global_pool, POOLINGS)
+    if weights or name in BUNDLED:
+        return fitted(name, read_weights(_path(name, weights)), global_pool)
+    if global_pool:
+        raise OptionError(
+            f"global_pool is {global_pool!r}, but the pretrained weights of {name} come with their "
+            "pooling; leave it out, or pass --weights FILE."
+        )
+    model = _pretrained(name)
+    return Fitted(model, resolve_model_data_config(model))
 
 
 def _path(name: str, weights: str | Path | None) -> Path:
