@@ -6,22 +6,30 @@ updated; a test compares the file with the installed timm.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypedDict
 
-from maskaq.models.architectures import BUNDLED, build, pretrained, timm_names
+import timm
+from tqdm import tqdm
+
+from maskaq.errors import ModelError
+from maskaq.models.architectures import BUNDLED, MODULES, build, pretrained
+from maskaq.models.backbone import tokens_of
 from maskaq.models.menu import FILE
+from maskaq.models.structure import example_input, structure_of
 
 
 class Row(TypedDict):
     """One line of the file.
 
-    grid: patches in rows and columns. size: side in pixels. pretrained: timm's classifier, as the
-    fields of `Pretrained`; None without one.
+    depth: number of blocks. heads: of each block if they differ, else of all. grid: patches in rows
+    and columns. size: side in pixels. pretrained: timm's classifier, as the fields of `Pretrained`;
+    None without one.
     """
 
     depth: int
-    heads: int
+    heads: int | list[int]
     grid: list[int]
     size: int
     pretrained: dict[str, Any] | None
@@ -30,20 +38,33 @@ class Row(TypedDict):
 def row(name: str) -> Row:
     """The shape of an architecture, and its pretrained classifier."""
     model = build(name)
-    rows, columns = model.patch_embed.grid_size
+    tokens, calls = tokens_of(model), structure_of(model).attention
+    indices = {vars(module).get("attention_index") for module in model.modules()} - {None}
+    heads = [call.shape[1] for call in calls.values()][: len(indices)]
     classifier = None if name in BUNDLED else pretrained(name)
     return {
-        "depth": len(model.blocks),
-        "heads": model.blocks[0].attn.num_heads,
-        "grid": [rows, columns],
-        "size": model.patch_embed.img_size[0],
+        "depth": len(heads),
+        "heads": heads[0] if len({*heads}) == 1 else heads,
+        "grid": [*tokens.grid],
+        "size": example_input(model).shape[-1],
         "pretrained": classifier and asdict(classifier),
     }
 
 
+def supported_names() -> list[str]:
+    """Names of the installed timm that build, in the families that are listed."""
+    names = timm.list_models(module=MODULES)
+    found = []
+    for name in tqdm(names, unit="model"):
+        with suppress(ModelError):
+            build(name)
+            found.append(name)
+    return found
+
+
 def main() -> None:
     """Write the file, one model per line, and print their number."""
-    rows = {name: row(name) for name in (*BUNDLED, *timm_names())}
+    rows = {name: row(name) for name in (*BUNDLED, *supported_names())}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(shape)}" for name, shape in rows.items())
     FILE.write_text(f"{{\n{lines}\n}}\n")
     print(f"{len(rows)} models in {FILE}")

@@ -19,7 +19,7 @@ class Event:
     metrics: scalars, such as the terms of the loss; empty if there are no new ones.
     images: uint8 [n,3,S,S], the current images, in some events only.
     problem: what went wrong without ending the run (an image that turned NaN), else "".
-    notes: what was decided while loading P.
+    notes: what was decided about the model and its images, or left out; in the first event only.
     """
 
     stage: str

@@ -76,7 +76,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def scenes_p() -> LoadedModel:
     """The bundled model; with random weights as long as it has not been trained."""
-    if bundled.CHECKPOINT.is_file():
+    if bundled.MODELS["scenes_vit"].checkpoint.is_file():
         return load_model("scenes_vit")
     with torch.random.fork_rng():
         torch.manual_seed(0)

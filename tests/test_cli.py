@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from maskaq.config.overrides import command_of
 from maskaq.config.presets import METHODS, spec_of
 from maskaq.errors import OptionError
 from maskaq.models.loading import load_model
+from maskaq.results import store
+from tests.support.pictures import write
 
 SMALL = ["--images", "2", "--steps", "1", "--eval-images", "20"]
 SMALL += ["--set", "fit.reconstruction.steps=2", "--set", "fit.reconstruction.views=2"]
@@ -30,6 +33,7 @@ def test_the_printed_command_repeats_the_run(method: str) -> None:
     words += ["--source", "noise", "--backend", "minmax", "--images", "9", "--steps", "8"]
     words += ["--eval-images", "30", "--holdout", "5", "--first-last", "target"]
     words += ["--precision", "float32", "--weights", "a b.pt", "--data", "x/y"]
+    words += ["--class-names", "c d.txt", "--skip-unreadable"]
     words += ["--parametrisation", "pixels", "--device", "cuda:1", "--model", "deit_tiny"]
     words += ["--global-pool", "avg"]
     words += ["--set", "synthesis.coefficients.tv=5e-6", "--set", "fit.refresh=3"]
@@ -194,3 +198,60 @@ def test_lists_name_all_registered_entries(capsys: pytest.CaptureFixture[str]) -
 def test_the_library_refuses_an_unknown_method() -> None:
     with pytest.raises(OptionError, match="did you mean 'mimiq'"):
         spec_of("mimic")
+
+
+def images_of(folder: Path, names: Iterable[str]) -> str:
+    for number, name in enumerate(names):
+        write(folder / name / "a.png", 20 * number)
+    return str(folder)
+
+
+QUICK = ["--bits", "W8A8", "--source", "noise", "--backend", "minmax", "--images", "2", "--json"]
+
+
+def test_what_is_left_out_is_printed_and_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = images_of(tmp_path / "data", "012")
+    write(tmp_path / "data" / "0" / ".ipynb_checkpoints" / "a.png")
+    (tmp_path / "data" / "1" / "b.png").write_bytes(b"damaged")
+    words = ["run", *QUICK, "--data", data]
+    assert main(words) == 1
+    check_error("1/b.png cannot be read as an image", capsys)
+    out = tmp_path / "run"
+    assert main([*words, "--skip-unreadable", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    notes = [
+        "left out 1 image in hidden folders and folders that programs make (.ipynb_checkpoints)",
+        "left out 1 unreadable image: 1/b.png",
+    ]
+    for note in notes:
+        assert printed.err.count(f"note: {note}\n") == 1
+    values = json.loads(printed.out)
+    assert (values["notes"], values["evaluated"]) == (notes, 3)
+    assert "--skip-unreadable" in (out / "command.txt").read_text()
+    assert main(["runs", "show", str(out)]) == 0
+    assert f"note: {notes[1]}\n" in capsys.readouterr().out
+
+
+def test_a_list_of_class_names_names_folders_and_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["cat", "dog", "bird", "cow", "fish", "horse", "lamb", "mouse", "owl", "pig"]
+    data = images_of(tmp_path / "data", sorted(names))
+    assert main(["run", *QUICK, "--data", data]) == 1
+    check_error("If they are class names, pass --class-names FILE with one name a line.", capsys)
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    out = tmp_path / "run"
+    words = ["--data", data, "--class-names", str(tmp_path / "names.txt"), "--out", str(out)]
+    assert main(["run", *QUICK, *words]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["evaluated"] == 10
+    assert "note:" not in printed.err
+    evidence = store.read(out).evidence
+    assert evidence is not None
+    assert list(evidence.classes) == names
+    assert evidence.labels.tolist() == list(range(10))
+    (tmp_path / "names.txt").write_text("\n".join(names[:9]))
+    assert main(["run", *QUICK, *words[:4]]) == 1
+    check_error("has 9 class names, but the model has 10", capsys)

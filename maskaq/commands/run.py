@@ -36,7 +36,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "one of several models in the file, as in ckpt.pt#student",
     )
     option("--global-pool", help="token or avg, for weights that do not tell how they are pooled")
-    option("--data", help="folder of labelled images to evaluate on")
+    option("--data", help="folder of labelled images to evaluate on (forms: docs/data.md)")
+    option("--class-names", metavar="FILE", help="names of the classes, one a line, or JSON")
+    option(
+        "--skip-unreadable",
+        action="store_true",
+        default=None,
+        help="leave out images that cannot be read, and say how many",
+    )
     option("--source", help="sample source; overrides the method's")
     option("--backend", help="back-end that fits Q; overrides the method's")
     option("--images", type=int, help="number of samples")

@@ -17,6 +17,8 @@ OPTIONS: Mapping[str, str] = {
     "--weights": "weights",
     "--data": "data",
     "--global-pool": "global_pool",
+    "--class-names": "class_names",
+    "--skip-unreadable": "skip_unreadable",
     "--source": "synthesis.source",
     "--backend": "fit.backend",
     "--images": "synthesis.images",
@@ -39,7 +41,7 @@ def command_of(spec: RunSpec) -> str:
     words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
     for option, name in OPTIONS.items():
         if name in own:
-            words += [option, _word(own[name])]
+            words += [option] if own[name] is True else [option, _word(own[name])]
     for name in own:
         if name not in {*OPTIONS.values(), "model", "seed"}:
             words += ["--set", f"{name}={_word(own[name])}"]

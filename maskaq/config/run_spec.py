@@ -23,8 +23,10 @@ class RunSpec:
     """One run: everything that decides its result.
 
     model: a bundled id or a timm name. weights, data: paths, "" for the bundled or pretrained
-    ones. method: the preset it is based on, for its identity. eval_images: 0 for all.
-    holdout: images of the folder that are kept from the evaluation, for the source `real`.
+    ones. class_names: path of a file with the names of the classes, "" for those of the model.
+    skip_unreadable: leave out images of the folder that cannot be read, instead of stopping.
+    method: the preset it is based on, for its identity. eval_images: 0 for all. holdout: images of
+    the folder that are kept from the evaluation, for the source `real`.
     precision: of the forward passes in synthesis, `"auto"` (bfloat16 if the hardware has it),
     `"float32"` or `"bfloat16"`. device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
     global_pool: pooling of weights that do not tell theirs, `"token"` or `"avg"`, or "" for the
@@ -34,6 +36,8 @@ class RunSpec:
     model: str = "scenes_vit"
     weights: str = ""
     data: str = ""
+    class_names: str = ""
+    skip_unreadable: bool = False
     method: str = "maskaq"
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
     quantization: QuantOptions = field(default_factory=QuantOptions)

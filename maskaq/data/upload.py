@@ -3,15 +3,15 @@
 Needs only numpy and Pillow. The file is never written to disk.
 """
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from maskaq.data.decoding import FACTS, upright_rgb, without_warnings
 from maskaq.errors import DataError
 
 MEGABYTES = 4
@@ -30,14 +30,20 @@ _ALLOWED = (
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture. name: file name, for labels. pixels: uint8 [H,W,3], read-only."""
+    """A decoded picture.
+
+    name: file name, for labels. pixels: uint8 [H,W,3], read-only. notes: what was decided about it.
+    """
 
     name: str
     pixels: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
 
 
 def read_picture(name: str, data: bytes) -> Picture:
     """Decode a picture to RGB, upright, its longest side at most 1024 pixels.
+
+    Transparent parts become white, 16-bit greys are scaled to 8 bits.
 
     Args:
         name: file name on the visitor's computer.
@@ -53,8 +59,7 @@ def read_picture(name: str, data: bytes) -> Picture:
     if len(data) > MEGABYTES * 2**20:
         raise DataError(f"{label} has {len(data) / 2**20:.1f} MB. {_ALLOWED}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked below
+        with without_warnings():  # of bombs, too: the size is checked below
             picture = Image.open(BytesIO(data), formats=_FORMATS)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{label} cannot be opened as a picture. {_ALLOWED}") from error
@@ -65,10 +70,11 @@ def read_picture(name: str, data: bytes) -> Picture:
         if getattr(picture, "n_frames", 1) != 1:
             raise DataError(f"{label} is animated. {_ALLOWED}")
         try:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
+            with without_warnings():
+                upright, facts = upright_rgb(picture)
         except Exception as error:  # decoders raise many types of exceptions on damaged files
             raise DataError(f"{label} is damaged and cannot be decoded. {_ALLOWED}") from error
     upright.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
     pixels = np.array(upright, dtype=np.uint8)  # [H,W,3]
     pixels.setflags(write=False)
-    return Picture(label, pixels)
+    return Picture(label, pixels, tuple(FACTS[fact].format("1 image") for fact in facts))

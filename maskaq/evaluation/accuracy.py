@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from maskaq.events import Event
@@ -23,7 +22,8 @@ class Evaluation:
 
     top1, top5: of P and of Q. agreement: share of images on which both predict the same class; it
     needs no labels. answers: predicted classes, int64 [2,N]. ranks: number of classes that score
-    at least as high as the label, other than the label itself, int64 [2,N].
+    at least as high as the label, other than the label itself, int64 [2,N]. cosine: of the features
+    of P and Q, for a model without a classifier (`evaluation.features`).
     """
 
     top1: tuple[Interval, Interval]
@@ -31,6 +31,7 @@ class Evaluation:
     agreement: Interval
     answers: Tensor
     ranks: Tensor
+    cosine: Interval | None = None
 
 
 @torch.no_grad()
@@ -77,10 +78,11 @@ def batch_size_for(model: nn.Module) -> int:
 
     The widest activation is that of the first layer of an MLP, four times as wide as its tokens.
     """
-    if not isinstance(model, VisionTransformer):
+    embed, width = getattr(model, "patch_embed", None), getattr(model, "embed_dim", None)
+    if embed is None or not isinstance(width, int):
         return BATCH
-    tokens = model.patch_embed.num_patches + model.num_prefix_tokens
-    widest = tokens * 4 * model.embed_dim * 4  # bytes per image, float32
+    tokens = embed.num_patches + getattr(model, "num_prefix_tokens", 0)
+    widest = tokens * 4 * width * 4  # bytes per image, float32
     return max(1, min(BATCH, int(_CACHE_BYTES / widest)))
 
 
@@ -125,8 +127,8 @@ def predict(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Predicti
     for batch in images.split(_PREDICTED):
         with record(p) as maps:
             logits = p(batch)
-        probabilities = torch.stack([logits, q(batch)]).softmax(-1)  # [2,B,K]
-        best = probabilities.max(-1)  # [2,B] each
+        both = torch.stack([logits, q(batch)])  # [2,B,K]
+        best = both.softmax(-1).max(-1)  # [2,B] each
         certainty.append(best.values.cpu())
         classes.append(best.indices.cpu())
         alpha.append(patch_attention(maps, prefix).cpu())

@@ -85,7 +85,7 @@ def _observed(p: nn.Module, collect: Callable[..., None]) -> nn.Module:
     """A converted P whose activation quantizers are replaced by identities that call `collect`."""
     q = convert(p, QuantOptions(), Scheme())
     for name, _ in list(quantizers(q)):
-        tensor, role = tensor_and_role(name)
+        tensor, role = tensor_and_role(q, name)
         identity = nn.Identity()
         if role != "weight":
             identity.register_forward_hook(partial(collect, tensor, role))

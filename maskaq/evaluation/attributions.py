@@ -24,6 +24,7 @@ from maskaq.regions.mask import patch_attention
 from maskaq.registry import Registry
 
 STEPS = 32  # on the path of Integrated Gradients
+WITHOUT_CLASS = ("attention", "rollout")  # methods that do not depend on the class
 _BATCH = 16  # perturbed images per forward pass
 
 

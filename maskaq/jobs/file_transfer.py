@@ -16,7 +16,7 @@ from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.files import split_key
 
-FIELDS = ("weights", "data")  # of a spec that hold paths
+FIELDS = ("weights", "data", "class_names")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path
 

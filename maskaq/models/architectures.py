@@ -1,54 +1,41 @@
 """The supported architectures by name, built on torch's meta device: shapes without memory."""
 
 import difflib
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import timm
 import torch
 from timm.data import infer_imagenet_subset
-from timm.models import get_arch_pretrained_cfgs, is_model_in_modules
-from timm.models.vision_transformer import Attention, VisionTransformer
+from timm.models import get_arch_pretrained_cfgs
 from torch import nn
 
-from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import ModelError
-from maskaq.models import bundled
-from maskaq.models.attention import SUPPORTED
+from maskaq.models import bundled, menu
+from maskaq.models.backbone import SUPPORTED, tokens_of
 from maskaq.models.menu import SAFETENSORS, Pretrained
 
-_MODULES = ("vision_transformer", "deit")  # of timm
-# Models of these modules whose blocks have a different attention, or none.
-_OTHER_BLOCKS = re.compile(r"_18x2_|_xp_|wee_|_dlittle_")
+# Modules of timm whose supported models are listed.
+MODULES = (
+    "vision_transformer",
+    "deit",
+    "beit",
+    "eva",
+    "swin_transformer",
+    "swin_transformer_v2",
+    "vision_transformer_relpos",
+)
 
 
-@dataclass(frozen=True)
-class Bundled:
-    """A model whose weights ship with the library. data_config: its preprocessing, as in timm."""
-
-    architecture: Callable[[], VisionTransformer]
-    checkpoint: Path
-    data_config: Mapping[str, Any]
-    class_names: tuple[str, ...]
-
-
-BUNDLED: dict[str, Bundled] = {
-    "scenes_vit": Bundled(
-        architecture=bundled.scenes_vit,
-        checkpoint=bundled.CHECKPOINT,
-        data_config=bundled.DATA_CONFIG,
-        class_names=CLASS_NAMES,
-    )
-}
+BUNDLED = bundled.MODELS
 
 
 def timm_names() -> list[str]:
-    """Supported architectures of the installed timm, without the tags of pretrained weights."""
-    names = timm.list_models(module=_MODULES)
-    return [name for name in names if not _OTHER_BLOCKS.search(name)]
+    """Supported architectures of timm's usual families, without the tags of pretrained weights.
+
+    Others may be supported too: `build` knows.
+    """
+    return [name for name in menu.shapes() if name not in BUNDLED]
 
 
 def pretrained(name: str) -> Pretrained | None:
@@ -86,8 +73,6 @@ def check_name(name: str) -> None:
     if name in BUNDLED:
         return
     bare = name.split(".")[0]
-    if timm.is_model(bare) and not is_model_in_modules(bare, _MODULES):
-        raise ModelError(f"{name} is not supported; supported: {', '.join(BUNDLED)}; {SUPPORTED}.")
     tagged = get_arch_pretrained_cfgs(bare)
     if timm.is_model(bare) and (name == bare or name in tagged):
         return
@@ -97,7 +82,7 @@ def check_name(name: str) -> None:
     raise ModelError(f"unknown model {name!r}; {hint} `python -m maskaq models` lists all names.")
 
 
-def build(name: str, classes: int | None = None, **options: Any) -> VisionTransformer:
+def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
     """Build the architecture of a name on the meta device.
 
     Args:
@@ -111,12 +96,11 @@ def build(name: str, classes: int | None = None, **options: Any) -> VisionTransf
     with torch.device("meta"):
         if name in BUNDLED:
             return BUNDLED[name].architecture()
-        model = timm.create_model(name, num_classes=classes, **options)
-    if not isinstance(model, VisionTransformer) or not all(map(_is_supported, model.blocks)):
-        raise ModelError(f"the attention of {name} is not supported; supported: {SUPPORTED}.")
+        model: nn.Module = timm.create_model(name, num_classes=classes, **options)
+    try:
+        tokens_of(model)
+    except Exception as error:  # running a model of any kind may raise anything
+        raise ModelError(
+            f"{name} is not supported; supported: {', '.join(BUNDLED)}; {SUPPORTED}."
+        ) from error
     return model
-
-
-def _is_supported(block: nn.Module) -> bool:
-    attention = getattr(block, "attn", None)
-    return type(attention) is Attention and getattr(attention, "gate", None) is None

@@ -1,19 +1,22 @@
-"""`scenes_vit`: the small Vision Transformer that ships with the library.
+"""The models that ship with the library, both trained by `python -m maskaq.models.train`.
 
-A plain timm `VisionTransformer` without convolutional stem or BatchNorm, trained by
-`python -m maskaq.models.train`. The model card is stored next to the checkpoint.
+`scenes_vit` is a plain timm `VisionTransformer` without convolutional stem or BatchNorm,
+`scenes_swin` a timm `SwinTransformer`. The model cards are stored next to the checkpoints.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import SIZE
 
 FOLDER = Path(__file__).parent / "checkpoints"
-CHECKPOINT = FOLDER / "scenes_vit.safetensors"
-CARD = FOLDER / "scenes_vit.json"
 # The preprocessing that belongs to the weights, in the format of timm's data config.
 DATA_CONFIG = {
     "input_size": (3, SIZE, SIZE),
@@ -23,6 +26,31 @@ DATA_CONFIG = {
     "crop_pct": 1.0,
     "crop_mode": "center",
 }
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A model whose weights ship with the library.
+
+    architecture: builds it, untrained. summary: of the architecture, for the model card.
+    data_config: its preprocessing, as in timm.
+    """
+
+    name: str
+    architecture: Callable[[], nn.Module]
+    summary: str
+    data_config: Mapping[str, Any]
+    class_names: tuple[str, ...]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of its weights."""
+        return FOLDER / f"{self.name}.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """The file of its model card."""
+        return FOLDER / f"{self.name}.json"
 
 
 def scenes_vit() -> VisionTransformer:
@@ -39,3 +67,45 @@ def scenes_vit() -> VisionTransformer:
         mlp_ratio=2,
         num_classes=len(CLASS_NAMES),
     )
+
+
+def scenes_swin() -> SwinTransformer:
+    """Untrained model: 64x64 input, patches of 4x4, windows of 4x4, 8 blocks in three stages.
+
+    The stages have 256, 64 and 16 tokens of width 48, 96 and 192. Every second block shifts its
+    windows by 2, except in the last stage, which has a single window. All stages have 3 heads.
+    """
+    return SwinTransformer(
+        img_size=SIZE,
+        patch_size=4,
+        window_size=4,
+        embed_dim=48,
+        depths=(2, 4, 2),
+        num_heads=(3, 3, 3),
+        mlp_ratio=2,
+        drop_path_rate=0.0,
+        num_classes=len(CLASS_NAMES),
+    )
+
+
+MODELS: Mapping[str, Bundled] = {
+    one.name: one
+    for one in (
+        Bundled(
+            "scenes_vit",
+            scenes_vit,
+            "timm VisionTransformer, 64x64 input, patch 8, width 192, 6 blocks, 6 heads, "
+            "MLP ratio 2",
+            DATA_CONFIG,
+            CLASS_NAMES,
+        ),
+        Bundled(
+            "scenes_swin",
+            scenes_swin,
+            "timm SwinTransformer, 64x64 input, patch 4, windows of 4 shifted by 2, stages of 2, "
+            "4 and 2 blocks with widths 48, 96 and 192, 3 heads, MLP ratio 2",
+            DATA_CONFIG,
+            CLASS_NAMES,
+        ),
+    )
+}

@@ -1,7 +1,8 @@
 """Load P by name, with the preprocessing and class names that belong to its weights."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 import timm
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from maskaq.config.options import require_one_of
 from maskaq.config.run_spec import POOLINGS
+from maskaq.data.class_list import read_class_list
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import download
 from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
+from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
+_IMAGENET_TAG = re.compile(r"\..*in1k")
 _QUIET = 2.0  # seconds of a download without a progress bar
 
 
@@ -28,9 +31,10 @@ class LoadedModel:
     """P with its preprocessing and classes.
 
     model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
-    class_names: one per output. grid: patches in rows and columns. prefix: number of tokens before
-    the patches (CLS, distillation, registers). synsets: WordNet ids of the classes if they are
-    ImageNet's, else empty. notes: what was decided while reading the weights.
+    class_names: one per output; none if the model outputs features. grid: patches in rows and
+    columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
+    WordNet ids of the classes if they are ImageNet's, else empty. notes: what was decided while
+    reading the weights, or assumed about the model.
     """
 
     name: str
@@ -41,6 +45,11 @@ class LoadedModel:
     prefix: int
     synsets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the outputs are classes, and not features."""
+        return bool(self.class_names)
 
     @property
     def size(self) -> int:
@@ -81,7 +90,7 @@ def load_model(
     *,
     global_pool: str = "",
 ) -> LoadedModel:
-    """Load a bundled model, or any plain ViT or DeiT of timm.
+    """Load a bundled model, or a supported backbone of timm.
 
     Args:
         name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
@@ -97,40 +106,50 @@ def load_model(
         OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
     check_name(name)
-    given = _fitted(name, weights, global_pool)
-    model: Any = given.model
-    if model.num_classes < 1:
-        raise ModelError(
-            f"{name} outputs features, not classes; pass --weights with a file that has a "
-            "classification head, or a name from `python -m maskaq models`."
-        )
-    model.eval().requires_grad_(False)
-    names, synsets = _classes(name, model.num_classes, class_names)
-    rows, columns = model.patch_embed.grid_size
-    return LoadedModel(
-        name,
-        model,
-        given.data_config,
-        names,
-        (rows, columns),
-        model.num_prefix_tokens,
-        synsets,
-        given.notes,
+    given, classes = _fitted(name, weights, global_pool)
+    model = fuse_biases(given.model).eval().requires_grad_(False)
+    names, synsets = _classes(name, classes, class_names)
+    tokens, config = tokens_of(model), given.data_config
+    # A file may have a head for any classes; a tag such as `.augreg_in21k_ft_in1k` names its own.
+    assumed = weights and synsets and not _IMAGENET_TAG.search(name)
+    notes = (*given.notes, *((_assumed_imagenet(len(synsets)),) if assumed else ()))
+    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets, notes)
+
+
+def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:
+    """The same model with the class names of a file, see `read_class_list`.
+
+    Raises:
+        DataError: as `read_class_list`.
+    """
+    listed = read_class_list(path, len(loaded.class_names))
+    assumed = _assumed_imagenet(len(loaded.class_names))
+    notes = (*(note for note in loaded.notes if note != assumed), *listed.notes)
+    return replace(loaded, class_names=listed.names, synsets=listed.synsets, notes=notes)
+
+
+def _assumed_imagenet(classes: int) -> str:
+    return (
+        f"the {classes:,} classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE"
     )
 
 
-def _fitted(name: str, weights: str | Path | None, global_pool: str) -> Fitted:
-    """The model with the given, the bundled or timm's pretrained weights."""
+def _fitted(name: str, weights: str | Path | None, global_pool: str) -> tuple[Fitted, int]:
+    """The model with the given, the bundled or timm's pretrained weights, and its classes."""
     require_one_of("global_pool", global_pool, POOLINGS)
     if weights or name in BUNDLED:
-        return fitted(name, read_weights(_path(name, weights)), global_pool)
+        given = fitted(name, read_weights(_path(name, weights)), global_pool)
+        return given, int(getattr(given.model, "num_classes", 0))
     if global_pool:
         raise OptionError(
             f"global_pool is {global_pool!r}, but the pretrained weights of {name} come with their "
             "pooling; leave it out, or pass --weights FILE."
         )
     model = _pretrained(name)
-    return Fitted(model, resolve_model_data_config(model))
+    known = infer_imagenet_subset(getattr(model, "pretrained_cfg", {}))
+    classes = int(getattr(model, "num_classes", 0)) if known else 0  # else features, as CLIP's
+    return Fitted(model, resolve_model_data_config(model)), classes
 
 
 def _path(name: str, weights: str | Path | None) -> Path:
@@ -143,29 +162,23 @@ def _path(name: str, weights: str | Path | None) -> Path:
     return path
 
 
-def _pretrained(name: str) -> VisionTransformer:
+def _pretrained(name: str) -> nn.Module:
     """A timm model with timm's pretrained weights, from the local cache or the network."""
     config: Any = build(name).pretrained_cfg
     option = f"`--model {name} --weights FILE` (safetensors, or a PyTorch state dict)"
     repository, file = hub_file(config)
     if not repository:
         raise ModelError(f"timm has no pretrained weights for {name}; pass {option}.")
-    if not infer_imagenet_subset(config):
-        raise ModelError(
-            f"the pretrained weights of {name} output features, not classes; pass {option} of a "
-            "classifier, or a name from `python -m maskaq models`."
-        )
     weights = download.HubFile(name, repository, file)
     path = download.cached(weights) or _fetch(weights)
     overlay = {"file": str(path), "custom_load": False}
     try:
-        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        model: nn.Module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:  # safetensors and torch raise many types on damaged files
         raise WeightsError(
             f"{path} is damaged ({type(error).__name__}: {first_line(error)}); delete it, so that "
             "it is downloaded again."
         ) from error
-    assert isinstance(model, VisionTransformer)  # checked by `build`
     return model
 
 

@@ -15,17 +15,26 @@ from maskaq.errors import ModelError, unknown
 
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
-BUNDLED = "scenes_vit"  # the model whose weights ship with the library
+BUNDLED = "scenes_vit"  # the default model, whose weights ship with the library
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions of a model. grid: patches in rows and columns. size: side in pixels."""
+    """Dimensions of a model.
+
+    depth: number of blocks. by_block: heads of each block. grid: patches in rows and columns.
+    size: side in pixels.
+    """
 
     depth: int
-    heads: int
+    by_block: tuple[int, ...]
     grid: tuple[int, int]
     size: int
+
+    @property
+    def heads(self) -> int:
+        """Heads of the block that has most."""
+        return max(self.by_block)
 
     @property
     def patches(self) -> int:
@@ -52,12 +61,13 @@ class Pretrained:
 @cache
 def shapes() -> Mapping[str, Shape]:
     """Every supported model by name, the bundled one first."""
-    return MappingProxyType(
-        {
-            name: Shape(row["depth"], row["heads"], tuple(row["grid"]), row["size"])
-            for name, row in _rows().items()
-        }
-    )
+    return MappingProxyType({name: _shape(row) for name, row in _rows().items()})
+
+
+def _shape(row: Mapping[str, Any]) -> Shape:
+    depth, heads = row["depth"], row["heads"]
+    by_block = (heads,) * depth if isinstance(heads, int) else tuple(heads)
+    return Shape(depth, by_block, tuple(row["grid"]), row["size"])
 
 
 def shape_of(name: str) -> Shape:
@@ -80,7 +90,8 @@ def classifiers() -> Mapping[str, Pretrained]:
 
 def descriptions() -> dict[str, str]:
     """One line on every model that loads without a weights file, by name, the bundled one first."""
-    found = {BUNDLED: "bundled ViT, 64x64, 10 garments in cluttered scenes (Fashion-MNIST)"}
+    scenes = "64x64, 10 garments in cluttered scenes (Fashion-MNIST)"
+    found = {BUNDLED: f"bundled ViT, {scenes}", "scenes_swin": f"bundled Swin, {scenes}"}
     for name, one in classifiers().items():
         found[name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
     return found

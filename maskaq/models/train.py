@@ -1,11 +1,11 @@
-"""Train `scenes_vit` on scenes of the 60 000 training garments: `python -m maskaq.models.train`.
+"""Train a bundled model on scenes of 60 000 garments: `python -m maskaq.models.train`.
 
 A small CNN is trained first and used as the teacher (soft distillation, Hinton et al. 2015): on a
 small budget a Vision Transformer learns clutter and position much faster from a teacher that has
-both built in. Both follow one curriculum in the first half of their steps, from large garments on
-plain ground to full scenes; the student is then refined at full difficulty. Every batch is a
-function of its step, so an interrupted training resumes from its last checkpoint with the same
-result.
+both built in. `--guide scenes_vit` takes that model as the teacher instead. Both follow one
+curriculum in the first half of their steps, from large garments on plain ground to full scenes; the
+student is then refined at full difficulty. Every batch is a function of its step, so an interrupted
+training resumes from its last checkpoint with the same result.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -33,7 +33,7 @@ from maskaq.errors import MaskaqError
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
 
-_COUNTS = ("steps", "teacher_steps", "refine_steps", "seed")  # fields that are options
+_COUNTS = ("steps", "teacher_steps", "refine_steps", "batch", "seed")  # fields that are options
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Recipe:
     temperature: float = 2.0
     smoothing: float = 0.1
     seed: int = 0
+    precision: str = "bfloat16"  # of the forward passes; slow on processors without it
+    guide: str = "cnn"  # the teacher: a CNN trained first, or a bundled model
 
 
 def teacher() -> nn.Sequential:
@@ -165,11 +167,11 @@ def _loss(
 ) -> tuple[Tensor, Tensor]:
     """Loss of a batch, with the distillation term if there is a teacher, and its accuracy."""
     images = normalise(batch.images)
-    with torch.autocast("cpu", torch.bfloat16):
+    with _autocast(recipe):
         logits = model(images).float()
     loss = F.cross_entropy(logits, batch.labels, label_smoothing=recipe.smoothing)
     if guide is not None:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), _autocast(recipe):
             target = guide(images).float() / recipe.temperature
         soft = F.kl_div(
             F.log_softmax(logits / recipe.temperature, 1),
@@ -179,6 +181,10 @@ def _loss(
         )
         loss = torch.lerp(loss, soft * recipe.temperature**2, recipe.teacher_weight)
     return loss, (logits.argmax(1) == batch.labels).float().mean()
+
+
+def _autocast(recipe: Recipe) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
 
 @torch.no_grad()
@@ -193,48 +199,69 @@ def evaluate(model: nn.Module) -> Interval:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m maskaq.models.train", description=__doc__)
+    parser.add_argument(
+        "--model", choices=[*bundled.MODELS], default="scenes_vit", help="(default: %(default)s)"
+    )
     parser.add_argument("--fashion-mnist", type=Path, help="folder with the four IDX files")
-    parser.add_argument("--work", type=Path, default=Path("runs/train"), help="checkpoints")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/train"), help="folder of checkpoints"
+    )
     parser.add_argument("--out", type=Path, default=bundled.FOLDER, help="folder of the result")
     for name in _COUNTS:
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=getattr(Recipe, name))
+    parser.add_argument("--guide", choices=["cnn", *bundled.MODELS], default=Recipe.guide)
+    parser.add_argument("--precision", choices=["bfloat16", "float32"], default=Recipe.precision)
     args = parser.parse_args(arguments)
-    recipe = Recipe(**{name: getattr(args, name) for name in _COUNTS})
+    recipe = Recipe(**{name: getattr(args, name) for name in (*_COUNTS, "guide", "precision")})
+    model = bundled.MODELS[args.model]
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
     garments = fashion_mnist.garments("train", args.fashion_mnist)
 
-    guide = teacher().to(memory_format=torch.channels_last)
-    fit(guide, recipe, recipe.teacher_steps, garments, args.work / "teacher.pt")
+    guide = _guide(recipe, garments, args.work)
     guide_top1 = evaluate(guide)
     print(f"teacher: top-1 {as_percent(guide_top1)} evaluation scenes", flush=True)
     torch.manual_seed(recipe.seed)
-    student = bundled.scenes_vit()
-    fit(student, recipe, recipe.steps, garments, args.work / "student.pt", guide)
+    student = model.architecture()
+    fit(student, recipe, recipe.steps, garments, args.work / f"{model.name}.pt", guide)
     gentle = replace(recipe, lr=recipe.refine_lr)
-    refined = args.work / "refined.pt"
+    refined = args.work / f"{model.name}_refined.pt"
     fit(student, gentle, recipe.refine_steps, garments, refined, guide, seen=recipe.steps)
     top1 = evaluate(student)
-    print(f"scenes_vit: top-1 {as_percent(top1)} evaluation scenes", flush=True)
+    print(f"{model.name}: top-1 {as_percent(top1)} evaluation scenes", flush=True)
 
     args.out.mkdir(parents=True, exist_ok=True)
-    weights = args.out / bundled.CHECKPOINT.name
+    weights = args.out / model.checkpoint.name
     save_file(student.state_dict(), weights)
-    card = _card(recipe, guide_top1, top1, weights)
-    (args.out / bundled.CARD.name).write_text(json.dumps(card, indent=2) + "\n")
+    card = _card(model, recipe, guide_top1, top1, weights)
+    (args.out / model.card.name).write_text(json.dumps(card, indent=2) + "\n")
 
 
-def _card(recipe: Recipe, guide_top1: Interval, top1: Interval, weights: Path) -> dict[str, object]:
+def _guide(recipe: Recipe, garments: tuple[Tensor, Tensor], work: Path) -> nn.Module:
+    """The teacher: a bundled model, or the CNN, which is trained first."""
+    if recipe.guide == "cnn":
+        cnn = teacher().to(memory_format=torch.channels_last)
+        fit(cnn, recipe, recipe.teacher_steps, garments, work / "teacher.pt")
+        return cnn
+    own = bundled.MODELS[recipe.guide]
+    guide = own.architecture()
+    guide.load_state_dict(load_file(own.checkpoint))
+    return guide.eval()
+
+
+def _card(
+    model: bundled.Bundled, recipe: Recipe, guide_top1: Interval, top1: Interval, weights: Path
+) -> dict[str, object]:
     """The model card: what the weights are and how to make them again."""
-    options = (f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in _COUNTS)
+    names = (*_COUNTS, "guide", "precision")
+    options = (f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in names)
     return {
-        "model": "scenes_vit",
-        "architecture": "timm VisionTransformer, 64x64 input, patch 8, width 192, 6 blocks, "
-        "6 heads, MLP ratio 2",
+        "model": model.name,
+        "architecture": model.summary,
         "licence": "Apache-2.0",
-        "command": " ".join(("python -m maskaq.models.train", *options)),
+        "command": " ".join((f"python -m maskaq.models.train --model {model.name}", *options)),
         "data": "scenes composed from the 60 000 training garments of Fashion-MNIST (MIT licence)",
         "recipe": asdict(recipe),
         "teacher_top1": guide_top1._asdict(),

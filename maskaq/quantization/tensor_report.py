@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.quantization.conversion.bias_correction import Correction
-from maskaq.quantization.conversion.convert import role_of
+from maskaq.quantization.conversion.census import products
+from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.quantizers.base import PerRow, Quantizer, observing, quantizers
 from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
@@ -15,9 +16,12 @@ from maskaq.quantization.tensor_row import TensorRow
 # Why parameters stay in float, by a part of their name.
 _FLOAT = {
     "norm": "LayerNorm arithmetic stays in float; its output is quantized",
+    "relative_position_bias": "added to the attention scores, which stay in float",
     "bias": "added to the 32-bit accumulator of an integer product",
+    "logit_scale": "multiplies the attention scores, which stay in float",
     "pos_embed": "added once to the embedding; 0.3 % of the parameters or less",
     "token": "one vector",
+    "latent": "one vector",
     "gamma": "layer scale, folded into the weight before it",
 }
 _GRIDS: dict[type[Quantizer], str] = {
@@ -34,18 +38,19 @@ def tensor_report(q: nn.Module, images: Tensor) -> list[TensorRow]:
 
     First the quantized tensors, then the parameters that stay in float, then activations that do.
     """
-    names = {quantizer: name for name, quantizer in quantizers(q)}
+    names = {quantizer: tensor_and_role(q, name) for name, quantizer in quantizers(q)}
     rows: dict[str, TensorRow] = {}
 
     def measure(quantizer: Quantizer, x: Tensor) -> None:
-        rows[names[quantizer]] = _row(names[quantizer], quantizer, x.float())
+        tensor, role = names[quantizer]
+        rows[tensor] = _row(tensor, role, quantizer, x.float())
 
     with observing(q, measure):
         q(images)
     return [*rows.values(), *_left_in_float(q)]
 
 
-def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
+def _row(tensor: str, role: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     low, high = quantizer.limits()
     if isinstance(quantizer, PerRow):
         column = (-1, *[1] * (x.ndim - 1))
@@ -57,7 +62,6 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     clipped = ((x < lower - half) | (x > upper + half)).float().mean().item()
     error = (quantizer.quantize(x) - x).double().square().sum()
     sqnr = 10 * torch.log10(x.double().square().sum() / error)
-    tensor, role = tensor_and_role(name)
     return TensorRow(
         tensor=tensor,
         role=role,
@@ -71,33 +75,38 @@ def _row(name: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     )
 
 
-def tensor_and_role(quantizer: str) -> tuple[str, str]:
+def tensor_and_role(q: nn.Module, quantizer: str) -> tuple[str, str]:
     """Name and role of the tensor that the quantizer with this dotted name rounds.
 
-    >>> tensor_and_role("blocks.0.mlp.fc2.input_quantizer")
-    ('blocks.0.mlp.fc2.input', 'gelu')
-    >>> tensor_and_role("blocks.0.mlp.fc2.input_quantizer.patches")
-    ('blocks.0.mlp.fc2.input.patches', 'gelu')
+    `blocks.0.mlp.fc2.input_quantizer` rounds `blocks.0.mlp.fc2.input`, whose role is `gelu`, and
+    `blocks.0.mlp.fc2.input_quantizer.patches` the tensor `blocks.0.mlp.fc2.input.patches`.
     """
     if quantizer.endswith(".weight_quantizer"):
         return quantizer.removesuffix("_quantizer"), "weight"
     layer, inside, tokens = quantizer.partition(".input_quantizer")
-    role = role_of(layer) if inside else None
-    return (f"{layer}.input{tokens}", role) if role else (layer, layer.split(".")[-1])
+    if inside:
+        return f"{layer}.input{tokens}", str(q.get_submodule(layer).role)
+    return layer, layer.split(".")[-1]
 
 
 def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:
-    inside = tuple(name + "." for name, _ in quantizers(q))
+    inside = {name + "." for name, _ in quantizers(q)}
+    reasons = {one.name: one.reason for one in products(q) if one.reason}
+    layers = {n for n, m in q.named_modules() if isinstance(m, QuantLinear | QuantConv2d)}
     for name, _ in q.named_parameters():
-        if name.endswith("weight") and role_of(name.removesuffix(".weight")):
+        module, _, own = name.rpartition(".")
+        if (own == "weight" and module in layers) or name.startswith(tuple(inside)):
             continue
-        if not name.startswith(inside):
-            why = next((text for part, text in _FLOAT.items() if part in name), "not recognised")
-            yield TensorRow(tensor=name, role="parameter", bits=32, quantized=False, why=why)
+        known = (text for part, text in _FLOAT.items() if part in name)
+        why = reasons.get(module) or next(known, "a parameter outside of all matrix products")
+        yield TensorRow(tensor=name, role="parameter", bits=32, quantized=False, why=why)
     for name, module in q.named_modules():
         if isinstance(module, Correction):
             why = "added to the block's output, as biases are"
             yield TensorRow(f"{name}.shift", "parameter", bits=32, quantized=False, why=why)
+    for one in products(q):
+        if one.reason and one.name not in layers and one.kind == "other":
+            yield TensorRow(one.name, "product", bits=32, quantized=False, why=one.reason)
     for tensor, why in {
         "attention scores before softmax": "softmax is computed in float",
         "softmax, GELU and LayerNorm arithmetic": "computed in float; simulated quantization",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from maskaq.data.folder import transform_of
 from maskaq.errors import OptionError
-from maskaq.evaluation.attributions import ATTRIBUTIONS, AttributionTask
+from maskaq.evaluation.attributions import ATTRIBUTIONS, WITHOUT_CLASS, AttributionTask
 from maskaq.models.attention import Maps, record
 from maskaq.models.loading import LoadedModel
 from maskaq.precomputed.showcase import Similarity
@@ -41,11 +41,12 @@ def attention(
     weight_bits: int = 4,
     activation_bits: int = 4,
     samples: Pixels | None = None,
+    class_names: str = "",
 ) -> dict[str, Any]:
     """Attention of P and Q from one query to every patch of a picture.
 
     Args:
-        model, weights: as in `RunSpec`.
+        model, weights, class_names: as in `RunSpec`.
         picture: uint8 [H,W,3]; it goes through the model's own preprocessing.
         query: a patch; None for the class token, or for the mean over patches in a model without.
         samples: uint8 [n,3,S,S], calibration images of Q; None for no Q.
@@ -59,7 +60,7 @@ def attention(
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
             patch.
     """
-    loaded = model_cache.model(model, weights)
+    loaded = model_cache.named(model, weights, class_names)
     check_patches(loaded, () if query is None else (query,))
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
@@ -100,6 +101,11 @@ def attribution(
     """
     attribute = ATTRIBUTIONS[method]
     loaded = model_cache.model(model, weights)
+    if not loaded.classifies and method not in WITHOUT_CLASS:
+        raise OptionError(
+            f"{method} explains a class, and {loaded.name} outputs features; choose "
+            f"{' or '.join(WITHOUT_CLASS)}."
+        )
     image = preprocessed(loaded, picture)  # [3,S,S]
     inputs = loaded.normalise(image[None])  # [1,3,S,S]
     with torch.no_grad():
@@ -185,7 +191,9 @@ def _look(model: nn.Module, inputs: Tensor) -> tuple[Sequence[Maps], Tensor]:
 
 
 def _said(loaded: LoadedModel, logits: Tensor) -> tuple[str, float]:
-    """The predicted class of the first image, and its probability."""
+    """The predicted class of the first image, and its probability; "" and 0 without classes."""
+    if not loaded.classifies:
+        return "", 0.0
     probability, number = logits[0].softmax(-1).max(-1)
     return loaded.class_names[int(number)], float(probability)
 

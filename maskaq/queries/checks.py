@@ -5,32 +5,46 @@ from collections.abc import Sequence
 from typing import Any
 
 from maskaq.config.parsing import from_dict
-from maskaq.data.folder import labels_in, load_images
+from maskaq.data.classes import Classes
+from maskaq.data.folder import list_images, load_images
 from maskaq.queries import model_cache
 from maskaq.runs.estimate import estimate, total
 
 
-def inspect(model: str, weights: str = "", folder: str = "") -> dict[str, Any]:
+def inspect(
+    model: str,
+    weights: str = "",
+    folder: str = "",
+    class_names: str = "",
+    skip_unreadable: bool = False,
+) -> dict[str, Any]:
     """Check that weights fit a model and that a folder of labelled images can be used.
+
+    Args:
+        skip_unreadable: accept a folder whose first image cannot be read.
 
     Returns:
         classes: outputs of the model. size: side of its images in pixels. images: number of images
         in the folder, and labels: number of classes they have; both 0 without a folder. notes: what
-        was decided while reading the weights.
+        was decided while reading the weights and images, or left out.
 
     Raises:
         MaskaqError: weights or images cannot be used.
     """
-    loaded = model_cache.model(model, weights)
-    classes = len(loaded.class_names)
-    labels: list[int] = []
+    loaded = model_cache.named(model, weights, class_names)
+    names, synsets = loaded.class_names, loaded.synsets
+    labels: set[int] = set()
+    images, notes = 0, loaded.notes
     if folder:
-        config, synsets = loaded.data_config, loaded.synsets
-        labels = labels_in(folder, synsets=synsets, classes=classes)
-        # Read one image, to report an unreadable folder now rather than in the run.
-        load_images(folder, config, synsets=synsets, classes=classes, limit=1)
-    count = {"images": len(labels), "labels": len(set(labels))}
-    return {"classes": classes, "size": loaded.size, "notes": list(loaded.notes)} | count
+        listing = list_images(folder, Classes(len(names), names, synsets))
+        images, labels = len(listing.items), {item.label for item in listing.items}
+        notes += listing.notes
+        if not skip_unreadable:
+            # Read one image, to report an unreadable folder now rather than in the run.
+            config, count = loaded.data_config, len(names)
+            load_images(folder, config, synsets=synsets, classes=count, names=names, limit=1)
+    found = {"images": images, "labels": len(labels), "notes": list(notes)}
+    return {"classes": len(names), "size": loaded.size} | found
 
 
 def cost(specs: Sequence[str]) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def look_at(
         complete: whether to include `alpha` and `full`.
 
     Returns:
-        One dict per image. classes: int32 [5], and probabilities: float32 [5], the largest first.
+        One dict per image. classes: int32 [5], and probabilities: float32 [5], the largest first;
+        fewer if there are fewer classes.
         cls: uint8 [L,H,N], attention of the class token to every patch. alpha: float32 [N], weight
         of each patch (MaskAQ Eq. 4). full: attention between all tokens, uint8 [L,H,T,T] compressed
         to uint8 [bytes] with zlib; absent if that is more than 16 MB. Attention is stored as
@@ -89,7 +90,7 @@ def look_at(
     """
     with record(model) as maps:
         logits = model(loaded.normalise(images))  # [B,K]
-    top = logits.softmax(-1).topk(min(ANSWERS, logits.shape[-1]))  # [B,5]
+    top = logits.softmax(-1).topk(min(ANSWERS, len(loaded.class_names)))  # [B,5]
     alpha = patch_attention(maps, loaded.prefix).numpy()  # [B,N]
     rows = torch.stack([class_attention(one.probs, loaded.prefix) for one in maps], 1)  # [B,L,H,N]
     views = []

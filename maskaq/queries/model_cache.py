@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maskaq.config import QuantOptions
-from maskaq.models.loading import LoadedModel
+from maskaq.models.loading import LoadedModel, with_class_names
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import convert
@@ -19,7 +19,7 @@ from maskaq.quantization.quantizers.base import Quantizer, observing
 from maskaq.quantization.quantizers.range_search import minmax
 from maskaq.runs.cache import LRU, key_of, model
 
-__all__ = ["BACKEND", "digest", "fitted", "key_of", "model", "q_of"]
+__all__ = ["BACKEND", "digest", "fitted", "key_of", "model", "named", "q_of"]
 
 BACKEND = "tails"  # the most accurate back-end that does not learn
 # Values used to search the range of a whole tensor: 16 times fewer than in a run, which halves the
@@ -27,6 +27,16 @@ BACKEND = "tails"  # the most accurate back-end that does not learn
 SEARCHED = 2**15
 
 _FITTED: LRU[nn.Module] = LRU(2)
+
+
+def named(name: str, weights: str, class_names: str) -> LoadedModel:
+    """P by name, with the class names of a file, "" for its own.
+
+    Raises:
+        ModelError: as `load_model`. DataError: the class names do not fit.
+    """
+    loaded = model(name, weights)
+    return with_class_names(loaded, class_names) if class_names else loaded
 
 
 def fitted(name: str, weights: str, samples: NDArray[np.uint8], options: QuantOptions) -> nn.Module:

@@ -23,11 +23,12 @@ def removal(
     weight_bits: int = 4,
     activation_bits: int = 4,
     samples: Pixels | None = None,
+    class_names: str = "",
 ) -> dict[str, Any]:
     """What P and Q answer for the whole picture, and with some patches replaced.
 
     Args:
-        model, weights, picture, samples: as in `maskaq.queries.attention.attention`.
+        model, weights, picture, samples, class_names: as in `maskaq.queries.attention.attention`.
         away: the patches to replace. fill: a name in `maskaq.evaluation.deletion.FILLS`.
 
     Returns:
@@ -39,7 +40,7 @@ def removal(
         OptionError: there is no such patch or fill.
         MaskaqError: as `maskaq.queries.attention.attention`.
     """
-    loaded = model_cache.model(model, weights)
+    loaded = model_cache.named(model, weights, class_names)
     check_patches(loaded, away)
     whole = preprocessed(loaded, picture)[None]  # [1,3,S,S]
     gone = torch.zeros(1, loaded.grid[0] * loaded.grid[1], dtype=torch.bool)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -26,22 +27,68 @@ def class_attention(probs: Tensor, prefix: int) -> Tensor:
     return probs[:, :, 0, prefix:] if prefix else probs.mean(2)  # [B,H,N]
 
 
+def attention_to_patches(block: Maps, prefix: int, reading: str = "paper") -> Tensor:
+    """Attention to each patch in one block, by head: [B,H,N].
+
+    `class_attention` if attention is between all tokens. In windows, where there is no class token,
+    the mean over the queries of the patch's window, divided by the number of windows, so that the
+    weights of an image add up to 1.
+    """
+    full = block.probs if reading == "paper" else block.logits
+    if block.windows is None:
+        return class_attention(full, prefix)
+    return block.windows.undo(full.mean(2)) / block.windows.count  # [B,H,N]
+
+
 def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:
     """Attention weight alpha of each patch: [B,N], without gradient.
 
-    The mean over blocks and heads of `class_attention`.
+    The mean over blocks and heads of `attention_to_patches`. If the blocks have several
+    resolutions, the mean over the blocks of each one is brought to the finest grid, and then the
+    mean over the resolutions is taken.
 
     Args:
         maps: one per block, tensors [B,H,T,T].
         prefix: number of tokens before the patches, T - N.
         reading: `"paper"` averages probabilities, `"released"` logits, as MaskAQ's code does.
     """
-    total = torch.zeros(())
-    for block in maps:
-        full = (block.probs if reading == "paper" else block.logits).detach()
-        row = class_attention(full, prefix)  # [B,H,N]
-        total = total.to(full.device) + row.float().mean(1)  # [B,N]
-    return total / len(maps)
+    weights = [
+        attention_to_patches(block, prefix, reading).detach().float().mean(1)  # [B,N]
+        for block in maps
+    ]
+    finest = maps[0].windows
+    if finest is not None:
+        patches = weights[0].shape[-1]
+        weights = [
+            resize(one, block.windows.grid, finest.grid) * (one.shape[-1] / patches)  # [B,N]
+            for one, block in zip(weights, maps, strict=True)
+            if block.windows is not None
+        ]
+    return mean_over_stages(weights, maps)
+
+
+def resize(values: Tensor, grid: tuple[int, int], other: tuple[int, int]) -> Tensor:
+    """Values on one grid at another resolution: [B,N] -> [B,M].
+
+    A finer grid repeats values, a coarser one averages them.
+    """
+    plane = values.unflatten(-1, grid)[:, None]  # [B,1,rows,columns]
+    if other[0] < grid[0]:
+        return F.adaptive_avg_pool2d(plane, other).flatten(1)  # [B,M]
+    return F.interpolate(plane, other).flatten(1)  # [B,M]
+
+
+def mean_over_stages(values: Sequence[Tensor], maps: Sequence[Maps]) -> Tensor:
+    """Mean of one value per block, [..] each: over the blocks of each stage, then over the stages.
+
+    Blocks without windows are all of one stage.
+    """
+    stages: dict[int, list[Tensor]] = {}
+    for value, block in zip(values, maps, strict=True):
+        stage = 0 if block.windows is None else block.windows.stage
+        stages.setdefault(stage, []).append(value)
+    means = [sum(own[1:], own[0]) / len(own) for own in stages.values()]
+    return sum(means[1:], means[0]) / len(means)
 
 
 def informative_mask(alpha: Tensor, ratio: float) -> Tensor:

@@ -32,8 +32,8 @@ NOT_CLAIMED = (
 class Summary:
     """The parts of the page.
 
-    repeat: one command per run; empty for more than `MOST` runs, whose commands are in the report's
-    appendix and among the settings.
+    notes: what was decided about models and images, or left out. repeat: one command per run; empty
+    for more than `MOST` runs, whose commands are in the report's appendix and among the settings.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Summary:
     sure: str
     small: str
     not_claimed: tuple[str, ...]
+    notes: tuple[str, ...]
     repeat: tuple[str, ...]
 
     def parts(self) -> tuple[tuple[str, str], ...]:
@@ -69,6 +70,7 @@ def of_runs(runs: Sequence[Stored]) -> Summary:
         sure=_sure(runs, names),
         small=_small(runs, names),
         not_claimed=NOT_CLAIMED,
+        notes=tuple(dict.fromkeys(note for run in runs for note in run.result.notes)),
         repeat=tuple(command_of(run.result.spec) for run in runs if len(runs) <= MOST),
     )
 

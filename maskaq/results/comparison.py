@@ -61,7 +61,7 @@ def _points(first: Stored, other: Stored) -> str:
 
 
 def table(result: RunResult) -> str:
-    """Accuracy of P and Q with intervals, agreement, and the cost of the run."""
+    """Accuracy of P and Q with intervals, agreement, the cost of the run, and its notes."""
     spec, fp, q = result.spec, result.fp, result.q
     synthesis, fit = spec.synthesis, spec.fit
     first_last = "8 bits" if spec.quantization.first_last == "8" else "as all other layers"
@@ -78,13 +78,31 @@ def table(result: RunResult) -> str:
         _row("Q agrees", result.agreement, result.agreement_low, result.agreement_high)
         + f"    n = {result.evaluated} images",
         "",
-        f"P recognises {result.samples['recognised']:.0%} of {result.samples['count']:g} samples",
+        *_about(result),
         "seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items()),
         f"peak memory {result.peak_memory_mb:.0f} MB; {result.device}",
         ", ".join(f"{name} {number}" for name, number in result.versions.items()),
         f"repeat: {command_of(spec)}",
+        *(f"note: {note}" for note in result.notes),
     ]
     return "\n".join(rows)
+
+
+def _about(result: RunResult) -> list[str]:
+    """What was quantized, and what the samples are."""
+    rows = []
+    if result.float_share is not None:
+        rows.append(f"multiply-adds left in float: {result.float_share:.2%}")
+    if result.cosine is None:
+        share, count = result.samples["recognised"], result.samples["count"]
+        return [*rows, f"P recognises {share:.0%} of {count:g} samples"]
+    cosine, low, high = result.cosine
+    return [
+        *rows,
+        "P outputs features: an image is classified by its nearest neighbour among the others, and",
+        "Q agrees where the neighbour is the same; "
+        f"cosine of the features {cosine:.4f} [{low:.4f}, {high:.4f}]",
+    ]
 
 
 def _row(name: str, value: float, low: float, high: float) -> str:

@@ -60,7 +60,13 @@ class RunResult:
     fp, q: P and Q on the same `evaluated` images, Q in its last state. agreement: share of these
     images for which both predict the same class, with its interval. seconds: per stage and `total`.
     peak_memory_mb: of the whole process. samples: `count` and `recognised` (share that P assigns
-    to its own label). tensors: the per-tensor report. created: UTC, ISO 8601.
+    to its own label). tensors: the per-tensor report. created: UTC, ISO 8601. notes: sentences
+    about what was decided or left out, such as files that are not images.
+
+    float_share: share of Q's multiply-adds that stay in float, with the reasons in `tensors`; None
+    in results of earlier versions. cosine: of the features of P and Q with its interval, if P
+    outputs features: then the class of an image is predicted from its nearest neighbour, and
+    agreement is that of the neighbours (`maskaq.evaluation.features`).
     """
 
     spec: RunSpec
@@ -78,6 +84,9 @@ class RunResult:
     created: str
     tensors: tuple[TensorRow, ...] = field(default=(), repr=False)
     schema: int = SCHEMA
+    float_share: float | None = None
+    cosine: tuple[float, float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def top1_p(self) -> Interval:

@@ -79,7 +79,8 @@ def context_of(spec: RunSpec) -> RunContext:
         MaskaqError: as `RunContext.of`.
     """
     needed = evaluation_spec(spec)
-    files = (_fingerprint(path) for path in (spec.weights, spec.data) if path)
+    files = [_fingerprint(path) for path in (spec.weights, spec.data) if path]
+    files += [stamp(spec.class_names)] if spec.class_names else []
 
     def load() -> RunContext:
         loaded = model(spec.model, spec.weights, spec.global_pool)

@@ -12,7 +12,7 @@ from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
 from maskaq.evaluation.accuracy import Evaluation
 from maskaq.models.architectures import BUNDLED
-from maskaq.models.loading import LoadedModel, load_model
+from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from maskaq.synthesis.sources import Calibration
 
 
@@ -21,12 +21,14 @@ class Data:
     """The images of a run.
 
     images: uint8 [N,3,S,S], and labels: int64 [N], for evaluation only. calibration: returns n
-    labelled images that are not among them, for the source `real`.
+    labelled images that are not among them, for the source `real`. notes: what was decided or left
+    out.
     """
 
     images: Tensor
     labels: Tensor
     calibration: Calibration
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -52,7 +54,14 @@ class RunContext:
         loaded = loaded or load_model(
             spec.model, spec.weights or None, global_pool=spec.global_pool
         )
+        if spec.class_names:
+            loaded = with_class_names(loaded, spec.class_names)
         return cls(loaded, load_data(spec, loaded))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the model and the images, or left out."""
+        return (*self.loaded.notes, *self.data.notes)
 
 
 def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
@@ -86,12 +95,14 @@ def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
         loaded.data_config,
         synsets=loaded.synsets,
         classes=len(loaded.class_names),
+        names=loaded.class_names,
         limit=spec.eval_images + holdout if spec.eval_images else 0,
         seed=spec.seed,
+        skip_unreadable=spec.skip_unreadable,
     )
     held_out, evaluation = split_images(everything, holdout, spec.seed)
 
     def calibration(count: int) -> tuple[Tensor, Tensor]:
         return held_out.images[:count], held_out.labels[:count]
 
-    return Data(evaluation.images, evaluation.labels, calibration)
+    return Data(evaluation.images, evaluation.labels, calibration, evaluation.notes)

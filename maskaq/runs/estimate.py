@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from timm.data.readers import get_img_extensions
 
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.config.components import BACKENDS
 from maskaq.config.sample_key import batches, sample_key
+from maskaq.data.folder import count_images
 from maskaq.data.scenes import SPLITS
 from maskaq.events import Event
 from maskaq.results.result import Finished
@@ -202,11 +200,10 @@ def _measure_fit(spec: RunSpec, context: RunContext) -> _Fit:
 
 def _evaluation_images(spec: RunSpec) -> int:
     """How many images a run is evaluated on."""
-    available = _pictures(spec.data) - spec.holdout if spec.data else len(SPLITS["evaluation"])
+    available = _images(spec.data) - spec.holdout if spec.data else len(SPLITS["evaluation"])
     return min(spec.eval_images, available) if spec.eval_images else available
 
 
 @lru_cache(maxsize=8)
-def _pictures(folder: str) -> int:
-    endings = set(get_img_extensions())
-    return sum(path.suffix.lower() in endings for path in Path(folder).rglob("*"))
+def _images(folder: str) -> int:
+    return count_images(folder)

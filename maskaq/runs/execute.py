@@ -1,6 +1,7 @@
 """A run in one call, with a progress bar, for the command line, scripts and notebooks."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 
 from tqdm import tqdm
@@ -44,6 +45,11 @@ def execute(
     raise AssertionError("a run ends with its result")
 
 
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        tqdm.write(f"note: {note}", file=sys.stderr)
+
+
 class _Bar:
     """A progress bar that is replaced whenever the stage changes."""
 
@@ -55,8 +61,7 @@ class _Bar:
         self._bar.close()
 
     def show(self, event: Event) -> None:
-        for note in event.notes:
-            tqdm.write(f"note: {note}", file=sys.stderr)
+        _print_notes(event.notes)
         if event.problem:
             tqdm.write(f"warning: {event.problem}", file=sys.stderr)
         if event.stage != self._stage or event.step < self._step:

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.evaluation.accuracy import Evaluation, Predictions, evaluate, predict
+from maskaq.evaluation.features import evaluate_features
 from maskaq.events import Event
+from maskaq.intervals import Interval
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import calibrated_q
+from maskaq.quantization.conversion.census import float_share, products
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.freeze import freeze, freeze_weights
 from maskaq.quantization.tensor_report import tensor_report
@@ -51,7 +54,7 @@ def run(
     """
     watch = Stopwatch()
     work = _Run(spec, context, checkpoints)
-    yield watch.note(Event("load", 1, 1, notes=work.loaded.notes))
+    yield watch.note(Event("load", 1, 1, notes=work.context.notes))
     stages = {"synthesis": work.synthesize(), "fit": work.fit(), "evaluation": work.evaluate()}
     if samples is not None:
         work.samples = samples
@@ -91,6 +94,7 @@ class _Run:
     evaluation: Evaluation
     tensors: list[TensorRow]
     predictions: Predictions
+    float_share: float
 
     def __init__(
         self, spec: RunSpec, context: RunContext | None = None, checkpoints: Checkpoints = NOWHERE
@@ -160,18 +164,24 @@ class _Run:
             self.refresh,
             WithSamples(self, self.checkpoints),
             self.spec.quantization,
+            self.loaded.classifies,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
         shown = self._inputs(self.samples.images[:_PREDICTED])
+        self.float_share = float_share(products(self.q))
         self.predictions = predict(self.p, self.q, shown, self.loaded.prefix)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        cached = self.context.evaluation
-        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, cached):
+        images, labels = self.data.images, self.data.labels
+        if self.loaded.classifies:
+            items = evaluate(p, q, images, labels, self._inputs, self.context.evaluation)
+        else:
+            items = evaluate_features(p, q, images, labels, self._inputs)
+        for item in items:
             if isinstance(item, Evaluation):
                 self.evaluation = self.context.evaluation = item
             else:
@@ -194,7 +204,7 @@ class _Run:
             seen=self.predictions.classes.int().numpy(),
             certainty=self.predictions.certainty.half().numpy(),
             alpha=self.predictions.alpha.half().numpy(),
-            classes=self.loaded.class_names,
+            classes=self.loaded.class_names or _numbered(self.data.labels),
             frames=[images.numpy() for _, images in frames],
             steps=[step for step, _ in frames],
         )
@@ -216,7 +226,18 @@ class _Run:
             samples={"count": len(self.samples.images), "recognised": self.samples.recognised},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             tensors=tuple(self.tensors),
+            float_share=self.float_share,
+            cosine=_ends(self.evaluation.cosine),
+            notes=self.context.notes,
         )
+
+
+def _ends(interval: Interval | None) -> tuple[float, float, float] | None:
+    return None if interval is None else (interval.value, interval.low, interval.high)
+
+
+def _numbered(labels: Tensor) -> tuple[str, ...]:
+    return tuple(f"class {label}" for label in range(int(labels.max()) + 1))
 
 
 def _accuracy(evaluation: Evaluation, model: int) -> Accuracy:

@@ -166,7 +166,7 @@ class Batch:
         assert state.depths is not None, "set with P's maps"
         maps_q = self._context.maps(q, images, state.depths[-1] + 1, state.kept)
         state.maps_q = [maps_q[block] for block in state.depths]
-        full = [m for m in maps_p if m.probs.shape[-1] == maps_p[0].probs.shape[-1]]
+        full = [m for m in maps_p if m.windows or m.probs.shape[-1] == maps_p[0].probs.shape[-1]]
         alpha = patch_attention(full, state.prefix, state.reading)  # [B,N]
         mask = informative_mask(alpha, self._ratio(step))  # [B,N]
         drop = self._context.options.drop

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.config import SynthesisOptions
-from maskaq.models.attention import Maps, maps_of, record
+from maskaq.errors import OptionError
+from maskaq.models.attention import Maps, attention_modules, maps_of, record
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
+
+NEEDS_CLASSES = ("one_hot", "soft_label")  # terms of the loss
 
 MakeQ = Callable[[Tensor], nn.Module]
 
@@ -58,20 +61,23 @@ class SynthesisContext:
         """Make the copies of P that the options need.
 
         Raises:
-            OptionError: coarse steps are not possible with this model.
+            OptionError: the options are not possible with this model.
         """
+        _check_windows(loaded, options)
         place, coarse = torch.device(device), None
         if options.savings.coarse:
             coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.size)
         model, dropping = private_copy(loaded.model, place, precision), None
         if options.savings.patches < 1:
             dropping = PatchDropping.insert_into(model, loaded.prefix)
-        return cls(loaded, options, precision, place, make_q, model, dropping, coarse, max_crops)
+        crops = max_crops if loaded.classifies else 0
+        return cls(loaded, options, precision, place, make_q, model, dropping, coarse, crops)
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """Those above 0, by term."""
-        return {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
+        """Those above 0, by term; without the terms that need classes if P has none."""
+        found = {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
+        return {k: v for k, v in found.items() if self.loaded.classifies or k not in NEEDS_CLASSES}
 
     def grid(self, coarse: bool) -> tuple[int, int]:
         """Rows and columns of patches, at full or half resolution."""
@@ -130,6 +136,26 @@ class SynthesisContext:
             dropping = q.dropping.keep_only(lambda: kept)
         with self.cast(), dropping:
             return self._lean(maps_of(q.model, images, blocks))
+
+
+def _check_windows(loaded: LoadedModel, options: SynthesisOptions) -> None:
+    """Refuse what is only defined for attention between all patches.
+
+    Raises:
+        OptionError: such a setting, and attention is in windows.
+    """
+    first = attention_modules(loaded.model)[0]
+    savings = options.savings
+    plain = {"coarse": 0.0, "patches": 1.0, "queries": 1.0}
+    wrong = [f"savings.{name}" for name, value in plain.items() if getattr(savings, name) != value]
+    of_maps = (options.coefficients.inter_head, options.coefficients.entropy)
+    if options.reading == "released" and any((*of_maps, options.coefficients.align)):
+        wrong.append("the reading 'released' of terms of the maps")
+    if vars(first)["windows"] is not None and wrong:
+        raise OptionError(
+            f"{loaded.name} computes attention in windows; not defined for them: "
+            f"{', '.join(wrong)}. Leave it at its default."
+        )
 
 
 def private_copy(model: nn.Module, device: torch.device, precision: str = "float32") -> nn.Module:

@@ -31,8 +31,8 @@ class Samples:
     """Calibration images.
 
     images: uint8 [N,3,S,S]. labels: int64 [N]. recognised: share of the images that P classifies
-    as their label. history: per step the metrics, means over the batches. state: what the
-    parametrisation needs beside the images to resume from them, [N,..] each.
+    as their label, 0 without classes. history: per step the metrics, means over the batches.
+    state: what the parametrisation needs beside the images to resume from them, [N,..] each.
     """
 
     images: Tensor
@@ -134,14 +134,24 @@ def _one_batch(
 
 
 def sample_labels(count: int, classes: int, seed: int) -> Tensor:
-    """Labels int64 [count]: all classes in random order, then all in another random order, etc."""
+    """Labels int64 [count]: all classes in random order, then all in another random order, etc.
+
+    0 for all images if there are no classes.
+    """
+    if not classes:
+        return torch.zeros(count, dtype=torch.long)
     generator = torch.Generator().manual_seed(_seed(seed, -1))
     rounds = [torch.randperm(classes, generator=generator) for _ in range(-(-count // classes))]
     return torch.cat(rounds)[:count]
 
 
 def recognised_share(loaded: LoadedModel, images: Tensor, labels: Tensor) -> float:
-    """Share of images, uint8 [N,3,S,S], that P classifies as their label, [N]."""
+    """Share of images, uint8 [N,3,S,S], that P classifies as their label, [N].
+
+    0 if P has no classes.
+    """
+    if not loaded.classifies:
+        return 0.0
     with torch.inference_mode():
         hits = [
             loaded.model(loaded.normalise(part)).argmax(-1) == target
@@ -205,7 +215,7 @@ def _finish(
     logits = context.run(context.model, context.loaded.normalise(images))  # [B,K]
     alive = ~batch.failed.cpu()
     hits = (logits.argmax(-1).cpu() == labels)[alive]
-    share = float(hits.float().mean()) if len(hits) else 0.0
+    share = float(hits.float().mean()) if len(hits) and context.loaded.classifies else 0.0
     state = {name: value[alive] for name, value in batch.state().items()}
     return Samples(images.cpu()[alive], labels[alive], share, history, state)
 

@@ -48,6 +48,17 @@ def test_other_colour_modes_become_rgb(mode):
     assert picture.pixels.shape == (40, 60, 3)
 
 
+def test_16_bit_greys_and_transparent_parts_are_kept_and_named():
+    deep = Image.fromarray(np.full((40, 60), 0x4040, np.uint16))
+    picture = read_picture("a.png", encode(deep))
+    assert (picture.pixels == 0x40).all()
+    assert picture.notes == ("1 image with 16-bit greys, divided by 257",)
+    clear = read_picture("a.png", encode(Image.new("RGBA", (40, 60))))
+    assert (clear.pixels == 255).all()
+    assert clear.notes == ("1 image with transparent parts, which are shown on white",)
+    assert read_picture("a.png", GOOD).notes == ()
+
+
 def test_a_picture_is_rotated_by_its_exif_orientation():
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees

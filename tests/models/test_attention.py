@@ -1,4 +1,4 @@
-"""The explicit attention against plain loops, and recorded models against unrecorded ones."""
+"""Observed attention against plain loops, and recorded models against unrecorded ones."""
 
 import math
 
@@ -8,9 +8,11 @@ import torch
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from maskaq.errors import ModelError
-from maskaq.models.attention import attention, attention_modules, maps_of, record
+from maskaq.models.attention import attention_modules, maps_of, observe, record
+from maskaq.quantization.conversion.layers import quantize_attention
 
 SHAPE = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_classes": 5}
 
@@ -59,20 +61,23 @@ def by_loops(module: Attention, x: Tensor, scale_of: dict[str, float]) -> tuple[
 
 @pytest.mark.parametrize("changed", ["none", "query", "key", "value", "softmax"])
 @pytest.mark.parametrize("norms", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
 @torch.no_grad()
-def test_attention_matches_the_formula(changed: str, norms: bool) -> None:
+def test_attention_matches_the_formula(changed: str, norms: bool, fused: bool) -> None:
     torch.manual_seed(1)
     module = Attention(
         12, num_heads=3, qkv_bias=True, qk_norm=norms, scale_norm=norms, norm_layer=nn.LayerNorm
     ).eval()
+    module.fused_attn = fused
     x = torch.randn(2, 5, 12)
     scales = {
         name: 1.7 if name == changed else 1.0 for name in ("query", "key", "value", "softmax")
     }
     operands = {} if changed == "none" else {changed: lambda operand: operand * 1.7}
-    out, maps = attention(module, x, operands)
-    for computed, expected in zip((out, *maps), by_loops(module, x, scales), strict=True):
+    out, maps = observe(module, module.forward, operands, (x,), {})
+    for computed, expected in zip((out, *maps[:3]), by_loops(module, x, scales), strict=True):
         torch.testing.assert_close(computed, expected, rtol=1e-5, atol=1e-5)
+    assert module.fused_attn == fused
     if changed == "none":
         torch.testing.assert_close(out, module(x))
 
@@ -83,6 +88,7 @@ def test_recording_does_not_change_the_output(kind: str) -> None:
     model, prefix = MODELS[kind]()
     images = torch.randn(2, 3, 32, 32)
     before = model(images)
+    attention_modules(model)  # notes where they are
     attributes = [set(vars(module)) for module in model.modules()]
     with record(model) as maps:
         recorded = model(images)
@@ -112,23 +118,27 @@ def test_each_pass_replaces_the_maps() -> None:
     )
 
 
+class _Kernels(TorchFunctionMode):
+    """Counts the calls of the fused kernel."""
+
+    calls = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.calls += func is torch.nn.functional.scaled_dot_product_attention
+        return func(*args, **(kwargs or {}))
+
+
 @torch.no_grad()
-def test_the_fused_kernel_runs_only_outside_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, calls = small(), []
+def test_the_fused_kernel_runs_only_outside_the_context() -> None:
+    model, images = small(), torch.randn(1, 3, 32, 32)
     for module in attention_modules(model):
         module.fused_attn = True
-    kernel = torch.nn.functional.scaled_dot_product_attention
-    monkeypatch.setattr(
-        torch.nn.functional,
-        "scaled_dot_product_attention",
-        lambda *args, **options: calls.append(1) or kernel(*args, **options),
-    )
-    images = torch.randn(1, 3, 32, 32)
-    with record(model):
+    with _Kernels() as kernels:
+        with record(model):
+            model(images)
+        assert kernels.calls == 0
         model(images)
-    assert not calls
-    model(images)
-    assert len(calls) == 3
+    assert kernels.calls == 3
 
 
 def test_maps_are_differentiable() -> None:
@@ -185,26 +195,14 @@ def test_a_second_recording_is_refused_and_the_first_continues() -> None:
     assert len(again) == 3
 
 
-class _Quantized(nn.Module):
-    """A minimal quantized attention: timm's attributes and `operands`."""
-
-    def __init__(self, source: Attention) -> None:
-        super().__init__()
-        self.num_heads, self.head_dim, self.scale = source.num_heads, source.head_dim, source.scale
-        for name, child in source.named_children():
-            self.add_module(name, child)
-        self.operands = nn.ModuleDict({"value": nn.Hardtanh(-0.1, 0.1)})
-
-    def forward(self, x: Tensor, **options: Tensor | None) -> Tensor:
-        return attention(self, x, dict(self.operands.items()), **options)[0]
-
-
 @torch.no_grad()
 def test_a_quantized_attention_is_recorded_with_its_operands() -> None:
     model, images = small(), torch.randn(2, 3, 32, 32)
-    plain = model(images)
-    for block in model.blocks:
-        block.attn = _Quantized(block.attn)
+    plain, keys = model(images), set(model.state_dict())
+    for module in attention_modules(model):
+        quantize_attention(
+            module, lambda name: nn.Hardtanh(-0.1, 0.1) if name == "value" else nn.Identity()
+        )
     quantized = model(images)
     with record(model) as maps:
         recorded = model(images)
@@ -212,24 +210,35 @@ def test_a_quantized_attention_is_recorded_with_its_operands() -> None:
     assert not torch.allclose(recorded, plain)
     assert len(maps) == 3
     assert maps[0].heads.abs().max() <= 0.1 + 1e-6
+    assert set(model.state_dict()) == keys
 
 
 def test_models_without_supported_attention_are_refused() -> None:
     resnet = timm.create_model("resnet18")
-    with pytest.raises(ModelError, match=r"ResNet has no attention .* supported: ViT, DeiT"):
+    with pytest.raises(ModelError, match=r"ResNet has no attention .* supported: backbones"):
         attention_modules(resnet)
     with pytest.raises(ModelError, match="ResNet"), record(resnet):
         pass
+    with pytest.raises(ModelError, match="Linear has no attention"):
+        attention_modules(nn.Linear(2, 2))
 
 
-def test_masks_and_gates_are_refused() -> None:
-    module, x = Attention(12, num_heads=3), torch.zeros(1, 4, 12)
-    with pytest.raises(ModelError, match="attention masks are not supported"):
-        attention(module, x, {}, attn_mask=torch.zeros(4, 4))
-    with pytest.raises(ModelError, match="attention masks are not supported"):
-        attention(module, x, {}, is_causal=True)
-    module.gate = nn.Linear(12, 12)
-    with pytest.raises(ModelError, match="gated attention is not supported"):
-        attention(module, x)
-    with pytest.raises(ModelError, match="supported: ViT"):
-        attention_modules(nn.Sequential(module))
+def test_causal_attention_is_refused() -> None:
+    module, x = Attention(12, num_heads=3).eval(), torch.zeros(1, 4, 12)
+    with pytest.raises(ModelError, match="causal and grouped-query attention"):
+        observe(module, module.forward, {}, (x,), {"is_causal": True})
+    layer = nn.Linear(12, 12)
+    with pytest.raises(ModelError, match="Linear did not compute attention"):
+        observe(layer, layer.forward, {}, (x,), {})
+
+
+@torch.no_grad()
+def test_masks_are_added_to_the_scores() -> None:
+    module, x = Attention(12, num_heads=3).eval(), torch.randn(1, 4, 12)
+    allowed = torch.ones(4, 4, dtype=torch.bool).tril()
+    bias = torch.zeros(4, 4).masked_fill(~allowed, -torch.inf)
+    expected = module(x, attn_mask=allowed)
+    for mask in (allowed, bias):
+        out, maps = observe(module, module.forward, {}, (x,), {"attn_mask": mask})
+        torch.testing.assert_close(out, expected)
+        assert torch.equal(maps.probs[..., ~allowed], torch.zeros(1, 3, 6))

@@ -19,7 +19,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, resolve_model
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
 from maskaq.models import bundled, loading, train
-from maskaq.models.loading import LoadedModel, load_model
+from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from tests.support import model_hub, weights_files
 
 NAME = "deit_tiny_distilled_patch16_224"
@@ -95,6 +95,21 @@ def test_pooling_is_a_setting_of_weights_files_only(tmp_path: Path) -> None:
         load_model("scenes_vit", global_pool="avg")
 
 
+def test_1000_classes_of_a_file_are_not_called_imagenets_without_a_word(
+    vit_tiny: LoadedModel, shared: Path, tmp_path: Path
+) -> None:
+    assert vit_tiny.notes == (
+        "the 1,000 classes of the weights file are taken to be ImageNet's, because of their "
+        "number; if they are others, pass --class-names FILE",
+    )
+    weights = shared / "models" / "vit_tiny_patch16_224.safetensors"
+    assert load_model("vit_tiny_patch16_224.augreg_in21k_ft_in1k", weights).notes == ()
+    (tmp_path / "names.txt").write_text("\n".join(f"thing {index}" for index in range(1000)))
+    named = with_class_names(vit_tiny, tmp_path / "names.txt")
+    assert (named.class_names[7], named.synsets, named.notes) == ("thing 7", (), ())
+    assert load_model("scenes_vit").notes == ()
+
+
 def test_class_names_must_match_the_number_of_classes(
     own_weights: tuple[Path, torch.nn.Module],
 ) -> None:
@@ -107,8 +122,7 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     model = bundled.scenes_vit().eval()
     file = tmp_path / "scenes_vit.safetensors"
     save_file(model.state_dict(), file)
-    entry = replace(loading.BUNDLED["scenes_vit"], checkpoint=file)
-    monkeypatch.setitem(loading.BUNDLED, "scenes_vit", entry)
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     for weights in (None, "", file):
         loaded = load_model("scenes_vit", weights)
@@ -127,10 +141,10 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_bundled_checkpoint_matches_its_card(scenes_p: LoadedModel) -> None:
-    if not bundled.CHECKPOINT.is_file():
+    if not bundled.MODELS["scenes_vit"].checkpoint.is_file():
         pytest.skip("scenes_vit has not been trained yet")
-    card = json.loads(bundled.CARD.read_text())
-    raw = bundled.CHECKPOINT.read_bytes()
+    card = json.loads(bundled.MODELS["scenes_vit"].card.read_text())
+    raw = bundled.MODELS["scenes_vit"].checkpoint.read_bytes()
     assert card["sha256"] == hashlib.sha256(raw).hexdigest()
     assert len(raw) < 8_000_000
     assert card["top1"]["value"] >= 0.85
@@ -228,13 +242,6 @@ def test_a_damaged_cached_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         load_model(NAME)
 
 
-def test_pretrained_weights_without_a_head_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"output features, not classes; pass `--model vit_small"):
-        load_model("vit_small_patch14_dinov2")
-    with pytest.raises(ModelError, match=r"output features, not classes"):
-        load_model("vit_base_patch16_clip_224.openai")
-
-
 def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
     name = "vit_base_patch16_gap_224"
     with pytest.raises(
@@ -243,8 +250,11 @@ def test_an_architecture_without_pretrained_weights_asks_for_a_file() -> None:
         load_model(name)
 
 
-def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
-    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, depth=12)
+def test_a_file_without_a_head_gives_a_model_of_features(tmp_path: Path) -> None:
+    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, img_size=56).eval()
     save_file(model.state_dict(), tmp_path / "features.safetensors")
-    with pytest.raises(ModelError, match="outputs features, not classes; pass --weights"):
-        load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")
+    loaded = load_model("vit_small_patch14_dinov2", tmp_path / "features.safetensors")
+    assert (loaded.class_names, loaded.classifies, loaded.size) == ((), False, 56)
+    images = torch.rand(1, 3, 56, 56)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(images), model(images))  # [1,384]

@@ -11,11 +11,16 @@ def test_the_file_lists_every_supported_model_and_the_bundled_one_first():
     assert next(iter(menu.shapes())) == menu.BUNDLED
 
 
-@pytest.mark.parametrize("name", ["scenes_vit", "deit_tiny_distilled_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    ["scenes_vit", "deit_tiny_distilled_patch16_224", "swin_tiny_patch4_window7_224"],
+)
 def test_shapes_are_those_of_the_architecture(name):
     row = model_names.row(name)
     shape = menu.shape_of(name)
-    assert (shape.depth, shape.heads, shape.size) == (row["depth"], row["heads"], row["size"])
+    heads = row["heads"]
+    assert shape.by_block == (tuple(heads) if isinstance(heads, list) else (heads,) * row["depth"])
+    assert (shape.depth, shape.size) == (row["depth"], row["size"])
     assert [*shape.grid] == row["grid"]
     assert shape.patches == row["grid"][0] * row["grid"][1]
 
@@ -23,7 +28,7 @@ def test_shapes_are_those_of_the_architecture(name):
 def test_descriptions_are_those_of_the_pretrained_classifiers_in_timm():
     found = [one for name in architectures.timm_names() if (one := pretrained(name))]
     assert [*menu.classifiers().values()] == found
-    assert list(menu.descriptions()) == [menu.BUNDLED, *(one.name for one in found)]
+    assert list(menu.descriptions()) == [*architectures.BUNDLED, *(one.name for one in found)]
     about = menu.descriptions()["deit_base_patch16_384"]
     assert about == "timm, 384x384, 1000 ImageNet classes"
 

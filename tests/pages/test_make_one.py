@@ -400,3 +400,11 @@ def test_a_run_of_another_model_needs_its_weights(open_page, workplace):
     assert app.button(key="run").disabled
     model_hub.cache(workplace)
     assert not app.run().button(key="run").disabled
+
+
+def test_what_was_left_out_is_said_with_the_result(open_page, workplace):
+    stored.write(workplace / "runs" / "app" / "a", notes=("left out 3 broken links: a",))
+    (workplace / "examples" / "a" / "result.json").unlink()
+    app = open_page(PAGE, make="Result")
+    assert not app.exception
+    assert r"- left out 3 broken links\: a" in [box.value for box in app.info]

@@ -115,19 +115,27 @@ def test_a_bad_picture_is_refused(open_page):
 
 
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
-    cluster.answers["inspect"] = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
-    cluster.answers["inspect"]["notes"] = ["removed the prefix `module.`"]
+    answer = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
+    cluster.answers["inspect"] = answer | {"notes": ["left out 3 hidden images (_a*)"]}
     app = open_page(pages.LOOK_INSIDE)
     assert "Check these files" not in [button.label for button in app.button]
     app.text_input(key=uploads.DATA).set_value("photographs").run()
+    app.text_input(key=uploads.CLASS_NAMES).set_value("a.txt").run()
+    app.checkbox(key=uploads.SKIP_UNREADABLE).set_value(True).run()
     press(app, "Check these files")
     assert cluster.asked[-1] == (
         "inspect",
-        {"model": "scenes_vit", "weights": "", "folder": "photographs"},
+        {
+            "model": "scenes_vit",
+            "weights": "",
+            "folder": "photographs",
+            "class_names": "a.txt",
+            "skip_unreadable": True,
+        },
     )
     assert not app.exception
     assert "The folder has 500 images of 50 classes." in app.success[0].value
-    assert "Note: removed the prefix `module.`." in text(app)
+    assert app.info[0].value == r"- left out 3 hidden images (\_a\*)"
 
 
 def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, press):
@@ -148,3 +156,4 @@ def test_a_demo_accepts_no_files(open_page, monkeypatch):
     assert app.file_uploader(key=uploads.UPLOAD).disabled
     assert app.text_input(key=uploads.WEIGHTS).disabled
     assert app.text_input(key=uploads.DATA).disabled
+    assert app.text_input(key=uploads.CLASS_NAMES).disabled

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -134,3 +135,12 @@ def test_a_demo_offers_reports_too(open_page, monkeypatch, downloads):
     app = open_page(PAGE)
     assert not app.exception
     assert "without its training data" in downloads["report_html"][0]()
+
+
+def test_what_was_left_out_is_shown(open_page, workplace):
+    assert not open_page(PAGE).info
+    shutil.rmtree(workplace / "examples" / "a")
+    stored.write(workplace / "examples" / "b", notes=("left out 2 hidden images (a_*)",))
+    app = open_page(PAGE)
+    assert not app.exception
+    assert [box.value for box in app.info] == [r"- left out 2 hidden images (a\_\*)"]

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from maskaq.config import QuantOptions, RunSpec
 from maskaq.config.parsing import to_json
+from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import scenes
 from maskaq.errors import DataError, ModelError, OptionError, RunError, WeightsError
 from maskaq.intervals import wilson
@@ -31,6 +32,7 @@ from maskaq.queries import model_cache
 from maskaq.queries.accuracy import accuracy
 from maskaq.queries.attention import attention, similarity
 from maskaq.queries.checks import cost, inspect
+from maskaq.queries.removal import removal
 from maskaq.regions.similarity import gaussian_entropy, patch_similarity, similarity_moments
 from maskaq.results import store
 from maskaq.runs import cache
@@ -257,6 +259,17 @@ def test_the_most_recent_values_are_cached() -> None:
     assert computed == [1, 2, 3, 2]
 
 
+def test_answers_have_the_names_of_a_class_list(tmp_path: Path, picture: np.ndarray) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"thing {index}" for index in range(10)))
+    own = attention("scenes_vit", "", picture)["said"]["p"]
+    said = attention("scenes_vit", "", picture, class_names=str(names))["said"]["p"]
+    assert said == (f"thing {CLASS_NAMES.index(own[0])}", own[1])
+    answer = removal("scenes_vit", "", picture, class_names=str(names))
+    assert answer["classes"][0] == said[0]
+    assert attention("scenes_vit", "", picture)["said"]["p"] == own
+
+
 def folder_of(root: Path, names: dict[str, int]) -> Path:
     for name, count in names.items():
         (root / name).mkdir(parents=True)
@@ -268,13 +281,22 @@ def folder_of(root: Path, names: dict[str, int]) -> Path:
 def test_inspect_accepts_usable_files(scenes_p: LoadedModel, tmp_path: Path) -> None:
     save_file(dict(scenes_p.model.state_dict()), tmp_path / "weights.safetensors")
     folder = folder_of(tmp_path / "images", {"0": 2, "7": 3})
-    plain = {"classes": 10, "size": 64, "notes": []}
-    assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0}
+    plain = {"classes": 10, "size": 64}
+    assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0, "notes": []}
     answer = inspect("scenes_vit", str(tmp_path / "weights.safetensors"), str(folder))
-    assert answer == plain | {"images": 5, "labels": 2}
+    assert answer == plain | {"images": 5, "labels": 2, "notes": []}
     torch.save({"model": scenes_p.model.state_dict()}, tmp_path / "weights.pt")
     notes = inspect("scenes_vit", str(tmp_path / "weights.pt"))["notes"]
     assert notes == ["took the weights in `model`"]
+    folder_of(folder, {".hidden": 1, "0/.ipynb_checkpoints": 1})
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(map(str, range(10))))
+    answer = inspect("scenes_vit", folder=str(folder), class_names=str(names))
+    assert answer["images"] == 5
+    assert answer["notes"] == [
+        "left out 2 images in hidden folders and folders that programs make "
+        "(.hidden, .ipynb_checkpoints)"
+    ]
 
 
 def test_inspect_refuses_unusable_files(tmp_path: Path) -> None:
@@ -285,11 +307,12 @@ def test_inspect_refuses_unusable_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a folder"):
         inspect("scenes_vit", folder=str(tmp_path / "nothing"))
     with pytest.raises(DataError, match="class index 0 to 9"):
-        inspect("scenes_vit", folder=str(folder_of(tmp_path / "a", {"dress": 1})))
+        inspect("scenes_vit", folder=str(folder_of(tmp_path / "a", {"cat": 1})))
     broken = folder_of(tmp_path / "b", {"1": 1})
     (broken / "1" / "0.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="cannot be read as an image"):
         inspect("scenes_vit", folder=str(broken))
+    assert inspect("scenes_vit", folder=str(broken), skip_unreadable=True)["images"] == 1
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,16 @@ def test_hostile_text_is_escaped(runs, report):
     assert read.open == []
 
 
+def test_what_was_left_out_is_on_the_first_page(runs, report):
+    assert "Decided or left out" not in report
+    notes = (f"left out 2 broken links: {HOSTILE}", "3 files are not images: 3 .txt")
+    noted = replace(runs[0], result=replace(runs[0].result, notes=notes))
+    text = html([noted, noted], "Made for a test.")
+    page, _, _ = text.partition("Technical appendix")
+    assert page.count("<li>3 files are not images: 3 .txt</li>") == 1
+    assert "<li>left out 2 broken links: &lt;/script&gt;" in page
+
+
 def test_it_has_settings_command_versions_limitations_and_images(runs):
     read = Reader(html(runs[:1], "made on Monday"))
     cells, prose = read.text["td"], " ".join(read.text.values())

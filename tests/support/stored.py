@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +76,10 @@ def seen() -> Evidence:
     )
 
 
-def write(folder: Path, spec: RunSpec | None = None) -> None:
+def write(folder: Path, spec: RunSpec | None = None, notes: tuple[str, ...] = ()) -> None:
     """A stored run."""
     folder.mkdir(parents=True)
-    (folder / "result.json").write_text(result(spec).to_json())
+    (folder / "result.json").write_text(replace(result(spec), notes=notes).to_json())
     CURVES.to_parquet(folder / "curves.parquet")
     artifacts.write(seen(), folder)
     pictures = {"images": np.full((4, 3, 64, 64), 7, np.uint8), "labels": np.arange(4)}

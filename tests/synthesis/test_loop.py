@@ -156,13 +156,13 @@ def test_recorder_is_only_used_if_a_term_needs_maps(
     scenes_p: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[nn.Module] = []
-    original = attention_module.attention
+    original = attention_module.observe
 
     def counted(module: nn.Module, *inputs: Any) -> tuple[Tensor, Maps]:
         passes.append(module)
         return original(module, *inputs)
 
-    monkeypatch.setattr(attention_module, "attention", counted)
+    monkeypatch.setattr(attention_module, "observe", counted)
     expected = {"one_hot": 0, "tv": 0, "inter_head": 3, "entropy": 3, "align": 6}
     for name, count in expected.items():
         passes.clear()

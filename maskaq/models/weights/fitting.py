@@ -61,7 +61,10 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
     target = heads.target_of(default.state_dict()) if name in BUNDLED else _head_of(default)
     state, head_notes = heads.renamed(weights.state, target, path)
     state, grey_notes = channels.with_colour(state, path)
-    classes = _classes(state, default, target, path)
+    classes = heads.head_classes(state, target)
+    if classes is None and f"{target}.weight" in default.state_dict():
+        classes = 0
+        head_notes += (f"no classification head ({target}.weight): the outputs are features",)
     said = Companions() if name in BUNDLED else beside(path, weights.transformers)
     how = _planned(state, default, name, global_pool, path, said.size)
     as_named = not how.options and classes in (None, default.num_classes)
@@ -76,19 +79,6 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
     config, config_notes = _preprocessing(name, model, how, said)
     notes = (*weights.notes, *head_notes, *how.notes, *config_notes, *grey_notes)
     return Fitted(model, channels.grey_config(config) if grey_notes else config, notes)
-
-
-def _classes(
-    state: Mapping[str, Tensor], default: nn.Module, target: str, path: Path
-) -> int | None:
-    """Number of classes of the weights; None without a head, if the name stands for none."""
-    classes = heads.head_classes(state, target)
-    if classes is None and f"{target}.weight" in default.state_dict():
-        raise WeightsError(
-            f"{path} has no classification head ({target}.weight), so it outputs features, not "
-            "classes; pass weights of a classifier."
-        )
-    return classes
 
 
 def _set_epsilon(model: nn.Module, value: float) -> None:

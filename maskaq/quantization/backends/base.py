@@ -25,6 +25,7 @@ class FitTask:
         images, uint8 [N,3,S,S]. None if the source has no such step.
     checkpoints: where a long fit keeps its state, and resumes from.
     formats: the options Q was converted with.
+    classifies: whether the models output classes, and not features.
     """
 
     p: nn.Module
@@ -38,6 +39,7 @@ class FitTask:
     resynthesize: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
     checkpoints: Checkpoints = NOWHERE
     formats: QuantOptions = field(default_factory=QuantOptions)
+    classifies: bool = True
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from maskaq.checkpoints import State
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
-from maskaq.models.attention import Maps, record
+from maskaq.models.attention import Maps, heads_of_patches, record
 from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.fitting.distillation import (
     distillation_loss,
+    feature_loss,
     head_loss,
     informative_tokens,
 )
@@ -172,7 +173,7 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
     if not options.head_weight:
         with torch.no_grad():
             logits_p = task.p(batch)
-        return {"distillation": _distillation(logits_p, task.q(batch), options)}
+        return {"distillation": _distillation(logits_p, task.q(batch), task)}
     with torch.no_grad(), record(task.p) as maps_p:
         logits_p = task.p(batch)
     with record(task.q) as maps_q:
@@ -181,17 +182,19 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
         [_block_loss(p, q, task) for p, q in zip(maps_p, maps_q, strict=True)]
     )  # [L]
     return {
-        "distillation": _distillation(logits_p, logits_q, options),
+        "distillation": _distillation(logits_p, logits_q, task),
         "heads": options.head_weight * heads.mean(),
     }
 
 
-def _distillation(logits_p: Tensor, logits_q: Tensor, options: FitOptions) -> Tensor:
-    return distillation_loss(logits_p.float(), logits_q.float(), options.temperature)
+def _distillation(logits_p: Tensor, logits_q: Tensor, task: FitTask) -> Tensor:
+    if not task.classifies:
+        return feature_loss(logits_p.float(), logits_q.float())
+    return distillation_loss(logits_p.float(), logits_q.float(), task.options.temperature)
 
 
 def _block_loss(p: Maps, q: Maps, task: FitTask) -> Tensor:
     options = task.options
-    heads_p, heads_q = (maps.heads[:, :, task.prefix :].float() for maps in (p, q))  # [B,H,N,d]
+    heads_p, heads_q = (heads_of_patches(maps, task.prefix).float() for maps in (p, q))  # [B,H,N,d]
     mask = informative_tokens(heads_p, options.mask_ratio)
     return head_loss(heads_p, heads_q, mask, options.mask_weight, options.reading)

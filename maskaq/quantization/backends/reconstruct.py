@@ -1,5 +1,7 @@
 """`reconstruct`: train each block of Q to reproduce the output of P's block from Q's own inputs.
 
+Blocks are the units of the backbone's body (`units_of`): layers that merge patches are units too.
+
 Heads are rotated so that one step size fits all of their channels (`head_rotation`), and weights
 start from levels that compensate each other's errors (`gptq`). Then the rounding of the weights is
 learned (AdaRound) together with the step sizes of the activations (LSQ). Against overfitting on few
@@ -18,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +30,13 @@ from maskaq.checkpoints import State
 from maskaq.config import FitOptions
 from maskaq.errors import MaskaqError
 from maskaq.events import Event
+from maskaq.models.backbone import Unit, units_of
 from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
+from maskaq.quantization.fitting.distillation import distillation_loss, feature_loss
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
 from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
@@ -69,9 +72,16 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     views = _views(task, task.images.to(device), generator)
     set_ranges_by_output(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
-    weights = fisher_weights(task.p, views[:_FISHER_VIEWS], task.prefix, generator)
-    x_p, x_q = _block_inputs(task.p, views), _block_inputs(task.q, views)
-    blocks = list(zip(_blocks(task.p), _blocks(task.q), weights, strict=True))
+    weights = fisher_weights(
+        task.p, views[:_FISHER_VIEWS], task.prefix, generator, classifies=task.classifies
+    )
+    units_p = units_of(task.p)
+    units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
+    x_p, x_q = (
+        _inputs_of(units[0], model, views)
+        for units, model in ((units_p, task.p), (units_q, task.q))
+    )
+    blocks = list(zip(units_p, units_q, weights, strict=True))
     total = len(blocks) * options.steps + options.tuned(task.formats)
     events: list[Event] = []
     if kept := task.checkpoints.recall(_NAME):
@@ -124,7 +134,8 @@ def _finetune(
         return task.inputs(vary(mixed, generator))
 
     if options.tune:
-        tuning = TuningImages(sample, generator, check=views[-2 * _BATCH :])
+        loss = distillation_loss if task.classifies else feature_loss
+        tuning = TuningImages(sample, generator, views[-2 * _BATCH :], loss)
         yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
 
 
@@ -136,50 +147,45 @@ def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([task.inputs(batch) for batch in batches])  # [M,3,S,S]
 
 
-def _blocks(model: nn.Module) -> list[nn.Module]:
-    vit: Any = model
-    return list(vit.blocks)
-
-
-class _FirstBlockError(Exception):
-    """Ends a forward pass at the first block."""
+class _FirstUnitError(Exception):
+    """Ends a forward pass at the first unit."""
 
 
 @torch.no_grad()
-def _block_inputs(model: nn.Module, images: Tensor) -> Tensor:
-    """Inputs of the first block, [M,T,C]."""
+def _inputs_of(unit: Unit, model: nn.Module, images: Tensor) -> Tensor:
+    """Inputs of the model's first unit, [M,..,C]."""
     inputs: list[Tensor] = []
 
     def stop(_: nn.Module, args: tuple[Tensor, ...]) -> None:
         inputs.append(args[0])
-        raise _FirstBlockError
+        raise _FirstUnitError
 
-    hook = _blocks(model)[0].register_forward_pre_hook(stop)
+    hook = unit.module.register_forward_pre_hook(stop)
     try:
         for batch in images.split(_BATCH):
             try:
                 model(batch)
-            except _FirstBlockError:
+            except _FirstUnitError:
                 continue
     finally:
         hook.remove()
-    return torch.cat(inputs)  # [M,T,C]
+    return torch.cat(inputs)  # [M,..,C]
 
 
 @torch.no_grad()
-def _forward(block: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([block(part) for part in x.split(_BATCH)])  # [M,T,C]
+def _forward(unit: Unit, x: Tensor) -> Tensor:
+    return torch.cat([unit(part) for part in x.split(_BATCH)])  # [M,..,C]
 
 
 @dataclass(frozen=True)
 class _Block:
     """A block of Q and what it is trained on.
 
-    inputs: of the block in Q, [M,T,C]. targets: outputs of P's block, [M,T,C]. weight: of squared
-    errors, [T,C].
+    inputs: of the block in Q, [M,..,C]. targets: outputs of P's block, likewise. weight: of squared
+    errors, [..,C].
     """
 
-    module: nn.Module
+    unit: Unit
     inputs: Tensor
     targets: Tensor
     weight: Tensor
@@ -188,16 +194,16 @@ class _Block:
     def error(self) -> float:
         """Weighted mean squared error of the block's outputs."""
         batches = zip(self.inputs.split(_BATCH), self.targets.split(_BATCH), strict=True)
-        sums = [((self.module(x) - y).square() * self.weight).sum() for x, y in batches]
+        sums = [((self.unit(x) - y).square() * self.weight).sum() for x, y in batches]
         return float(torch.stack(sums).sum() / self.targets.numel())
 
 
 def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> Iterator[float]:
     """Train a block; yields the loss of each step. Its error never ends higher than before."""
-    module, before = block.module, block.error()
+    module, before = block.unit.module, block.error()
     initial = {name: value.clone() for name, value in module.state_dict().items()}
     with recording_moments(module) as moments:
-        _forward(module, block.inputs)
+        _forward(block.unit, block.inputs)
     for layer, own in moments.items():
         apply_gptq(layer, own)
     layers = [layer for layer in module.modules() if isinstance(layer, QuantLinear)]
@@ -221,7 +227,7 @@ def _train(
     options, inputs, targets = task.options.reconstruction, block.inputs, block.targets
     optimiser = _optimiser(task, block, roundings)
     schedule = CosineSchedule(optimiser, options.steps)
-    token_weights = _token_weights(targets, task.prefix, task.options)  # [M,T]
+    token_weights = _token_weights(targets, task.prefix, task.options)  # [M,..]
     half = task.precision == "bfloat16"
     for step in range(options.steps):
         schedule.set_rates(step)
@@ -229,10 +235,10 @@ def _train(
             len(targets), (options.batch,), generator=generator, device=targets.device
         )  # [B]
         with (
-            qdrop(block.module, options.drop, generator),
+            qdrop(block.unit.module, options.drop, generator),
             torch.autocast(targets.device.type, torch.bfloat16, enabled=half),
         ):
-            out = block.module(inputs[chosen])  # [B,T,C]
+            out = block.unit(inputs[chosen])  # [B,..,C]
         error = (out.float() - targets[chosen]).square() * block.weight
         loss = (error.mean(-1) * token_weights[chosen]).mean() / initial_error
         total = loss
@@ -248,7 +254,7 @@ def _train(
 
 
 def _optimiser(task: FitTask, block: _Block, roundings: list[SoftRounding]) -> Adam:
-    options, steps = task.options.reconstruction, learned_steps(block.module)
+    options, steps = task.options.reconstruction, learned_steps(block.unit.module)
     for parameter in steps:
         parameter.requires_grad_(True)
     choices = [rounding.choice for rounding in roundings]
@@ -261,12 +267,13 @@ def _optimiser(task: FitTask, block: _Block, roundings: list[SoftRounding]) -> A
 
 
 def _token_weights(targets: Tensor, prefix: int, options: FitOptions) -> Tensor:
-    """Weights [M,T]: `mask_weight` for the patches where P's outputs are largest, else 1."""
-    salience = targets[:, prefix:].abs().mean(-1)  # [M,N]
+    """Weights [M,..]: `mask_weight` for the patches where P's outputs are largest, else 1."""
+    tokens = targets.flatten(1, -2)  # [M,T,C]
+    salience = tokens[:, prefix:].abs().mean(-1)  # [M,N]
     count = max(1, round(options.mask_ratio * salience.shape[1]))
     chosen = prefix + salience.topk(count, 1).indices  # [M,k]
-    weights = torch.ones(targets.shape[:2], device=targets.device)
-    return weights.scatter_(1, chosen, options.mask_weight)  # [M,T]
+    weights = torch.ones(tokens.shape[:2], device=targets.device)
+    return weights.scatter_(1, chosen, options.mask_weight).view(targets.shape[:-1])  # [M,..]
 
 
 @contextmanager

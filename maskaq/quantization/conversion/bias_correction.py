@@ -9,12 +9,13 @@ the calibration images.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from maskaq.errors import ModelError, OptionError, unknown
+from maskaq.models.structure import example_input
 
 KINDS = ("token", "channel")
 _BATCH = 32  # images in a pass without gradients
@@ -55,7 +56,7 @@ class Correction(nn.Module):
 
 
 def blocks_of(model: nn.Module) -> list[Any]:
-    """The blocks of a timm ViT.
+    """The blocks of a backbone whose output can be corrected.
 
     Raises:
         ModelError: it has none with the `drop_path2` that a correction replaces.
@@ -63,14 +64,14 @@ def blocks_of(model: nn.Module) -> list[Any]:
     blocks = [module for module in model.modules() if hasattr(module, "drop_path2")]
     if not blocks:
         raise ModelError(
-            f"{type(model).__name__} has no blocks whose output can be corrected; supported: ViT, "
-            "DeiT and distilled DeiT of timm."
+            f"{type(model).__name__} has no blocks whose output can be corrected: they have no "
+            "drop_path2 before their last sum. Choose another back-end, such as tails."
         )
     return blocks
 
 
 def add_corrections(q: nn.Module, kind: str) -> None:
-    """Add a `Correction` of 0 to each block of Q, in place.
+    """Add a `Correction` of 0 to each block of a model that is not quantized yet, in place.
 
     It replaces the block's second drop path, which does nothing at evaluation and is the last
     module before the residual sum that is the block's output.
@@ -81,10 +82,11 @@ def add_corrections(q: nn.Module, kind: str) -> None:
     """
     if kind not in KINDS:
         raise OptionError(unknown("correction", kind, KINDS))
-    vit, blocks = cast(Any, q), blocks_of(q)
-    patches = vit.patch_embed.num_patches if kind == "token" else 1
-    for block in blocks:
-        block.drop_path2 = Correction(vit.num_prefix_tokens, patches, vit.embed_dim)
+    prefix = int(getattr(q, "num_prefix_tokens", 0))
+    means = mean_outputs(q, example_input(q))  # for their shapes
+    for block, mean in zip(blocks_of(q), means, strict=True):
+        patches = len(mean) - prefix if kind == "token" else 1
+        block.drop_path2 = Correction(prefix, patches, mean.shape[1])
 
 
 @torch.no_grad()
@@ -94,7 +96,7 @@ def mean_outputs(model: nn.Module, images: Tensor) -> list[Tensor]:
     sums: list[Any] = [0.0] * len(blocks)
 
     def add(index: int, _: nn.Module, inputs: tuple[Tensor], out: Tensor) -> None:
-        sums[index] = sums[index] + out.sum(0)  # [T,C]
+        sums[index] = sums[index] + out.sum(0).flatten(0, -2)  # [T,C]
 
     with ExitStack() as stack:
         for index, block in enumerate(blocks):
@@ -123,6 +125,7 @@ def correcting(q: nn.Module, means: list[Tensor]) -> Iterator[None]:
 def _correct_hook(
     correction: Correction, mean: Tensor, _: nn.Module, inputs: tuple[Tensor], out: Tensor
 ) -> Tensor:
-    before = correction.shift_for(out.shape[1]).clone()  # [T,C]
-    correction.set_to(before + mean - out.mean(0))
-    return out - before + correction.shift_for(out.shape[1])
+    tokens = out.flatten(1, -2)  # [B,T,C]; blocks of Swin return [B,rows,columns,C]
+    before = correction.shift_for(tokens.shape[1]).clone()  # [T,C]
+    correction.set_to(before + mean - tokens.mean(0))
+    return (tokens - before + correction.shift_for(tokens.shape[1])).view_as(out)

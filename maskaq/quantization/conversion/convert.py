@@ -10,30 +10,21 @@ from torch import nn
 
 from maskaq.config import QuantOptions
 from maskaq.errors import ModelError
-from maskaq.models.attention import attention_modules
+from maskaq.models.backbone import fuse_biases
+from maskaq.models.structure import Layer, structure_of
 from maskaq.quantization.conversion.bias_correction import add_corrections
 from maskaq.quantization.conversion.head_rotation import rotate_heads
 from maskaq.quantization.conversion.layernorm_folding import foldable_norm
-from maskaq.quantization.conversion.layers import QuantAttention, QuantConv2d, QuantLinear
+from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear, quantize_attention
 from maskaq.quantization.quantizers import logarithmic as _logarithmic  # noqa: F401  registers
 from maskaq.quantization.quantizers import lsq as _lsq  # noqa: F401  registers
 from maskaq.quantization.quantizers.base import QUANTIZERS, PerRow, Quantizer
 from maskaq.quantization.quantizers.per_token import PerToken
 
-# Role of a layer's input, by the last parts of the layer's name in a timm Vision Transformer.
-ROLES = {
-    "patch_embed.proj": "image",
-    "attn.qkv": "layernorm",
-    "attn.proj": "attention",
-    "mlp.fc1": "layernorm",
-    "mlp.fc2": "gelu",
-    "head": "head",
-    "head_dist": "head",
-}
 # Neighbouring levels of log-sqrt2 differ by a factor of sqrt(2) at any bit width. With more bits
 # than this, a uniform grid is finer where softmax outputs are large.
 _MOST_LOG_BITS = 5
-_PER_TOKEN = ("layernorm", "attention", "gelu")  # roles of inputs with all tokens, [B,T,C]
+_PER_TOKEN = ("layernorm", "attention", "gelu", "other")  # roles of inputs with all tokens, [B,T,C]
 IMAGE_BITS = 8  # pixels have 8 bits, so this loses nothing
 
 
@@ -103,10 +94,11 @@ class _Factory:
         bits = self._bits(role, self.options.activation_bits)
         return QUANTIZERS[kind](bits, groups, self.scheme.search)
 
-    def inputs(self, role: str, channels: int, folded: bool) -> nn.Module:
-        """The input quantizer of a linear layer."""
+    def inputs(self, role: str, channels: int, folded: bool, tokens: bool) -> nn.Module:
+        """The input quantizer of a linear layer. tokens: whether the input has prefix tokens."""
         make = partial(self.activation, role, 1 if folded else channels)
-        if self.scheme.per_token and self.prefix and role in _PER_TOKEN and not folded:
+        has_prefix = tokens and self.prefix > 0 and role in _PER_TOKEN
+        if self.scheme.per_token and has_prefix and not folded:
             return PerToken(self.prefix, make)
         return make()
 
@@ -117,52 +109,62 @@ class _Factory:
 def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Module:
     """A quantized copy Q of P, not calibrated yet. P is not changed.
 
+    Every layer and attention product is quantized, except for those that `census` names.
+
     Raises:
-        ModelError: the model has no supported attention, a convolution that is not supported, or
-            blocks whose output cannot be corrected.
+        ModelError: the model has no attention that can be quantized, or blocks whose output cannot
+            be corrected.
     """
-    attention_modules(model)  # raises for models that are not supported
-    q = copy.deepcopy(model)
+    structure_of(model)  # kept with P, so that it is run once
+    q = fuse_biases(copy.deepcopy(model))
+    structure = structure_of(q)
+    if not structure.attention:
+        raise ModelError(
+            f"{type(model).__name__} computes no attention that can be quantized: it calls neither "
+            "scaled_dot_product_attention nor two matrix products with a softmax between them."
+        )
     if scheme.rotate_heads:
         rotate_heads(q)
-    prefix = int(getattr(model, "num_prefix_tokens", 0))
-    factory = _Factory(options, scheme.with_options(options), prefix)
-    for name, module in list(q.named_modules()):
-        role = role_of(name)
-        if role is not None and isinstance(module, nn.Linear | nn.Conv2d):
-            folded = factory.scheme.layernorm == "folded" and foldable_norm(q, name) is not None
-            q.set_submodule(name, _quantized_layer(module, role, factory, folded))
-    for attention in attention_modules(q):
-        name = next(name for name, module in q.named_modules() if module is attention)
-        q.set_submodule(name, QuantAttention(attention, factory.activation))
     if scheme.correction:
         add_corrections(q, scheme.correction)
+    prefix = int(getattr(model, "num_prefix_tokens", 0))
+    factory = _Factory(options, scheme.with_options(options), prefix)
+    for name, layer in structure.layers.items():
+        module = q.get_submodule(name)
+        if float_reason(module, layer) is None:
+            tokens = any(name.startswith(f"{unit}.") for unit in structure.units)
+            q.set_submodule(name, _quantized_layer(q, name, layer.role, factory, tokens))
+    for name in structure.attention:
+        quantize_attention(q.get_submodule(name), factory.activation)
     return q.eval()
 
 
-def role_of(name: str) -> str | None:
-    """Role of a layer's input, by the layer's dotted name; None if it is not quantized.
-
-    >>> role_of("blocks.3.attn.qkv")
-    'layernorm'
-    """
-    matches = (role for tail, role in ROLES.items() if f".{name}".endswith(f".{tail}"))
-    return next(matches, None)
+def float_reason(module: nn.Module, layer: Layer) -> str | None:
+    """Why a layer of P stays in float; None if it is quantized."""
+    if layer.role == "constant":
+        return "its input does not depend on the image: it is computed once"
+    if not layer.called:
+        return "the model uses its weight without calling the layer"
+    if type(module).forward not in (nn.Linear.forward, nn.Conv2d.forward):
+        return f"{type(module).__name__} computes something else than a plain layer"
+    if isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
+        return f"its padding is {module.padding_mode!r}; supported: zeros"
+    return None
 
 
 def _quantized_layer(
-    module: nn.Linear | nn.Conv2d, role: str, factory: _Factory, folded: bool = False
+    q: nn.Module, name: str, role: str, factory: _Factory, tokens: bool
 ) -> nn.Module:
+    """The quantized counterpart of a layer of Q. tokens: whether its input has prefix tokens."""
+    module = q.get_submodule(name)
+    assert isinstance(module, nn.Linear | nn.Conv2d)
     weight = factory.weight(module, role)
-    if isinstance(module, nn.Linear):
-        layer = QuantLinear(module, weight, factory.inputs(role, module.in_features, folded))
-        layer.folded = folded
-        if folded and layer.bias is None:  # `fold` moves a shift into the bias
-            layer.bias = nn.Parameter(module.weight.new_zeros(module.out_features))
-        return layer
-    if module.groups != 1 or module.dilation != (1, 1) or module.padding_mode != "zeros":
-        raise ModelError(
-            "the patch embedding is a convolution with groups, dilation or padding that is not "
-            "zeros; supported: plain convolutions, as in timm's vit_* and deit_* models."
-        )
-    return QuantConv2d(module, weight, factory.activation(role))
+    if isinstance(module, nn.Conv2d):
+        return QuantConv2d(module, weight, factory.activation(role), role)
+    folded = factory.scheme.layernorm == "folded" and foldable_norm(q, name) is not None
+    inputs = factory.inputs(role, module.in_features, folded, tokens)
+    layer = QuantLinear(module, weight, inputs, role)
+    layer.folded = folded
+    if folded and layer.bias is None:  # `fold` moves a shift into the bias
+        layer.bias = nn.Parameter(module.weight.new_zeros(module.out_features))
+    return layer

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import Block, VisionTransformer
+from timm.models.vision_transformer import Attention, Block, VisionTransformer
 from torch import Tensor, nn
 
-from maskaq.quantization.conversion.layers import QuantAttention, QuantConv2d, QuantLinear
+from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.quantizers.base import Quantizer, Uniform
 from maskaq.quantization.quantizers.integer_format import IntegerFormat
 from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogSqrt2, negated_codes
@@ -59,7 +59,7 @@ def freeze(model: nn.Module) -> nn.Module:
         elif isinstance(module, QuantConv2d):
             _round_weight(module)
     for name, module in list(q.named_modules()):
-        if isinstance(module, QuantAttention):
+        if getattr(module, "kind", None) is Attention and getattr(module, "gate", None) is None:
             q.set_submodule(name, FrozenAttention(module))
     if isinstance(q, VisionTransformer) and q.global_pool == "token" and q.attn_pool is None:
         last = q.blocks[-1]
@@ -197,22 +197,21 @@ class FrozenLastBlock(nn.Module):
 
 
 class FrozenAttention(nn.Module):
-    """`QuantAttention` on codes, without maps.
+    """The quantized attention of a plain ViT on codes, without maps.
 
     queries: number of tokens, from the first, whose output is computed; None for all.
     """
 
     queries: int | None = None
 
-    def __init__(self, source: QuantAttention) -> None:
+    def __init__(self, source: nn.Module) -> None:
         super().__init__()
-        self.source = source
-        codecs = [codec_of(source.operands[name]) for name in ("query", "key", "value")]
+        self.source, own = source, cast(Any, source)
+        codecs = [codec_of(own.operands[name]) for name in ("query", "key", "value")]
         self._query, self._key, self._value = (codec.encode for codec in codecs)
         query, key, value = (float(codec.gain) for codec in codecs)
-        self._scale = query * key * source.scale
-        softmax = source.operands["softmax"]
-        self._softmax, gain = _softmax_encoder(softmax)  # type: ignore[arg-type]
+        self._scale = query * key * own.scale
+        self._softmax, gain = _softmax_encoder(own.operands["softmax"])
         self._gain = value * gain
 
     def forward(self, x: Tensor, attn_mask: None = None, is_causal: bool = False) -> Tensor:

@@ -11,24 +11,22 @@ from functools import partial
 from typing import Any
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
+from maskaq.models.structure import structure_of
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.range_search import Affine, minmax, sample
 
-# The LayerNorm of a block whose output goes into this layer and nowhere else.
-_NORM_BEFORE = {"attn.qkv": "norm1", "mlp.fc1": "norm2"}
-
 
 def foldable_norm(model: nn.Module, name: str) -> nn.LayerNorm | None:
-    """The LayerNorm that the input ranges of the layer `name` can be folded into, if any."""
-    parts = name.split(".")
-    block, layer = model.get_submodule(".".join(parts[:-2])), ".".join(parts[-2:])
-    attribute = _NORM_BEFORE.get(layer)
-    norm = getattr(block, attribute) if attribute and type(block) is Block else None
+    """The LayerNorm that the input ranges of the layer `name` can be folded into, if any.
+
+    Its output has to go into this layer and nowhere else, not even into a padding.
+    """
+    found = structure_of(model).folds.get(name)
+    norm = model.get_submodule(found) if found else None
     affine = isinstance(norm, nn.LayerNorm) and norm.elementwise_affine and norm.bias is not None
-    return norm if affine else None
+    return norm if affine else None  # type: ignore[return-value]
 
 
 @torch.no_grad()

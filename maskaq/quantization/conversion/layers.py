@@ -1,75 +1,76 @@
-"""Quantized counterparts of the layers of a ViT that compute matrix products.
+"""Quantized counterparts of the modules of a backbone that compute matrix products.
 
-Each shares the weights of the layer it was made from and quantizes both operands of its product.
+Each shares the weights of the module it was made from and quantizes both operands of its products.
 LayerNorm, softmax, GELU, biases and residual sums stay in float.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskaq.models.attention import attention
+from maskaq.models.attention import QuantizedAttention, in_layer
 from maskaq.quantization.quantizers.base import PerRow, Quantizer
 
-# The operands of the two products inside attention, as `attention` names them.
+# The operands of the two products inside attention, as `observe` names them.
 ATTENTION_OPERANDS = ("query", "key", "value", "softmax")
 
 
 class QuantLinear(nn.Linear):
     """Linear layer with a quantized weight [C_out,C_in] and input [...,C_in].
 
-    folded: whether per-channel ranges of the input are folded into the LayerNorm before it
-    (`folding`).
+    role: of the input, as in `structure.Layer`. folded: whether per-channel ranges of the input are
+    folded into the LayerNorm before it (`folding`).
     """
 
     folded = False
 
-    def __init__(self, source: nn.Linear, weight: PerRow, inputs: nn.Module) -> None:
+    def __init__(
+        self, source: nn.Linear, weight: PerRow, inputs: nn.Module, role: str = "other"
+    ) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = source.in_features, source.out_features
-        self.weight, self.bias = source.weight, source.bias
+        self.weight, self.bias, self.role = source.weight, source.bias, role
         self.weight_quantizer, self.input_quantizer = weight, inputs
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(self.input_quantizer(input), self.weight_quantizer(self.weight), self.bias)
+        with in_layer():
+            weight = self.weight_quantizer(self.weight)
+            return F.linear(self.input_quantizer(input), weight, self.bias)
 
 
 class QuantConv2d(nn.Module):
-    """The convolution of a patch embedding with a quantized weight and image [B,3,S,S]."""
+    """Convolution with a quantized weight [C_out,C_in/groups,h,w] and input [B,C_in,H,W].
 
-    def __init__(self, source: nn.Conv2d, weight: PerRow, inputs: Quantizer) -> None:
+    role: of the input, as in `structure.Layer`.
+    """
+
+    def __init__(self, source: nn.Conv2d, weight: PerRow, inputs: Quantizer, role: str) -> None:
         super().__init__()
-        self.weight, self.bias = source.weight, source.bias
-        self.stride, self.padding = source.stride, source.padding
+        self.weight, self.bias, self.role = source.weight, source.bias, role
+        self._how: Any = source.stride, source.padding, source.dilation, source.groups
         self.weight_quantizer, self.input_quantizer = weight, inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(
-            self.input_quantizer(x),
-            self.weight_quantizer(self.weight),
-            self.bias,
-            self.stride,
-            self.padding,
-        )
+        with in_layer():
+            weight = self.weight_quantizer(self.weight)
+            return F.conv2d(self.input_quantizer(x), weight, self.bias, *self._how)
 
 
-class QuantAttention(nn.Module):
-    """Attention with quantized q, k, v [B,H,T,d] and softmax output [B,H,T,T].
+def quantize_attention(module: nn.Module, make: Callable[[str], Quantizer]) -> None:
+    """Quantize q, k, v [B,H,T,d] and the softmax output [B,H,T,T] of an attention module, in place.
 
-    It has the attributes of timm's `Attention`, so that `record` works on both.
+    The module keeps its own forward pass, children and attributes.
     """
+    own: Any = module
+    own.operands = nn.ModuleDict({name: make(name) for name in ATTENTION_OPERANDS})
+    own.__class__ = _quantized(type(own))  # type: ignore[arg-type]
 
-    def __init__(self, source: nn.Module, make: Callable[[str], Quantizer]) -> None:
-        super().__init__()
-        self.num_heads: int = source.num_heads  # type: ignore[assignment]
-        self.head_dim: int = source.head_dim  # type: ignore[assignment]
-        self.scale: float = source.scale  # type: ignore[assignment]
-        for name, child in source.named_children():
-            self.add_module(name, child)
-        self.operands = nn.ModuleDict({name: make(name) for name in ATTENTION_OPERANDS})
 
-    def forward(
-        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
-    ) -> Tensor:
-        return attention(self, x, dict(self.operands.items()), attn_mask, is_causal)[0]
+@cache
+def _quantized(kind: Any) -> Any:
+    return type(f"Quantized{kind.__name__}", (QuantizedAttention, kind), {"kind": kind})

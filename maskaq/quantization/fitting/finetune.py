@@ -57,12 +57,14 @@ class TuningImages(NamedTuple):
     """Images to finetune on.
 
     sample: returns the normalised images [B,3,S,S] of a step, by means of the generator.
-    check: normalised images [N,3,S,S] that decide whether Q moved closer to P.
+    check: normalised images [N,3,S,S] that decide whether Q moved closer to P. loss: distance of
+    the outputs of P and Q, [B,K] each.
     """
 
     sample: Callable[[], Tensor]
     generator: torch.Generator
     check: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor] = distillation_loss
 
 
 def finetune(
@@ -78,12 +80,12 @@ def finetune(
     If the logits of Q on `images.check` end further from P's than before, Q is restored.
 
     Args:
-        p, q: frozen timm ViTs.
+        p, q: frozen backbones.
         options: `tune` steps of Adam, whose rate starts at `tune_lr`.
         precision: of the forward passes of a step, `"float32"` or `"bfloat16"`.
     """
     target = _logits(p, images.check)
-    before = distillation_loss(target, _logits(q, images.check), 1.0)
+    before = images.loss(target, _logits(q, images.check))
     initial = {name: value.clone() for name, value in q.state_dict().items()}
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
     gains = [RowGains(layer) for layer in layers]
@@ -91,7 +93,7 @@ def finetune(
     for gain in gains:
         gain.merge()
     q.requires_grad_(False)
-    after = distillation_loss(target, _logits(q, images.check), 1.0)
+    after = images.loss(target, _logits(q, images.check))
     if not after <= before:  # also if it is NaN
         q.load_state_dict(initial)
 
@@ -124,7 +126,7 @@ def _train(
 
     for step in range(len(done), options.tune):
         schedule.set_rates(step, min(1, (step + 1) / _WARM_UP))
-        losses = _losses(p, q, images.sample(), precision)
+        losses = _losses(p, q, images, precision)
         optimiser.zero_grad(set_to_none=True)
         (losses["distillation"] + _OUTPUTS_WEIGHT * losses["outputs"]).backward()
         optimiser.step()
@@ -133,8 +135,9 @@ def _train(
         checkpoints.offer(_NAME, state)
 
 
-def _losses(p: nn.Module, q: nn.Module, images: Tensor, precision: str) -> dict[str, Tensor]:
-    """Distances of the logits and of the block outputs on images [B,3,S,S], [] each."""
+def _losses(p: nn.Module, q: nn.Module, tuning: TuningImages, precision: str) -> dict[str, Tensor]:
+    """Distances of the outputs and of the block outputs on new images, [] each."""
+    images = tuning.sample()
     half = torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16")
     with half, block_outputs(p) as outputs_p, block_outputs(q) as outputs_q:
         with torch.no_grad():
@@ -142,7 +145,7 @@ def _losses(p: nn.Module, q: nn.Module, images: Tensor, precision: str) -> dict[
         logits_q = q(images)
     distances = [_distance(a, b) for a, b in zip(outputs_q, outputs_p, strict=True)]
     return {
-        "distillation": distillation_loss(logits_p.float(), logits_q.float(), 1.0),
+        "distillation": tuning.loss(logits_p.float(), logits_q.float()),
         "outputs": torch.stack(distances).mean(),
     }
 

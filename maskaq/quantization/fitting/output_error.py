@@ -16,8 +16,9 @@ from functools import singledispatch
 import torch
 from torch import Tensor, nn
 
+from maskaq.models.attention import QuantizedAttention
 from maskaq.quantization.conversion.layernorm_folding import folding
-from maskaq.quantization.conversion.layers import QuantAttention, QuantLinear
+from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.base import Quantizer, Uniform, observing
 from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
@@ -54,7 +55,7 @@ class _OutputErrorObserver:
             if isinstance(module, QuantLinear):
                 own = input_quantizers(module.input_quantizer)
                 self._layers |= {quantizer: module for quantizer in own if quantizer.groups == 1}
-            elif isinstance(module, QuantAttention):
+            elif isinstance(module, QuantizedAttention):
                 operands: dict[str, Quantizer] = dict(module.operands.items())  # type: ignore[arg-type]
                 self._values[operands["softmax"]] = operands["value"]
 

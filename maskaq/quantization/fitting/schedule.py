@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from maskaq.models.structure import structure_of
+
 
 class CosineSchedule:
     """Decreases the learning rates of an optimiser along a cosine.
@@ -32,11 +34,12 @@ class CosineSchedule:
 
 @contextmanager
 def block_outputs(model: nn.Module) -> Iterator[list[Tensor]]:
-    """While open, append the output [B,T,C] of each block of a timm ViT to the list."""
+    """While open, append the output [B,..,C] of each unit of a backbone to the list."""
     outputs: list[Tensor] = []
-    blocks: list[nn.Module] = list(model.blocks)  # type: ignore[arg-type]
+    names = structure_of(model).units
     hooks = [
-        block.register_forward_hook(lambda _, __, out: outputs.append(out)) for block in blocks
+        model.get_submodule(name).register_forward_hook(lambda _, __, out: outputs.append(out))
+        for name in names
     ]
     try:
         yield outputs
@@ -46,9 +49,14 @@ def block_outputs(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def fisher_weights(
-    p: nn.Module, images: Tensor, prefix: int, generator: torch.Generator, batch: int = 16
+    p: nn.Module,
+    images: Tensor,
+    prefix: int,
+    generator: torch.Generator,
+    batch: int = 16,
+    classifies: bool = True,
 ) -> list[Tensor]:
-    """How much each block output matters to P's prediction: [T,C], mean 1, equal for all patches.
+    """How much each block output matters to P's prediction: [..,C], mean 1, equal for all patches.
 
     The Fisher information of an output o, E[(d log p(y) / d o)^2] with y sampled from P's
     prediction, is the curvature of the KL divergence between P and a P whose o is slightly changed.
@@ -57,26 +65,35 @@ def fisher_weights(
     square root: the information itself is 20 to 50 times higher on the class token, too high to
     learn from few images.
 
+    Features, of a model without classes, are taken to be normally distributed around P's.
+
     Args:
-        p: timm ViT, frozen.
+        p: a backbone, frozen.
         images: normalised [N,3,S,S].
         prefix: number of prefix tokens.
         generator: samples y.
+        classifies: whether P outputs classes, and not features.
     """
     sums: list[Tensor] = []
     with block_outputs(p) as outputs:
         for part in images.split(batch):
             outputs.clear()
             logits = p(part.clone().requires_grad_())
-            y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
-            likelihood = logits.log_softmax(-1).gather(1, y).sum()  # []
-            squares = [g.square().sum(0) for g in torch.autograd.grad(likelihood, outputs)]  # [T,C]
+            if classifies:
+                y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
+                likelihood = logits.log_softmax(-1).gather(1, y).sum()  # []
+            else:
+                noise = torch.randn(logits.shape, generator=generator, device=logits.device)
+                likelihood = (noise * logits).sum()  # []
+            grads = torch.autograd.grad(likelihood, outputs)
+            squares = [grad.square().sum(0) for grad in grads]  # [..,C]
             sums = [a + b for a, b in zip(sums, squares, strict=True)] if sums else squares
     return [_root_weights(total, prefix) for total in sums]
 
 
 def _root_weights(squares: Tensor, prefix: int) -> Tensor:
-    """Root of squares [T,C], averaged over patches and scaled to mean 1: [T,C]."""
-    patches = squares[prefix:].mean(0, keepdim=True).expand(len(squares) - prefix, -1)  # [N,C]
-    weights = torch.cat([squares[:prefix], patches]).sqrt()  # [T,C]
-    return weights / weights.mean()
+    """Root of squares [..,C], averaged over patches and scaled to mean 1: [..,C]."""
+    tokens = squares.flatten(0, -2)  # [T,C]
+    patches = tokens[prefix:].mean(0, keepdim=True).expand(len(tokens) - prefix, -1)  # [N,C]
+    weights = torch.cat([tokens[:prefix], patches]).sqrt()  # [T,C]
+    return (weights / weights.mean()).view_as(squares)

@@ -21,13 +21,14 @@ a single one, [], where the released code couples the batch.
 they have a single reading.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from maskaq.regions.mask import class_attention
+from maskaq.models.attention import Maps, heads_of_patches
+from maskaq.regions.mask import attention_to_patches, mean_over_stages
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
 from maskaq.synthesis.terms.attention_prior import mixture_maps, prior_distance, sample_mixtures
@@ -68,20 +69,43 @@ def total_variation(images: Tensor, reading: str = "paper") -> Tensor:
     return total
 
 
-def inter_head(maps: list[Tensor], reading: str = "paper") -> Tensor:
+def _average(values: list[Tensor], blocks: Sequence[Maps] | None) -> Tensor:
+    """Mean of one value per image and block, or per window and block: [B] or [B*W] each -> [B].
+
+    With windows first over those of an image, then over the blocks of each resolution, then over
+    the resolutions.
+    """
+    if blocks is None or blocks[0].windows is None:
+        return torch.stack(values).mean(0)  # [B]
+    by_image = [
+        block.windows.per_image(value)  # [B]
+        for value, block in zip(values, blocks, strict=True)
+        if block.windows is not None
+    ]
+    return mean_over_stages(by_image, blocks)
+
+
+def inter_head(
+    maps: list[Tensor], reading: str = "paper", blocks: Sequence[Maps] | None = None
+) -> Tensor:
     """Dissimilarity between the maps of the heads (MaskAQ Eq. 3): per block [B,H,N,N] -> [B].
 
     0 if all heads agree. The released code squares the similarity, so that opposite heads count as
     similar.
+
+    Args:
+        blocks: what the maps were taken from, if attention is in windows.
     """
-    total = torch.zeros((), device=maps[0].device)
-    for rows in {block.shape[2] for block in maps}:
-        group = [block for block in maps if block.shape[2] == rows]
-        similarity = head_similarity(group)  # [L,B,N,H,H]
+    found: dict[int, Tensor] = {}
+    shapes = [block.shape for block in maps]
+    for shape in dict.fromkeys(shapes):
+        members = [index for index, own in enumerate(shapes) if own == shape]
+        similarity = head_similarity([maps[index] for index in members])  # [L,B,N,H,H]
         if reading == "released":
             similarity = similarity.square()
-        total = total + (1 - similarity).mean((2, 3, 4)).sum(0)  # [B]
-    return total / len(maps)
+        values = (1 - similarity).mean((2, 3, 4))  # [L,B]
+        found |= dict(zip(members, values, strict=True))
+    return _average([found[index] for index in range(len(maps))], blocks)
 
 
 def similarity_entropy(
@@ -89,6 +113,7 @@ def similarity_entropy(
     generator: torch.Generator,
     reading: str = "paper",
     product_dtype: torch.dtype | None = None,
+    blocks: Sequence[Maps] | None = None,
 ) -> Tensor:
     """Negative entropy of the similarities between patches (MaskAQ Eq. 10): -> [B].
 
@@ -98,15 +123,17 @@ def similarity_entropy(
         reading: `"paper"` uses all pairs of different rows; `"released"` all pairs, self-pairs
             included, of 64 random rows, other ones for each image and block.
         product_dtype: see `similarity_moments`.
+        blocks: what the maps were taken from, if attention is in windows.
     """
-    variances = []
+    entropies = []
     for rows in maps:
         if reading == "released" and rows.shape[1] > SAMPLED_ROWS:
             order = torch.rand(rows.shape[:2], generator=generator, device=rows.device).argsort(-1)
             chosen = order[:, :SAMPLED_ROWS, None].expand(-1, -1, rows.shape[-1])
             rows = rows.gather(1, chosen)  # [B,64,N]
-        variances.append(similarity_moments(rows, reading == "released", product_dtype)[1])  # [B]
-    return -gaussian_entropy(torch.stack(variances)).mean(0)  # [B]
+        variance = similarity_moments(rows, reading == "released", product_dtype)[1]  # [B]
+        entropies.append(-gaussian_entropy(variance))
+    return _average(entropies, blocks)
 
 
 def alignment(
@@ -115,6 +142,7 @@ def alignment(
     masks: list[Tensor],
     reading: str = "paper",
     patches: int | None = None,
+    blocks: Sequence[Maps] | None = None,
 ) -> Tensor:
     """Distance between the maps of P and Q inside the mask (MaskAQ Eq. 14): -> [B].
 
@@ -126,13 +154,18 @@ def alignment(
         masks: per block, bool [B,N].
         reading: `"paper"` sums over the blocks, `"released"` averages.
         patches: number of queries that the rows represent, R by default.
+        blocks: what the maps were taken from, if attention is in windows; a row then has the
+            attention of one query of each window.
     """
     distances = []
     for p, q, mask in zip(maps_p, maps_q, masks, strict=True):
         row_weight = (patches or p.shape[1]) / p.shape[1]
         # Patch dropping may have dropped every patch of the mask.
-        weight = row_weight * mask / mask.sum(-1, keepdim=True).clamp(min=1)  # [B,N]
+        weight = row_weight * mask / mask.sum(-1, keepdim=True).clamp(min=1e-6)  # [B,N]
         distances.append(((p - q).abs().sum(1) * weight).sum(-1))  # [B]
+    if blocks is not None and blocks[0].windows is not None:
+        mean = mean_over_stages(distances, blocks)  # [B]
+        return mean if reading == "released" else len(distances) * mean
     total = torch.stack(distances)  # [L,B]
     return total.mean(0) if reading == "released" else total.sum(0)
 
@@ -150,16 +183,19 @@ def _tv(state: StepState) -> Tensor:
 
 @OBJECTIVES.register("inter_head")
 def _inter_head(state: StepState) -> Tensor:
-    return inter_head(state.patch_maps, state.reading)
+    return inter_head(state.patch_maps, state.reading, state.maps_p)
 
 
 @OBJECTIVES.register("entropy")
 def _entropy(state: StepState) -> Tensor:
-    return similarity_entropy(state.mean_maps, state.generator, state.reading, state.product_dtype)
+    return similarity_entropy(
+        state.mean_maps, state.generator, state.reading, state.product_dtype, state.maps_p
+    )
 
 
 @OBJECTIVES.register("align")
 def _align(state: StepState) -> Tensor:
+    assert state.maps_p is not None, "the batch records maps whenever a term needs them"
     prefix, patches = state.prefix, None
     if state.reading == "released" and prefix:
         rows_p, rows_q = (
@@ -169,8 +205,18 @@ def _align(state: StepState) -> Tensor:
     else:
         rows_p = state.mean_maps  # [B,R,N]
         rows_q = [mean_over_heads(maps) for maps in state.between_patches(state.maps_q)]
-        patches = None if state.mask is None else state.mask.shape[-1]
-    total = alignment(rows_p, rows_q, state.masks(rows_p), state.reading, patches)
+        patches = None if state.mask is None or state.windowed else state.mask.shape[-1]
+    if state.windowed:
+        rows_p, rows_q = (
+            [
+                block.windows.undo(rows)  # [B*W,T,T] -> [B,T,N]
+                for rows, block in zip(both, state.maps_p, strict=True)
+                if block.windows is not None
+            ]
+            for both in (rows_p, rows_q)
+        )
+    masks, blocks = state.masks(rows_p), state.maps_p
+    total = alignment(rows_p, rows_q, masks, state.reading, patches, blocks)
     return total if state.reading == "released" else state.block_weight * total
 
 
@@ -179,7 +225,7 @@ def _patch_entropy(state: StepState) -> Tensor:
     assert state.maps_p is not None, "the batch records maps whenever a term needs them"
     total = torch.zeros(len(state.images), device=state.images.device)
     for block in state.maps_p:
-        features = block.heads[:, :, state.prefix :].float().mean(1)  # [B,N,d]
+        features = heads_of_patches(block, state.prefix).float().mean(1)  # [B,N,d]
         total = total - feature_entropy(features)  # [B]
     return state.block_weight * total
 
@@ -193,8 +239,8 @@ def _tv_target(state: StepState) -> Tensor:
 @OBJECTIVES.register("attention_prior")
 def _attention_prior(state: StepState) -> Tensor:
     assert state.maps_p is not None, "the batch records maps whenever a term needs them"
-    blocks = state.blocks or len(state.maps_p)
-    images, heads = state.maps_p[0].probs.shape[:2]
+    blocks, images = state.blocks or len(state.maps_p), len(state.images)
+    heads = max(block.probs.shape[1] for block in state.maps_p)
     mixtures = state.constants(
         "attention_prior", lambda generator: sample_mixtures((blocks, images, heads), generator)
     )
@@ -203,8 +249,9 @@ def _attention_prior(state: StepState) -> Tensor:
         number = depth + 1  # the paper counts from 1
         if 2 * number < blocks:
             continue
-        prior = mixture_maps(mixtures.at(depth), state.grid)  # [B,H,N]
-        rows = class_attention(block.probs.float(), state.prefix)  # [B,H,N]
+        grid = state.grid if block.windows is None else block.windows.grid
+        rows = attention_to_patches(block, state.prefix).float()  # [B,H,N]
+        prior = mixture_maps(mixtures.at(depth), grid)[:, : rows.shape[1]]  # [B,H,N]
         if rows.shape[-1] < prior.shape[-1] and state.kept is not None:
             prior = prior.gather(2, state.kept[:, None].expand(-1, heads, -1))  # [B,H,k]
         total = total + number / blocks * prior_distance(rows, prior)  # [B]

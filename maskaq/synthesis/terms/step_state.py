@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from maskaq.models.attention import Maps
+from maskaq.regions.mask import resize
 from maskaq.synthesis.terms.head_similarity import mean_over_heads, patch_maps
 
 T = TypeVar("T")
@@ -90,6 +91,11 @@ class StepState:
             return [block.probs.float() for block in maps]
         return [block.logits.float() * block.heads.shape[-1] ** 0.5 for block in maps]
 
+    @property
+    def windowed(self) -> bool:
+        """Whether attention is computed in windows."""
+        return self.maps_p is not None and self.maps_p[0].windows is not None
+
     @cached_property
     def patch_maps(self) -> list[Tensor]:
         """Per block [B,H,R,N]: P's attention between patches."""
@@ -101,8 +107,13 @@ class StepState:
         return [mean_over_heads(maps) for maps in self.patch_maps]
 
     def between_patches(self, maps: list[Maps] | None) -> list[Tensor]:
-        """Per block [B,H,R,N], attention between patches, only of the queries that are used."""
+        """Per block [B,H,R,N], attention between patches, only of the queries that are used.
+
+        In windows [B*W,H,T,T], between all patches of each one.
+        """
         attention = self.attention(maps)
+        if self.windowed:
+            return attention
         few = -1 if self.kept is None else self.prefix + self.kept.shape[1]  # tokens after dropping
         rows = [None if full.shape[-1] == few else self.queries for full in attention]
         return [
@@ -110,7 +121,14 @@ class StepState:
         ]
 
     def masks(self, maps: list[Tensor]) -> list[Tensor]:
-        """The mask over the patches of each block: bool [B,N], or [B,k] after patch dropping."""
+        """The mask over the patches of each block: bool [B,N], or [B,k] after patch dropping.
+
+        At coarser resolutions, the share of each patch that is in the mask, float [B,M].
+        """
         assert self.mask is not None, "the batch makes a mask whenever a term needs it"
+        if self.windowed:
+            windows = [block.windows for block in self.maps_p or ()]
+            share = self.mask.float()
+            return [resize(share, self.grid, own.grid) for own in windows if own is not None]
         few = self.mask if self.kept is None else self.mask.gather(1, self.kept)  # [B,k]
         return [self.mask if one.shape[-1] == self.mask.shape[-1] else few for one in maps]

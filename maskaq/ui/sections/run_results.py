@@ -35,6 +35,7 @@ def headline(run: Stored) -> None:
             f"({100 * result.agreement_low:.1f} to {100 * result.agreement_high:.1f} %). Top-5: "
             "the true class is among the five most likely ones.",
         )
+        show.notes(result.notes)
         repeat(run)
     with pictures:
         images(run)

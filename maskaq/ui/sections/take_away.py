@@ -41,6 +41,8 @@ def section(choice: Choice, runs: Sequence[Stored]) -> None:
         )
     left, right = st.columns(2, gap="large")
     left.markdown("**Do not claim**\n" + "\n".join(f"- {text}" for text in page.not_claimed))
+    with left:
+        show.notes(page.notes)
     with right:
         st.markdown("**How to repeat**")
         if page.repeat:

@@ -4,12 +4,21 @@ import streamlit as st
 
 from maskaq.data.upload import ENDINGS, MEGABYTES
 from maskaq.errors import DataError
-from maskaq.ui.state.uploads import DATA, MAX_PATH, UPLOAD, WEIGHTS, path, uploaded
-from maskaq.ui.widgets import query
+from maskaq.ui.state.uploads import (
+    CLASS_NAMES,
+    DATA,
+    MAX_PATH,
+    SKIP_UNREADABLE,
+    UPLOAD,
+    WEIGHTS,
+    path,
+    uploaded,
+)
+from maskaq.ui.widgets import query, show
 
 
 def sidebar(disabled: bool = False) -> None:
-    """Three controls in an expander at the bottom of the sidebar."""
+    """The controls in an expander at the bottom of the sidebar."""
     with st.expander("Your own", icon=":material/folder_open:"):
         if disabled:
             st.info("This demo shows stored results only, so you cannot use your own files.")
@@ -40,7 +49,24 @@ def sidebar(disabled: bool = False) -> None:
             disabled=disabled,
             placeholder="/path/to/images",
             help="Path on the computer that runs maskaq. It contains one folder per class, named "
-            "by the class index (0, 1, ...) or by the ImageNet synset.",
+            "by the class index (0, 1, ...), by its name or by the ImageNet synset. Tables of "
+            "labels (CSV) and Parquet files are read, too.",
+        )
+        st.checkbox(
+            "Leave out unreadable images",
+            key=SKIP_UNREADABLE,
+            disabled=disabled,
+            help="Otherwise, an image of the folder that cannot be read ends a run with an error. "
+            "How many were left out is part of the result.",
+        )
+        st.text_input(
+            "Class names",
+            key=CLASS_NAMES,
+            max_chars=MAX_PATH,
+            disabled=disabled,
+            placeholder="/path/to/classes.txt",
+            help="Path of a file with one class name a line, in the order of the model's outputs, "
+            "or of a JSON list. Leave empty to use the names that belong to the model.",
         )
         if not disabled:
             _check()
@@ -50,19 +76,20 @@ def sidebar(disabled: bool = False) -> None:
 def _check() -> None:
     """Let a worker check the paths now, rather than in the middle of a run."""
     state = st.session_state
-    weights, folder = path(state.get(WEIGHTS)), path(state.get(DATA))
-    if not (weights or folder):
+    keys = {"weights": WEIGHTS, "folder": DATA, "class_names": CLASS_NAMES}
+    paths = {name: path(state.get(key)) for name, key in keys.items()}
+    if not any(paths.values()):
         return
-    question = {"model": state["model"], "weights": weights, "folder": folder}
+    skip = bool(state.get(SKIP_UNREADABLE))
+    question = {"model": state["model"], "skip_unreadable": skip} | paths
     info = query.answer("inspect", tuple(question.values()), question, label="Check these files")
     if info is None:
         return
     text = f"{state['model']} takes {info['size']} pixels and has {info['classes']:,} classes."
-    if folder:
+    if paths["folder"]:
         text += f" The folder has {info['images']:,} images of {info['labels']:,} classes."
     st.success(text, icon=":material/check:")
-    for note in info["notes"]:
-        st.caption(f"Note: {note}.")
+    show.notes(info["notes"])
 
 
 def _picture() -> None:
@@ -75,3 +102,4 @@ def _picture() -> None:
     if picture is not None:
         height, width = picture.pixels.shape[:2]
         st.caption(f"Used instead of the scene: {picture.name}, {width} x {height} pixels.")
+        show.notes(picture.notes)

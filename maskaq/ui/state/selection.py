@@ -63,7 +63,8 @@ class Choice:
     @property
     def bundled(self) -> bool:
         """Whether this is the bundled model on the bundled scenes, which have stored results."""
-        return self.model == BUNDLED and not self.own.weights and not self.own.data
+        own = self.own
+        return self.model == BUNDLED and not (own.weights or own.data or own.class_names)
 
 
 DEFAULT = Choice()
@@ -141,6 +142,8 @@ def build(
         model=choice.model,
         weights=choice.own.weights,
         data=choice.own.data,
+        class_names=choice.own.class_names,
+        skip_unreadable=choice.own.skip_unreadable,
         seed=choice.seed,
         synthesis=synthesis,
         fit=fit,

@@ -42,7 +42,7 @@ def find(spec: RunSpec, owner: str = "") -> Stored | None:
     A run on a visitor's own weights or data is found for that visitor only.
     """
     folder = folder_of(spec)
-    if (spec.weights or spec.data) and folder.resolve() not in _finished(owner):
+    if (spec.weights or spec.data or spec.class_names) and folder.resolve() not in _finished(owner):
         return None
     if run := _read_or_none(folder):
         return run

@@ -13,16 +13,23 @@ from maskaq.data.upload import Picture, read_picture
 from maskaq.errors import DataError
 
 UPLOAD, WEIGHTS, DATA = "own_picture", "own_weights", "own_data"  # keys of the widgets
+CLASS_NAMES, SKIP_UNREADABLE = "own_class_names", "own_skip_unreadable"
 MAX_PATH = 1000  # characters
 
 
 @dataclass(frozen=True)
 class Own:
-    """The visitor's files. picture: None if absent. weights, data: paths, "" if absent."""
+    """The visitor's files.
+
+    picture: None if absent. weights, data, class_names: paths, "" if absent. skip_unreadable: leave
+    out images of the folder that cannot be read.
+    """
 
     picture: Picture | None = None
     weights: str = ""
     data: str = ""
+    class_names: str = ""
+    skip_unreadable: bool = False
 
 
 def current() -> Own:
@@ -32,7 +39,8 @@ def current() -> Own:
         picture = uploaded()
     except DataError:
         picture = None
-    return Own(picture, path(state.get(WEIGHTS)), path(state.get(DATA)))
+    weights, data, names = (path(state.get(key)) for key in (WEIGHTS, DATA, CLASS_NAMES))
+    return Own(picture, weights, data, names, bool(data and state.get(SKIP_UNREADABLE)))
 
 
 def uploaded() -> Picture | None:

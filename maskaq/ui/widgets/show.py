@@ -3,7 +3,8 @@ sources, and the origin of a result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -24,6 +25,7 @@ T = TypeVar("T")
 PICTURE = "picture"  # session key: the file format of downloaded figures
 _BEHIND = "_behind"  # in the session: the charts drawn in this rerun, by key
 _ROWS = 1_000  # rows shown of a table; the download has all of them
+_MARKDOWN, _ESCAPED = re.compile(r"([\\`*_\[\]<>$~:#|])"), r"\\\1"  # in names of files
 _SCALE = 2  # pixels of a downloaded PNG per pixel on the screen, sharp enough for print
 
 
@@ -234,6 +236,13 @@ def where_from(run: Stored) -> str:
     if stored_runs.shipped(run):
         return f"Stored example, shipped with maskaq and computed on {when}."
     return f"Computed on this machine on {when}."
+
+
+def notes(sentences: Iterable[str]) -> None:
+    """What was decided about a model and its images, or left out; nothing without a sentence."""
+    lines = [f"- {_MARKDOWN.sub(_ESCAPED, sentence)}" for sentence in sentences]
+    if lines:
+        st.info("\n".join(lines), icon=":material/info:")
 
 
 def simulated() -> None:

@@ -222,10 +222,14 @@ def test_weights_of_a_swin_are_described() -> None:
     assert message in str(caught.value)
 
 
-def test_weights_without_a_head_are_refused() -> None:
-    state = {key: one for key, one in state_of(model_of()).items() if not key.startswith("head")}
-    with pytest.raises(WeightsError, match=r"no classification head \(head\.weight\), so it outp"):
-        fitted(SMALLEST, Weights(state, Path("x")))
+def test_weights_without_a_head_output_features() -> None:
+    model = model_of()
+    state = {key: one for key, one in state_of(model).items() if not key.startswith("head")}
+    found = fitted(SMALLEST, Weights(state, Path("x")))
+    assert found.notes == ("no classification head (head.weight): the outputs are features",)
+    images = pictures(160)
+    model.reset_classifier(0)
+    torch.testing.assert_close(found.model.eval()(images), model(images))
 
 
 @pytest.mark.parametrize("size", [160, 96])

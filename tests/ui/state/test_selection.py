@@ -50,13 +50,14 @@ def test_the_defaults_are_those_of_the_method():
 
 
 def test_the_spec_contains_the_visitors_own_model_and_images():
-    own = Own(None, "w.safetensors", "folder")
+    own = Own(None, "w.safetensors", "folder", "names.txt", True)
     spec = build(Choice(model="deit_tiny_patch16_224", own=own), **PAGE)
     assert (spec.model, spec.weights, spec.data) == (
         "deit_tiny_patch16_224",
         "w.safetensors",
         "folder",
     )
+    assert (spec.class_names, spec.skip_unreadable) == ("names.txt", True)
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -136,7 +136,8 @@ def all_stored(choice: Choice, query: int | None) -> list[Maps]:
 
 def _computed(choice: Choice, query: int | None) -> Maps | None:
     """From a worker, see `maskaq.queries.attention.attention`."""
-    answer = ask.answer("attention", subject(choice), question(choice) | {"query": query})
+    asked = question(choice) | {"query": query, "class_names": choice.own.class_names}
+    answer = ask.answer("attention", subject(choice), asked)
     if answer is None:
         return None
     return Maps(

@@ -44,7 +44,7 @@ def subject(choice: Choice) -> tuple[object, ...]:
     """Identifies the model and image; later queries on the same subject start without a click."""
     picture = choice.own.picture
     name = choice.image if picture is None else hash(picture.pixels.tobytes())
-    return choice.model, choice.own.weights, picture is None, name
+    return choice.model, choice.own.weights, choice.own.class_names, picture is None, name
 
 
 def question(choice: Choice) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def _answer(choice: Choice, away: tuple[int, ...]) -> dict[str, Any] | None:
     if service.readonly() or not (away or query.requested("removal", subject)):
         return None
     question = questions.question(choice) | {"away": away, "fill": _FILL}
+    question["class_names"] = choice.own.class_names
     found: dict[str, Any] | None = query.answer("removal", subject, question, patience=_PATIENCE)
     return found
 

@@ -1,6 +1,7 @@
 """Image folders: preprocessed as timm does, and refused with a message for every mistake."""
 
 import os
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from PIL import Image
 from timm.data import create_transform
 
-from maskaq.data.folder import Images, load_images, split_images
+from maskaq.data import decoding
+from maskaq.data.folder import Images, load_images, split_images, transform_of
 from maskaq.errors import DataError
 from maskaq.models.loading import LoadedModel
 
@@ -120,8 +122,11 @@ def test_a_path_without_class_folders_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a folder"):
         load(tmp_path / "a.png")
     with pytest.raises(
-        DataError, match=r"no image in a class folder; .*a synset such as n00000000"
+        DataError, match=r"has 1 image, but neither .*a synset such as n00000000.* CSV"
     ):
+        load(tmp_path)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match=r"no image in a class folder; .*n00000000.*\.png"):
         load(tmp_path)
     (tmp_path / "3").mkdir()
     (tmp_path / "3" / "notes.txt").write_text("not an image")
@@ -177,3 +182,94 @@ def test_a_pretrained_model_recognises_photographs(shared: Path, vit_tiny: Loade
     with torch.inference_mode():
         found = vit_tiny.model(vit_tiny.normalise(images.images)).argmax(1)
     assert (found == images.labels).float().mean() > 0.65  # 81.4 % on all 500
+
+
+def test_a_thin_image_needs_little_memory_and_keeps_its_middle(tmp_path: Path) -> None:
+    """Resized as a whole, it would have 24 x 240,000 pixels."""
+    colours = np.zeros((20_000, 2, 3), np.uint8)
+    colours[9_900:10_100] = (10, 200, 90)  # the middle, which is all that the model sees
+    (tmp_path / "0").mkdir()
+    Image.fromarray(colours).save(tmp_path / "0" / "thin.png")
+    tracemalloc.start()
+    images = load(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.images[0].flatten(1).float().mean(1).tolist() == [10, 200, 90]
+    assert peak < 50e6
+
+
+@pytest.mark.parametrize("crop_mode", ["center", "squash"])
+@pytest.mark.parametrize("size", [(40, 30), (30, 40), (5, 80), (80, 5), (64, 4)])
+def test_images_up_to_16_times_longer_than_wide_are_exact(
+    tmp_path: Path, size: tuple[int, int], crop_mode: str
+) -> None:
+    write_image(tmp_path / "0" / "a.png", size=size)
+    config = {**CONFIG, "crop_mode": crop_mode}
+    transform = create_transform(**config, mean=(0.0,) * 3, std=(1.0,) * 3)
+    with Image.open(tmp_path / "0" / "a.png") as raw:
+        expected = transform(raw)
+    torch.testing.assert_close(load_images(tmp_path, config).images[0] / 255, expected)
+
+
+@pytest.mark.parametrize("crop_mode", ["center", "squash"])
+def test_a_longer_image_is_as_before_up_to_rounding(tmp_path: Path, crop_mode: str) -> None:
+    smooth = np.linspace(0, 255, 4 * 100).reshape(100, 4, 1).repeat(3, 2).astype(np.uint8)
+    (tmp_path / "0").mkdir()
+    Image.fromarray(smooth).save(tmp_path / "0" / "a.png")
+    config = {**CONFIG, "crop_mode": crop_mode}
+    transform = create_transform(**config, mean=(0.0,) * 3, std=(1.0,) * 3)
+    with Image.open(tmp_path / "0" / "a.png") as raw:
+        expected = transform(raw)
+    images = load_images(tmp_path, config).images[0] / 255
+    torch.testing.assert_close(images, expected, atol=0.03, rtol=0)
+
+
+def test_unreadable_images_are_listed_or_left_out(folder: Path) -> None:
+    damaged = [folder / "7" / "0.JPEG", folder / "011" / "3.png", folder / "011" / "4.png"]
+    for path in (*damaged, folder / "011" / "5.png"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(DataError) as refused:
+        load(folder)
+    assert str(refused.value).startswith("4 of 12 images cannot be read, such as ")
+    reason = "it is in none of the known formats"
+    assert all(f"{path} ({reason})" in str(refused.value) for path in damaged)
+    assert str(refused.value).endswith("with --skip-unreadable (skip_unreadable=True).")
+    images = load(folder, skip_unreadable=True)
+    assert images.labels.tolist() == [3] * 4 + [7] + [11] * 3
+    assert len(images) == len(images.paths) == 8
+    assert images.notes[-1] == (
+        "left out 4 unreadable images: 7/0.JPEG, 011/3.png, 011/4.png and 1 more"
+    )
+    for path, pixels in zip(images.paths, images.images, strict=True):
+        with Image.open(path) as raw:
+            assert torch.equal(pixels, transform_of(CONFIG)(raw.convert("RGB")))
+
+
+def test_a_folder_without_any_readable_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    for name in "ab":
+        (tmp_path / "0" / f"{name}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 2 images cannot be read"):
+        load(tmp_path, skip_unreadable=True)
+
+
+def test_what_was_decided_about_images_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((9, 9), 0x4000, np.uint16)).save(tmp_path / "0" / f"{number}.png")
+    Image.new("RGBA", (9, 9)).save(tmp_path / "0" / "3.png")
+    images = load(tmp_path)
+    assert images.images[0].unique().tolist() == [64]
+    assert images.images[3].unique().tolist() == [255]
+    assert images.notes == (
+        "1 image with transparent parts, which are shown on white",
+        "3 images with 16-bit greys, divided by 257",
+    )
+    assert split_images(images, 1)[1].notes == images.notes
+
+
+def test_a_bomb_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "0" / "a.png")
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 1000)
+    with pytest.raises(DataError, match=r"a\.png cannot be read .*30 x 40 pixels, allowed are 1,0"):
+        load(tmp_path)
