@@ -128,7 +128,10 @@ def test_what_was_decided_about_weights_is_said_beside_the_result(
         (["--precision", "half"], "unknown precision 'half'"),
         (["--seed", "-1"], "seed is -1"),
         (["--global-pool", "mean"], "unknown global_pool 'mean'"),
-        (["--global-pool", "avg"], "come with their pooling; leave it out, or pass --weights FILE"),
+        (
+            ["--global-pool", "avg"],
+            "that of scenes_vit is fixed; leave it out",
+        ),
     ],
 )
 def test_a_bad_value_is_one_clear_line_and_exit_code_2(

@@ -106,20 +106,7 @@ def load_model(
         OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
     check_name(name)
-    require_one_of("global_pool", global_pool, POOLINGS)
-    if global_pool and not weights:
-        raise OptionError(
-            f"global_pool is {global_pool!r}, but the weights of {name} come with their pooling; "
-            "leave it out, or pass --weights FILE."
-        )
-    if weights or name in BUNDLED:
-        given = fitted(name, read_weights(_path(name, weights)), global_pool)
-        classes = int(getattr(given.model, "num_classes", 0))
-    else:
-        plain = _pretrained(name)
-        given = Fitted(plain, resolve_model_data_config(plain))
-        known = infer_imagenet_subset(getattr(plain, "pretrained_cfg", {}))
-        classes = int(getattr(plain, "num_classes", 0)) if known else 0  # else features, as CLIP's
+    given, classes = _fitted(name, weights, global_pool)
     model = fuse_biases(given.model).eval().requires_grad_(False)
     names, synsets = _classes(name, classes, class_names)
     tokens, config = tokens_of(model), given.data_config
@@ -146,6 +133,23 @@ def _assumed_imagenet(classes: int) -> str:
         f"the {classes:,} classes of the weights file are taken to be ImageNet's, because of their "
         "number; if they are others, pass --class-names FILE"
     )
+
+
+def _fitted(name: str, weights: str | Path | None, global_pool: str) -> tuple[Fitted, int]:
+    """The model with the given, the bundled or timm's pretrained weights, and its classes."""
+    require_one_of("global_pool", global_pool, POOLINGS)
+    if weights or name in BUNDLED:
+        given = fitted(name, read_weights(_path(name, weights)), global_pool)
+        return given, int(getattr(given.model, "num_classes", 0))
+    if global_pool:
+        raise OptionError(
+            f"global_pool is {global_pool!r}, but the pretrained weights of {name} come with their "
+            "pooling; leave it out, or pass --weights FILE."
+        )
+    model = _pretrained(name)
+    known = infer_imagenet_subset(getattr(model, "pretrained_cfg", {}))
+    classes = int(getattr(model, "num_classes", 0)) if known else 0  # else features, as CLIP's
+    return Fitted(model, resolve_model_data_config(model)), classes
 
 
 def _path(name: str, weights: str | Path | None) -> Path:

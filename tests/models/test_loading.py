@@ -89,7 +89,9 @@ def test_pooling_is_a_setting_of_weights_files_only(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.model(images), model(images))
     with pytest.raises(OptionError, match=r"unknown global_pool 'mean'.*avg, token"):
         load_model("test_vit", tmp_path / "w.safetensors", global_pool="mean")
-    with pytest.raises(OptionError, match="come with their pooling; leave it out, or pass --wei"):
+    with pytest.raises(OptionError, match="weights of test_vit come with their pooling; leave"):
+        load_model("test_vit", global_pool="avg")
+    with pytest.raises(OptionError, match="that of scenes_vit is fixed; leave it out"):
         load_model("scenes_vit", global_pool="avg")
 
 

@@ -14,6 +14,7 @@ from maskaq.errors import OptionError, WeightsError
 
 State = Mapping[str, Tensor]
 _TABLE = "attn.relative_position_bias_table"
+_DISTANCES = (f"blocks.0.{_TABLE}", "rel_pos_bias.relative_position_bias_table")
 
 
 class Plan(NamedTuple):
@@ -135,6 +136,8 @@ def _size(case: _Case, options: Mapping[str, Any]) -> tuple[int | None, str]:
         return None, ""
     known = _from_positions(case, options, patch.shape[-1])
     where = "position embeddings of the weights"
+    if known is None:
+        known, where = _from_distances(case, patch.shape[-1]), "relative positions of the weights"
     if known is None and _windows(case.state):
         known, where = case.size, "config.json beside the weights"
     if known is None:
@@ -169,6 +172,23 @@ def _from_positions(case: _Case, options: Mapping[str, Any], patch: int) -> int 
             f"square. Pass weights for square images, or another --model than {case.name}."
         )
     return int(side * patch)
+
+
+def _from_distances(case: _Case, patch: int) -> int | None:
+    """From the biases of BEiT's relative positions, a table with one row for each distance.
+
+    G x G patches have (2G-1)^2 distances; the table has some more rows, for the class token.
+    """
+    grid = getattr(getattr(case.model, "patch_embed", None), "grid_size", None)
+    key = next((one for one in _DISTANCES if one in case.state and one in case.expected), None)
+    if key is None or not grid:
+        return None
+    more = len(case.expected[key]) - (2 * grid[0] - 1) * (2 * grid[1] - 1)
+    rows = len(case.state[key]) - more
+    if rows < 1 or math.isqrt(rows) ** 2 != rows or math.isqrt(rows) % 2 == 0:
+        return None
+    side = (math.isqrt(rows) + 1) // 2
+    return _default_size(case.model) if side == grid[0] == grid[1] else side * patch
 
 
 def _from_windows(case: _Case, patch: int) -> int | None:

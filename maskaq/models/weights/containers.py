@@ -74,7 +74,13 @@ def model_state(content: Any, path: Path, chosen: str = "") -> tuple[State, tupl
         model, note = _choice(with_patches or models, content)
     else:
         raise _nothing(content, path)
-    state, notes = _without_prefix(_tensors(model, path))
+    tensors = _tensors(model, path)
+    state, notes = _without_prefix(tensors)
+    if len(state) < len(tensors):
+        raise WeightsError(
+            f"{path} has two weights for one name, as with and without the prefix of a wrapper; "
+            "save the state dict of the model alone."
+        )
     return state, tuple(one for one in (note, *notes) if one)
 
 
@@ -126,24 +132,26 @@ def _by_label(models: list[Model], chosen: str, path: Path) -> Model:
     for one in models:
         if f".{chosen}." in f".{one.label}.":
             return one
-    raise WeightsError(f"{path}: " + unknown("container", chosen, [one.label for one in models]))
+    labels = [one.label for one in models if one.label]
+    if not labels:
+        raise WeightsError(f"{path} has no containers to choose from; leave out `#{chosen}`.")
+    raise WeightsError(f"{path}: " + unknown("container", chosen, labels))
 
 
 def _choice(models: list[Model], content: Mapping[Any, Any]) -> tuple[Model, str]:
-    """The preferred model, and a note if it is in a container."""
+    """The preferred model, and a note if it is in a container or another one has other weights."""
     ranked = sorted(models, key=_rank)  # stable, so the first of equals is the first in the file
     model = ranked[0]
-    if not model.label:
-        return model, ""
-    others = [one for one in ranked[1:] if not _equal(one.state, model.state)]
+    others = [one.label for one in ranked[1:] if one.label and not _equal(one.state, model.state)]
     if not others:
-        return model, f"took the weights in `{model.label}`"
+        return model, f"took the weights in `{model.label}`" if model.label else ""
     outer = [str(key) for key in content]
-    labels = [one.label for one in models]
+    labels = [one.label for one in models if one.label]
     names = outer if model.label in outer and len(outer) <= 12 else labels
+    taken = f"took `{model.label}` of" if model.label else "took the weights beside"
     return model, (
-        f"took `{model.label}` of the containers {', '.join(names)}, of which several have weights "
-        f"(another: --weights FILE#{others[0].label})"
+        f"{taken} the containers {', '.join(names)}, of which several have weights (another: "
+        f"--weights FILE#{others[0]})"
     )
 
 

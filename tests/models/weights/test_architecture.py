@@ -76,6 +76,20 @@ def test_a_name_that_averages_takes_weights_of_a_class_token() -> None:
     assert plan(state_of(averages), averages, "x", "avg", PATH) == Plan({}, (), None)
 
 
+@pytest.mark.parametrize("size", [96, 224, 384])
+def test_relative_positions_tell_the_image_size_of_a_beit(size: int) -> None:
+    with torch.device("meta"):
+        default = timm.create_model("beit_base_patch16_224", depth=1)
+        model = timm.create_model("beit_base_patch16_224", depth=1, img_size=size)
+        found = plan(model.state_dict(), default, "x", "", PATH)
+        built = timm.create_model("beit_base_patch16_224", depth=1, **found.options)
+    assert found.options == ({} if size == 224 else {"img_size": size})
+    given, expected = (
+        {key: one.shape for key, one in each.state_dict().items()} for each in (built, model)
+    )
+    assert given == expected
+
+
 @pytest.mark.parametrize("name", ["beit_base_patch16_224", "eva02_tiny_patch14_224"])
 def test_the_options_of_other_families(name: str) -> None:
     with torch.device("meta"):

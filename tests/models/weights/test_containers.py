@@ -180,6 +180,25 @@ def test_what_training_stores_beside_the_weights_is_left_out() -> None:
     assert "neck.weight" in model_state(unknown, PATH)[0]
 
 
+def test_weights_beside_a_container_are_a_model_too() -> None:
+    content = {**SMALL, **prefixed("student.", OTHER)}
+    state, notes = model_state(content, PATH)
+    assert same(state, SMALL)
+    assert notes[0].startswith("took the weights beside the containers student, of which several")
+    assert same(model_state(content, PATH, "student")[0], OTHER)
+    with pytest.raises(WeightsError, match=r"has no containers to choose from; leave out `#x`"):
+        model_state(SMALL, PATH, "x")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["head.weight", "module.blocks.0._orig_mod.attn.qkv.weight", "module._orig_mod.head.bias"],
+)
+def test_two_weights_for_one_name_are_refused(beside: str) -> None:
+    with pytest.raises(WeightsError, match=r"w\.pt has two weights for one name"):
+        model_state(prefixed("module.") | {beside: torch.zeros(1)}, PATH)
+
+
 @pytest.mark.parametrize(
     "content, message",
     [

@@ -160,3 +160,16 @@ def test_a_model_with_small_values_agrees_too(tmp_path: Path, saved: str) -> Non
         expected, given = model(IMAGES).logits, loaded.model(IMAGES)
     torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-5)
     assert loaded.notes[-1] == "32 x 32 pixels, from the position embeddings of the weights"
+
+
+def test_a_swin_is_loaded_by_its_name(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = transformers.SwinForImageClassification(transformers.SwinConfig(num_labels=3)).eval()
+    nn.init.normal_(model.classifier.weight, std=1.0)
+    model.save_pretrained(tmp_path)
+    loaded = load_model("swin_tiny_patch4_window7_224", tmp_path)
+    images = torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        expected, given = model(images).logits, loaded.model(images)
+    torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-5)
+    assert loaded.class_names == ("class 0", "class 1", "class 2")
