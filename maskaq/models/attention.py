@@ -135,7 +135,8 @@ class _Products(TorchFunctionMode):
         if self._softmax is None:
             product: Tensor = func(self._quantize("query", first), self._quantize("key", second))
             return product
-        heads: Tensor = func(self._quantize("softmax", first), self._quantize("value", second))
+        value = self._quantize("value", second)  # before the softmax, whose search may use it
+        heads: Tensor = func(self._quantize("softmax", first), value)
         self.maps = Maps(*self._softmax, heads)
         return heads
 

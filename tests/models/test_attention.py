@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from timm.models.deit import VisionTransformerDistilled
+from timm.models.swin_transformer_v2 import WindowAttention
 from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -230,6 +231,17 @@ def test_causal_attention_is_refused() -> None:
     layer = nn.Linear(12, 12)
     with pytest.raises(ModelError, match="Linear did not compute attention"):
         observe(layer, layer.forward, {}, (x,), {})
+
+
+@pytest.mark.parametrize("kind", [Attention, WindowAttention], ids=["kernel", "steps"])
+def test_values_are_quantized_before_the_softmax(kind: type[nn.Module]) -> None:
+    """The search for the range of the softmax uses the quantized values."""
+    options = {"window_size": (2, 2)} if kind is WindowAttention else {}
+    module, x, called = kind(12, num_heads=3, **options).eval(), torch.randn(1, 4, 12), []
+    names = ("softmax", "value", "key", "query")
+    operands = {name: lambda x, name=name: called.append(name) or x for name in names}
+    observe(module, module.forward, operands, (x,), {})
+    assert called == ["query", "key", "value", "softmax"]
 
 
 @torch.no_grad()

@@ -6,12 +6,13 @@ from torch import Tensor
 from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.errors import ModelError, NotCalibratedError
-from maskaq.models.attention import record
+from maskaq.models.attention import attention_modules, record
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import MINMAX, MSE, calibrated_q
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.quantizers.base import Uniform, observing, quantizers
 from maskaq.quantization.quantizers.logarithmic import LogSqrt2
+from tests.support.families import family
 
 W4A4 = QuantOptions(4, 4)
 
@@ -125,3 +126,9 @@ def test_recording_q_gives_its_own_attention(scenes_p: LoadedModel, images: Tens
     assert len(maps_q) == len(maps_p) == 6
     assert maps_q[3].probs.shape == maps_p[3].probs.shape == (4, 6, 65, 65)
     assert (maps_q[3].probs - maps_p[3].probs).abs().max() > 0.01
+
+
+def test_q_is_recorded_although_p_never_was() -> None:
+    p = family("vit patch 8")
+    q = convert(p, W4A4, MSE)
+    assert len(attention_modules(q)) == 2
