@@ -55,7 +55,8 @@ def attention(
     Returns:
         image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities, NaN
         for heads that a block does not have. q: the same of Q, or None. alpha: float32 [N], P's
-        attention weight of each patch (MaskAQ Eq. 4). said: for `p`, and for `q` if there is one, the predicted class and its probability.
+        attention weight of each patch (MaskAQ Eq. 4). said: for `p`, and for `q` if there is one,
+        the predicted class and its probability.
 
     Raises:
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
