@@ -59,7 +59,7 @@ def combine_frequencies(coarse: Tensor, fine: Tensor, generator: torch.Generator
     Returns:
         uint8 [N,3,S,S].
     """
-    count, size, device = len(coarse), coarse.shape[-1], coarse.device
+    count, device = len(coarse), coarse.device
     chance, mirror = torch.rand((2, count), generator=generator, device=device)  # [N] each
     cuts = torch.randint(1, CUTS + 1, (count,), generator=generator, device=device)
     cuts = torch.where(chance < COMBINED, cuts, 0)
@@ -67,16 +67,16 @@ def combine_frequencies(coarse: Tensor, fine: Tensor, generator: torch.Generator
     others = torch.where(mirror[:, None, None, None] < 0.5, others.flip(3), others)
     for cut in range(1, CUTS + 1):
         own, other = mixed[cuts == cut], others[cuts == cut]  # [M,3,S,S]
-        side = max(1, size >> cut)
-        mixed[cuts == cut] = _blurred(own, side) + other - _blurred(other, side)
+        mixed[cuts == cut] = _blurred(own, cut) + other - _blurred(other, cut)
     return mixed.clamp(0, 255).round().to(torch.uint8)
 
 
-def _blurred(images: Tensor, side: int) -> Tensor:
-    """Images [N,3,S,S] reduced to side x side pixels and enlarged again."""
+def _blurred(images: Tensor, cut: int) -> Tensor:
+    """Images [N,3,S,S] halved `cut` times and enlarged again."""
     if not len(images):
         return images
-    small = functional.interpolate(images, size=side, mode="bilinear", antialias=True)
+    sides = [max(1, side >> cut) for side in images.shape[-2:]]
+    small = functional.interpolate(images, size=sides, mode="bilinear", antialias=True)
     return functional.interpolate(small, size=images.shape[-2:], mode="bilinear")  # [N,3,S,S]
 
 
@@ -84,11 +84,11 @@ def _areas(
     images: Tensor, share: float, sides: tuple[float, float], generator: torch.Generator
 ) -> Tensor:
     """A random rectangle in a share of the images, bool [N,1,S,S]; none in the others."""
-    count, size, device = len(images), images.shape[-1], images.device
+    count, device = len(images), images.device
     random = torch.rand((5, count, 1), generator=generator, device=device)
-    places = torch.arange(size, device=device)
     inside = []
-    for length, start in (random[:2], random[2:4]):
+    for (length, start), size in zip((random[:2], random[2:4]), images.shape[2:], strict=True):
+        places = torch.arange(size, device=device)
         length = size * (sides[0] + (sides[1] - sides[0]) * length)  # [N,1]
         first = start * (size - length)
         inside.append((places >= first) & (places < first + length))  # [N,S]

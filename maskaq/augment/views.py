@@ -50,6 +50,24 @@ def resampling(start: Tensor, length: Tensor, size: int) -> Tensor:
     return matrix
 
 
+def _cut(
+    images: Tensor, corner: tuple[Tensor, Tensor], sides: tuple[Tensor, Tensor], flipped: Tensor
+) -> Tensor:
+    """A part of each image, resized to the full image: [B,3,H,W] -> [B,3,H,W].
+
+    corner: top and left, and sides: height and width of the part, in pixels, [B] each. flipped:
+    bool [B], the parts that are mirrored.
+    """
+    (top, left), (high, wide) = corner, sides
+    rows = resampling(top, high, images.shape[2])  # [B,H,H]
+    columns = resampling(
+        torch.where(flipped, left + wide, left),
+        torch.where(flipped, -wide, wide),
+        images.shape[3],
+    )  # [B,W,W]
+    return rows[:, None] @ images @ columns.mT[:, None]  # [B,3,H,W]
+
+
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Uniform random values in -1..1."""
     return torch.rand(shape, generator=generator, device=generator.device) * 2 - 1
@@ -57,20 +75,19 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 @AUGMENTATIONS.register("crops")
 def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
-    """Per image: circular shift, flip, square crop resized to the full image, pixel noise."""
-    count, _, size, _ = images.shape
+    """Per image: circular shift, flip, crop resized to the full image, pixel noise."""
+    count, _, height, width = images.shape
     random = _uniform((6, count), generator)
     smallest = SMALLEST_CROP / BASE
-    side = size * (smallest + (1 - smallest) * (random[0] + 1) / 2)  # [B]
-    room = (size - side) / 2
-    top = room * (1 + random[1]) + (SHIFT * size / BASE * random[2]).round()
-    left = room * (1 + random[5]) + (SHIFT * size / BASE * random[3]).round()
-    flipped = random[4] < 0
-    rows = resampling(top, side, size)  # [B,S,S]
-    columns = resampling(
-        torch.where(flipped, left + side, left), torch.where(flipped, -side, side), size
-    )
-    views = rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
+    share = smallest + (1 - smallest) * (random[0] + 1) / 2  # [B]
+    high, wide = height * share, width * share
+    shifts = [
+        (SHIFT * size / BASE * random[2 + axis]).round()
+        for axis, size in enumerate((height, width))
+    ]
+    top = (height - high) / 2 * (1 + random[1]) + shifts[0]
+    left = (width - wide) / 2 * (1 + random[5]) + shifts[1]
+    views = _cut(images, (top, left), (high, wide), random[4] < 0)
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return views + NOISE * noise
 
@@ -82,19 +99,15 @@ def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Genera
     The first quarter of the steps uses whole images; from there the side of the crops, at random
     positions, decreases linearly to 0.3 of the image's side at the last step.
     """
-    count, _, size, _ = images.shape
+    count, _, height, width = images.shape
     random = torch.rand((3, count), generator=generator, device=generator.device)
     easy = EASY * total
     difficulty = max(0.0, (step - easy) / max(1.0, total - 1 - easy))  # 0 to 1
-    side = size * (1 - (1 - HARDEST_CROP) * difficulty)
-    top, left = (size - side) * random[0], (size - side) * random[1]  # [B]
-    flipped = random[2] < 0.5
-    length = torch.full_like(top, side)  # [B]
-    rows = resampling(top, length, size)  # [B,S,S]
-    columns = resampling(
-        torch.where(flipped, left + side, left), torch.where(flipped, -length, length), size
-    )
-    return rows[:, None] @ images @ columns.mT[:, None]  # [B,3,S,S]
+    share = 1 - (1 - HARDEST_CROP) * difficulty
+    high, wide = height * share, width * share
+    top, left = (height - high) * random[0], (width - wide) * random[1]  # [B]
+    sides = torch.full_like(top, high), torch.full_like(left, wide)  # [B] each
+    return _cut(images, (top, left), sides, random[2] < 0.5)
 
 
 @AUGMENTATIONS.register("released")
@@ -105,9 +118,10 @@ def _released(images: Tensor, step: int, total: int, generator: torch.Generator)
     colour shift decreases to 0 at the last step; the second, with a random contrast of 1/e to e,
     does not decrease.
     """
-    count, channels, size, _ = images.shape
-    reach = (SHIFT if 2 * step >= total else SHIFT // 2) * size / BASE
-    down, across = (reach * _uniform((2,), generator)).round().long().tolist()
+    count, channels, *sides = images.shape
+    reach = (SHIFT if 2 * step >= total else SHIFT // 2) / BASE * torch.tensor(sides)  # [2]
+    moves = reach.to(generator.device) * _uniform((2,), generator)
+    down, across = moves.round().long().tolist()
     shape = (count, channels, 1, 1)
     colour = torch.randn(shape, generator=generator, device=images.device)
     images = images.roll((down, across), (2, 3)) + 0.5 * (1 - step / total) * colour

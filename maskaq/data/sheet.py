@@ -19,14 +19,14 @@ def sheet(images: NDArray[np.uint8]) -> Image.Image:
         The grid, with white gaps and empty cells.
     """
     shown = images.transpose(0, 2, 3, 1)  # [N,S,S,3]
-    n, side = shown.shape[:2]
+    n, high, wide = shown.shape[:3]
     least = math.ceil(math.sqrt(n))
     divisors = [count for count in range(least, 2 * least) if n % count == 0]
     columns = min(divisors, default=least)  # full rows if possible
     rows = math.ceil(n / columns)
-    cell = side + _GAP
-    tiles = np.full((rows * columns, cell, cell, 3), 255, np.uint8)
-    tiles[:n, :side, :side] = shown
-    grid = tiles.reshape(rows, columns, cell, cell, 3).swapaxes(1, 2)  # [rows,cell,columns,cell,3]
-    whole = grid.reshape(rows * cell, columns * cell, 3)
+    cell = high + _GAP, wide + _GAP
+    tiles = np.full((rows * columns, *cell, 3), 255, np.uint8)
+    tiles[:n, :high, :wide] = shown
+    grid = tiles.reshape(rows, columns, *cell, 3).swapaxes(1, 2)  # [rows,h,columns,w,3]
+    whole = grid.reshape(rows * cell[0], columns * cell[1], 3)
     return Image.fromarray(whole[:-_GAP, :-_GAP])

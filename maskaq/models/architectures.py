@@ -14,7 +14,6 @@ from maskaq.errors import ModelError
 from maskaq.models import bundled, menu
 from maskaq.models.backbone import SUPPORTED, tokens_of
 from maskaq.models.menu import SAFETENSORS, Pretrained
-from maskaq.models.structure import example_input
 
 # Modules of timm whose supported models are listed.
 MODULES = (
@@ -92,7 +91,7 @@ def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
         options: of `timm.create_model`, such as `img_size`; a bundled model takes none.
 
     Raises:
-        ModelError: its attention is not supported, or its images are not square.
+        ModelError: its attention is not supported.
     """
     with torch.device("meta"):
         if name in BUNDLED:
@@ -104,10 +103,4 @@ def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
         raise ModelError(
             f"{name} is not supported; supported: {', '.join(BUNDLED)}; {SUPPORTED}."
         ) from error
-    height, width = example_input(model).shape[2:]
-    if height != width:
-        raise ModelError(
-            f"{name} is for images of {height}x{width} pixels; images have to be square. "
-            "`python -m maskaq models` lists the models that can be used."
-        )
     return model

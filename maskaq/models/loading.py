@@ -52,9 +52,15 @@ class LoadedModel:
         return bool(self.class_names)
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        height, width = self.data_config["input_size"][-2:]
+        return int(height), int(width)
+
+    @property
     def size(self) -> int:
-        """Side S of the images in pixels."""
-        return int(self.data_config["input_size"][-1])
+        """The longer side of the images in pixels, S."""
+        return max(self.sides)
 
     @property
     def mean(self) -> Tensor:
@@ -72,12 +78,12 @@ class LoadedModel:
         Raises:
             DataError: wrong shape or dtype.
         """
-        if images.shape[1:] != (3, self.size, self.size) or not (
+        if images.shape[1:] != (3, *self.sides) or not (
             images.dtype == torch.uint8 or images.is_floating_point()
         ):
             raise DataError(
                 f"images are {images.dtype} {list(images.shape)}; {self.name} needs uint8 or float "
-                f"in 0..1, [B, 3, {self.size}, {self.size}]."
+                f"in 0..1, [B, 3, {self.sides[0]}, {self.sides[1]}]."
             )
         unit = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         return (unit - self.mean.to(unit.device)) / self.std.to(unit.device)

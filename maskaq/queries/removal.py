@@ -47,7 +47,9 @@ def removal(
     gone[0, list(away)] = True
     # Removed in 8 bits, so that the models see what the visitor sees.
     pixels = whole.float()
-    filled = FILLS[fill](pixels, loaded.size // loaded.grid[0], torch.Generator().manual_seed(0))
+    filled = FILLS[fill](
+        pixels, loaded.sides[0] // loaded.grid[0], torch.Generator().manual_seed(0)
+    )
     now = replace_patches(pixels, filled, gone, loaded.grid).round().clamp(0, 255).byte()
     inputs = loaded.normalise(torch.cat([whole, now]))  # [2,3,S,S]
     answers = {"p": _answer(loaded.model, inputs)}

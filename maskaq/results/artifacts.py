@@ -139,10 +139,10 @@ def film(folder: Path) -> list[Image.Image]:
 
 
 def shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images [n,3,S,S] averaged over squares of pixels to a side of at most 96: [n,3,s,s]."""
-    factor = -(-images.shape[-1] // _TILE)
-    side = images.shape[-1] // factor
-    cropped = images[..., : side * factor, : side * factor]  # [n,3,s*f,s*f]
-    cells = cropped.reshape(*images.shape[:2], side, factor, side, factor)  # [n,3,s,f,s,f]
-    mean: NDArray[np.uint8] = cells.mean((3, 5)).round().astype(np.uint8)  # [n,3,s,s]
+    """Images [n,3,H,W] averaged over squares of pixels to sides of at most 96: [n,3,h,w]."""
+    factor = -(-max(images.shape[-2:]) // _TILE)
+    high, wide = (side // factor for side in images.shape[-2:])
+    cropped = images[..., : high * factor, : wide * factor]  # [n,3,h*f,w*f]
+    cells = cropped.reshape(*images.shape[:2], high, factor, wide, factor)  # [n,3,h,f,w,f]
+    mean: NDArray[np.uint8] = cells.mean((3, 5)).round().astype(np.uint8)  # [n,3,h,w]
     return mean

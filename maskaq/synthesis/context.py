@@ -66,7 +66,7 @@ class SynthesisContext:
         _check_windows(loaded, options)
         place, coarse = torch.device(device), None
         if options.savings.coarse:
-            coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.size)
+            coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.sides)
         model, dropping = private_copy(loaded.model, place, precision), None
         if options.savings.patches < 1:
             dropping = PatchDropping.insert_into(model, loaded.prefix)

@@ -78,7 +78,7 @@ class Pixels:
     """Free pixels, from N(0,1) in normalised space clamped to the valid range."""
 
     def __init__(self, loaded: LoadedModel, count: int, generator: torch.Generator) -> None:
-        shape = (count, 3, loaded.size, loaded.size)
+        shape = (count, 3, *loaded.sides)
         device = generator.device
         start = torch.randn(shape, generator=generator, device=device)
         self._set(loaded, start)
@@ -128,6 +128,15 @@ def levels(size: int) -> tuple[int, ...]:
     return tuple(max(1, round(size / 2**power)) for power in reversed(range(count)))
 
 
+def _planes(sides: tuple[int, int]) -> list[tuple[int, int]]:
+    """Height and width of each plane; the longer sides are those of `levels`."""
+    longest = max(sides)
+    return [
+        (max(1, round(level * sides[0] / longest)), max(1, round(level * sides[1] / longest)))
+        for level in levels(longest)
+    ]
+
+
 def _interpolation(short: int, long: int, device: torch.device) -> Tensor:
     """Matrix [short,long] that interpolates rows of `short` pixels linearly to `long`."""
     unit = torch.eye(short, device=device)[None]  # [1,short,short]
@@ -144,8 +153,8 @@ class Natural:
         self._set(
             loaded,
             [
-                torch.randn(count, 3, side, side, generator=generator, device=generator.device)
-                for side in levels(loaded.size)
+                torch.randn(count, 3, *sides, generator=generator, device=generator.device)
+                for sides in _planes(loaded.sides)
             ],
         )
 
@@ -156,11 +165,11 @@ class Natural:
         self._mix = SHARPNESS * torch.tensor(COLOURS, device=device).T  # [3,3], rgb from planes
         self._levels = [plane.requires_grad_() for plane in planes]
         # Bilinear interpolation multiplies by a matrix on either side; all levels share a product.
-        self._across = [
-            _interpolation(plane.shape[-1], loaded.size, device) for plane in planes[:-1]
-        ]
-        weighted = [gain * one for gain, one in zip(GAINS, self._across, strict=False)]
-        self._down = torch.cat(weighted).T  # [S, sum of s]
+        height, width = loaded.sides
+        self._across = [_interpolation(plane.shape[-1], width, device) for plane in planes[:-1]]
+        down = [_interpolation(plane.shape[-2], height, device) for plane in planes[:-1]]
+        weighted = [gain * one for gain, one in zip(GAINS, down, strict=False)]
+        self._down = torch.cat(weighted).T  # [H, sum of h]
 
     @classmethod
     def resume(
@@ -188,7 +197,7 @@ class Natural:
     def images(self) -> Tensor:
         """[B,3,S,S] normalised for the model."""
         coarse = zip(self._levels, self._across, strict=False)
-        wide = torch.cat([level @ across for level, across in coarse], 2)  # [B,3,sum of s,S]
+        wide = torch.cat([level @ across for level, across in coarse], 2)  # [B,3,sum of h,W]
         fine = self._levels[-1]
         z = torch.add(self._down @ wide, fine, alpha=GAINS[len(self._levels) - 1])  # [B,3,S,S]
         # Centring, contrast and colours in one pass, with separate weights for each image.

@@ -62,20 +62,21 @@ def random_subset(share: float, count: int, generator: torch.Generator) -> list[
     return sorted(order[: max(1, round(share * count))].tolist())
 
 
-def halve_input_size(model: nn.Module, size: int) -> nn.Module:
-    """Make P take images of half the side, in place; its position embeddings are resampled.
+def halve_input_size(model: nn.Module, sides: tuple[int, int]) -> nn.Module:
+    """Make P take images of half the sides, in place; its position embeddings are resampled.
 
     Raises:
-        OptionError: half the side is not a whole number of patches.
+        OptionError: half of a side is not a whole number of patches.
     """
     vit: Any = model
     patch = vit.patch_embed.patch_size[0]
-    if size % (2 * patch):
-        raise OptionError(
-            f"coarse steps need images whose half side is a multiple of the patch; {size} pixels "
-            f"and patches of {patch} are not. Set savings.coarse to 0."
-        )
-    vit.set_input_size((size // 2, size // 2))
+    for size in sides:
+        if size % (2 * patch):
+            raise OptionError(
+                f"coarse steps need images whose half side is a multiple of the patch; {size} "
+                f"pixels and patches of {patch} are not. Set savings.coarse to 0."
+            )
+    vit.set_input_size((sides[0] // 2, sides[1] // 2))
     vit.requires_grad_(False)
     return model
 

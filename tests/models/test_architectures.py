@@ -50,13 +50,6 @@ def test_models_without_attention_between_patches_are_refused_by_name(name: str)
         build(name)
 
 
-def test_models_of_images_that_are_not_square_are_refused() -> None:
-    name = "vit_base_patch16_sapiens2"
-    assert name not in timm_names()
-    with pytest.raises(ModelError, match=f"{name} is for images of 1024x768 pixels; .* square"):
-        build(name)
-
-
 @pytest.mark.parametrize(
     "name, near",
     [

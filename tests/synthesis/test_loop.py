@@ -7,7 +7,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from maskaq.config import Coefficients, SynthesisOptions
+from maskaq.augment.mixing import combine_frequencies, vary
+from maskaq.config import Coefficients, Savings, SynthesisOptions
+from maskaq.data.sheet import sheet
 from maskaq.errors import OptionError, SynthesisError
 from maskaq.events import Event
 from maskaq.models import attention as attention_module
@@ -312,3 +314,24 @@ def test_settings_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         next(optimise_images(scenes_p, replace(SMALL, coefficients=coefficients), seed=0))
+
+
+def test_images_need_not_be_square() -> None:
+    torch.manual_seed(0)
+    model = VisionTransformer(
+        img_size=(32, 48), patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=5
+    )
+    config = {"input_size": (3, 32, 48), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    loaded = LoadedModel("wide", model.eval().requires_grad_(False), config, tuple("abcde"), (4, 6), 1)
+    for name, changes in {
+        "natural": {},
+        "pixels": {"parametrisation": "pixels", "augmentation": "released"},
+        "coarse": {"savings": Savings(coarse=0.5), "augmentation": "easy-to-hard"},
+    }.items():
+        _, samples = synthesize(loaded, replace(SMALL, coefficients=ALL, **changes))
+        assert samples.images.shape[1:] == (3, 32, 48), name
+        assert samples.images.float().std() > 5
+    views = vary(samples.images, torch.Generator().manual_seed(0))
+    mixed = combine_frequencies(samples.images, views, torch.Generator().manual_seed(0))
+    assert mixed.shape == views.shape == samples.images.shape
+    assert sheet(samples.images.numpy()).size[0] > sheet(samples.images.numpy()).size[1]

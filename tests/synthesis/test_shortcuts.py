@@ -133,7 +133,7 @@ def test_every_patch_is_kept_by_default(scenes_p: LoadedModel) -> None:
 
 
 def test_coarse_steps_have_a_quarter_of_the_patches(scenes_p: LoadedModel) -> None:
-    half = halve_input_size(private_copy(scenes_p.model, torch.device("cpu")), scenes_p.size)
+    half = halve_input_size(private_copy(scenes_p.model, torch.device("cpu")), scenes_p.sides)
     with torch.no_grad(), record(half) as maps:
         half(torch.zeros(1, 3, scenes_p.size // 2, scenes_p.size // 2))
     assert maps[0].probs.shape[-1] == scenes_p.prefix + (scenes_p.size // 16) ** 2
@@ -143,7 +143,7 @@ def test_coarse_steps_have_a_quarter_of_the_patches(scenes_p: LoadedModel) -> No
 def test_coarse_steps_need_an_even_number_of_patches_per_side() -> None:
     model = VisionTransformer(img_size=40, patch_size=8, embed_dim=24, depth=2, num_heads=3)
     with pytest.raises(OptionError, match="40 pixels and patches of 8 are not"):
-        halve_input_size(model, 40)
+        halve_input_size(model, (40, 40))
 
 
 def test_q_is_not_run_beyond_the_last_block_of_the_subset(

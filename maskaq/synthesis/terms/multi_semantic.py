@@ -55,20 +55,20 @@ def sample_crops(images: int, classes: int, most: int, generator: torch.Generato
 
 def sample_view(images: Tensor, labels: Tensor, crops: Crops, generator: torch.Generator) -> View:
     """Each image [B,3,S,S] uncropped with its label [B], or one of its crops at full size."""
-    size = images.shape[-1]
-    half = size // 2
+    height, width = images.shape[2:]
+    high, wide = height // 2, width // 2
     random = torch.rand((2, len(images)), generator=generator, device=generator.device)
     uncropped = random[0] < 0.5
     chosen = (random[1] * crops.number).long()[:, None]  # [B,1]
     quadrants = [
-        images[..., top : top + half, left : left + half]
-        for top in (0, size - half)
-        for left in (0, size - half)
+        images[..., top : top + high, left : left + wide]
+        for top in (0, height - high)
+        for left in (0, width - wide)
     ]
     each = torch.arange(len(images), device=images.device)
     quadrant = crops.quadrant.gather(1, chosen)[:, 0]  # [B]
     crop = torch.stack(quadrants, 1)[each, quadrant]  # [B,3,S/2,S/2]
-    large = functional.interpolate(crop, size=(size, size), mode="bilinear")  # [B,3,S,S]
+    large = functional.interpolate(crop, size=(height, width), mode="bilinear")  # [B,3,S,S]
     return View(
         torch.where(uncropped[:, None, None, None], images, large),
         torch.where(uncropped, labels, crops.labels.gather(1, chosen)[:, 0]),
