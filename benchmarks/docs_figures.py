@@ -92,7 +92,9 @@ def synthesis() -> plt.Figure:
 
 def bits() -> plt.Figure:
     """Top-1 by number format, one line per source."""
-    table = by_bits.frame([store.read(path).result for path in sorted(EXAMPLES.iterdir())])
+    table = by_bits.frame(
+        [store.read(path).result for path in sorted(EXAMPLES.glob("scenes_vit_*"))]
+    )
     figure, axes = plt.subplots(figsize=(6.5, 3.4))
     q = table[table["source"] != "none"]
     for number, (source, rows) in enumerate(q.groupby("source", sort=False)):

@@ -98,7 +98,9 @@ def bits() -> Iterator[tuple[str, Times, str]]:
 def shipped() -> Stored:
     """The shipped run whose samples are used."""
     return next(
-        run for run in stored_runs.presets() if run.result.spec.synthesis.source == "maskaq"
+        run
+        for run in stored_runs.presets("scenes_vit")
+        if run.result.spec.synthesis.source == "maskaq"
     )
 
 

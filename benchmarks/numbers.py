@@ -124,8 +124,8 @@ def about_runs() -> str:
 
 
 def stored() -> dict[tuple[str, str], RunResult]:
-    """The runs that ship with the library, by number format and source."""
-    files = sorted(EXAMPLES.glob("*/result.json"))
+    """The runs of `scenes_vit` that ship with the library, by number format and source."""
+    files = sorted(EXAMPLES.glob("scenes_vit_*/result.json"))
     runs = [RunResult.from_json(path.read_text()) for path in files]
     return {(run.spec.quantization.name, run.spec.synthesis.source): run for run in runs}
 

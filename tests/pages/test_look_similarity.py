@@ -168,7 +168,7 @@ def test_the_entropy_during_synthesis_is_that_of_the_chosen_bits(
     app = look(pairs=DURING)
     runs = {
         run.result.spec.quantization.name: run
-        for run in stored_runs.presets()
+        for run in stored_runs.presets("scenes_vit")
         if run.result.spec.synthesis.source == "maskaq"
     }
     assert runs

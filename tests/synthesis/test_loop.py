@@ -322,7 +322,9 @@ def test_images_need_not_be_square() -> None:
         img_size=(32, 48), patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=5
     )
     config = {"input_size": (3, 32, 48), "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    loaded = LoadedModel("wide", model.eval().requires_grad_(False), config, tuple("abcde"), (4, 6), 1)
+    loaded = LoadedModel(
+        "wide", model.eval().requires_grad_(False), config, tuple("abcde"), (4, 6), 1
+    )
     for name, changes in {
         "natural": {},
         "pixels": {"parametrisation": "pixels", "augmentation": "released"},

@@ -56,7 +56,7 @@ def _examples(spec: RunSpec, choice: Choice) -> None:
     source = spec.synthesis.source
     formats = {
         run.result.spec.quantization.name
-        for run in stored_runs.presets()
+        for run in stored_runs.presets(spec.model)
         if run.result.spec.synthesis.source == source
     }
     if not formats - {choice.bits}:

@@ -15,6 +15,7 @@ from maskaq.config import RunSpec
 from maskaq.config.components import BACKENDS
 from maskaq.errors import RunError
 from maskaq.jobs import service
+from maskaq.models.menu import BUNDLED
 from maskaq.results import manifest, store
 from maskaq.results.paths import folder_of, identity_text, runs_folder
 from maskaq.results.store import Stored
@@ -26,9 +27,9 @@ EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
 _CACHED = 256  # runs in memory; each takes about 100 kB
 
 
-def presets() -> list[Stored]:
-    """The runs that ship with the library, sorted by folder name."""
-    return _read_all(EXAMPLES)
+def presets(model: str = "") -> list[Stored]:
+    """The runs of a model that ship with the library, or of all; sorted by folder name."""
+    return [run for run in _read_all(EXAMPLES) if model in ("", run.result.spec.model)]
 
 
 def shipped(run: Stored) -> bool:
@@ -61,9 +62,9 @@ def listed(owner: str) -> list[Stored]:
     return [*presets(), *mine, *_read_all(runs_folder())]
 
 
-def example(source: str, bits: str = "W4A4") -> Stored | None:
+def example(source: str, bits: str = "W4A4", model: str = BUNDLED) -> Stored | None:
     """The shipped run of a source at these bit widths; None without one."""
-    for run in presets():
+    for run in presets(model):
         spec = run.result.spec
         if (spec.synthesis.source, spec.quantization.name) == (source, bits):
             return run

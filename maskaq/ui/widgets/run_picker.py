@@ -48,9 +48,10 @@ def pick(choice: Choice, *, key: str, of_one_source: bool = False) -> list[Store
     if not stored:
         st.info("No run is stored yet. Start one on the page Make one.")
         return []
-    here = at_bits(choice.bits, stored)
+    own = [run for run in stored if run.result.spec.model == choice.model]
+    here = at_bits(choice.bits, own or stored)
     if not here:
-        bit_pairs.missing(choice, [_bits(run) for run in stored], key=key)
+        bit_pairs.missing(choice, [_bits(run) for run in own or stored], key=key)
     default = here[:1] if of_one_source else here[:_PRESELECTED]
     return select(stored, key=f"{key}_{choice.bits}", default=default)
 

@@ -193,8 +193,8 @@ def during(choice: Choice) -> None:
     """The entropy of the images while MaskAQ makes them."""
     runs = {
         run.result.spec.quantization.name: run
-        for run in stored_runs.presets()
-        if run.result.spec.synthesis.source == "maskaq" and run.result.spec.model == choice.model
+        for run in stored_runs.presets(choice.model)
+        if run.result.spec.synthesis.source == "maskaq"
         if not similarity.entropy_frame(run.curves).empty
     }
     run = runs.get(choice.bits)
