@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskaq.events import Event
@@ -107,8 +108,9 @@ def rank_of(logits: Tensor, labels: Tensor) -> Tensor:
 class Predictions:
     """Predicted classes, their probabilities, and P's attention weights.
 
-    classes: int64 [2,N], of P and of Q. certainty: probabilities of these classes, float [2,N].
-    alpha: P's attention weight of each patch, float [N,patches] (MaskAQ Eq. 4).
+    classes: int64 [2,N], of P and of Q. certainty: probabilities of these classes, float [2,N]. If
+    the models output features, 0 for all, and the cosine to P's features. alpha: P's attention
+    weight of each patch, float [N,patches] (MaskAQ Eq. 4).
     """
 
     classes: Tensor
@@ -117,19 +119,27 @@ class Predictions:
 
 
 @torch.no_grad()
-def predict(p: nn.Module, q: nn.Module, images: Tensor, prefix: int) -> Predictions:
+def predict(
+    p: nn.Module, q: nn.Module, images: Tensor, prefix: int, classifies: bool = True
+) -> Predictions:
     """Run both models on normalised images [N,3,S,S].
 
     Args:
-        prefix: number of tokens before the patches.
+        prefix: number of tokens before the patches. classifies: whether the models output classes,
+            and not features.
     """
     classes, certainty, alpha = [], [], []
     for batch in images.split(_PREDICTED):
         with record(p) as maps:
             logits = p(batch)
         both = torch.stack([logits, q(batch)])  # [2,B,K]
-        best = both.softmax(-1).max(-1)  # [2,B] each
-        certainty.append(best.values.cpu())
-        classes.append(best.indices.cpu())
+        if classifies:
+            best = both.softmax(-1).max(-1)  # [2,B] each
+            certainty.append(best.values.cpu())
+            classes.append(best.indices.cpu())
+        else:
+            cosine = F.cosine_similarity(both, logits.expand_as(both), dim=-1)  # [2,B]
+            certainty.append(cosine.cpu())
+            classes.append(torch.zeros(cosine.shape, dtype=torch.long))
         alpha.append(patch_attention(maps, prefix).cpu())
     return Predictions(torch.cat(classes, 1), torch.cat(certainty, 1), torch.cat(alpha))

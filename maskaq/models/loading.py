@@ -23,6 +23,10 @@ from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
 _IMAGENET_TAG = re.compile(r"\..*in1k")
+_FEATURES = (
+    "the model outputs features, not classes: images are made without labels, and Q is judged by "
+    "the nearest neighbours of images and the cosine of features"
+)
 _QUIET = 2.0  # seconds of a download without a progress bar
 
 
@@ -118,8 +122,13 @@ def load_model(
     tokens, config = tokens_of(model), given.data_config
     # A file may have a head for any classes; a tag such as `.augreg_in21k_ft_in1k` names its own.
     assumed = weights and synsets and not _IMAGENET_TAG.search(name)
-    notes = (*given.notes, *((_assumed_imagenet(len(synsets)),) if assumed else ()))
-    return LoadedModel(name, model, config, names, tokens.grid, tokens.prefix, synsets, notes)
+    notes = [*given.notes]
+    if assumed:
+        notes.append(_assumed_imagenet(len(synsets)))
+    if not names:
+        notes.append(_FEATURES)
+    prefix, own = tokens.prefix, tuple(notes)
+    return LoadedModel(name, model, config, names, tokens.grid, prefix, synsets, own)
 
 
 def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:

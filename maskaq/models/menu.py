@@ -15,7 +15,8 @@ from maskaq.errors import ModelError, unknown
 
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
-BUNDLED = "scenes_vit"  # the default model, whose weights ship with the library
+BUNDLED = "scenes_vit"  # the default model
+SHIPPED = (BUNDLED, "scenes_swin")  # the models whose weights ship with the library
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def classifiers() -> Mapping[str, Pretrained]:
 def descriptions() -> dict[str, str]:
     """One line on every model that loads without a weights file, by name, the bundled one first."""
     scenes = "64x64, 10 garments in cluttered scenes (Fashion-MNIST)"
-    found = {BUNDLED: f"bundled ViT, {scenes}", "scenes_swin": f"bundled Swin, {scenes}"}
+    kinds = ("ViT", "Swin")
+    found = {name: f"bundled {kind}, {scenes}" for name, kind in zip(SHIPPED, kinds, strict=True)}
     for name, one in classifiers().items():
         found[name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
     return found

@@ -89,19 +89,14 @@ def table(result: RunResult) -> str:
 
 
 def _about(result: RunResult) -> list[str]:
-    """What was quantized, and what the samples are."""
-    rows = []
-    if result.float_share is not None:
-        rows.append(f"multiply-adds left in float: {result.float_share:.2%}")
+    """What the samples are, or how features are judged."""
     if result.cosine is None:
         share, count = result.samples["recognised"], result.samples["count"]
-        return [*rows, f"P recognises {share:.0%} of {count:g} samples"]
+        return [f"P recognises {share:.0%} of {count:g} samples"]
     cosine, low, high = result.cosine
     return [
-        *rows,
-        "P outputs features: an image is classified by its nearest neighbour among the others, and",
-        "Q agrees where the neighbour is the same; "
-        f"cosine of the features {cosine:.4f} [{low:.4f}, {high:.4f}]",
+        "an image is classified by its nearest neighbour among the others, and Q agrees where the",
+        f"neighbour is the same; cosine of the features {cosine:.4f} [{low:.4f}, {high:.4f}]",
     ]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maskaq.results.store import Stored
 
 _FLOAT = 32  # bits
-_WEIGHTS = Path(menu.__file__).with_name("checkpoints") / f"{menu.BUNDLED}.safetensors"
+_WEIGHTS = Path(menu.__file__).with_name("checkpoints")
 _Q = "q.safetensors"
 
 
@@ -75,8 +75,8 @@ def _shapes(run: Stored) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters by name, from the header of a file; empty without one."""
     if _Q in run.manifest.files:
         path = run.folder / _Q
-    elif run.result.spec.model == menu.BUNDLED and not run.result.spec.weights:
-        path = _WEIGHTS
+    elif run.result.spec.model in menu.SHIPPED and not run.result.spec.weights:
+        path = _WEIGHTS / f"{run.result.spec.model}.safetensors"
     else:
         return {}
     with reading(path, "repeat the run", SafetensorError), safe_open(path, "np") as file:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from maskaq.config import RunSpec
-from maskaq.data.folder import class_folders, load_images, split_images
+from maskaq.data.folder import load_images, split_images, subfolder_names
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
 from maskaq.evaluation.accuracy import Evaluation
@@ -91,7 +91,7 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
 def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     needed = spec.synthesis.images if spec.synthesis.source == "real" else 0
     holdout = max(spec.holdout, needed)
-    names = loaded.class_names if loaded.classifies else class_folders(spec.data)
+    names = loaded.class_names if loaded.classifies else subfolder_names(spec.data)
     everything = load_images(
         spec.data,
         loaded.data_config,

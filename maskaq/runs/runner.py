@@ -171,7 +171,8 @@ class _Run:
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
         shown = self._inputs(self.samples.images[:_PREDICTED])
         self.float_share = float_share(products(self.q))
-        self.predictions = predict(self.p, self.q, shown, self.loaded.prefix)
+        classifies = self.loaded.classifies
+        self.predictions = predict(self.p, self.q, shown, self.loaded.prefix, classifies)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
@@ -228,8 +229,14 @@ class _Run:
             tensors=tuple(self.tensors),
             float_share=self.float_share,
             cosine=_ends(self.evaluation.cosine),
-            notes=self.context.notes,
+            notes=(*self.context.notes, *_left_in_float(self.float_share)),
         )
+
+
+def _left_in_float(share: float) -> tuple[str, ...]:
+    if not share:
+        return ()
+    return (f"{share:.2%} of the multiply-adds stay in float; the table of tensors says why",)
 
 
 def _ends(interval: Interval | None) -> tuple[float, float, float] | None:

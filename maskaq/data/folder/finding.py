@@ -97,7 +97,7 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in _MADE
 
 
-def class_folders(folder: str | Path) -> tuple[str, ...]:
+def subfolder_names(folder: str | Path) -> tuple[str, ...]:
     """Names of the folders in a folder, in alphabetical order; none if it is not a folder.
 
     For models without classes of their own, whose images may have any.

@@ -64,7 +64,7 @@ def fitted(name: str, weights: Weights, global_pool: str = "") -> Fitted:
     classes = heads.head_classes(state, target)
     if classes is None and f"{target}.weight" in default.state_dict():
         classes = 0
-        head_notes += (f"no classification head ({target}.weight): the outputs are features",)
+        head_notes += (f"the weights have no classification head ({target}.weight)",)
     said = Companions() if name in BUNDLED else beside(path, weights.transformers)
     how = _planned(state, default, name, global_pool, path, said.size)
     as_named = not how.options and classes in (None, default.num_classes)

@@ -15,7 +15,7 @@ from maskaq.config.parsing import parse_bits
 from maskaq.errors import MaskaqError
 from maskaq.figures.results import bit_width_grid
 from maskaq.intervals import Interval, wilson
-from maskaq.models.menu import BUNDLED
+from maskaq.models.menu import BUNDLED, SHIPPED
 from maskaq.precomputed import showcase
 from maskaq.ui.sections import run_results
 from maskaq.ui.state import selection, stored_runs
@@ -39,14 +39,14 @@ class _Answer(NamedTuple):
 def panel(run: Stored, choice: Choice, first_last: str) -> None:
     """The accuracy at the chosen bits with the images of a run, beside the run's own number."""
     spec = run.result.spec
-    if spec.model != BUNDLED or spec.data:
+    if spec.model not in SHIPPED or spec.weights or spec.data:
         st.info(
-            f"This section needs the bundled model {BUNDLED}, which is evaluated on scenes. For "
-            "other models press Run above."
+            f"This section needs a bundled model ({', '.join(SHIPPED)}), which is evaluated on "
+            "scenes. For other models press Run above."
         )
         return
     stored = None
-    if stored_runs.shipped(run) and first_last == "8":
+    if stored_runs.shipped(run) and spec.model == BUNDLED and first_last == "8":
         stored = _stored(run, choice)
     answer = stored or _live(run, choice, first_last)
     if answer is not None:

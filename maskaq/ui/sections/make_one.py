@@ -46,8 +46,8 @@ def _missing(tab: str, spec: RunSpec, choice: Choice) -> None:
         st.info(f"Not computed yet: {selection.title(spec)}.{remedy}", icon=":material/history:")
         _examples(spec, choice)
     if tab == "Result":
-        near = stored_runs.example(spec.synthesis.source)
-        if near is not None and choice.bundled:
+        near = stored_runs.example(spec.synthesis.source, model=spec.model)
+        if near is not None and not (spec.weights or spec.data or spec.class_names):
             bit_width_explorer.panel(near, choice, spec.quantization.first_last)
 
 

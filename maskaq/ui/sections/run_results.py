@@ -58,6 +58,8 @@ def images(run: Stored) -> None:
 def recognised_in(result: RunResult) -> str:
     """The number of images and the share in which P recognises the intended class."""
     share = result.recognised
+    if result.cosine is not None:
+        return f"{share.n} images from the source {result.spec.synthesis.source}, without labels."
     return (
         f"{share.n} images from the source {result.spec.synthesis.source}: P recognises the "
         f"intended class in {100 * share.value:.0f} % of them (95 % interval "

@@ -45,10 +45,15 @@ def samples(run: Stored, ratio: float) -> None:
         alpha = evidence.alpha.astype(np.float32)  # [N,patches]
         masks = np.stack([mask_of(row, ratio) for row in alpha])  # [N,patches]
         images = synthesis.dimmed(images, masks, grid)
+    count = total if show_all else min(_FEW, total)
+    if run.result.cosine is not None:  # P has no classes
+        captions = [f"cosine {value:.3f}" for value in evidence.certainty[1, :count]]
+        tiles(images[:count], captions, captions)
+        st.caption(f"Showing {count} of {total}, with the cosine of the features of P and Q.")
+        return
     p, q = zip(evidence.seen, evidence.certainty, strict=True)
     table = synthesis.gallery_frame(run.samples["labels"], p, q, evidence.classes)
     summary = synthesis.describe_gallery(table)
-    count = total if show_all else min(_FEW, total)
     captions = [
         f"**{row.label}**  \nP: {row.P} {row.P_certainty:.0f} %  \nQ: {row.Q} "
         f"{row.Q_certainty:.0f} %"

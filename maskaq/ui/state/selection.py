@@ -60,12 +60,6 @@ class Choice:
         """Blocks, heads and patches of the model."""
         return shape_of(self.model)
 
-    @property
-    def bundled(self) -> bool:
-        """Whether this is the bundled model on the bundled scenes, which have stored results."""
-        own = self.own
-        return self.model == BUNDLED and not (own.weights or own.data or own.class_names)
-
 
 DEFAULT = Choice()
 

@@ -12,7 +12,7 @@ from maskaq.errors import RunError
 from maskaq.jobs import downloads, service
 from maskaq.models import download
 from maskaq.models.download import HubFile
-from maskaq.models.menu import BUNDLED
+from maskaq.models.menu import SHIPPED
 from maskaq.ui.widgets import show
 
 _POLL = 0.5  # seconds
@@ -27,7 +27,7 @@ def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
     Args:
         weights: the visitor's file, or "". key: prefix of the keys of the buttons, one per place.
     """
-    if weights or model == BUNDLED or os.environ.get("MASKAQ_SCHEDULER"):
+    if weights or model in SHIPPED or os.environ.get("MASKAQ_SCHEDULER"):
         return True  # workers of another scheduler may have a cache of their own
     file = download.find(model)
     if file is None:

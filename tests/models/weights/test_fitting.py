@@ -226,7 +226,7 @@ def test_weights_without_a_head_output_features() -> None:
     model = model_of()
     state = {key: one for key, one in state_of(model).items() if not key.startswith("head")}
     found = fitted(SMALLEST, Weights(state, Path("x")))
-    assert found.notes == ("no classification head (head.weight): the outputs are features",)
+    assert found.notes == ("the weights have no classification head (head.weight)",)
     images = pictures(160)
     model.reset_classifier(0)
     torch.testing.assert_close(found.model.eval()(images), model(images))

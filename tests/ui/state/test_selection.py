@@ -79,6 +79,3 @@ def test_the_title_of_a_run_contains_its_settings():
 
 def test_a_choice_has_the_shape_of_its_model():
     assert DEFAULT.shape.depth == 6
-    assert DEFAULT.bundled
-    assert not Choice(own=Own(weights="w")).bundled
-    assert not Choice(model="deit_tiny_patch16_224").bundled
