@@ -11,7 +11,7 @@ The model may be on torch's meta device, where this costs no memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from maskaq.models.blocks import between_blocks, blocks_in
 
 # Functions by their names: each exists as a function, as a method and, some, as an operator.
 MATMULS = frozenset({"matmul", "__matmul__", "bmm", "mm"})
@@ -281,41 +283,17 @@ class _Tracer(TorchFunctionMode):
 
     def _chain(self) -> tuple[str, ...]:
         """The units, if each one's input is the output of the one before."""
-        blocks = blocks_in(self.structure)
-        units = sorted({*blocks, *_between(self.structure, blocks)}, key=[*self._calls].index)
+        layers = self.structure.layers
+        blocks = blocks_in(self.structure.attention, layers)
+        ends = ("image", "head", "constant")  # roles of layers outside of the body
+        body = [name for name, layer in layers.items() if layer.role not in ends]
+        units = sorted({*blocks, *between_blocks(body, blocks)}, key=[*self._calls].index)
         chain: list[str] = []
         for name in units:
             first, _, constant = self._calls[name]
             if constant and (not chain or first == self._calls[chain[-1]][1]):
                 chain.append(name)
         return tuple(chain) if blocks and blocks <= set(chain) else ()
-
-
-def blocks_in(structure: Structure) -> set[str]:
-    """The smallest modules that contain an attention module and further layers."""
-    found = set()
-    for attention in structure.attention:
-        outside = [name for name in structure.layers if not name.startswith(f"{attention}.")]
-        block = attention
-        while block and not any(name.startswith(f"{block}.") for name in outside):
-            block = block.rpartition(".")[0]
-        found.add(block)
-    return {one for one in found if one and not any(o.startswith(f"{one}.") for o in found)}
-
-
-def _between(structure: Structure, blocks: set[str]) -> Iterator[str]:
-    """The largest modules with layers of the body that are in no block, such as patch merging."""
-    for name, layer in structure.layers.items():
-        inside = any(name.startswith(f"{block}.") for block in blocks)
-        if inside or layer.role in ("image", "head", "constant"):
-            continue
-        module = name
-        while True:
-            above = module.rpartition(".")[0]
-            if not above or any(f"{block}.".startswith(f"{above}.") for block in blocks):
-                break
-            module = above
-        yield module
 
 
 def _weight(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
