@@ -18,7 +18,7 @@ def models(args: argparse.Namespace) -> None:
         print(f"{name:40} {description}")
     print(
         f"Names from {menu.FILE}. The first use of a timm model downloads its weights. For other "
-        "ViT and DeiT models of timm pass --weights FILE.",
+        "backbones of timm pass --weights FILE; docs/families.md names tested families.",
         file=sys.stderr,
     )
 

@@ -16,7 +16,7 @@ from maskaq.errors import ModelError, unknown
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
 BUNDLED = "scenes_vit"  # the default model
-SHIPPED = (BUNDLED, "scenes_swin")  # the models whose weights ship with the library
+SHIPPED = {BUNDLED: "ViT"}  # the models whose weights ship with the library, and their kinds
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def classifiers() -> Mapping[str, Pretrained]:
 def descriptions() -> dict[str, str]:
     """One line on every model that loads without a weights file, by name, the bundled one first."""
     scenes = "64x64, 10 garments in cluttered scenes (Fashion-MNIST)"
-    kinds = ("ViT", "Swin")
-    found = {name: f"bundled {kind}, {scenes}" for name, kind in zip(SHIPPED, kinds, strict=True)}
+    found = {name: f"bundled {kind}, {scenes}" for name, kind in SHIPPED.items()}
     for name, one in classifiers().items():
         found[name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
     return found

@@ -200,7 +200,7 @@ def evaluate(model: nn.Module) -> Interval:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m maskaq.models.train", description=__doc__)
     parser.add_argument(
-        "--model", choices=[*bundled.MODELS], default="scenes_vit", help="(default: %(default)s)"
+        "--model", choices=[*bundled.TRAINABLE], default="scenes_vit", help="(default: %(default)s)"
     )
     parser.add_argument("--fashion-mnist", type=Path, help="folder with the four IDX files")
     parser.add_argument(
@@ -214,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", choices=["bfloat16", "float32"], default=Recipe.precision)
     args = parser.parse_args(arguments)
     recipe = Recipe(**{name: getattr(args, name) for name in (*_COUNTS, "guide", "precision")})
-    model = bundled.MODELS[args.model]
+    model = bundled.TRAINABLE[args.model]
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from maskaq.models.architectures import pretrained
 def test_the_file_lists_every_supported_model_and_the_bundled_one_first():
     assert list(menu.shapes()) == [*architectures.BUNDLED, *architectures.timm_names()]
     assert next(iter(menu.shapes())) == menu.BUNDLED
+    assert list(menu.SHIPPED) == list(architectures.BUNDLED)
 
 
 @pytest.mark.parametrize(
