@@ -282,8 +282,10 @@ class _Tracer(TorchFunctionMode):
     def _chain(self) -> tuple[str, ...]:
         """The units, if each one's input is the output of the one before."""
         blocks = blocks_in(self.structure)
-        units = sorted({*blocks, *_between(self.structure, blocks)}, key=[*self._calls].index)
-        chain: list[str] = []
+        found = {*blocks, *_between(self.structure, blocks)}
+        if not found <= self._calls.keys():  # a container, whose members are called one by one
+            return ()
+        units, chain = sorted(found, key=[*self._calls].index), list[str]()
         for name in units:
             first, _, constant = self._calls[name]
             if constant and (not chain or first == self._calls[chain[-1]][1]):
