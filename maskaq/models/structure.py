@@ -106,7 +106,7 @@ def structure_of(model: nn.Module) -> Structure:
 
 
 def example_input(model: nn.Module) -> Tensor:
-    """One random image [1,C,H,W] of the size that a model takes, on its device."""
+    """An image of noise [1,C,H,W] of the size that a model takes, on its device."""
     any_model: Any = model
     convolution = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     size = getattr(getattr(model, "patch_embed", None), "img_size", None)
@@ -114,7 +114,8 @@ def example_input(model: nn.Module) -> Tensor:
         size = any_model.pretrained_cfg["input_size"][1:]
     weight = convolution.weight
     shape = (1, convolution.in_channels, *size)
-    return torch.rand(shape, device=weight.device, dtype=weight.dtype) * 2 - 1
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return image.to(weight.device, weight.dtype)
 
 
 @torch.no_grad()
