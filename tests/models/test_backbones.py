@@ -295,3 +295,24 @@ def test_blocks_in_containers_are_no_chain(name: str) -> None:
     assert structure_of(model).units == ()
     with pytest.raises(ModelError, match=r"do not form a chain, .* such as tails"):
         units_of(model)
+
+
+class Mixed(nn.Module):
+    """Products that are neither a Linear or Conv2d nor attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pretrained_cfg = {"input_size": (3, 8, 8)}
+        self.embed, self.along = nn.Conv2d(3, 4, 4, 4), nn.Conv1d(4, 5, 3)
+        self.table = nn.Parameter(torch.ones(7, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x).flatten(2)  # [B,4,4]
+        named = torch.einsum("b c n, k c -> b k n", x, self.table)  # [B,7,4]
+        return named.sum((1, 2)) + self.along(x).sum((1, 2)) + (x @ x.mT).sum((1, 2))
+
+
+def test_products_of_every_kind_are_counted() -> None:
+    structure = structure_of(Mixed())
+    assert structure.layers["embed"].products == 4 * 4 * 3 * 16
+    assert structure.others == {"": 4 * 4 * 7 + 4 * 4 * 4, "along": 5 * 2 * 4 * 3}

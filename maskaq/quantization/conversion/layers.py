@@ -59,9 +59,10 @@ class QuantConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with in_layer():
-            weight, how = self.weight_quantizer(self.weight), (self.stride, self.padding)
-            x = self.input_quantizer(x)
-            return F.conv2d(x, weight, self.bias, *how, self.dilation, self.groups)
+            weight, x = self.weight_quantizer(self.weight), self.input_quantizer(x)
+            return F.conv2d(
+                x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            )
 
 
 def quantize_attention(module: nn.Module, make: Callable[[str], Quantizer]) -> None:
