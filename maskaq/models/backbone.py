@@ -73,14 +73,15 @@ def _mark(model: nn.Module) -> list[nn.Module]:
         raise _unsupported(model)
     marked: list[nn.Module] = []
     stages: list[tuple[int, int]] = []
-    for name, call in structure_of(model).attention.items():
+    structure = structure_of(model)
+    for name, call in structure.attention.items():
         module, block = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
         windows = _windows(block, stages, call.shape)
         if windows is None and not _covers_the_grid(model, call.shape):
             continue
         vars(module).update(attention_index=len(marked), windows=windows)
         marked.append(module)
-    if not marked:
+    if not marked or structure.others:  # some blocks attend in a way that cannot be recorded
         raise _unsupported(model)
     return marked
 

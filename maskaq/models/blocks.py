@@ -1,9 +1,9 @@
-"""Which modules of a backbone are its blocks, from the names of what computes in it."""
+"""Which modules are the blocks of a body, and which lie between them, by dotted names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 
-def blocks_in(attention: Iterable[str], layers: Iterable[str]) -> set[str]:
+def blocks_in(attention: Collection[str], layers: Collection[str]) -> set[str]:
     """The smallest modules that contain an attention module and further layers.
 
     >>> sorted(blocks_in(["blocks.0.attn"], ["blocks.0.attn.qkv", "blocks.0.mlp.fc1", "head"]))
@@ -19,16 +19,16 @@ def blocks_in(attention: Iterable[str], layers: Iterable[str]) -> set[str]:
     return {one for one in found if one and not any(o.startswith(f"{one}.") for o in found)}
 
 
-def between_blocks(layers: Iterable[str], blocks: set[str]) -> Iterator[str]:
-    """The largest modules around layers that are in no block, such as those that merge patches.
+def between(layers: Collection[str], blocks: Collection[str]) -> Iterator[str]:
+    """The largest modules with layers of the body that are in no block, such as patch merging.
 
-    >>> list(between_blocks(["stage.merge.reduction"], {"stage.blocks.0"}))
+    >>> list(between(["stage.merge.reduction"], {"stage.blocks.0"}))
     ['stage.merge']
     """
-    for name in layers:
-        if any(name.startswith(f"{block}.") for block in blocks):
+    for layer in layers:
+        if any(layer.startswith(f"{block}.") for block in blocks):
             continue
-        module = name
+        module = layer
         while True:
             above = module.rpartition(".")[0]
             if not above or any(f"{block}.".startswith(f"{above}.") for block in blocks):

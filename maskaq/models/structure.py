@@ -11,7 +11,7 @@ The model may be on torch's meta device, where this costs no memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,10 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from maskaq.models.blocks import between_blocks, blocks_in
+from maskaq.models.arguments import einsum_products, tensors_in, weight_of
+from maskaq.models.blocks import between, blocks_in
 
 # Functions by their names: each exists as a function, as a method and, some, as an operator.
 MATMULS = frozenset({"matmul", "__matmul__", "bmm", "mm"})
+_LAYERS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 SOFTMAX = "softmax"
 KERNEL = "scaled_dot_product_attention"
 _ACTIVATIONS = frozenset({"gelu", "relu"})
@@ -108,7 +110,7 @@ def structure_of(model: nn.Module) -> Structure:
 
 
 def example_input(model: nn.Module) -> Tensor:
-    """One random image [1,C,H,W] of the size that a model takes, on its device."""
+    """An image of noise [1,C,H,W] of the size that a model takes, on its device."""
     any_model: Any = model
     convolution = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     size = getattr(getattr(model, "patch_embed", None), "img_size", None)
@@ -116,7 +118,8 @@ def example_input(model: nn.Module) -> Tensor:
         size = any_model.pretrained_cfg["input_size"][1:]
     weight = convolution.weight
     shape = (1, convolution.in_channels, *size)
-    return torch.rand(shape, device=weight.device, dtype=weight.dtype) * 2 - 1
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return image.to(weight.device, weight.dtype)
 
 
 @torch.no_grad()
@@ -171,7 +174,7 @@ class _Tracer(TorchFunctionMode):
         self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: Any, out: Any
     ) -> None:
         self._running.pop()
-        constant = all(self.origin(x) is None for x in _tensors((args[1:], kwargs)))
+        constant = all(self.origin(x) is None for x in tensors_in((args[1:], kwargs)))
         self._calls[name] = id(args[0]) if args else 0, id(out), constant
         is_norm = "norm" in type(module).__name__.lower()
         if is_norm and isinstance(out, Tensor) and self.origin(out) is not None:
@@ -182,9 +185,9 @@ class _Tracer(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        inputs = [x for x in _tensors((args, kwargs)) if self.origin(x) is not None]
+        inputs = [x for x in tensors_in((args, kwargs)) if self.origin(x) is not None]
         name = getattr(func, "__name__", "")
-        if name in ("linear", "conv2d"):
+        if name in _LAYERS:
             self._layer(args, kwargs, out)
         if inputs:
             self._follow(name, args, kwargs, inputs, out)
@@ -199,7 +202,7 @@ class _Tracer(TorchFunctionMode):
         if not moved:
             for x in inputs:
                 self._read(x)
-        for result in _tensors(out):
+        for result in tensors_in(out):
             if result.is_floating_point():
                 self.note(result, origin or _OTHER)
 
@@ -219,8 +222,10 @@ class _Tracer(TorchFunctionMode):
             return Origin("softmax", running)
         if name in MATMULS:
             return self._product(running, args[0], args[1], out)
-        if name in ("linear", "conv2d"):
-            layer = self._weights.get(id(_weight(args, kwargs)))
+        if name == "einsum":
+            self._other(running, einsum_products(*args))
+        if name in _LAYERS:
+            layer = self._weights.get(id(weight_of(args, kwargs)))
             return Origin("linear", layer) if layer else _OTHER
         return Origin("gelu", running) if name in _ACTIVATIONS else _OTHER
 
@@ -236,8 +241,12 @@ class _Tracer(TorchFunctionMode):
         elif running not in self._pending:
             self._pending[running] = first, second, count
             return _OTHER
-        self.structure.others[running] = self.structure.others.get(running, 0) + count
+        self._other(running, count)
         return _OTHER
+
+    def _other(self, name: str, count: int) -> None:
+        """Count multiply-adds that no quantizer reaches."""
+        self.structure.others[name] = self.structure.others.get(name, 0) + count
 
     def _attention(
         self, name: str, operands: tuple[Tensor, Tensor, Tensor], shape: Iterable[int]
@@ -248,17 +257,16 @@ class _Tracer(TorchFunctionMode):
         count = math.prod(shape) * (operands[0].shape[-1] + own)
         call = AttentionCall((sources[0], sources[1], sources[2]), shape, own, count)
         if name in self.structure.attention:  # only one attention per module can be told apart
-            self.structure.others[name] = self.structure.others.get(name, 0) + call.products
+            self._other(name, call.products)
         else:
             self.structure.attention[name] = call
 
     def _layer(self, args: Any, kwargs: Any, out: Tensor) -> None:
-        x, weight = args[0] if args else kwargs["input"], _weight(args, kwargs)
+        x, weight = args[0] if args else kwargs["input"], weight_of(args, kwargs)
         name, origin = self._weights.get(id(weight)), self.origin(x)
         count = out.numel() * math.prod(weight.shape[1:])
         if name is None:
-            running = self._running[-1] if self._running else ""
-            self.structure.others[running] = self.structure.others.get(running, 0) + count
+            self._other(self._running[-1] if self._running else "", count)
             return
         role = "constant" if origin is None else origin.kind
         role = "head" if id(weight) in self._heads else role
@@ -274,7 +282,7 @@ class _Tracer(TorchFunctionMode):
     def finish(self) -> Structure:
         """The structure, once the model has run."""
         for running, (_, _, count) in self._pending.items():  # no softmax followed
-            self.structure.others[running] = self.structure.others.get(running, 0) + count
+            self._other(running, count)
         for name, layer in self.structure.layers.items():
             if layer.role == "layernorm" and self._readers.get(layer.source) == {name}:
                 self.structure.folds[name] = layer.source
@@ -285,30 +293,17 @@ class _Tracer(TorchFunctionMode):
         """The units, if each one's input is the output of the one before."""
         layers = self.structure.layers
         blocks = blocks_in(self.structure.attention, layers)
-        ends = ("image", "head", "constant")  # roles of layers outside of the body
+        ends = ("image", "head", "constant")
         body = [name for name, layer in layers.items() if layer.role not in ends]
-        units = sorted({*blocks, *between_blocks(body, blocks)}, key=[*self._calls].index)
-        chain: list[str] = []
+        found = {*blocks, *between(body, blocks)}
+        if not found <= self._calls.keys():  # a container, whose members are called one by one
+            return ()
+        units, chain = sorted(found, key=[*self._calls].index), list[str]()
         for name in units:
             first, _, constant = self._calls[name]
             if constant and (not chain or first == self._calls[chain[-1]][1]):
                 chain.append(name)
         return tuple(chain) if blocks and blocks <= set(chain) else ()
-
-
-def _weight(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    return args[1] if len(args) > 1 else kwargs["weight"]
-
-
-def _tensors(values: Any) -> Iterable[Tensor]:
-    """All tensors in nested tuples, lists and dicts."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, Mapping):
-        yield from _tensors(tuple(values.values()))
-    elif isinstance(values, tuple | list):
-        for value in values:
-            yield from _tensors(value)
 
 
 def classifiers(model: nn.Module) -> list[nn.Linear]:

@@ -31,8 +31,8 @@ def attention_to_patches(block: Maps, prefix: int, reading: str = "paper") -> Te
     """Attention to each patch in one block, by head: [B,H,N].
 
     `class_attention` if attention is between all tokens. In windows, where there is no class token,
-    the mean over the queries of the patch's window, divided by the number of windows, so that the
-    weights of an image add up to 1.
+    the mean over the queries of the patch's window, divided by the number of windows. The weights
+    of an image then add up to 1, or to less if windows reach beyond it.
     """
     full = block.probs if reading == "paper" else block.logits
     if block.windows is None:

@@ -12,7 +12,7 @@ from maskaq.models.structure import structure_of
 from maskaq.quantization.conversion.convert import float_reason
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 
-_NOT_REACHED = "a product of activations that is not attention, which no quantizer reaches"
+_NOT_REACHED = "a product outside of layers and attention, which no quantizer reaches"
 
 
 @dataclass(frozen=True)

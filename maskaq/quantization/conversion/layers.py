@@ -51,14 +51,18 @@ class QuantConv2d(nn.Module):
 
     def __init__(self, source: nn.Conv2d, weight: PerRow, inputs: Quantizer, role: str) -> None:
         super().__init__()
+        self.in_channels, self.out_channels = source.in_channels, source.out_channels
+        self.kernel_size, self.stride = source.kernel_size, source.stride  # which a model may read
+        self.padding, self.dilation, self.groups = source.padding, source.dilation, source.groups
         self.weight, self.bias, self.role = source.weight, source.bias, role
-        self._how: Any = source.stride, source.padding, source.dilation, source.groups
         self.weight_quantizer, self.input_quantizer = weight, inputs
 
     def forward(self, x: Tensor) -> Tensor:
         with in_layer():
-            weight = self.weight_quantizer(self.weight)
-            return F.conv2d(self.input_quantizer(x), weight, self.bias, *self._how)
+            weight, x = self.weight_quantizer(self.weight), self.input_quantizer(x)
+            return F.conv2d(
+                x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            )
 
 
 def quantize_attention(module: nn.Module, make: Callable[[str], Quantizer]) -> None:

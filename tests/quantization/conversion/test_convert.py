@@ -10,7 +10,8 @@ from maskaq.models.attention import attention_modules, record
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import MINMAX, MSE, calibrated_q
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.quantizers.base import Uniform, observing, quantizers
+from maskaq.quantization.conversion.layers import QuantConv2d
+from maskaq.quantization.quantizers.base import PerRow, Uniform, calibrating, observing, quantizers
 from maskaq.quantization.quantizers.logarithmic import LogSqrt2
 from tests.support.families import family
 
@@ -132,3 +133,13 @@ def test_q_is_recorded_although_p_never_was() -> None:
     p = family("vit patch 8")
     q = convert(p, W4A4, MSE)
     assert len(attention_modules(q)) == 2
+
+
+def test_a_quantized_convolution_computes_and_describes_itself_as_its_source() -> None:
+    source = torch.nn.Conv2d(4, 6, (3, 2), stride=2, padding=(1, 0), dilation=(1, 2), groups=2)
+    layer = QuantConv2d(source, PerRow(8, 6, "mse"), Uniform(8, 1, "minmax"), "image")
+    for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups"):
+        assert getattr(layer, name) == getattr(source, name)
+    x = torch.randn(2, 4, 9, 9, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), calibrating(layer):
+        torch.testing.assert_close(layer(x), source(x), atol=0.05, rtol=0.05)
