@@ -83,6 +83,18 @@ def test_a_bad_shared_setting_falls_back_to_its_default(open_page):
         assert f"{key} = `{value}`" in notice
 
 
+def test_a_block_offers_its_own_heads(open_page):
+    """The blocks of Swin have different numbers of heads: all have three, the last have 24."""
+    app = open_page(pages.LOOK_INSIDE, model="swin_tiny_patch4_window7_224")
+    assert app.selectbox(key="head").options == ["mean", "0", "1", "2"]
+    app.selectbox(key="block").set_value("11").run()
+    assert len(app.selectbox(key="head").options) == 25
+    app.selectbox(key="head").set_value("20").run()
+    app.selectbox(key="block").set_value("0").run()
+    assert not app.exception
+    assert app.selectbox(key="head").value == "mean"
+
+
 def test_a_smaller_model_resets_the_block_and_the_head(open_page):
     app = open_page(pages.LOOK_INSIDE, model="deit_base_patch16_224", block="11", head="10")
     assert not app.warning

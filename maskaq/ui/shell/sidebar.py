@@ -127,6 +127,13 @@ def _seed() -> None:
     )
 
 
+def _heads(shape: Shape) -> int:
+    """Heads of the chosen block, or those that all blocks have."""
+    block = str(st.session_state.get("block", MEAN))
+    chosen = block.isdecimal() and int(block) < shape.depth
+    return shape.by_block[int(block)] if chosen else min(shape.by_block)
+
+
 _CONTROLS: dict[str, Callable[[], None]] = {
     "model": _model,
     "weight_bits": partial(
@@ -142,9 +149,7 @@ _CONTROLS: dict[str, Callable[[], None]] = {
     "block": partial(
         _part, "block", "Block", lambda s: s.depth, "One layer of the model. 0 is the first."
     ),
-    "head": partial(
-        _part, "head", "Head", lambda s: s.heads, "One of the attention heads of each block."
-    ),
+    "head": partial(_part, "head", "Head", _heads, "One of the attention heads of each block."),
     "mask_ratio": _mask_ratio,
     "seed": _seed,
 }
