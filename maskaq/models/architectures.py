@@ -82,6 +82,15 @@ def check_name(name: str) -> None:
     raise ModelError(f"unknown model {name!r}; {hint} `python -m maskaq models` lists all names.")
 
 
+def skeleton(name: str, classes: int | None = None, **options: Any) -> nn.Module:
+    """As `build`, without checking that the attention is supported: for the shapes of weights."""
+    with torch.device("meta"):
+        if name in BUNDLED:
+            return BUNDLED[name].architecture()
+        model: nn.Module = timm.create_model(name, num_classes=classes, **options)
+    return model
+
+
 def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
     """Build the architecture of a name on the meta device.
 
@@ -93,10 +102,9 @@ def build(name: str, classes: int | None = None, **options: Any) -> nn.Module:
     Raises:
         ModelError: its attention is not supported.
     """
-    with torch.device("meta"):
-        if name in BUNDLED:
-            return BUNDLED[name].architecture()
-        model: nn.Module = timm.create_model(name, num_classes=classes, **options)
+    model = skeleton(name, classes, **options)
+    if name in BUNDLED:
+        return model
     try:
         tokens_of(model)
     except Exception as error:  # running a model of any kind may raise anything

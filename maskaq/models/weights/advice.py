@@ -8,8 +8,7 @@ from itertools import islice
 
 from torch import Tensor
 
-from maskaq.errors import ModelError
-from maskaq.models.architectures import BUNDLED, build, timm_names
+from maskaq.models.architectures import BUNDLED, skeleton, timm_names
 
 _HEAD = re.compile(r"head(_dist)?\.")
 _SHOWN = 4  # keys listed in a message
@@ -41,7 +40,7 @@ def list_some(names: Iterable[str]) -> str:
 def advice(state: Mapping[str, Tensor], name: str = "") -> str:
     """Which model to pass instead of `name`, or what else to do."""
     form = _form(state)
-    same = bool(name) and _form(build(name).state_dict()) == form
+    same = bool(name) and _form(skeleton(name).state_dict()) == form
     bare = name.partition(".")[0]
     near = [one for one in matching_models(state, any_size=not same) if one != bare]
     if near:
@@ -92,12 +91,9 @@ def matching_models(
 
 def _fitting(names: Iterable[str], shapes: Shapes, without: str = "") -> Iterator[str]:
     """Names of the models that have these shapes."""
-    for name in names:
-        try:
-            if _body(build(name, 1).state_dict(), without) == shapes:
-                yield name
-        except ModelError:
-            continue
+    for name in names:  # all of them are supported
+        if _body(skeleton(name, 1).state_dict(), without) == shapes:
+            yield name
 
 
 def _body(state: Mapping[str, Tensor], without: str = "") -> Shapes:
