@@ -112,31 +112,15 @@ def own_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
 Visit = Callable[..., Page]
 
 
-Idle = dict[tuple[str, int], list[BrowserContext]]
-
-
-@pytest.fixture(scope="session")
-def idle(browser: Browser) -> Iterator[Idle]:
-    """Contexts that no test uses, by theme and width.
-
-    A new one would load and compile all scripts again, which takes longer than most tests.
-    """
-    contexts: Idle = {}
-    yield contexts
-    for every in contexts.values():
-        for context in every:
-            context.close()
-
-
 @pytest.fixture
-def visit(browser: Browser, idle: Idle, request: pytest.FixtureRequest) -> Iterator[Visit]:
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Open an address as a new visitor; at the end no page may have logged an error.
 
     A frame of a run in progress may be replaced before the browser has loaded it.
     """
-    live = request.module.__name__.endswith("test_runs")
-    used: list[tuple[tuple[str, int], BrowserContext]] = []
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
+    live = request.module.__name__.endswith("test_runs")
 
     def record(kind: str, text: str, where: str) -> None:
         frame = live and "/media/" in text + where
@@ -144,9 +128,11 @@ def visit(browser: Browser, idle: Idle, request: pytest.FixtureRequest) -> Itera
             errors.append(f"{text} ({where})")
 
     def open_page(address: str, *, theme: str = "light", width: int = 1280) -> Page:
-        waiting = idle.setdefault((theme, width), [])
-        context = waiting.pop() if waiting else _context(browser, theme, width)
-        used.append(((theme, width), context))
+        context = browser.new_context(
+            color_scheme="dark" if theme == "dark" else "light",
+            viewport={"width": width, "height": 900},
+        )
+        contexts.append(context)
         page = context.new_page()
         page.on("console", lambda m: record(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -155,24 +141,6 @@ def visit(browser: Browser, idle: Idle, request: pytest.FixtureRequest) -> Itera
         return page
 
     yield open_page
-    for kind, context in used:
-        _forget(context)
-        idle[kind].append(context)
+    for context in contexts:
+        context.close()
     assert errors == []
-
-
-def _context(browser: Browser, theme: str, width: int) -> BrowserContext:
-    return browser.new_context(
-        color_scheme="dark" if theme == "dark" else "light",
-        viewport={"width": width, "height": 900},
-    )
-
-
-def _forget(context: BrowserContext) -> None:
-    """Close all pages and remove what they stored, so that the next visitor is a new one."""
-    for page in context.pages:
-        if not page.is_closed() and page.url.startswith("http"):
-            page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-        page.close()
-    context.clear_cookies()
-    context.set_offline(False)

@@ -17,8 +17,12 @@ def click(page: Page, title: str, number: int) -> None:
     """Click one of the clickable places of the chart with this title."""
     chart = page.locator(".js-plotly-plot").filter(has_text=title).first
     point = chart.locator(".scatterlayer .point").nth(number)
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
+    box = None
+    for _ in range(20):  # at this moment the chart may be drawn again
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        if box is not None:
+            break
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
