@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from maskaq.errors import ModelError
 from maskaq.models.architectures import BUNDLED, MODULES, build, pretrained
-from maskaq.models.backbone import tokens_of
+from maskaq.models.backbone import attention_modules, tokens_of
 from maskaq.models.menu import FILE
 from maskaq.models.structure import example_input, structure_of
 
@@ -39,8 +39,8 @@ def row(name: str) -> Row:
     """The shape of an architecture, and its pretrained classifier."""
     model = build(name)
     tokens, calls = tokens_of(model), structure_of(model).attention
-    indices = {vars(module).get("attention_index") for module in model.modules()} - {None}
-    heads = [call.shape[1] for call in calls.values()][: len(indices)]
+    blocks = len(attention_modules(model))  # attention that pools comes after them
+    heads = [call.shape[1] for call in calls.values()][:blocks]
     classifier = None if name in BUNDLED else pretrained(name)
     return {
         "depth": len(heads),

@@ -70,3 +70,14 @@ def unknown(what: str, value: object, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" did you mean {near[0]!r}?" if near else ""
     return f"unknown {what} {value!r};{hint} Allowed: {', '.join(names)}."
+
+
+def some(names: Iterable[object], shown: int = 3) -> str:
+    """The first names of a list, and how many more there are, for a message.
+
+    >>> some("abcde")
+    'a, b, c and 2 more'
+    """
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - shown:,} more" if len(listed) > shown else ""
+    return ", ".join(listed[:shown]) + more

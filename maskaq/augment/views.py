@@ -81,12 +81,8 @@ def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) ->
     smallest = SMALLEST_CROP / BASE
     share = smallest + (1 - smallest) * (random[0] + 1) / 2  # [B]
     high, wide = height * share, width * share
-    shifts = [
-        (SHIFT * size / BASE * random[2 + axis]).round()
-        for axis, size in enumerate((height, width))
-    ]
-    top = (height - high) / 2 * (1 + random[1]) + shifts[0]
-    left = (width - wide) / 2 * (1 + random[5]) + shifts[1]
+    top = (height - high) / 2 * (1 + random[1]) + (SHIFT * height / BASE * random[2]).round()
+    left = (width - wide) / 2 * (1 + random[5]) + (SHIFT * width / BASE * random[3]).round()
     views = _cut(images, (top, left), (high, wide), random[4] < 0)
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return views + NOISE * noise

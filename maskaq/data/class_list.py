@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskaq.errors import DataError
+from maskaq.errors import DataError, some
 
 _MOST_BYTES = 16 << 20
 _SYNSET = re.compile(r"n\d{8}")
@@ -17,7 +17,6 @@ _NUMBERED = re.compile(r"(\d+)[\s,;:]+(\S.*)")
 _WITH_SYNSET = re.compile(r"(n\d{8})[\s,;:]+(\S.*)")
 # Keys of JSON files that hold the list; the first is that of transformers.
 _KEYS = ("id2label", "label2id", "class_to_idx", "classes", "class_names", "names", "labels")
-_SHOWN = 3
 
 
 class ClassList(NamedTuple):
@@ -56,7 +55,7 @@ def read_class_list(path: str | Path, count: int) -> ClassList:
     repeated = [name for name, times in Counter(synsets or plain).items() if times > 1]
     if repeated:
         raise DataError(
-            f"{path} has {len(repeated):,} names more than once, such as {_some(repeated)}; make "
+            f"{path} has {len(repeated):,} names more than once, such as {some(repeated)}; make "
             "them different."
         )
     return ClassList(plain, synsets, notes)
@@ -131,13 +130,13 @@ def _placed(
     by_index = dict(pairs)
     if len(by_index) < len(pairs):
         repeated = [index for index, times in Counter(i for i, _ in pairs).items() if times > 1]
-        raise DataError(f"{path} has several names for the index {_some(sorted(repeated))}.")
+        raise DataError(f"{path} has several names for the index {some(sorted(repeated))}.")
     first = 1 if sorted(by_index) == list(range(1, count + 1)) else 0
     missing = sorted(set(range(count)) - {index - first for index in by_index})
     beyond = sorted(index for index in by_index if not 0 <= index - first < count)
     if missing or beyond:
-        parts = [f"no name for the index {_some(missing)}"] if missing else []
-        parts += [f"the index {_some(beyond)}"] if beyond else []
+        parts = [f"no name for the index {some(missing)}"] if missing else []
+        parts += [f"the index {some(beyond)}"] if beyond else []
         raise DataError(
             f"{path} has {' and '.join(parts)}; the {count:,} classes of the model have the "
             f"indices 0 to {count - 1}."
@@ -155,8 +154,3 @@ def _without_synsets(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
         return tuple(names), ()
     found = [match for match in matches if match]
     return tuple(match[2] for match in found), tuple(match[1] for match in found)
-
-
-def _some(values: Sequence[object]) -> str:
-    shown = ", ".join(map(str, values[:_SHOWN]))
-    return f"{shown} and {len(values) - _SHOWN:,} more" if len(values) > _SHOWN else shown

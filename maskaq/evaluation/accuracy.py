@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from maskaq.events import Event
 from maskaq.intervals import Interval, wilson
 from maskaq.models.attention import record
+from maskaq.models.backbone import prefix_of
 from maskaq.regions.mask import patch_attention
 
 BATCH = 50  # images per batch, at most
@@ -82,7 +83,7 @@ def batch_size_for(model: nn.Module) -> int:
     embed, width = getattr(model, "patch_embed", None), getattr(model, "embed_dim", None)
     if embed is None or not isinstance(width, int):
         return BATCH
-    tokens = embed.num_patches + getattr(model, "num_prefix_tokens", 0)
+    tokens = embed.num_patches + prefix_of(model)
     widest = tokens * 4 * width * 4  # bytes per image, float32
     return max(1, min(BATCH, int(_CACHE_BYTES / widest)))
 

@@ -19,9 +19,9 @@ from captum.attr import (
 )
 from torch import Tensor, nn
 
-from maskaq.models.attention import Maps, attention_modules, record
+from maskaq.models.attention import Maps, record
+from maskaq.models.backbone import windows_of
 from maskaq.models.structure import structure_of
-from maskaq.models.windows import Windows
 from maskaq.regions.mask import patch_attention, resize
 from maskaq.registry import Registry
 
@@ -161,7 +161,7 @@ def _first_block(task: AttributionTask) -> Tensor:
 @ATTRIBUTIONS.register("middle block")
 def _middle_block(task: AttributionTask) -> Tensor:
     """Gradient times activation of the output tokens of the middle block: [B,N]."""
-    return _of_block(task, len(attention_modules(task.model)) // 2)
+    return _of_block(task, len(windows_of(task.model)) // 2)
 
 
 def _of_block(task: AttributionTask, number: int) -> Tensor:
@@ -173,7 +173,7 @@ def _of_block(task: AttributionTask, number: int) -> Tensor:
     )
     tokens = found.detach().flatten(1, -2)  # [B,T,C]; blocks of Swin return [B,rows,columns,C]
     weights = tokens[:, task.prefix :].sum(-1)  # [B,M]
-    windows: Windows | None = vars(attention_modules(task.model)[number])["windows"]
+    windows = windows_of(task.model)[number]
     return weights if windows is None else resize(weights, windows.grid, task.grid)  # [B,N]
 
 

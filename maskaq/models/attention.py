@@ -12,7 +12,7 @@ operands quantized without rewriting a forward pass of any family.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -28,7 +28,15 @@ from maskaq.models.backbone import attention_modules
 from maskaq.models.structure import KERNEL, MATMULS, SOFTMAX
 from maskaq.models.windows import Windows
 
-__all__ = ["Maps", "attention_modules", "heads_of_patches", "maps_of", "observe", "record"]
+__all__ = [
+    "Maps",
+    "attention_modules",
+    "heads_of_patches",
+    "maps_of",
+    "observe",
+    "record",
+    "windows_in",
+]
 
 Operands = Mapping[str, Callable[[Tensor], Tensor]]
 _NONE: Operands = {}
@@ -49,6 +57,11 @@ class Maps(NamedTuple):
     probs: Tensor
     heads: Tensor
     windows: Windows | None = None
+
+
+def windows_in(maps: Sequence[Maps]) -> list[Windows]:
+    """The windows of each block; none where attention is between all patches."""
+    return [block.windows for block in maps if block.windows is not None]
 
 
 def heads_of_patches(maps: Maps, prefix: int) -> Tensor:

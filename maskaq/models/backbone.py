@@ -45,10 +45,11 @@ def tokens_of(model: nn.Module) -> Tokens:
     attention_modules(model)  # raises
     embed: Any = model.patch_embed
     rows, columns = embed.grid_size
-    return Tokens((rows, columns), _prefix(model))
+    return Tokens((rows, columns), prefix_of(model))
 
 
-def _prefix(model: nn.Module) -> int:
+def prefix_of(model: nn.Module) -> int:
+    """Number of tokens before the patches; 0 in a model that does not say."""
     return int(getattr(model, "num_prefix_tokens", 0))
 
 
@@ -64,6 +65,15 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
     if not found:
         found = _mark(model)
     return sorted(found, key=lambda module: vars(module)["attention_index"])
+
+
+def windows_of(model: nn.Module) -> list[Windows | None]:
+    """The windows of each of `attention_modules`; None where attention is between all patches.
+
+    Raises:
+        ModelError: as `attention_modules`.
+    """
+    return [vars(module)["windows"] for module in attention_modules(model)]
 
 
 def _mark(model: nn.Module) -> list[nn.Module]:
@@ -110,7 +120,7 @@ def _covers_the_grid(model: nn.Module, shape: tuple[int, ...]) -> bool:
     grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
     if grid is None or len(shape) != 4:
         return False
-    tokens = math.prod(grid) + _prefix(model)
+    tokens = math.prod(grid) + prefix_of(model)
     return shape[2:] == (tokens, tokens)
 
 

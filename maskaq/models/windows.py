@@ -63,6 +63,13 @@ class Windows:
         window = row // self.size[0] * self.across[1] + column // self.size[1]
         return window, row % self.size[0] * self.size[1] + column % self.size[1]
 
+    def tokens_at(self, grid: tuple[int, int]) -> Tensor:
+        """The token that each patch of a finer grid is part of: int64 [N]."""
+        down, across = (
+            torch.arange(fine) * own // fine for fine, own in zip(grid, self.grid, strict=True)
+        )
+        return (down[:, None] * self.grid[1] + across).flatten()  # [N]
+
     def slots(self) -> Tensor:
         """Where each token of the grid is among the tokens of all windows: int64 [N]."""
         count = self.count * math.prod(self.size)

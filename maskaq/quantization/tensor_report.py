@@ -90,12 +90,13 @@ def tensor_and_role(q: nn.Module, quantizer: str) -> tuple[str, str]:
 
 
 def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:
-    inside = {name + "." for name, _ in quantizers(q)}
-    reasons = {one.name: one.reason for one in products(q) if one.reason}
+    inside = tuple(name + "." for name, _ in quantizers(q))
+    left = [one for one in products(q) if one.reason]
+    reasons = {one.name: one.reason for one in left}
     layers = {n for n, m in q.named_modules() if isinstance(m, QuantLinear | QuantConv2d)}
     for name, _ in q.named_parameters():
         module, _, own = name.rpartition(".")
-        if (own == "weight" and module in layers) or name.startswith(tuple(inside)):
+        if (own == "weight" and module in layers) or name.startswith(inside):
             continue
         known = (text for part, text in _FLOAT.items() if part in name)
         why = reasons.get(module) or next(known, "a parameter outside of all matrix products")
@@ -104,8 +105,8 @@ def _left_in_float(q: nn.Module) -> Iterator[TensorRow]:
         if isinstance(module, Correction):
             why = "added to the block's output, as biases are"
             yield TensorRow(f"{name}.shift", "parameter", bits=32, quantized=False, why=why)
-    for one in products(q):
-        if one.reason and one.name not in layers and one.kind == "other":
+    for one in left:
+        if one.kind == "other":
             yield TensorRow(one.name, "product", bits=32, quantized=False, why=one.reason)
     for tensor, why in {
         "attention scores before softmax": "softmax is computed in float",

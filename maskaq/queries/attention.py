@@ -195,12 +195,11 @@ def window_similarity(block: Maps, grid: tuple[int, int]) -> Similarity:
     window, place = slots // tokens, slots % tokens  # [M] each
     matrix = pairs[window[:, None], place[:, None], place]  # [M,M]
     matrix = matrix.masked_fill(window[:, None] != window, torch.nan)
-    down, across = (torch.arange(a) * b // a for a, b in zip(grid, own.grid, strict=True))
-    coarse = (down[:, None] * own.grid[1] + across).flatten()  # [N], the token of each patch
+    tokens_of_patches = own.tokens_at(grid)  # [N]
     upper = torch.triu_indices(tokens, tokens, offset=1)  # [2,pairs]
     values = pairs[:, upper[0], upper[1]].flatten()
     mean, variance = values.mean(), values.var(correction=0)
-    return _similarity(matrix[coarse][:, coarse], values, mean, variance)
+    return _similarity(matrix[tokens_of_patches][:, tokens_of_patches], values, mean, variance)
 
 
 def check_patches(loaded: LoadedModel, patches: Sequence[int]) -> None:

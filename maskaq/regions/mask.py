@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from maskaq.models.attention import Maps
+from maskaq.models.attention import Maps, windows_in
 
 
 def class_attention(probs: Tensor, prefix: int) -> Tensor:
@@ -56,9 +54,7 @@ def attention_of_query(
     elif own is None:
         return block.probs[0, :, prefix + query, prefix:]  # [H,N]
     else:
-        row, column = divmod(query, grid[1])
-        token = row * own.grid[0] // grid[0] * own.grid[1] + column * own.grid[1] // grid[1]
-        window, place = own.position(token)
+        window, place = own.position(int(own.tokens_at(grid)[query]))
         alone = torch.zeros_like(block.probs[: own.count, :, 0])  # [W,H,T]
         alone[window] = block.probs[window, :, place]
         rows = own.undo(alone)[0]  # [H,M]
@@ -81,13 +77,11 @@ def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -
         attention_to_patches(block, prefix, reading).detach().float().mean(1)  # [B,N]
         for block in maps
     ]
-    finest = maps[0].windows
-    if finest is not None:
-        patches = weights[0].shape[-1]
+    if windows := windows_in(maps):
+        finest, patches = windows[0].grid, weights[0].shape[-1]
         weights = [
-            resize(one, block.windows.grid, finest.grid) * (one.shape[-1] / patches)  # [B,N]
-            for one, block in zip(weights, maps, strict=True)
-            if block.windows is not None
+            resize(one, own.grid, finest) * (one.shape[-1] / patches)  # [B,N]
+            for one, own in zip(weights, windows, strict=True)
         ]
     return mean_over_stages(weights, maps)
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from maskaq.config import SynthesisOptions
 from maskaq.errors import OptionError
-from maskaq.models.attention import Maps, attention_modules, maps_of, record
+from maskaq.models.attention import Maps, maps_of, record
+from maskaq.models.backbone import windows_of
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
 
@@ -144,14 +145,14 @@ def _check_windows(loaded: LoadedModel, options: SynthesisOptions) -> None:
     Raises:
         OptionError: such a setting, and attention is in windows.
     """
-    first = attention_modules(loaded.model)[0]
-    savings = options.savings
+    if not any(windows_of(loaded.model)):
+        return
+    savings, terms = options.savings, options.coefficients
     plain = {"coarse": 0.0, "patches": 1.0, "queries": 1.0}
     wrong = [f"savings.{name}" for name, value in plain.items() if getattr(savings, name) != value]
-    of_maps = (options.coefficients.inter_head, options.coefficients.entropy)
-    if options.reading == "released" and any((*of_maps, options.coefficients.align)):
+    if options.reading == "released" and any((terms.inter_head, terms.entropy, terms.align)):
         wrong.append("the reading 'released' of terms of the maps")
-    if vars(first)["windows"] is not None and wrong:
+    if wrong:
         raise OptionError(
             f"{loaded.name} computes attention in windows; not defined for them: "
             f"{', '.join(wrong)}. Leave it at its default."

@@ -83,22 +83,6 @@ def load_images(
     return Images(batch.images, labels, paths, (*listing.notes, *batch.notes))
 
 
-def labels_in(
-    folder: str | Path,
-    *,
-    synsets: Sequence[str] | None = None,
-    classes: int | None = None,
-    names: Sequence[str] | None = None,
-) -> list[int]:
-    """Labels of the images that `load_images` reads, in order, without opening them.
-
-    Raises:
-        DataError: as `load_images`, except for unreadable images.
-    """
-    listing = list_images(folder, _classes(synsets, classes, names))
-    return [item.label for item in listing.items]
-
-
 def _classes(
     synsets: Sequence[str] | None, count: int | None, names: Sequence[str] | None
 ) -> Classes:

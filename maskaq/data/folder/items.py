@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from maskaq import errors
 from maskaq.data.classes import Classes
-
-_SHOWN = 3  # names in a sentence
 
 
 class Item(NamedTuple):
@@ -54,14 +53,8 @@ def printable(name: str) -> str:
 
 
 def some(names: Iterable[object]) -> str:
-    """The first few names, and how many more there are.
-
-    >>> some("abcde")
-    'a, b, c and 2 more'
-    """
-    listed = [printable(str(name)) for name in names]
-    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+    """The first few names, printable, and how many more there are."""
+    return errors.some(printable(str(name)) for name in names)
 
 
 def by_ending(paths: Iterable[Path]) -> str:

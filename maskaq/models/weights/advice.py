@@ -8,10 +8,11 @@ from itertools import islice
 
 from torch import Tensor
 
+from maskaq.errors import some
 from maskaq.models.architectures import BUNDLED, skeleton, timm_names
 
 _HEAD = re.compile(r"head(_dist)?\.")
-_SHOWN = 4  # keys listed in a message
+SHOWN = 4  # keys listed in a message
 _BLOCK = re.compile(r"blocks\.\d+\.norm1\.weight")
 _STAGE_BLOCK = re.compile(r"layers\.(\d+)\.blocks\.\d+\.norm1\.weight")
 Shapes = Mapping[str, tuple[int, ...]]
@@ -27,14 +28,7 @@ def difference(expected: Shapes, given: Shapes) -> str:
             f"{key} is {list(given[key])}, needs {list(expected[key])}" for key in unequal
         ],
     }
-    return " ".join(f"{what}: {list_some(keys)}." for what, keys in parts.items() if keys)
-
-
-def list_some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return " ".join(f"{what}: {some(keys, SHOWN)}." for what, keys in parts.items() if keys)
 
 
 def advice(state: Mapping[str, Tensor], name: str = "") -> str:

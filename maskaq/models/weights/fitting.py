@@ -9,10 +9,10 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from maskaq.errors import OptionError, WeightsError
+from maskaq.errors import OptionError, WeightsError, some
 from maskaq.models.architectures import BUNDLED, build
 from maskaq.models.weights import channels, heads
-from maskaq.models.weights.advice import advice, difference, list_some
+from maskaq.models.weights.advice import SHOWN, advice, difference
 from maskaq.models.weights.architecture import Plan, plan
 from maskaq.models.weights.companions import Companions, beside
 from maskaq.models.weights.state import Weights
@@ -180,11 +180,11 @@ def load_weights(
         raise WeightsError(f"{path} does not fit. {reason}")
     bad = [key for key, value in state.items() if not bool(value.isfinite().all())]
     if bad:
-        raise WeightsError(f"{path} contains NaN or infinite weights in {list_some(bad)}.")
+        raise WeightsError(f"{path} contains NaN or infinite weights in {some(bad, SHOWN)}.")
     floats = {key: v.float() if v.is_floating_point() else v for key, v in state.items()}
     large = [key for key, value in floats.items() if not bool(value.isfinite().all())]
     if large:
-        raise WeightsError(f"{path} has weights too large for float32 in {list_some(large)}.")
+        raise WeightsError(f"{path} has weights too large for float32 in {some(large, SHOWN)}.")
     model.load_state_dict(floats, assign=True)
     _compute_buffers(model)
 

@@ -77,10 +77,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     )
     units_p = units_of(task.p)
     units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
-    x_p, x_q = (
-        _inputs_of(units[0], model, views)
-        for units, model in ((units_p, task.p), (units_q, task.q))
-    )
+    x_p, x_q = _inputs_of(units_p[0], task.p, views), _inputs_of(units_q[0], task.q, views)
     blocks = list(zip(units_p, units_q, weights, strict=True))
     total = len(blocks) * options.steps + options.tuned(task.formats)
     events: list[Event] = []

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.errors import ModelError, OptionError, unknown
+from maskaq.models.backbone import prefix_of
 from maskaq.models.structure import example_input
 
 KINDS = ("token", "channel")
@@ -82,7 +83,7 @@ def add_corrections(q: nn.Module, kind: str) -> None:
     """
     if kind not in KINDS:
         raise OptionError(unknown("correction", kind, KINDS))
-    prefix = int(getattr(q, "num_prefix_tokens", 0))
+    prefix = prefix_of(q)
     means = mean_outputs(q, example_input(q))  # for their shapes
     for block, mean in zip(blocks_of(q), means, strict=True):
         patches = len(mean) - prefix if kind == "token" else 1

@@ -10,7 +10,7 @@ from torch import nn
 
 from maskaq.config import QuantOptions
 from maskaq.errors import ModelError
-from maskaq.models.backbone import fuse_biases
+from maskaq.models.backbone import fuse_biases, prefix_of
 from maskaq.models.structure import Layer, structure_of
 from maskaq.quantization.conversion.bias_correction import add_corrections
 from maskaq.quantization.conversion.head_rotation import rotate_heads
@@ -127,8 +127,7 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
         rotate_heads(q)
     if scheme.correction:
         add_corrections(q, scheme.correction)
-    prefix = int(getattr(model, "num_prefix_tokens", 0))
-    factory = _Factory(options, scheme.with_options(options), prefix)
+    factory = _Factory(options, scheme.with_options(options), prefix_of(model))
     for name, layer in structure.layers.items():
         module = q.get_submodule(name)
         if float_reason(module, layer) is None:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from maskaq.models.attention import Maps, heads_of_patches
+from maskaq.models.attention import Maps, heads_of_patches, windows_in
 from maskaq.regions.mask import attention_to_patches, mean_over_stages
 from maskaq.regions.similarity import gaussian_entropy, similarity_moments
 from maskaq.registry import Registry
@@ -75,13 +75,10 @@ def _average(values: list[Tensor], blocks: Sequence[Maps] | None) -> Tensor:
     With windows first over those of an image, then over the blocks of each resolution, then over
     the resolutions.
     """
-    if blocks is None or blocks[0].windows is None:
+    windows = windows_in(blocks or ())
+    if blocks is None or not windows:
         return torch.stack(values).mean(0)  # [B]
-    by_image = [
-        block.windows.per_image(value)  # [B]
-        for value, block in zip(values, blocks, strict=True)
-        if block.windows is not None
-    ]
+    by_image = [own.per_image(value) for own, value in zip(windows, values, strict=True)]  # [B]
     return mean_over_stages(by_image, blocks)
 
 
@@ -163,7 +160,7 @@ def alignment(
         # Patch dropping may have dropped every patch of the mask.
         weight = row_weight * mask / mask.sum(-1, keepdim=True).clamp(min=1e-6)  # [B,N]
         distances.append(((p - q).abs().sum(1) * weight).sum(-1))  # [B]
-    if blocks is not None and blocks[0].windows is not None:
+    if blocks is not None and windows_in(blocks):
         mean = mean_over_stages(distances, blocks)  # [B]
         return mean if reading == "released" else len(distances) * mean
     total = torch.stack(distances)  # [L,B]
@@ -206,13 +203,9 @@ def _align(state: StepState) -> Tensor:
         rows_p = state.mean_maps  # [B,R,N]
         rows_q = [mean_over_heads(maps) for maps in state.between_patches(state.maps_q)]
         patches = None if state.mask is None or state.windowed else state.mask.shape[-1]
-    if state.windowed:
+    if windows := windows_in(state.maps_p):
         rows_p, rows_q = (
-            [
-                block.windows.undo(rows)  # [B*W,T,T] -> [B,T,N]
-                for rows, block in zip(both, state.maps_p, strict=True)
-                if block.windows is not None
-            ]
+            [own.undo(rows) for own, rows in zip(windows, both, strict=True)]  # [B,T,N]
             for both in (rows_p, rows_q)
         )
     masks, blocks = state.masks(rows_p), state.maps_p

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from maskaq.models.attention import Maps
+from maskaq.models.attention import Maps, windows_in
 from maskaq.regions.mask import resize
 from maskaq.synthesis.terms.head_similarity import mean_over_heads, patch_maps
 
@@ -94,7 +94,7 @@ class StepState:
     @property
     def windowed(self) -> bool:
         """Whether attention is computed in windows."""
-        return self.maps_p is not None and self.maps_p[0].windows is not None
+        return bool(windows_in(self.maps_p or ()))
 
     @cached_property
     def patch_maps(self) -> list[Tensor]:
@@ -126,9 +126,8 @@ class StepState:
         At coarser resolutions, the share of each patch that is in the mask, float [B,M].
         """
         assert self.mask is not None, "the batch makes a mask whenever a term needs it"
-        if self.windowed:
-            windows = [block.windows for block in self.maps_p or ()]
+        if windows := windows_in(self.maps_p or ()):
             share = self.mask.float()
-            return [resize(share, self.grid, own.grid) for own in windows if own is not None]
+            return [resize(share, self.grid, own.grid) for own in windows]
         few = self.mask if self.kept is None else self.mask.gather(1, self.kept)  # [B,k]
         return [self.mask if one.shape[-1] == self.mask.shape[-1] else few for one in maps]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from maskaq.data.classes import Classes
-from maskaq.data.folder import count_images, labels_in, list_images, load_images, parquet
+from maskaq.data.folder import count_images, list_images, load_images, parquet
 from maskaq.errors import DataError
 from tests.support.pictures import CONFIG
 
@@ -23,6 +23,11 @@ def png(grey: int) -> bytes:
     stream = io.BytesIO()
     Image.new("L", (9, 9), grey).save(stream, "PNG")
     return stream.getvalue()
+
+
+def labels_in(path: Path, names: tuple[str, ...] = NAMES) -> list[int]:
+    """Labels of the images of a file or folder, in order."""
+    return [item.label for item in list_images(path, Classes(len(names), names)).items]
 
 
 def write(
