@@ -56,7 +56,7 @@ def attention(
         image: uint8 [3,S,S], after preprocessing. p: float32 [L,H,N], attention probabilities, NaN
         for heads that a block does not have. q: the same of Q, or None. alpha: float32 [N], P's
         attention weight of each patch (MaskAQ Eq. 4). said: for `p`, and for `q` if there is one,
-        the predicted class and its probability.
+        the predicted class and its probability. class_token: whether the model has one.
 
     Raises:
         MaskaqError: the model cannot be loaded, the samples do not fit it, or there is no such
@@ -78,6 +78,7 @@ def attention(
         "q": q,
         "alpha": patch_attention(maps, loaded.prefix)[0].numpy(),  # [N]
         "said": said,
+        "class_token": loaded.prefix > 0,
     }
 
 

@@ -46,7 +46,7 @@ def attention_of_query(
     Args:
         query: a patch of `grid`, the finest one; None for `attention_to_patches`. In windows a
             patch attends to those of its window only; the others get 0. At coarser resolutions
-            patches share the values of the token that they are part of.
+            the patches of a token share its weight equally.
     """
     own = block.windows
     if query is None:
@@ -58,7 +58,10 @@ def attention_of_query(
         alone = torch.zeros_like(block.probs[: own.count, :, 0])  # [W,H,T]
         alone[window] = block.probs[window, :, place]
         rows = own.undo(alone)[0]  # [H,M]
-    return rows if own is None else resize(rows, own.grid, grid)  # [H,N]
+    if own is None:
+        return rows
+    fine = resize(rows, own.grid, grid)  # [H,N]
+    return fine * (rows.shape[-1] / fine.shape[-1])
 
 
 def patch_attention(maps: Sequence[Maps], prefix: int, reading: str = "paper") -> Tensor:

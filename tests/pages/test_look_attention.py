@@ -218,6 +218,7 @@ def answer(**question):
         "q": q,
         "alpha": p.mean((0, 1)),
         "said": {"p": ("espresso", 0.62)} | ({} if q is None else {"q": ("cup", 0.51)}),
+        "class_token": True,
     }
 
 
@@ -229,7 +230,8 @@ def scenes_answer(cluster):
         p = np.full((6, 6, 64), 0.01, np.float32)
         image = question["picture"].transpose(2, 0, 1)
         said = {"p": ("Coat", 0.62), "q": ("Bag", 0.51)}
-        return {"image": image, "p": p, "q": 0 * p, "alpha": p.mean((0, 1)), "said": said}
+        answer = {"image": image, "p": p, "q": 0 * p, "alpha": p.mean((0, 1)), "said": said}
+        return answer | {"class_token": True}
 
     cluster.answers["attention"] = answer
 

@@ -262,6 +262,7 @@ def test_an_own_picture_can_be_removed_patch_by_patch(deletion, press, cluster, 
         "q": None,
         "alpha": np.arange(64, dtype=np.float32),
         "said": {"p": ("Bag", 0.9)},
+        "class_token": True,
     }
     app = press(upload(deletion()), "Compute")
     press(app, "Remove the informative ones")

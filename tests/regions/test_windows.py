@@ -41,7 +41,10 @@ def test_the_attention_of_a_query_is_its_row():
             expected = full[:, token].view(-1, rows, columns)  # [H,rows,columns]
             wide = expected.repeat_interleave(8 // rows, 1).repeat_interleave(8 // columns, 2)
             found = attention_of_query(block, 0, query, (8, 8))  # [H,64]
-            torch.testing.assert_close(found, wide.flatten(1))
+            torch.testing.assert_close(found, wide.flatten(1) * rows * columns / 64)
+            torch.testing.assert_close(found.sum(1), torch.ones(len(found)))
+        mean = attention_of_query(block, 0, None, (8, 8))
+        torch.testing.assert_close(mean.sum(1), torch.ones(len(mean)))
 
 
 def test_rollout_multiplies_the_attention_between_all_tokens():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from maskaq.figures.maps import attention, regions
 from maskaq.regions.numpy_masks import mask_of, overlap
 from maskaq.ui.sections.look_inside import attention_maps, measures, picture, verdicts
-from maskaq.ui.sections.look_inside.attention_maps import CLS, Maps
+from maskaq.ui.sections.look_inside.attention_maps import Maps
 from maskaq.ui.sections.look_inside.questions import where
 from maskaq.ui.widgets import show, tabs
 
@@ -44,7 +44,8 @@ def tab(choice: Choice) -> None:
             VIEWS[name](choice, maps, mask, query)
     st.caption(
         "**P** is the full-precision model, **Q** the quantized one. The informative patches are "
-        "those to which P's class token CLS attends most; *Mask ratio* sets their number."
+        "those to which P's class token CLS attends most, or all patches together in a model "
+        "without one; *Mask ratio* sets their number."
     )
     show.details("attention", "informative region", "overlap", "align")
 
@@ -52,14 +53,14 @@ def tab(choice: Choice) -> None:
 def looks(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
     """The attention of every head."""
     several = None if query is not None or maps.live else measures.mean_share(choice)
-    show.verdict(verdicts.looks(_who(query), measures.share(maps, choice), mask, several))
+    show.verdict(verdicts.looks(maps.who(query), measures.share(maps, choice), mask, several))
     show.chart(
         attention.heads(
             maps.heads(choice.block),
             maps.grid,
             mask,
             choice.head,
-            f"P: attention of {_who(query)}, {where(choice)}",
+            f"P: attention of {maps.who(query)}, {where(choice)}",
             query,
             _FEW if len(maps.p[0]) <= 4 else _MAP,
         ),
@@ -102,7 +103,7 @@ def changes(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
         return
     distances = measures.distances(with_q, choice, query)
     show.verdict(verdicts.changes(distances, choice.bits))
-    title = f"Attention of {_who(query)} in P and in Q {with_q.bits}"
+    title = f"Attention of {maps.who(query)} in P and in Q {with_q.bits}"
     head = "mean over heads" if choice.head is None else f"head {choice.head}"
     show.chart(
         attention.difference(
@@ -117,10 +118,6 @@ def changes(choice: Choice, maps: Maps, mask: Mask, query: int | None) -> None:
         key="distance",
         note="MaskAQ trains Q to follow P inside the mask.",
     )
-
-
-def _who(query: int | None) -> str:
-    return CLS if query is None else f"patch {query}"
 
 
 def _set_ratio(value: Any) -> None:

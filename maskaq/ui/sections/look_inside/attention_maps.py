@@ -47,6 +47,7 @@ class Maps:
         live: whether a worker computed the maps just now.
         said: what P, and Q if there is one, answer: by `p` and `q`, a class and its probability;
             empty for scenes.
+        class_token: whether the model has one.
     """
 
     image: NDArray[np.uint8]
@@ -59,6 +60,13 @@ class Maps:
     scene: Scene | None = None
     live: bool = False
     said: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    class_token: bool = True
+
+    def who(self, query: int | None) -> str:
+        """Whose attention this is; without a class token it is the mean over all patches."""
+        if query is not None:
+            return f"patch {query}"
+        return CLS if self.class_token else "all patches"
 
     @property
     def origin(self) -> str:
@@ -69,8 +77,8 @@ class Maps:
 
     def heads(self, block: int | None) -> Rows:
         """Attention in P in a block, or the mean over blocks for None: [H,N]."""
-        rows: Rows = np.nanmean(self.p, 0) if block is None else self.p[block]
-        return rows[~np.isnan(rows).any(1)]  # blocks may have fewer heads than others
+        rows: Rows = self.p.mean(0) if block is None else self.p[block]
+        return rows[~np.isnan(rows).any(1)]  # heads that this block, or any block, does not have
 
     def pair(self, block: int | None, head: int | None) -> tuple[Rows, Rows] | None:
         """Attention in P and Q, [N] each; the mean over blocks or heads for None.
@@ -79,10 +87,10 @@ class Maps:
         """
         if self.q is None or (head is not None and self.q.shape[1] != self.p.shape[1]):
             return None
-        p, q = (np.nanmean(rows, 0) if block is None else rows[block] for rows in (self.p, self.q))
-        if head is None:
-            return np.nanmean(p, 0), np.nanmean(q, 0)
-        return p[head], q[head]
+        p, q = (
+            np.nanmean(rows, 1) if head is None else rows[:, head] for rows in (self.p, self.q)
+        )  # [L,N] each
+        return (p.mean(0), q.mean(0)) if block is None else (p[block], q[block])
 
 
 def of(choice: Choice, query: int | None) -> Maps | None:
@@ -151,6 +159,7 @@ def _computed(choice: Choice, query: int | None) -> Maps | None:
         alpha=answer["alpha"],
         live=True,
         said=answer["said"],
+        class_token=answer["class_token"],
     )
 
 

@@ -57,7 +57,8 @@ def query_controls(choice: Choice) -> int | None:
             key="query",
             bind="query-params",
             help="Whose attention is shown: that of the class token CLS, from which the model "
-            "reads its answer, or that of one patch.",
+            "reads its answer, or that of one patch. In a model without a class token, CLS stands "
+            "for the mean over all patches.",
         )
     with right:
         number = _patch(choice, disabled=kind != PATCH)

@@ -52,8 +52,17 @@ def test_heads_that_a_block_does_not_have_are_left_out():
     rows[0, 2] = np.nan  # the first block has two heads
     maps = attention_maps.Maps(None, (2, 2), rows, rows, "W4A4", rows[0, 0])
     assert maps.heads(0).shape == (2, 4)
-    np.testing.assert_allclose(maps.heads(None)[2], rows[1, 2])
+    np.testing.assert_allclose(maps.heads(None), rows[:, :2].mean(0))  # those of all blocks
     np.testing.assert_allclose(maps.pair(0, None)[0], rows[0, :2].mean(0), rtol=1e-6)
+    np.testing.assert_allclose(maps.pair(1, 2)[0], rows[1, 2])
+    both = (rows[0, :2].mean(0) + rows[1].mean(0)) / 2
+    np.testing.assert_allclose(maps.pair(None, None)[0], both, rtol=1e-6)
+
+
+def test_a_model_without_a_class_token_shows_the_mean_over_its_patches():
+    maps = attention_maps.stored(CHOICE, None)
+    assert (maps.who(None), maps.who(3)) == ("CLS", "patch 3")
+    assert replace(maps, class_token=False).who(None) == "all patches"
 
 
 def test_there_is_no_pair_for_one_head_where_q_has_only_the_mean():
