@@ -156,6 +156,13 @@ class Records:
         with self._lock:
             return list(self._records.values())
 
+    def move(self, owner: str, to: str) -> None:
+        """Give all records of an owner to another one."""
+        with self._lock:
+            for record in self.all():
+                if record.owner == owner:
+                    self._records[record.id] = replace(record, owner=to)
+
     def pop(self, name: str) -> Record:
         """Forget a record and return it."""
         with self._lock:

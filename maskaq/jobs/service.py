@@ -102,6 +102,10 @@ class Runs:
         """Those of them that belong to a grid, oldest first."""
         return [record for record in self.runs_of(owner) if record.id in self._sweeps]
 
+    def move(self, owner: str, to: str) -> None:
+        """Give the runs of a session to another name of the same visitor."""
+        self._records.move(owner, to)
+
     def cancel(self, owner: str, id: str) -> None:
         """Stop a run within a second; a run that has ended is left as it is.
 
@@ -193,5 +197,5 @@ def _check() -> None:
 _SHARED = Runs()  # by all sessions; it starts processes when they are first needed
 start, sweep, cancel = _SHARED.start, _SHARED.sweep, _SHARED.cancel
 get, runs_of, position = _SHARED.get, _SHARED.runs_of, _SHARED.position
-swept = _SHARED.swept
+swept, move = _SHARED.swept, _SHARED.move
 quick, warm, close = _SHARED.quick, _SHARED.warm, _SHARED.close

@@ -103,7 +103,6 @@ def _command_line(specs: Sequence[RunSpec]) -> None:
 def _start(missing: Sequence[Cell]) -> bool:
     if service.readonly():
         return False
-    session.pin()
     try:
         service.sweep(session.owner(), missing)
     except MaskaqError as error:

@@ -18,7 +18,6 @@ _SCRIPT = Path(__file__).with_suffix(".js")
 PAGE = "_page"  # in the session: file of the current page
 _TAB = "_tab"  # in the session: the key of the component
 _OWNER = "_owner"  # in the session: the owner of its runs
-_PINNED = "_owner_pinned"  # in the session: a run was started, so the owner is fixed
 _ANSWERED = "_tab_answered"  # in the session: the owner is the key of the tab
 
 
@@ -33,7 +32,8 @@ def tab() -> None:
         height=1,
     )
     key = getattr(answer, "key", None)
-    if is_key(key) and not state.get(_PINNED):
+    if is_key(key) and not state.get(_ANSWERED):
+        service.move(owner(), key)  # what was started before the tab answered
         state[_OWNER], state[_ANSWERED] = key, True
 
 
@@ -45,12 +45,6 @@ def owner() -> str:
     """
     name: str = st.session_state.setdefault(_OWNER, str(uuid.uuid4()))
     return name
-
-
-def pin() -> None:
-    """Fix the current owner, because it now has a run."""
-    owner()
-    st.session_state[_PINNED] = True
 
 
 def records() -> list[Record]:

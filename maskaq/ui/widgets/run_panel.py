@@ -64,7 +64,6 @@ def start(spec: RunSpec) -> None:
             raise RunError(
                 "this server shows stored results only; run maskaq on your own computer instead."
             )
-        session.pin()
         run = service.start(session.owner(), spec, origin=st.session_state.get(session.PAGE, ""))
     except MaskaqError as error:
         st.session_state[_REFUSED] = str(error)
