@@ -1,8 +1,10 @@
 """The notebooks run from top to bottom, each in its own kernel, and are stored as they ran.
 
-By default with fewer images and steps; `-m slow` runs them at full size.
+With fewer images and steps, so that they take seconds; the third, which shows the method, also at
+full size.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -11,6 +13,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+METHOD = "03_maskaq_step_by_step"
 SECONDS = 240  # for one cell, on two slow cores
 # Runs before the first cell.
 SHORTEN = """
@@ -55,8 +58,14 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
-@every_notebook
-@pytest.mark.parametrize("size", ["short", pytest.param("full", marks=pytest.mark.slow)])
+def sizes() -> Iterator[pytest.ParameterSet]:
+    for path in NOTEBOOKS:
+        yield pytest.param(path, "short", id=f"short-{path.stem}")
+        if path.stem == METHOD:
+            yield pytest.param(path, "full", id=f"full-{path.stem}", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("path, size", sizes())
 def test_a_notebook_runs_and_shows_what_it_stores(path: Path, size: str, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.
