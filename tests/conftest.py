@@ -29,16 +29,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # With the default priority a run would wait for minutes while another test computes.
     os.environ.setdefault("MASKAQ_NICENESS", "1")
 
-BROWSER = "tests/browser/"  # its files take both processes, each with a server of its own
+# A browser, its server and a worker keep both processors busy: two of each at once are no faster.
+BROWSER = "tests/browser/"
 # Tests that start processes of their own run one after the other.
 PROCESSES = ("tests/commands/test_sweep.py", "tests/jobs/", "tests/runs/test_checkpointing.py")
 NOTEBOOKS = "tests/test_notebooks.py"
 
 
 class ByFile(LoadFileScheduling):
-    """Each file in one process, and the files that start processes in the same one."""
+    """Each file in one process; files that need a browser, or workers, in the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(BROWSER):
+            return "browser"
         if nodeid.startswith(PROCESSES):
             return "processes"
         if nodeid.startswith(NOTEBOOKS):  # a minute each

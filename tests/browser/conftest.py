@@ -24,11 +24,17 @@ EXPECTED = ("/_stcore/health", "/_stcore/host-config")
 expect.set_options(timeout=PATIENCE)
 
 
+# The first one has no window to draw, which saves a fifth of the time.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+
 def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    reason = "no Chromium on this machine; on Debian and Ubuntu: `apt-get install chromium`"
+    for path in filter(None, map(shutil.which, BROWSERS)):
+        return path
+    reason = (
+        "no Chromium on this machine; on Debian: `apt-get install chromium-headless-shell`, "
+        "on Ubuntu: `snap install chromium`"
+    )
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""Every kind of chart answers to a click, which moves a control; the keyboard reaches them all."""
+"""Every kind of chart answers to a click, which moves a control."""
 
 import re
 from collections.abc import Callable
@@ -85,28 +85,9 @@ def test_a_removed_patch_moves_the_answer(app, visit):
     settled(page)
 
 
-# Arrow keys do what the two buttons of a number do.
-REACHABLE = """() => [...document.querySelectorAll(
-    'button, a[href], input, textarea, select, [role=slider], [role=combobox], [role=radio]')]
-  .filter(one => one.checkVisibility() && !one.disabled && one.ariaDisabled !== 'true'
-    && !one.closest('[aria-hidden=true]') && one.type !== 'file' && one.getClientRects().length)
-  .filter(one => one.tabIndex < 0 && !one.closest('[role=radiogroup], [role=group]')
-    && !one.closest('.modebar') && !one.closest('[data-baseweb]')
-    && !one.dataset.testid?.startsWith('stNumberInputStep'))
-  .map(one => one.outerHTML.slice(0, 160))"""
-
-
 @pytest.mark.slow
-def test_the_keyboard_reaches_every_control(app, visit, subtests):
-    page = visit(app)
-    for spec in pages.PAGES[1:]:  # the playground has a test of its own
-        for tab in spec.tabs:
-            with subtests.test(f"{spec.title} {tab}"):
-                page.goto(address(app, spec, f"{spec.parameter}={tab}" if tab else ""))
-                settled(page)
-                assert page.evaluate(REACHABLE) == []
-    page.goto(address(app, MAKE))
-    settled(page)
+def test_arrow_keys_move_a_slider(app, visit):
+    page = visit(address(app, MAKE))
     slider = page.get_by_role("slider", name="Weight bits").first
     slider.focus()
     page.keyboard.press("ArrowLeft")
