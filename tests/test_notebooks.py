@@ -65,7 +65,7 @@ def sizes() -> Iterator[pytest.ParameterSet]:
             yield pytest.param(path, "full", id=f"full-{path.stem}", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("path, size", sizes())
+@pytest.mark.parametrize("path, size", [*sizes()])
 def test_a_notebook_runs_and_shows_what_it_stores(path: Path, size: str, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.

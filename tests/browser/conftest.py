@@ -119,18 +119,18 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+def visit(browser: Browser) -> Iterator[Visit]:
     """Open an address as a new visitor; at the end no page may have logged an error.
 
-    A frame of a run in progress may be replaced before the browser has loaded it.
+    Streamlit drops a picture when the page is drawn without it, perhaps before the browser has
+    asked for it. That the pictures of a page at rest are there is checked in `test_pages`.
     """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
-    live = request.module.__name__.endswith("test_runs")
 
     def record(kind: str, text: str, where: str) -> None:
-        frame = live and "/media/" in text + where
-        if kind == "error" and not frame and not where.endswith(EXPECTED):
+        dropped = "/media/" in text + where
+        if kind == "error" and not dropped and not where.endswith(EXPECTED):
             errors.append(f"{text} ({where})")
 
     def open_page(address: str, *, theme: str = "light", width: int = 1280) -> Page:

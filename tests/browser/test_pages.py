@@ -30,6 +30,7 @@ FOREIGN = {
     "color-contrast": ('<span title="W',),
 }
 
+MISSING = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
 # Controls that the keyboard does not reach. Arrow keys do what the two buttons of a number do.
 REACHABLE = """() => [...document.querySelectorAll(
     'button, a[href], input, textarea, select, [role=slider], [role=combobox], [role=radio]')]
@@ -53,9 +54,18 @@ def place(server: str, spec: pages.PageSpec, tab: str) -> str:
 def serious(page: Page, theme: str) -> list[tuple[Any, ...]]:
     """What axe-core finds serious, without what Streamlit draws itself.
 
-    The light theme is checked for everything, the dark one for its colours.
+    The light theme is checked for everything, the dark one for its colours. What is still changing
+    its colours is looked at again.
     """
     options = {} if theme == "light" else {"runOnly": ["color-contrast"]}
+    for _ in range(3):
+        if not (found := problems(page, options)):
+            break
+        page.wait_for_timeout(500)
+    return found
+
+
+def problems(page: Page, options: dict[str, Any]) -> list[tuple[Any, ...]]:
     found = []
     for problem in Axe().run(page, options=options).response["violations"]:
         if problem["impact"] not in ("serious", "critical"):
@@ -89,6 +99,7 @@ def test_every_tab_is_complete_in_both_themes_and_widths(app, visit, subtests):
                     assert serious(page, theme) == []
             is_short(page)
             assert page.evaluate(REACHABLE) == []
+            assert page.evaluate(MISSING) == []
 
 
 def is_short(page: Page) -> None:
