@@ -49,17 +49,9 @@ class ByFile(LoadFileScheduling):
         return super()._split_scope(nodeid)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long groups first, so that both processes end together; no notebook twice.
-
-    A notebook with short runs is left out where the same one is run in full.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long groups first, so that all processes end together."""
     items.sort(key=lambda item: not item.nodeid.startswith((BROWSER, *PROCESSES, NOTEBOOKS)))
-    if config.option.markexpr:
-        return
-    full = {item.nodeid.replace("[full-", "[short-") for item in items if "[full-" in item.nodeid}
-    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in full])
-    items[:] = [item for item in items if item.nodeid not in full]
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `-n 0` leaves out

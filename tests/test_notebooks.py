@@ -1,10 +1,8 @@
 """The notebooks run from top to bottom, each in its own kernel, and are stored as they ran.
 
-With fewer images and steps, so that they take seconds; the third, which shows the method, also at
-full size.
+With fewer images and steps, so that they take seconds.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,7 +11,6 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-METHOD = "03_maskaq_step_by_step"
 SECONDS = 240  # for one cell, on two slow cores
 # Runs before the first cell.
 SHORTEN = """
@@ -58,15 +55,8 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
-def sizes() -> Iterator[pytest.ParameterSet]:
-    for path in NOTEBOOKS:
-        yield pytest.param(path, "short", id=f"short-{path.stem}")
-        if path.stem == METHOD:
-            yield pytest.param(path, "full", id=f"full-{path.stem}", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("path, size", [*sizes()])
-def test_a_notebook_runs_and_shows_what_it_stores(path: Path, size: str, monkeypatch) -> None:
+@every_notebook
+def test_a_notebook_runs_and_shows_what_it_stores(path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.
     monkeypatch.setenv("PYTHONWARNINGS", "default")
@@ -75,9 +65,7 @@ def test_a_notebook_runs_and_shows_what_it_stores(path: Path, size: str, monkeyp
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    if size == "short":
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORTEN))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORTEN))
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
-    if size == "short":
-        del notebook.cells[0]
+    del notebook.cells[0]
     assert kinds(notebook) == kinds(stored)

@@ -43,7 +43,7 @@ def at_rest(page: Page) -> None:
     """Wait until the lesson no longer moves; a page that polls a run never settles as a whole."""
     box, before = page.locator(".st-key-lesson"), None
     while before != (before := (box.inner_text(), str(box.bounding_box()))):
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(150)
 
 
 def press(target: Locator, appears: Locator, count: int = 1) -> None:

@@ -1,6 +1,5 @@
-"""Look inside never shows other bit widths than the chosen ones, for all 49 pairs."""
+"""Look inside never shows other bit widths than the chosen ones, whatever they are."""
 
-import itertools
 import re
 
 import pytest
@@ -21,7 +20,8 @@ VIEWS = [
 
 
 SOME = ((4, 4), (3, 4), (6, 6))  # stored for scenes; not stored; stored for photographs
-OTHERS = tuple(pair for pair in itertools.product(BITS, BITS) if pair not in SOME)
+# Every number of bits once for weights and once for activations.
+OTHERS = tuple(zip(BITS, (*BITS[3:], *BITS[:3]), strict=True))
 
 
 @pytest.mark.usefixtures("shipped")
