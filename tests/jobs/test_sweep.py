@@ -159,7 +159,7 @@ def test_runs_of_a_killed_worker_move_to_another(tmp_path: Path) -> None:
         pids = workers(link)
         kill = threading.Timer(2, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids])
         kill.start()
-        specs = [tiny(steps=150), tiny(source="noise")]
+        specs = [tiny(steps=40), tiny(source="noise")]
         outcome, _ = swept(specs, tmp_path, link)
         assert (outcome.finished, outcome.failed) == (2, {})
         assert not kill.is_alive()
@@ -187,7 +187,7 @@ def test_a_sweep_without_its_scheduler_stops_and_can_be_resumed(
 GRID = """
 method = "mimiq"
 synthesis.images = 2
-synthesis.steps = 150
+synthesis.steps = 60
 eval_images = 40
 [grid]
 backend = ["minmax", "mse"]

@@ -12,7 +12,7 @@ from maskaq.data.fashion_mnist import garments
 from maskaq.errors import DataError
 from maskaq.models import bundled, train
 
-RECIPE = train.Recipe(batch=8, warmup=2)
+RECIPE = train.Recipe(batch=8, warmup=2, precision="float32")
 STEPS = 5
 Garments = tuple[torch.Tensor, torch.Tensor]
 

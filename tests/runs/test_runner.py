@@ -91,15 +91,16 @@ def test_every_source_works(source_run: list[Event | Finished]) -> None:
     assert len(finished.samples.images) == 2
 
 
-# Every source with every back-end; by default one source with all back-ends, and all sources with
-# the back-end that refreshes its samples.
+# One source with all back-ends, all sources with the back-end that refreshes its samples, and a third
+# of the other pairs: a back-end sees nothing of a source but its images.
 PAIRS = [
     pytest.param(
         source,
         backend,
         marks=() if source == "maskaq" or backend == "lsq-kd" else pytest.mark.slow,
     )
-    for source, backend in product(SOURCES, BACKENDS)
+    for number, (source, backend) in enumerate(product(SOURCES, BACKENDS))
+    if source == "maskaq" or backend == "lsq-kd" or number % 3 == 0
 ]
 
 
