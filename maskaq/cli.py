@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from maskaq.commands import lists, report, run, runs, sweep
+from maskaq.commands import export, lists, report, run, runs, sweep
 from maskaq.errors import MaskaqError, OptionError
 
 _FAILED, _BAD_VALUE, _INTERRUPTED = 1, 2, 130  # exit codes; argparse exits with 2, too
@@ -42,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     run.add(commands.add_parser("run", help="quantize a model and report its accuracy and cost"))
     runs.add(commands.add_parser("runs", help="list, show, compare, delete and export stored runs"))
     report.add(commands.add_parser("report", help="write stored runs to an HTML file with figures"))
+    export.add_export(commands.add_parser("export", help="write the Q of a stored run as a file"))
+    export.add_benchmark(
+        commands.add_parser("benchmark", help="measure size, memory and time of such files")
+    )
     sweep.add_sweep(commands.add_parser("sweep", help="do all runs of a grid file"))
     sweep.add_estimate(commands.add_parser("estimate", help="estimate the time and memory of runs"))
     models = commands.add_parser("models", help="list the models that can be quantized")

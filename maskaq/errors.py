@@ -10,6 +10,7 @@ Every message gives the offending value, what is allowed, and what to do about i
       - NotCalibratedError  a quantizer was used before its range was set
       - SynthesisError    no usable image was left after synthesis
       - RunError          a stored run cannot be read or written
+      - ExportError       a model cannot be written for other programs, or such a file not be read
 """
 
 import difflib
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "ExportError",
     "MaskaqError",
     "ModelError",
     "NotCalibratedError",
@@ -58,6 +60,10 @@ class SynthesisError(MaskaqError):
 
 class RunError(MaskaqError):
     """A stored run cannot be read or written."""
+
+
+class ExportError(MaskaqError):
+    """A model cannot be written for other programs, or such a file cannot be read."""
 
 
 def unknown(what: str, value: object, allowed: Iterable[str]) -> str:

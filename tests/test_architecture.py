@@ -21,6 +21,7 @@ FLOORS = (
     ("evaluation",),
     ("results",),
     ("runs",),
+    ("export",),
     ("queries",),
     ("jobs",),
     ("figures",),

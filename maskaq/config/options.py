@@ -128,6 +128,8 @@ class QuantOptions:
     first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax, gelu: grid of the
     softmax and of the GELU outputs; layernorm: granularity of the inputs of `qkv` and `fc1`, where
     `"channel"` can be folded into the LayerNorm (RepQ-ViT). `"auto"` takes the back-end's choice.
+    scheme: `"integer"` takes only what integer arithmetic computes, so that Q can be exported:
+    uniform grids with one step size per tensor, and per row of a weight.
     """
 
     weight_bits: int = 4
@@ -136,6 +138,7 @@ class QuantOptions:
     softmax: str = "auto"
     gelu: str = "auto"
     layernorm: str = "auto"
+    scheme: str = "auto"
 
     def __post_init__(self) -> None:
         require(self.weight_bits in BITS, "weight bits", self.weight_bits, "2 to 8")
@@ -144,6 +147,12 @@ class QuantOptions:
         require_one_of("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
         require_one_of("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
         require_one_of("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
+        require_one_of("scheme", self.scheme, ("auto", "integer"))
+        if self.scheme == "integer":  # these cannot be computed with integers alone
+            own = {"softmax": self.softmax, "GELU": self.gelu, "layernorm": self.layernorm}
+            for name, value in own.items():
+                ok = value not in ("log-sqrt2", "adaptive-log", "channel")
+                require(ok, f"{name} with the integer scheme", value, "auto, and what is uniform")
 
     @property
     def name(self) -> str:

@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, str] = {
     "--eval-images": "eval_images",
     "--holdout": "holdout",
     "--first-last": "quantization.first_last",
+    "--scheme": "quantization.scheme",
     "--precision": "precision",
     "--device": "device",
 }

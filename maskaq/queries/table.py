@@ -21,5 +21,6 @@ _PLACES |= {
     "accuracy": "maskaq.queries.accuracy:accuracy",
     "inspect": "maskaq.queries.checks:inspect",
     "cost": "maskaq.queries.checks:cost",
+    "export": "maskaq.queries.export:exported",
 }
 QUICK: Implementations[Callable[..., Any]] = Implementations(_PLACES, place=str)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.backends.ranges_only import MSE, calibrated_q
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.storage import load_q, save_q
+from maskaq.quantization.storage import load_q, save_packed, save_q
 
 W4A4 = QuantOptions(4, 4)
 
@@ -41,6 +42,35 @@ def test_a_stored_q_gives_the_same_logits_bit_for_bit(
     assert torch.equal(loaded(images), expected)
     assert list(loaded.state_dict()) == list(q.state_dict())
     assert [path.name for path in tmp_path.iterdir()] == ["q.safetensors"]
+    packed = tmp_path / "packed.safetensors"
+    save_packed(q, packed, options=W4A4, backend=backend, model="scenes_vit")
+    assert torch.equal(load_q(packed, scenes_p.model)(images), expected)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_packed_weights_take_their_bits(scenes_p: LoadedModel, images, tmp_path, bits) -> None:
+    options = QuantOptions(bits, 8, first_last="target", scheme="integer")
+    q = calibrated_q(scenes_p.model, options, MSE, images)
+    path = tmp_path / "packed.safetensors"
+    save_packed(q, path, options=options, backend="mse", model="scenes_vit")
+    loaded = load_q(path, scenes_p.model)
+    assert torch.equal(loaded(images), q(images))
+    layers = [one for one in q.modules() if hasattr(one, "weight_quantizer")]
+    weights = sum(one.weight.numel() for one in layers)
+    rest = sum(value.numel() for value in q.state_dict().values()) - weights
+    assert path.stat().st_size < weights * bits / 8 + 4 * rest + 60_000  # and the header
+
+
+def test_damaged_codes_are_refused(scenes_p: LoadedModel, images: Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "packed.safetensors"
+    q = calibrated_q(scenes_p.model, W4A4, MSE, images)
+    save_packed(q, path, options=W4A4, backend="mse", model="scenes_vit")
+    with safe_open(path, "pt") as file:
+        header, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    state["head.weight.codes"] = state["head.weight.codes"][:-1]
+    save_file(state, path, header)
+    with pytest.raises(RunError, match=r"damaged codes of head\.weight"):
+        load_q(path, scenes_p.model)
 
 
 def test_a_file_that_is_not_a_stored_q_raises(scenes_p: LoadedModel, tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ def test_every_source_works(source_run: list[Event | Finished]) -> None:
     assert len(finished.samples.images) == 2
 
 
-# One source with all back-ends, all sources with the back-end that refreshes its samples, and a third
-# of the other pairs: a back-end sees nothing of a source but its images.
+# One source with all back-ends, all sources with the back-end that refreshes its samples, and a
+# third of the other pairs: a back-end sees nothing of a source but its images.
 PAIRS = [
     pytest.param(
         source,

@@ -12,6 +12,7 @@ from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, point_style
 
 if TYPE_CHECKING:
+    from maskaq.config import RunSpec
     from maskaq.results.result import RunResult
 
 P, Q, AGREEMENT = "P, full precision", "Q, quantized", "agreement"
@@ -29,9 +30,7 @@ def names(results: Sequence[RunResult]) -> list[str]:
     """
     specs = [result.spec for result in results]
     details = [spec.model for spec in specs], [f"seed {spec.seed}" for spec in specs]
-    labels = [
-        f"{spec.quantization.name} {spec.synthesis.source}, {spec.fit.backend}" for spec in specs
-    ]
+    labels = [f"{_format(spec)} {spec.synthesis.source}, {spec.fit.backend}" for spec in specs]
     for column in details:
         if len(set(column)) > 1:
             labels = [f"{label}, {detail}" for label, detail in zip(labels, column, strict=True)]
@@ -42,7 +41,7 @@ def short_names(results: Sequence[RunResult]) -> list[str]:
     """As `names`, with only those parts in which the runs differ, or else the source: `noise`."""
     specs = [result.spec for result in results]
     parts = (
-        [spec.quantization.name for spec in specs],
+        [_format(spec) for spec in specs],
         [spec.synthesis.source for spec in specs],
         [spec.fit.backend for spec in specs],
         [spec.model for spec in specs],
@@ -52,6 +51,11 @@ def short_names(results: Sequence[RunResult]) -> list[str]:
     if not differing:
         differing = [parts[1]]
     return _unique([" ".join(row) for row in zip(*differing, strict=True)])
+
+
+def _format(spec: RunSpec) -> str:
+    scheme = " integer" if spec.quantization.scheme == "integer" else ""
+    return f"{spec.quantization.name}{scheme}"
 
 
 def _unique(labels: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
 from torch import nn
 
 from maskaq.config import QuantOptions
@@ -25,6 +26,7 @@ from maskaq.quantization.quantizers.per_token import PerToken
 # than this, a uniform grid is finer where softmax outputs are large.
 _MOST_LOG_BITS = 5
 _PER_TOKEN = ("layernorm", "attention", "gelu", "other")  # roles of inputs with all tokens, [B,T,C]
+_LEVEL = ("image", "attention")  # roles of inputs whose channels are alike; heads are rotated
 IMAGE_BITS = 8  # pixels have 8 bits, so this loses nothing
 
 
@@ -44,6 +46,8 @@ class Scheme:
         rotate_heads: whether the channels of each head are rotated first (`head_rotation`); Q's
             head outputs then differ from P's by that rotation.
         correction: what is added after each block (`Correction`): `""`, `"token"` or `"channel"`.
+        channel_factors: whether the channels of layer inputs that nothing else levels are scaled
+            where that helps (`channel_factors`).
     """
 
     weights: str = "mse"
@@ -55,9 +59,20 @@ class Scheme:
     per_token: bool = False
     rotate_heads: bool = False
     correction: str = ""
+    channel_factors: bool = False
 
     def with_options(self, options: QuantOptions) -> Scheme:
         """The scheme with the user's explicit options in place of its own."""
+        if options.scheme == "integer":
+            return replace(
+                self,
+                softmax=self.activations,
+                gelu=self.activations,
+                layernorm="folded" if options.layernorm == "auto" else options.layernorm,
+                per_token=False,
+                rotate_heads=True,
+                channel_factors=True,
+            )
         softmax, layernorm = options.softmax, options.layernorm
         if softmax == "auto":
             logarithmic = options.activation_bits <= _MOST_LOG_BITS
@@ -96,7 +111,8 @@ class _Factory:
 
     def inputs(self, role: str, channels: int, folded: bool, tokens: bool) -> nn.Module:
         """The input quantizer of a linear layer. tokens: whether the input has prefix tokens."""
-        make = partial(self.activation, role, 1 if folded else channels)
+        single = folded or self.options.scheme == "integer"
+        make = partial(self.activation, role, 1 if single else channels)
         has_prefix = tokens and self.prefix > 0 and role in _PER_TOKEN
         if self.scheme.per_token and has_prefix and not folded:
             return PerToken(self.prefix, make)
@@ -123,11 +139,12 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
             f"{type(model).__name__} computes no attention that can be quantized: it calls neither "
             "scaled_dot_product_attention nor two matrix products with a softmax between them."
         )
+    scheme = scheme.with_options(options)
     if scheme.rotate_heads:
         rotate_heads(q)
     if scheme.correction:
         add_corrections(q, scheme.correction)
-    factory = _Factory(options, scheme.with_options(options), prefix_of(model))
+    factory = _Factory(options, scheme, prefix_of(model))
     for name, layer in structure.layers.items():
         module = q.get_submodule(name)
         if float_reason(module, layer) is None:
@@ -166,4 +183,6 @@ def _quantized_layer(
     layer.folded = folded
     if folded and layer.bias is None:  # `fold` moves a shift into the bias
         layer.bias = nn.Parameter(module.weight.new_zeros(module.out_features))
+    if factory.scheme.channel_factors and not folded and role not in _LEVEL:
+        layer.input_factor = torch.ones_like(module.weight[0])  # [C_in]
     return layer

@@ -150,6 +150,9 @@ class FrozenLinear(nn.Module):
         self._encode: Encoder = _identity
         if isinstance(source, QuantLinear):
             self._encode, gain, shift = codec_of(source.input_quantizer)
+            if (factor := source.input_factor) is not None and not bool((factor == 1).all()):
+                encode = self._encode
+                self._encode = lambda x: encode(x * factor)
             weight = source.weight_quantizer(weight)
             bias, weight = bias + shift * weight.sum(1), weight * gain
         self.weight, self.bias = weight, bias

@@ -24,10 +24,12 @@ class QuantLinear(nn.Linear):
     """Linear layer with a quantized weight [C_out,C_in] and input [...,C_in].
 
     role: of the input, as in `structure.Layer`. folded: whether per-channel ranges of the input are
-    folded into the LayerNorm before it (`folding`).
+    folded into the LayerNorm before it (`folding`). input_factor: [C_in], multiplies the input
+    before it is quantized, and divides the weight (`channel_factors`); None without.
     """
 
     folded = False
+    input_factor: Tensor | None
 
     def __init__(
         self, source: nn.Linear, weight: PerRow, inputs: nn.Module, role: str = "other"
@@ -36,9 +38,12 @@ class QuantLinear(nn.Linear):
         self.in_features, self.out_features = source.in_features, source.out_features
         self.weight, self.bias, self.role = source.weight, source.bias, role
         self.weight_quantizer, self.input_quantizer = weight, inputs
+        self.register_buffer("input_factor", None)
 
     def forward(self, input: Tensor) -> Tensor:
         with in_layer():
+            if self.input_factor is not None:
+                input = input * self.input_factor
             weight = self.weight_quantizer(self.weight)
             return F.linear(self.input_quantizer(input), weight, self.bias)
 

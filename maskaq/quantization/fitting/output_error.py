@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.models.attention import QuantizedAttention
+from maskaq.quantization.conversion.channel_factors import scaling_channels
 from maskaq.quantization.conversion.layernorm_folding import folding
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.quantizers.base import Quantizer, Uniform, observing
@@ -40,7 +41,7 @@ def set_ranges_by_output(q: nn.Module, images: Tensor) -> None:
     others, and ranges per channel, which could only be scaled together, are set as in `set_ranges`.
     Each layer sees inputs that the layers before it have quantized.
     """
-    with observing(q, _OutputErrorObserver(q)), folding(q):
+    with observing(q, _OutputErrorObserver(q)), folding(q), scaling_channels(q):
         q(images)
 
 

@@ -78,7 +78,16 @@ TAKE_AWAY = PageSpec(
     {"": _BITS},
     own=False,
 )
-PAGES = (PLAYGROUND, LEARN, LOOK_INSIDE, MAKE_ONE, COMPARE, TAKE_AWAY)  # the first without a path
+DEPLOY = PageSpec(
+    "pages/deploy.py",
+    "Deploy",
+    ":material/deployed_code:",
+    "How much smaller and faster a file of the quantized model is, and how to run it",
+    {"": ("model",)},
+    own=False,
+)
+# The first has no path in the address.
+PAGES = (PLAYGROUND, LEARN, LOOK_INSIDE, MAKE_ONE, COMPARE, DEPLOY, TAKE_AWAY)
 
 # Earlier addresses, with the page and the tab that they lead to now.
 MOVED = {

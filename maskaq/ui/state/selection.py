@@ -96,6 +96,7 @@ def build(
     mask_start: float = 0.5,
     coefficients: Coefficients | None = None,
     first_last: str = "8",
+    scheme: str = "auto",
     refresh: int = 0,
     eval_images: int = 0,
 ) -> RunSpec:
@@ -141,7 +142,7 @@ def build(
         seed=choice.seed,
         synthesis=synthesis,
         fit=fit,
-        quantization=replace(preset.quantization, first_last=first_last),
+        quantization=replace(preset.quantization, first_last=first_last, scheme=scheme),
         eval_images=eval_images,
     )
     return spec.canonical(preset)
@@ -157,9 +158,10 @@ def title(spec: RunSpec) -> str:
     """A one-line description of a run."""
     synthesis = spec.synthesis
     model = "" if spec.model == BUNDLED else f"{spec.model}, "
+    scheme = " integer" if spec.quantization.scheme == "integer" else ""
     return (
-        f"{model}{spec.quantization.name}, {synthesis.images} images from {synthesis.source}, "
-        f"back-end {spec.fit.backend}, seed {spec.seed}"
+        f"{model}{spec.quantization.name}{scheme}, {synthesis.images} images from "
+        f"{synthesis.source}, back-end {spec.fit.backend}, seed {spec.seed}"
     )
 
 

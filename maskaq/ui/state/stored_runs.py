@@ -27,9 +27,16 @@ EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
 _CACHED = 256  # runs in memory; each takes about 100 kB
 
 
-def presets(model: str = "") -> list[Stored]:
-    """The runs of a model that ship with the library, or of all; sorted by folder name."""
-    return [run for run in _read_all(EXAMPLES) if model in ("", run.result.spec.model)]
+def presets(model: str = "", scheme: str = "auto") -> list[Stored]:
+    """The runs of a model that ship with the library, or of all; sorted by folder name.
+
+    scheme: of their number formats, as in `QuantOptions`.
+    """
+    return [
+        run
+        for run in _read_all(EXAMPLES)
+        if model in ("", run.result.spec.model) and run.result.spec.quantization.scheme == scheme
+    ]
 
 
 def shipped(run: Stored) -> bool:
@@ -48,7 +55,8 @@ def find(spec: RunSpec, owner: str = "") -> Stored | None:
     if run := _read_or_none(folder):
         return run
     identity = _identity(spec)
-    return next((run for run in presets() if _identity(run.result.spec) == identity), None)
+    stored = presets(scheme=spec.quantization.scheme)
+    return next((run for run in stored if _identity(run.result.spec) == identity), None)
 
 
 @lru_cache(maxsize=_CACHED)

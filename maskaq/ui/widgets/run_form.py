@@ -19,6 +19,7 @@ Place: TypeAlias = st.delta_generator.DeltaGenerator
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
+SCHEMES = ("auto", "integer")
 # The terms of MaskAQ's loss. Other sources have fixed terms.
 OFFERED = tuple(name for name in TERMS if getattr(PRESET.synthesis.coefficients, name))
 _LARGEST = 100.0  # largest coefficient allowed
@@ -42,6 +43,7 @@ class Fitting:
     backend: str
     first_last: str
     eval_images: int = 0
+    scheme: str = "auto"
 
 
 def _flag(text: str) -> bool:
@@ -70,9 +72,9 @@ def form(choice: selection.Choice, place: Place) -> RunSpec:
     with more:
         images = _amounts(choice, source)
         weights = terms(choice, source)
-        first_last = _first_last(choice)
+        first_last, scheme = _first_last(choice), _scheme(choice)
         eval_images = _eval_images(choice)
-    return spec(choice, images, Fitting(backend, first_last, eval_images), weights)
+    return spec(choice, images, Fitting(backend, first_last, eval_images, scheme), weights)
 
 
 def synthesis(choice: selection.Choice) -> Synthesis:
@@ -231,6 +233,20 @@ def _first_last(choice: selection.Choice) -> str:
         disabled=choice.readonly,
         help="The patch embedding and the head lose most at few bits. **8**: both have 8 bits. "
         "**target**: both have the bit widths of the sidebar, like all other layers.",
+    )
+
+
+def _scheme(choice: selection.Choice) -> str:
+    url.declare(scheme=url.one_of(SCHEMES, SCHEMES[0]))
+    return st.selectbox(
+        "Scheme",
+        SCHEMES,
+        key="scheme",
+        bind="query-params",
+        disabled=choice.readonly,
+        help="**auto**: the grids that the back-end prefers, logarithmic ones among them. "
+        "**integer**: only what integer arithmetic computes, so that Q can be exported as a file "
+        "(page Deploy). It costs some accuracy at few bits.",
     )
 
 

@@ -1,0 +1,152 @@
+"""Compare an exported file with Q: code by code, then by its answers.
+
+Logits cannot tell whether a file is right: with 1e-4 of noise on its input, Q itself changes some
+of its answers, because values close to the middle between two levels round the other way. So each
+rounding of the file is given to Q's quantizer with the same input, and the codes have to be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from maskaq.errors import ExportError, some
+from maskaq.evaluation.accuracy import batch_size_for
+from maskaq.export.graph import NIBBLE
+from maskaq.export.session import ExportedModel, outputs_of
+from maskaq.intervals import Interval, paired, wilson
+from maskaq.quantization.quantizers.base import Quantizer
+from maskaq.quantization.storage import weight_codes
+
+NOISE = 1e-4  # standard deviation, of inputs with standard deviation 1
+_TIE = 1e-3  # distance from the middle between two levels, in steps
+_BYTE = 256
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes of a file beside Q's. weights, activations: how many were compared, all of them equal
+    except for `ties`: activations in the middle between two levels, up to float error.
+    """
+
+    weights: int
+    activations: int
+    ties: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of a file on labelled images, beside Q's.
+
+    top1: of the file. q: of Q. difference: of the two on the same images. agreement: share of the
+    images on which both predict the same class. floor: the same for Q and Q under 1e-4 of input
+    noise, which no correct file has to exceed.
+    """
+
+    top1: Interval
+    q: Interval
+    difference: Interval
+    agreement: Interval
+    floor: Interval
+
+
+def compare_codes(made: onnx.ModelProto, q: nn.Module, images: Tensor) -> Codes:
+    """Compare every weight, and every rounding of normalised images [B,3,H,W].
+
+    Raises:
+        ExportError: a code differs by more than float rounding explains.
+    """
+    weights = _compare_weights(made, q)
+    roundings = [node for node in made.graph.node if node.op_type == "QuantizeLinear"]
+    names = [name for node in roundings for name in (node.input[0], node.output[0])]
+    values = outputs_of(made, [*dict.fromkeys(names)], images)
+    constants = {one.name: one for one in made.graph.initializer}
+    activations = ties = 0
+    for node in roundings:
+        place = node.input[1].removesuffix(".scale")
+        zero = numpy_helper.to_array(constants[node.input[2]])
+        x = torch.from_numpy(values[node.input[0]])
+        codes = torch.from_numpy(values[node.output[0]].astype("float32")) - float(zero)
+        scale = float(numpy_helper.to_array(constants[node.input[1]]))
+        mine = (_quantizer_of(q, place).quantize(x) / scale).round()
+        different = mine != codes
+        fraction = (x / scale - (x / scale).floor() - 0.5).abs()
+        if bool((different & (fraction > _TIE)).any()):
+            raise ExportError(f"the file rounds {place} in another way than Q; please report this.")
+        activations += codes.numel()
+        ties += int(different.sum())
+    return Codes(weights, activations, ties)
+
+
+def _quantizer_of(q: nn.Module, place: str) -> Quantizer:
+    layer, inside, _ = place.rpartition(".input")
+    module: Any = q.get_submodule(layer).input_quantizer if inside else q.get_submodule(place)
+    return module  # type: ignore[no-any-return]
+
+
+def _compare_weights(made: onnx.ModelProto, q: nn.Module) -> int:
+    stored = {one.name: numpy_helper.to_array(one) for one in made.graph.initializer}
+    count, wrong = 0, []
+    for name, layer in q.named_modules():
+        if not hasattr(layer, "weight_quantizer"):
+            continue
+        own: Any = layer
+        codes = weight_codes(layer)  # [C_out,...]
+        plain, packed = stored.get(f"{name}.weight.codes"), stored.get(f"{name}.codes")
+        if packed is not None:
+            low, high = packed & 15, packed >> NIBBLE  # [C_out,n,block/2] each
+            both = torch.stack([torch.from_numpy(low), torch.from_numpy(high)], -1)
+            found = both.flatten(1)[:, : codes.shape[1]].float() - 2 ** (NIBBLE - 1)
+        elif plain is not None:
+            shift = _BYTE // 2 if plain.dtype == "uint8" else 0
+            found = torch.from_numpy(plain.astype("float32")) - shift
+            found = found.T if isinstance(own, nn.Linear) else found  # [C_out,...]
+        else:
+            wrong.append(name)
+            continue
+        count += codes.numel()
+        if not torch.equal(found, codes.cpu()):
+            wrong.append(name)
+    if wrong:
+        raise ExportError(f"the file has other weights than Q: {some(wrong)}; please report this.")
+    return count
+
+
+@torch.no_grad()
+def compare_answers(
+    file: ExportedModel,
+    q: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    normalise: Callable[[Tensor], Tensor],
+    progress: Callable[[int], None] = lambda count: None,
+) -> Answers:
+    """Answers of the file, of Q, and of Q under noise, on the same images.
+
+    Args:
+        images: uint8 [N,3,H,W]. labels: int64 [N]. normalise: as in `evaluate`.
+        progress: called with the number of images after each batch.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size, rows = batch_size_for(q), []
+    for batch in images.split(size):
+        inputs = normalise(batch)
+        noise = torch.randn(inputs.shape, generator=generator).to(inputs) * NOISE
+        answers = (file.logits(inputs), q(inputs).cpu(), q(inputs + noise).cpu())  # [B,K] each
+        rows.append(torch.stack([one.argmax(1) for one in answers]))  # [3,B]
+        progress(len(batch))
+    found, own, noisy = torch.cat(rows, 1)  # [N] each
+    n, right, right_q = len(labels), found == labels, own == labels
+    return Answers(
+        wilson(int(right.sum()), n),
+        wilson(int(right_q.sum()), n),
+        paired(int((right_q & ~right).sum()), int((right & ~right_q).sum()), n),
+        wilson(int((found == own).sum()), n),
+        wilson(int((noisy == own).sum()), n),
+    )

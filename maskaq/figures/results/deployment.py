@@ -1,0 +1,101 @@
+"""Accuracy against size and time of exported files, beside P and simulated models."""
+
+from __future__ import annotations
+
+import pandas as pd
+from plotly.subplots import make_subplots
+
+from maskaq.figures.chart import Chart
+from maskaq.figures.style import BLUE, GREY, VERMILLION, error_bars, finish
+from maskaq.precomputed.deployment import FILE_OF_Q, SIMULATED, Deployed, Deployment, P
+
+_STYLES = {
+    P: ("P, 32-bit floats", {"color": BLUE, "symbol": "circle"}),
+    FILE_OF_Q: ("file of Q", {"color": VERMILLION, "symbol": "diamond"}),
+    SIMULATED: ("simulated Q: no such file", {"color": GREY, "symbol": "circle-open"}),
+}
+_SIZE, _TIME = "size_mb", "milliseconds"
+
+
+def frame(deployment: Deployment, batch: int, threads: int) -> pd.DataFrame:
+    """One row per model; times are NaN where there is nothing to measure.
+
+    Columns name, kind, size_mb, milliseconds, times_smaller, times_faster, value, low and high
+    (top-1 in %), n and command.
+    """
+    rows = []
+    full = deployment.p
+    for row in deployment.rows:
+        ms, full_ms = _median(row, batch, threads), _median(full, batch, threads)
+        rows.append(
+            {
+                "name": row.bits if row.kind != P else "P",
+                "kind": row.kind,
+                _SIZE: row.size / 1e6,
+                _TIME: ms,
+                "times_smaller": full.size / row.size,
+                "times_faster": full_ms / ms,
+                "value": 100 * row.top1,
+                "low": 100 * row.low,
+                "high": 100 * row.high,
+                "n": row.n,
+                "command": row.command,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _median(row: Deployed, batch: int, threads: int) -> float:
+    timing = row.milliseconds(batch, threads)
+    return float("nan") if timing is None else timing.median
+
+
+def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
+    """Accuracy against megabytes and against milliseconds. A click returns the name of a model."""
+    table = frame(deployment, batch, threads)
+    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.06)
+    for kind, (label, marker) in _STYLES.items():
+        rows = table[table["kind"] == kind]
+        for column, measure in enumerate((_SIZE, _TIME), start=1):
+            known = rows[rows[measure].notna()]
+            if known.empty:
+                continue
+            figure.add_scatter(
+                row=1,
+                col=column,
+                name=label,
+                showlegend=column == 1,
+                legendgroup=kind,
+                mode="markers+text",
+                x=known[measure],
+                y=known["value"],
+                text=known["name"],
+                textposition="top center",
+                marker=marker | {"size": 12},
+                error_y=error_bars(known),
+                customdata=known[["name", "low", "high", "n"]],
+                hovertemplate="%{customdata[0]}: %{y:.1f} % (%{customdata[1]:.1f} to "
+                "%{customdata[2]:.1f}), n = %{customdata[3]:,}; %{x:.2f}<extra>"
+                f"{label}</extra>",
+            )
+    figure.update_xaxes(title="size, MB", rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title="milliseconds per image", rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(title="top-1 accuracy, %", row=1, col=1)
+    counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
+    finish(figure, f"Accuracy on {counts} images, size and time", 420, legend_below=True)
+    return Chart(figure, table, describe(table), f"deployment-{deployment.model}")
+
+
+def describe(table: pd.DataFrame) -> str:
+    """What the files save and cost, in one sentence each."""
+    p = table[table["kind"] == P].iloc[0]
+    parts = []
+    for row in table[table["kind"] == FILE_OF_Q].itertuples():
+        speed = f"{row.times_faster:.2f} times as fast"
+        if row.times_faster < 1:
+            speed = f"slower: {row.times_faster:.2f} times as fast"
+        parts.append(
+            f"{row.name} is {row.times_smaller:.1f} times smaller and {speed}, with "
+            f"{row.value:.1f} instead of {p['value']:.1f} % right"
+        )
+    return f"{'; '.join(parts)}."

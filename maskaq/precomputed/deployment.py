@@ -1,0 +1,109 @@
+"""What exported files cost and how often they are right, measured; read without torch.
+
+`python -m benchmarks.deployment` writes the file. It holds P, exported files of Q, and, for
+comparison, runs of Q at fewer bits, whose arithmetic is only simulated.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maskaq.files import reading
+
+FILE = Path(__file__).parent / "data" / "deployment.json"
+COMMAND = "python -m benchmarks.deployment"
+P, FILE_OF_Q, SIMULATED = "P", "file", "simulated"  # kinds
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds per image: median over rounds, with the quartiles."""
+
+    batch: int
+    threads: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """One model: P, a file of Q, or a simulated Q.
+
+    kind: `P`, `file` or `simulated`. bits: such as `W8A8`. top1: share of n images with its 95 %
+    interval (Wilson), of the file itself where there is one. size: bytes of the file; for a
+    simulated Q the bytes that its packed codes would take. memory: peak in MB of a process that
+    classifies one image. command: of the run. multiply_adds: of one image, by the bits of
+    weight and activation. difference: of the file's top-1 from Q's on the same images, with its
+    interval. agreement: share of them with the same answer; floor: the same for Q and Q under 1e-4
+    of input noise.
+    """
+
+    model: str
+    kind: str
+    bits: str
+    top1: float
+    low: float
+    high: float
+    n: int
+    size: int
+    command: str
+    memory: float | None = None
+    timings: tuple[Timing, ...] = ()
+    multiply_adds: Mapping[str, int] = field(default_factory=dict)
+    difference: tuple[float, float, float] | None = None
+    agreement: float | None = None
+    floor: float | None = None
+
+    def milliseconds(self, batch: int, threads: int) -> Timing | None:
+        """The time at a batch size and number of threads; None if it was not measured."""
+        return next((t for t in self.timings if (t.batch, t.threads) == (batch, threads)), None)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """All measurements of one model, and the machine that they were made on."""
+
+    model: str
+    rows: tuple[Deployed, ...]
+    machine: Mapping[str, str]
+    created: str
+
+    @property
+    def p(self) -> Deployed:
+        """The full-precision model."""
+        return next(row for row in self.rows if row.kind == P)
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """Numbers of threads that were measured."""
+        return tuple(dict.fromkeys(timing.threads for timing in self.p.timings))
+
+
+def read(path: Path = FILE) -> dict[str, Deployment]:
+    """Stored measurements by model; empty without a file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    with reading(path, f"run `{COMMAND}` again"):
+        found = [_deployment(values) for values in json.loads(path.read_text())]
+    return {one.model: one for one in found}
+
+
+def _deployment(values: Mapping[str, Any]) -> Deployment:
+    rows = [
+        Deployed(**{**row, "timings": tuple(Timing(**timing) for timing in row["timings"])})
+        for row in values["rows"]
+    ]
+    return Deployment(**{**values, "rows": tuple(rows)})
+
+
+def write(found: Iterable[Deployment], path: Path = FILE) -> None:
+    """Store measurements; they replace older ones of the same model."""
+    merged = read(path) | {one.model: one for one in found}
+    path.write_text(json.dumps([asdict(one) for one in merged.values()], indent=1) + "\n")
