@@ -17,7 +17,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.sources import LIGHT
 from maskaq.config import RunSpec
 from maskaq.config.overrides import command_of
 from maskaq.config.parsing import Every, parse_bits
@@ -48,7 +47,7 @@ def main() -> None:
     runs = {bits: run_of(spec_from(args, bits), args.out) for bits in (*args.bits, *args.simulated)}
     files = [exported(runs[bits], args.out) for bits in args.bits]
     if args.examples:
-        for bits in (*args.bits, *args.simulated):
+        for bits in args.bits:
             ship(runs[bits])
     with tqdm(total=args.rounds, desc="measuring") as bar:
         found = measure(files, rounds=args.rounds, progress=lambda done, _: bar.update(1))
@@ -99,12 +98,11 @@ def exported(run: Stored, out: Path) -> Path:
 
 def ship(run: Stored) -> None:
     """Copy what the app reads of a run into the library, with packed weights."""
-    target = EXAMPLES / run.folder.name
+    target = EXAMPLES.with_name("integer") / run.folder.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for name in LIGHT:
-        if (run.folder / name).is_file():
-            shutil.copy2(run.folder / name, target / name)
+    for name in ("result.json", "curves.parquet", "samples.safetensors"):
+        shutil.copy2(run.folder / name, target / name)
     export_run(run, target / "q.safetensors", format="packed")
     manifest.seal(target)
 

@@ -139,7 +139,7 @@ class _Linear(nn.Module):
         with in_layer():
             if self.factor is not None:
                 x = x * self.factor
-            out = self.input(x) @ self.weight()  # [...,C_out]
+            out: Tensor = self.input(x) @ self.weight()  # [...,C_out]
             return out if self.bias is None else out + self.bias
 
 
@@ -206,8 +206,8 @@ class _Conv2d(nn.Module):
                 self.input(x),
                 self.weight(),
                 self.bias,
-                self.stride,  # type: ignore[arg-type]
-                self.padding,  # type: ignore[arg-type]
-                self.dilation,  # type: ignore[arg-type]
+                self.stride,
+                self.padding,
+                self.dilation,
                 self.groups,
             )

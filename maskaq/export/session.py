@@ -99,6 +99,8 @@ def _session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _QUIET
+    # Between two passes its threads wait in a loop, and would slow down what runs meanwhile.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     return onnxruntime.InferenceSession(source, options, providers=[f"{provider}ExecutionProvider"])

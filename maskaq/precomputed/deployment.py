@@ -96,11 +96,35 @@ def read(path: Path = FILE) -> dict[str, Deployment]:
 
 
 def _deployment(values: Mapping[str, Any]) -> Deployment:
-    rows = [
-        Deployed(**{**row, "timings": tuple(Timing(**timing) for timing in row["timings"])})
-        for row in values["rows"]
-    ]
+    rows = []
+    for row in values["rows"]:
+        timings = tuple(Timing(**timing) for timing in row["timings"])
+        difference = row["difference"] and tuple(row["difference"])
+        rows.append(Deployed(**{**row, "timings": timings, "difference": difference}))
     return Deployment(**{**values, "rows": tuple(rows)})
+
+
+def in_words(model: str, path: Path | None = None) -> str:
+    """What measured files of a model save, in one sentence; "" if none was measured.
+
+    Raises:
+        RunError: see `read`.
+    """
+    found = read(path or FILE).get(model)
+    if found is None:
+        return ""
+    threads = max(found.threads)
+    parts = []
+    for row in found.rows:
+        ms, full = row.milliseconds(1, threads), found.p.milliseconds(1, threads)
+        if row.kind == FILE_OF_Q and ms is not None and full is not None:
+            smaller, faster = found.p.size / row.size, full.median / ms.median
+            parts.append(f"{row.bits} {smaller:.1f} times smaller and {faster:.2f} times as fast")
+    cores = f"{threads} thread{'s' * (threads > 1)}"
+    return (
+        f"Files with the integer scheme, measured for one image with {cores} beside P: "
+        f"{', '.join(parts)} (page Deploy)."
+    )
 
 
 def write(found: Iterable[Deployment], path: Path = FILE) -> None:

@@ -27,7 +27,8 @@ def unpack_codes(packed: Bytes, bits: int, count: int) -> Bytes:
     [1, 2, 3]
     """
     single = np.unpackbits(packed, bitorder="little", count=count * bits).reshape(count, bits)
-    return (single << np.arange(bits, dtype=np.uint8)).sum(1, dtype=np.uint8)  # [count]
+    codes: Bytes = (single << np.arange(bits, dtype=np.uint8)).sum(1, dtype=np.uint8)  # [count]
+    return codes
 
 
 def packed_length(bits: int, count: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from maskaq.config.overrides import command_of
 from maskaq.figures.results import compare
+from maskaq.precomputed import deployment
 from maskaq.results import size, verdicts
 
 if TYPE_CHECKING:
@@ -165,8 +166,13 @@ def _small(runs: Sequence[Stored], names: Sequence[str]) -> str:
     return (
         f"Weights in full precision {first.full / _MEGA:.1f} MB, packed at their bit widths "
         f"{packed}. Their step sizes add {max(one.scales for _, one in known) / _MEGA:.2f} MB. "
-        "Computed, not a measured file."
-    )
+        f"Computed, not a measured file. {_measured(runs)}"
+    ).rstrip()
+
+
+def _measured(runs: Sequence[Stored]) -> str:
+    models = dict.fromkeys(run.result.spec.model for run in runs)
+    return " ".join(filter(None, map(deployment.in_words, models)))
 
 
 def _packed(one: size.Size) -> str:

@@ -1,11 +1,16 @@
 """Files that a visitor can save: pictures, tables and the report."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from maskaq.data.scenes import scenes
 from maskaq.reports.html import html
 from maskaq.ui.state import pages, stored_runs
 from tests.browser.tools import address, downloaded, settled
@@ -77,3 +82,30 @@ def test_a_report_of_all_runs_prints_on_one_sheet(browser, tmp_path):
 def sheets(page):
     """How many sheets of A4 a page fills in print."""
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True)))
+
+
+PROGRAM = """
+import sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+images = np.load(sys.argv[2])
+print(session.run(None, {"images": images})[0].argmax(1).tolist())
+assert not {"torch", "maskaq"} & set(sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_is_made_and_runs_with_onnxruntime_alone(app, visit, tmp_path):
+    page = visit(address(app, pages.DEPLOY))
+    page.get_by_role("button", name="Make the file").click()
+    button = page.get_by_role("button", name=re.compile(r"Download \d\.\d\d MB"))
+    expect(button).to_be_visible()
+    expect(page.get_by_text("Every code in the file equals Q's.")).to_be_visible()
+    file = tmp_path / "q.onnx"
+    downloaded(page, button).save_as(file)
+    batch = scenes("evaluation", range(40))
+    np.save(tmp_path / "images.npy", (batch.images.float() / 127.5 - 1).numpy())
+    words = [sys.executable, "-c", PROGRAM, str(file), str(tmp_path / "images.npy")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    right = np.array(json.loads(done.stdout)) == batch.labels.numpy()
+    assert right.mean() > 0.7

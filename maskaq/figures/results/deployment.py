@@ -15,6 +15,7 @@ _STYLES = {
     SIMULATED: ("simulated Q: no such file", {"color": GREY, "symbol": "circle-open"}),
 }
 _SIZE, _TIME = "size_mb", "milliseconds"
+_FACTS = ["name", "times_smaller", "times_faster", "value"]
 
 
 def frame(deployment: Deployment, batch: int, threads: int) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
                 x=known[measure],
                 y=known["value"],
                 text=known["name"],
-                textposition="top center",
+                textposition="middle right",
                 marker=marker | {"size": 12},
                 error_y=error_bars(known),
                 customdata=known[["name", "low", "high", "n"]],
@@ -90,12 +91,11 @@ def describe(table: pd.DataFrame) -> str:
     """What the files save and cost, in one sentence each."""
     p = table[table["kind"] == P].iloc[0]
     parts = []
-    for row in table[table["kind"] == FILE_OF_Q].itertuples():
-        speed = f"{row.times_faster:.2f} times as fast"
-        if row.times_faster < 1:
-            speed = f"slower: {row.times_faster:.2f} times as fast"
+    files = table[table["kind"] == FILE_OF_Q]
+    for name, smaller, faster, value in files[_FACTS].itertuples(index=False):
+        speed = f"{faster:.2f} times as fast" + (", which is slower" if faster < 1 else "")
         parts.append(
-            f"{row.name} is {row.times_smaller:.1f} times smaller and {speed}, with "
-            f"{row.value:.1f} instead of {p['value']:.1f} % right"
+            f"{name} is {smaller:.1f} times smaller and {speed}, with {value:.1f} instead of "
+            f"{p['value']:.1f} % right"
         )
     return f"{'; '.join(parts)}."

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from maskaq.precomputed import worlds
+from maskaq.precomputed import deployment, worlds
 from maskaq.precomputed.worlds import World
 from maskaq.ui.playground.view import View, world_of
 
@@ -61,6 +61,7 @@ def _worlds() -> dict[str, dict[str, Any]]:
     """The numbers of every world; the names of the classes are sent for one of them only."""
     return {
         world.name: {key: value for key, value in world.about.items() if key != "classes"}
+        | {"files": deployment.in_words(world.about["model"])}
         for world in worlds.worlds()
     }
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from maskaq.config.overrides import command_of
 from maskaq.figures.results import compare
+from maskaq.precomputed import deployment
 from maskaq.reports.tables import settings
 from maskaq.results import verdicts
 from maskaq.ui.sections import activation_shift, run_results
@@ -80,9 +81,15 @@ def _cost(runs: Sequence[Stored], names: Sequence[str]) -> None:
         key="cost",
         pick=show.into(_ONE, names),
         note="Seconds of each stage on the machine that computed the run, measured once: another "
-        "machine takes another time.",
+        "machine takes another time. " + _files(runs),
     )
     _opened(runs, names)
+
+
+def _files(runs: Sequence[Stored]) -> str:
+    """What measured files of these models save."""
+    models = dict.fromkeys(run.result.spec.model for run in runs)
+    return " ".join(show.attempt(deployment.in_words, model) or "" for model in models)
 
 
 def _images(runs: Sequence[Stored], names: Sequence[str]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from maskaq.config.parsing import parse_bits
 from maskaq.figures.results import compare
 from maskaq.figures.results import deployment as figures
 from maskaq.intervals import Interval, as_percent
-from maskaq.models.menu import BUNDLED
+from maskaq.models.menu import shape_of
 from maskaq.precomputed import deployment
 from maskaq.ui.state import session, stored_runs, url
 from maskaq.ui.widgets import offer, query, show, tabs
@@ -41,7 +42,7 @@ q = maskaq.load_q("{name}", p.model)"""
 
 def section(choice: Choice) -> None:
     """The stored measurements of the model, and the files of runs."""
-    stored = show.attempt(deployment.read)
+    stored = show.attempt(deployment.read, deployment.FILE)
     if stored is None:
         return
     if choice.model in stored:
@@ -134,10 +135,11 @@ def _opened(found: Deployment, row: Deployed) -> None:
 def _file(choice: Choice) -> None:
     """Make a file of a run, and the lines that run it."""
     st.markdown("##### Take a file away")
+    shipped = stored_runs.presets(choice.model, scheme="integer")
     runs = [
         run
         for run in (
-            *stored_runs.presets(choice.model, scheme="integer"),
+            *sorted(shipped, key=lambda run: parse_bits(_bits(run)), reverse=True),
             *stored_runs.listed(session.owner()),
         )
         if run.result.spec.model == choice.model and _has_q(run)
@@ -164,6 +166,10 @@ def _file(choice: Choice) -> None:
     _make(by_name[name], *_FORMATS[form], _TARGETS[target])
 
 
+def _bits(run: Stored) -> str:
+    return run.result.spec.quantization.name
+
+
 def _has_q(run: Stored) -> bool:
     return "q.safetensors" in run.manifest.files
 
@@ -180,7 +186,7 @@ def _make(run: Stored, form: str, ending: str, target: str) -> None:
     made: dict[str, Any] | None = query.answer(
         "export", (run.folder, form, target), question, label="Make the file"
     )
-    file = f"maskaq-{spec.model}-{spec.quantization.name}.{ending}"
+    file = f"maskaq-{spec.model}-{_bits(run)}.{ending}"
     if made is not None:
         st.markdown(_checked(made))
         st.download_button(
@@ -194,19 +200,13 @@ def _make(run: Stored, form: str, ending: str, target: str) -> None:
             on_click="ignore",
         )
     code = _CODE if form == "onnx" else _PACKED
-    side = _side(spec.model)
+    side = shape_of(spec.model).size
     st.code(code.format(name=file, side=side, model=spec.model), language="python")
     if form == "onnx":
         st.caption(
             "The metadata of the file has the classes (`maskaq.labels`) and the preprocessing "
             "(`maskaq.preprocessing`): pixels in 0..1, minus the mean, over the standard deviation."
         )
-
-
-def _side(model: str) -> int:
-    from maskaq.models.menu import shape_of
-
-    return shape_of(model or BUNDLED).size
 
 
 def _checked(made: dict[str, Any]) -> str:

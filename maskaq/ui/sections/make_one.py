@@ -99,7 +99,7 @@ def result(run: Stored, choice: Choice) -> None:
         _sources(run)
     else:
         sample_gallery.disagreeing(run)
-    show.simulated()
+    show.simulated(run.result.spec.model)
 
 
 def _accuracy(run: Stored) -> None:

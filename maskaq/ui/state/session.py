@@ -8,6 +8,7 @@ shown, logged or put into a URL.
 
 import uuid
 from pathlib import Path
+from typing import TypeGuard
 
 import streamlit as st
 
@@ -52,7 +53,7 @@ def records() -> list[Record]:
     return service.runs_of(owner())
 
 
-def is_key(value: object) -> bool:
+def is_key(value: object) -> TypeGuard[str]:
     """Whether a value is a valid key of a tab; a client may send anything."""
     if not isinstance(value, str) or len(value) != 36:
         return False

@@ -32,16 +32,19 @@ def presets(model: str = "", scheme: str = "auto") -> list[Stored]:
 
     scheme: of their number formats, as in `QuantOptions`.
     """
-    return [
-        run
-        for run in _read_all(EXAMPLES)
-        if model in ("", run.result.spec.model) and run.result.spec.quantization.scheme == scheme
-    ]
+    return [run for run in _read_all(_place(scheme)) if model in ("", run.result.spec.model)]
+
+
+def _place(scheme: str) -> Path:
+    """Where runs with a scheme ship. Those that can be exported have their Q, with packed weights,
+    and no pictures.
+    """
+    return EXAMPLES if scheme == "auto" else EXAMPLES.with_name(scheme)
 
 
 def shipped(run: Stored) -> bool:
     """Whether a run ships with the library."""
-    return EXAMPLES in run.folder.parents
+    return not {EXAMPLES, _place("integer")}.isdisjoint(run.folder.parents)
 
 
 def find(spec: RunSpec, owner: str = "") -> Stored | None:

@@ -15,6 +15,7 @@ import streamlit as st
 from maskaq.errors import MaskaqError
 from maskaq.formulas import FORMULAS
 from maskaq.jobs import service
+from maskaq.precomputed import deployment
 from maskaq.ui.state import stored_runs
 
 if TYPE_CHECKING:
@@ -245,11 +246,13 @@ def notes(sentences: Iterable[str]) -> None:
         st.info("\n".join(lines), icon=":material/info:")
 
 
-def simulated() -> None:
+def simulated(model: str) -> None:
     """A note on simulated arithmetic, for every page that shows an accuracy of Q."""
+    measured = attempt(deployment.in_words, model)
     st.caption(
         "Simulated arithmetic: the numbers of Q are rounded but stored as ordinary floats. The "
-        "accuracy is that of a low-bit model; nothing here shows that it is smaller or faster."
+        "accuracy is that of a low-bit model; nothing here shows that it is smaller or faster. "
+        + (measured or "")
     )
 
 

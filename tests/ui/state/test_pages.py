@@ -14,6 +14,7 @@ def test_the_titles_are_in_order():
         "Look inside",
         "Make one",
         "Compare",
+        "Deploy",
         "Take away",
     ]
 

@@ -24,7 +24,7 @@ def page() -> None:
     show.chart(chart, key="line", note="Read it from left to right.")
     show.number("Top-1", 0.8765, 0.85, 0.9, 1000, "Share of right answers.")
     show.number("SQNR", 12.345, unit="dB", digits=2)
-    show.simulated()
+    show.simulated("scenes_vit")
     show.demo()
     show.verdict("It rises by **3**.")
     show.details("sqnr")

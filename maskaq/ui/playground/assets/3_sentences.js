@@ -43,7 +43,7 @@ function signed(value) {
 function sizes(world, bits) {
   const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
   const [before, after] = [world.bytes.P, world.bytes[bits]];
-  return `Weights ${megabytes(before)} MB → ${megabytes(after)} MB, ${(before / after).toFixed(1)} times smaller if packed. The arithmetic is simulated here.`;
+  return `Weights ${megabytes(before)} MB → ${megabytes(after)} MB, ${(before / after).toFixed(1)} times smaller if packed. The arithmetic is simulated here. ${world.files}`;
 }
 
 function accuracies(world, bits, source) {
