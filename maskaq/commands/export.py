@@ -9,16 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskaq.errors import OptionError, unknown
+from maskaq.errors import OptionError
+from maskaq.export.targets import FORMATS, TARGETS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from maskaq.export.exporting import Exported
     from maskaq.export.measure import Measurements
-
-_FORMATS = ("onnx", "packed", "float")
-_TARGETS = ("avx2", "vnni", "arm")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +26,12 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     option(
         "--format",
         default="onnx",
-        help="onnx: for onnxruntime; packed: for maskaq.load_q, at the bit widths of any scheme; "
-        "float: P as ONNX (default: %(default)s)",
+        help="; ".join(f"{name}: {about}" for name, about in FORMATS.items())
+        + " (default: %(default)s)",
     )
     option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-    option("--target", default="", help="avx2, vnni or arm; by default this machine's")
+    targets = ", ".join(TARGETS)
+    option("--target", default="", help=f"{targets}; by default this machine's, see docs/deploy.md")
     option("--eval-images", type=int, default=0, help="images to check answers on; 0 for the run's")
     option("--json", action="store_true", help="print one JSON object instead of sentences")
     parser.set_defaults(command=_export)
@@ -54,10 +53,9 @@ def _export(args: argparse.Namespace) -> None:
     from maskaq.export.exporting import export_run
     from maskaq.results import store
 
-    if args.format not in _FORMATS:
-        raise OptionError(unknown("format", args.format, _FORMATS))
-    if args.target and args.target not in _TARGETS:
-        raise OptionError(unknown("target", args.target, _TARGETS))
+    FORMATS[args.format]
+    if args.target:
+        TARGETS[args.target]
     if args.eval_images < 0:
         raise OptionError(f"--eval-images is {args.eval_images}; allowed: 0 (all) or more.")
     if args.out.is_dir() or not args.out.parent.is_dir():

@@ -15,10 +15,10 @@ from torch import nn
 
 from maskaq._version import __version__
 from maskaq.config.overrides import command_of
-from maskaq.errors import ExportError, RunError
+from maskaq.errors import RunError
 from maskaq.export import onnx_file, session, verify
 from maskaq.export.graph import OPSET, exportable, factor_of
-from maskaq.export.targets import TARGETS, detected
+from maskaq.export.targets import FORMATS, TARGETS, detected
 from maskaq.files import atomic_write
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.conversion.census import products
@@ -28,7 +28,6 @@ from maskaq.quantization.storage import load_q, save_packed
 from maskaq.results.store import Stored
 from maskaq.runs.context import RunContext
 
-FORMATS = ("onnx", "packed", "float")
 _Q = "q.safetensors"
 _CHECKED = 2  # images whose codes are compared
 Report = Callable[[int, int], None]  # images done, of how many
@@ -71,17 +70,17 @@ def export_run(
     """Write the Q of a run, or its P with the format `float`.
 
     Args:
-        target: a name in `TARGETS`; "" for this machine's.
+        format: a name in `FORMATS`. target: a name in `TARGETS`; "" for this machine's.
         images: to compare answers on; 0 for all of the run's evaluation images.
 
     Raises:
+        OptionError: unknown format or target.
         ExportError: Q cannot be expressed, or the file does not compute what Q does.
         RunError: the run is stored without Q.
         MaskaqError: P or its images cannot be loaded.
     """
     spec = run.result.spec
-    if format not in FORMATS:
-        raise ExportError(f"format is {format!r}; allowed: {', '.join(FORMATS)}.")
+    FORMATS[format]
     context = RunContext.of(spec)
     loaded = context.loaded
     size = (3, *loaded.sides)

@@ -1,4 +1,7 @@
-"""Processors that a file can be made for: which integers their kernels multiply best."""
+"""Formats of files, and processors that they can be made for: which integers these multiply best.
+
+Loads neither torch nor onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -18,28 +21,39 @@ _VNNI = {"avx512_vnni", "avx_vnni", "avx_vnni_int8"}
 class Target:
     """Integer types of a file.
 
-    signed_weights, signed_activations: int8 instead of uint8 with the codes shifted by 128.
-    description: why.
+    label: of the processors, for menus. signed_weights, signed_activations: int8 instead of uint8
+    with the codes shifted by 128. description: why.
     """
 
+    label: str
     signed_weights: bool
     signed_activations: bool
     description: str
 
 
+FORMATS: Registry[str] = Registry("format")
+FORMATS |= {
+    "onnx": "for onnxruntime, from runs with the integer scheme",
+    "packed": "for maskaq.load_q, at the bit widths of any scheme",
+    "float": "P as ONNX, for comparison",
+}
+
 TARGETS: Registry[Target] = Registry("target")
 TARGETS |= {
     "avx2": Target(
+        "x86 with AVX2",
         signed_weights=False,
         signed_activations=False,
         description="x86 without VNNI, whose products of uint8 and int8 saturate in 16 bits",
     ),
     "vnni": Target(
+        "x86 with VNNI",
         signed_weights=True,
         signed_activations=False,
         description="x86 with AVX-VNNI or AVX-512 VNNI, which multiply uint8 by int8 exactly",
     ),
     "arm": Target(
+        "ARM",
         signed_weights=True,
         signed_activations=True,
         description="ARM with dot products, which multiply int8 by int8",

@@ -34,6 +34,7 @@ def accuracy(
     weight_bits: int = 4,
     activation_bits: int = 4,
     first_last: str = "8",
+    scheme: str = "auto",
     n: int = N,
 ) -> dict[str, Any]:
     """Accuracy of P and of a Q whose ranges are fitted to existing samples.
@@ -42,7 +43,7 @@ def accuracy(
         model, weights: of a bundled model.
         samples: uint8 [m,3,S,S].
         source: of the samples; returned unchanged.
-        first_last: as in `QuantOptions`.
+        first_last, scheme: as in `QuantOptions`.
         n: number of evaluation scenes.
 
     Returns:
@@ -61,7 +62,7 @@ def accuracy(
         )
     if not 1 <= n <= _AVAILABLE:
         raise OptionError(f"n is {n!r}; allowed: 1 to {_AVAILABLE} evaluation scenes.")
-    options = QuantOptions(weight_bits, activation_bits, first_last=first_last)
+    options = QuantOptions(weight_bits, activation_bits, first_last=first_last, scheme=scheme)
     key = (*model_cache.key_of(model, weights), model_cache.digest(samples), options, n)
     result = _RESULTS.get(key, lambda: _evaluate(model, weights, samples, options, n))
     return result | {"source": source}

@@ -82,6 +82,7 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     app = open_page(PAGE, weight_bits="3", activation_bits="5", mask_ratio="0.2", seed="7")
     app.selectbox(key="backend").set_value("mse")
     app.selectbox(key="first_last").set_value("target")
+    app.selectbox(key="scheme").set_value("integer")
     app.slider(key="images").set_value(8)
     app.slider(key="steps").set_value(20)
     app.slider(key="mask_start").set_value(0.8)
@@ -94,6 +95,7 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     assert (synthesis.images, synthesis.steps, synthesis.mask_ratio) == (8, 20, (0.8, 0.2))
     assert (spec.fit.backend, spec.eval_images, spec.seed) == ("mse", 1000, 7)
     assert (spec.quantization.name, spec.quantization.first_last) == ("W3A5", "target")
+    assert spec.quantization.scheme == "integer"
     assert synthesis.coefficients.entropy == 0.5
     assert synthesis.coefficients.align == 0
     assert synthesis.coefficients.one_hot == 1
@@ -408,3 +410,20 @@ def test_what_was_left_out_is_said_with_the_result(open_page, workplace):
     app = open_page(PAGE, make="Result")
     assert not app.exception
     assert r"- left out 3 broken links\: a" in [box.value for box in app.info]
+
+
+def test_the_scheme_decides_which_run_is_shown(open_page, text, shipped):
+    app = open_page(PAGE, weight_bits="8", activation_bits="8", make="Result", scheme="integer")
+    assert not app.exception
+    said = text(app)
+    assert "Stored example" in said
+    assert "page Deploy" in said
+    app.selectbox(key="scheme").select("auto").run()
+    assert "Stored example" in text(app)
+    app = open_page(PAGE, weight_bits="4", activation_bits="8", make="Result")
+    assert "Not computed yet: W4A8" in text(app)  # stored with the integer scheme only
+    app = open_page(PAGE, weight_bits="3", make="Result", scheme="integer")
+    said = text(app)
+    assert "Not computed yet: W3A4 integer" in said
+    assert "right (95 %" not in said  # the stored table has other grids
+    assert {button.label for button in app.button} >= {"W8A8", "W4A8", "Compute"}

@@ -393,3 +393,12 @@ def test_the_cost_of_runs_is_measured() -> None:
     assert answer["memory_mb"] > 100
     with pytest.raises(OptionError, match="did you mean 'model'"):
         cost(['{"modle": 1}'])
+
+
+def test_the_integer_scheme_is_asked_for(samples: np.ndarray) -> None:
+    plain, integer = (
+        accuracy("scenes_vit", "", samples, weight_bits=3, activation_bits=3, scheme=scheme, n=200)
+        for scheme in ("auto", "integer")
+    )
+    assert plain["q"] != integer["q"]
+    assert integer["q"].value > 0.4

@@ -22,6 +22,7 @@ from maskaq.ui.state import selection, stored_runs
 from maskaq.ui.widgets import query, show
 
 if TYPE_CHECKING:
+    from maskaq.config import QuantOptions
     from maskaq.results.store import Stored
     from maskaq.ui.state.selection import Choice
 
@@ -36,8 +37,11 @@ class _Answer(NamedTuple):
     origin: str
 
 
-def panel(run: Stored, choice: Choice, first_last: str) -> None:
-    """The accuracy at the chosen bits with the images of a run, beside the run's own number."""
+def panel(run: Stored, choice: Choice, formats: QuantOptions) -> None:
+    """The accuracy at the chosen bits with the images of a run, beside the run's own number.
+
+    formats: the other number formats of the run.
+    """
     spec = run.result.spec
     if spec.model not in SHIPPED or spec.weights or spec.data:
         st.info(
@@ -46,9 +50,10 @@ def panel(run: Stored, choice: Choice, first_last: str) -> None:
         )
         return
     stored = None
-    if stored_runs.shipped(run) and spec.model == BUNDLED and first_last == "8":
+    plain = (formats.first_last, formats.scheme) == ("8", "auto")
+    if stored_runs.shipped(run) and spec.model == BUNDLED and plain:
         stored = _stored(run, choice)
-    answer = stored or _live(run, choice, first_last)
+    answer = stored or _live(run, choice, formats)
     if answer is not None:
         _show(run, choice, answer)
     if stored is not None:
@@ -80,14 +85,14 @@ def _of_p(run: Stored, n: int) -> Interval | None:
     return wilson(int((evidence.answers[0, :n] == evidence.labels[:n]).sum()), n)
 
 
-def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
+def _live(run: Stored, choice: Choice, formats: QuantOptions) -> _Answer | None:
     spec = run.result.spec
     if not run.samples:
         st.info("This run was stored without its images. Run it again to store them.")
         return None
     answer = query.answer(
         "accuracy",
-        (run.folder, run.result.created, first_last),
+        (run.folder, run.result.created, formats.first_last, formats.scheme),
         {
             "model": spec.model,
             "weights": spec.weights,
@@ -95,7 +100,8 @@ def _live(run: Stored, choice: Choice, first_last: str) -> _Answer | None:
             "source": spec.synthesis.source,
             "weight_bits": choice.weight_bits,
             "activation_bits": choice.activation_bits,
-            "first_last": first_last,
+            "first_last": formats.first_last,
+            "scheme": formats.scheme,
             "n": SCENES,
         },
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from maskaq.config.parsing import parse_bits
+from maskaq.export.targets import TARGETS
 from maskaq.figures.results import compare
 from maskaq.figures.results import deployment as figures
 from maskaq.intervals import Interval, as_percent
@@ -27,11 +28,7 @@ _FORMATS = {
     "ONNX, for onnxruntime": ("onnx", "onnx"),
     "Packed, for maskaq.load_q": ("packed", "safetensors"),
 }
-_TARGETS = {
-    "x86 with AVX2": "avx2",
-    "x86 with VNNI": "vnni",
-    "ARM": "arm",
-}
+_TARGETS = {target.label: name for name, target in TARGETS.items()}
 _CODE = """import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("{name}")
 logits = session.run(None, {{"images": np.zeros((1, 3, {side}, {side}), np.float32)}})[0]"""

@@ -48,7 +48,7 @@ def _missing(tab: str, spec: RunSpec, choice: Choice) -> None:
     if tab == "Result":
         near = stored_runs.example(spec.synthesis.source, model=spec.model)
         if near is not None and not (spec.weights or spec.data or spec.class_names):
-            bit_width_explorer.panel(near, choice, spec.quantization.first_last)
+            bit_width_explorer.panel(near, choice, spec.quantization)
 
 
 def _examples(spec: RunSpec, choice: Choice) -> None:
@@ -56,7 +56,7 @@ def _examples(spec: RunSpec, choice: Choice) -> None:
     source = spec.synthesis.source
     formats = {
         run.result.spec.quantization.name
-        for run in stored_runs.presets(spec.model)
+        for run in stored_runs.presets(spec.model, spec.quantization.scheme)
         if run.result.spec.synthesis.source == source
     }
     if not formats - {choice.bits}:
@@ -94,7 +94,7 @@ def result(run: Stored, choice: Choice) -> None:
     if view == "Accuracy":
         _accuracy(run)
     elif view == "Other bits":
-        bit_width_explorer.panel(run, choice, run.result.spec.quantization.first_last)
+        bit_width_explorer.panel(run, choice, run.result.spec.quantization)
     elif view == "Sources":
         _sources(run)
     else:
