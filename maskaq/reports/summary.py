@@ -23,7 +23,7 @@ _MEGA = 1e6
 MOST = 4  # runs that the page lists one by one, so that it stays one page
 NOT_CLAIMED = (
     "That it is faster: the arithmetic is simulated.",
-    "That a file of this size exists: the size is computed.",
+    "That a file has this size: it is computed.",
     "That it holds for another model, other images or another seed.",
     "That attention explains the answer.",
 )
@@ -166,13 +166,16 @@ def _small(runs: Sequence[Stored], names: Sequence[str]) -> str:
     return (
         f"Weights in full precision {first.full / _MEGA:.1f} MB, packed at their bit widths "
         f"{packed}. Their step sizes add {max(one.scales for _, one in known) / _MEGA:.2f} MB. "
-        f"Computed, not a measured file. {_measured(runs)}"
-    ).rstrip()
+        f"{_measured(runs)}"
+    )
 
 
 def _measured(runs: Sequence[Stored]) -> str:
     models = dict.fromkeys(run.result.spec.model for run in runs)
-    return " ".join(filter(None, map(deployment.in_words, models)))
+    files = [words for model in models if (words := deployment.in_words(model))]
+    if not files:
+        return "Computed, not a measured file."
+    return f"Computed. Measured files: {'; '.join(files)}."
 
 
 def _packed(one: size.Size) -> str:

@@ -54,7 +54,7 @@ def exported(small, tmp_path_factory):
 
 
 FORMATS = [(8, 8, "avx2"), (4, 8, "avx2")]
-SLOW = [(8, 8, "arm"), (3, 5, "arm"), (6, 4, "vnni")]
+SLOW = [(3, 5, "arm"), (6, 4, "vnni")]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_weights_of_4_bits_fill_half_as_many_bytes(scenes_p: LoadedModel, tmp_pa
 
 
 SOME = ["swin"]
-MORE = ["swinv2, padded", "swin 32x48", "eva02", "siglip", "beit", "swiglu, rms norm"]
+MORE = ["swinv2, padded", "eva02", "siglip"]
 
 
 @pytest.mark.parametrize(

@@ -417,7 +417,7 @@ def test_the_scheme_decides_which_run_is_shown(open_page, text, shipped):
     assert not app.exception
     said = text(app)
     assert "Stored example" in said
-    assert "page Deploy" in said
+    assert "(Deploy)" in said
     app.selectbox(key="scheme").select("auto").run()
     assert "Stored example" in text(app)
     app = open_page(PAGE, weight_bits="4", activation_bits="8", make="Result")

@@ -42,3 +42,12 @@ def test_what_is_stored_keeps_its_promises():
             assert abs(row.difference[0]) <= 0.005
             assert row.multiply_adds["float"] == 0
             assert row.agreement > row.floor - 0.02
+
+
+def test_measured_files_in_words(tmp_path):
+    path = tmp_path / "deployment.json"
+    assert deployment.in_words("scenes_vit", path) == ""
+    deployment.write([made_up()], path)
+    said = deployment.in_words("scenes_vit", path)
+    assert said == "W8A8 4.0 times smaller, 2.00 times as fast; W4A8 8.0, 0.80 (Deploy)"
+    assert deployment.in_words("another", path) == ""

@@ -89,7 +89,8 @@ def _cost(runs: Sequence[Stored], names: Sequence[str]) -> None:
 def _files(runs: Sequence[Stored]) -> str:
     """What measured files of these models save."""
     models = dict.fromkeys(run.result.spec.model for run in runs)
-    return " ".join(show.attempt(deployment.in_words, model) or "" for model in models)
+    files = [words for model in models if (words := show.attempt(deployment.in_words, model))]
+    return f"Measured files with the integer scheme: {'; '.join(files)}." if files else ""
 
 
 def _images(runs: Sequence[Stored], names: Sequence[str]) -> None:

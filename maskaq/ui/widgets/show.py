@@ -252,7 +252,7 @@ def simulated(model: str) -> None:
     st.caption(
         "Simulated arithmetic: the numbers of Q are rounded but stored as ordinary floats. The "
         "accuracy is that of a low-bit model; nothing here shows that it is smaller or faster. "
-        + (measured or "")
+        + (f"Measured files with the integer scheme: {measured}." if measured else "")
     )
 
 
