@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+DEFAULT = ("01", "03")  # those that run in the default tier
 SECONDS = 240  # for one cell, on two slow cores
 # Runs before the first cell.
 SHORTEN = """
@@ -55,7 +56,13 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
-@every_notebook
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem[:2] in DEFAULT else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs_and_shows_what_it_stores(path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.

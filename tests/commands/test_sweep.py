@@ -36,6 +36,7 @@ def test_a_sweep_reports_its_outcome_and_is_not_repeated(grid, tmp_path, capsys)
     assert capsys.readouterr().out == "2 runs, 2 of them already finished\n"
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_reported_with_its_reason(tmp_path, capsys) -> None:
     path = tmp_path / "grid.toml"
     path.write_text('weights = "/nowhere/w.safetensors"\n' + TINY)

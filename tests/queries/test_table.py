@@ -173,6 +173,7 @@ def test_accuracy_equals_a_direct_count(scenes_p: LoadedModel, samples: np.ndarr
     assert (answer["n"], answer["backend"], answer["source"]) == (n, "tails", "real")
 
 
+@pytest.mark.slow
 def test_ranges_from_a_subset_of_values_cost_little_accuracy(
     scenes_p: LoadedModel, samples: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

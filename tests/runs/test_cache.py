@@ -116,6 +116,7 @@ def test_a_run_and_its_context_use_the_chosen_pooling(tmp_path: Path) -> None:
             assert same == (pool == "avg")
 
 
+@pytest.mark.slow
 def test_the_cache_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
     for number in range(1, 5):
         cached(tiny(steps=number))

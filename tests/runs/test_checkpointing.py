@@ -92,6 +92,7 @@ def test_a_run_stopped_at_any_event_gives_the_same_result(
     assert_same(complete(small(), checkpoints=checkpoints()), uninterrupted)
 
 
+@pytest.mark.slow
 def test_checkpointed_steps_are_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

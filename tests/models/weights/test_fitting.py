@@ -183,6 +183,7 @@ def test_another_patch_size_is_refused_with_the_models_that_fit() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_given_name_is_not_recommended() -> None:
     state = state_of(model_of())
     del state["blocks.0.norm1.bias"]
