@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -38,9 +39,15 @@ def working_precision(precision: str, device: str) -> str:
     if device.startswith("cuda"):
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities = torch.cpu.get_capabilities() if device == "cpu" else {}
+        capabilities = _capabilities() if device == "cpu" else {}
         native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return "bfloat16" if native else "float32"
+
+
+def _capabilities() -> dict[str, Any]:
+    """What torch knows about the processor; older versions do not tell."""
+    read = getattr(torch.cpu, "get_capabilities", None)
+    return read() if read else {}
 
 
 def describe(device: str, precision: str) -> str:
@@ -48,7 +55,7 @@ def describe(device: str, precision: str) -> str:
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
     else:
-        kind = torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
+        kind = _capabilities().get("cpu_name") or platform.machine()
         name = f"{device}: {kind}, {torch.get_num_threads()} threads"
     return f"{name}; synthesis in {precision}"
 

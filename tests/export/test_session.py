@@ -17,7 +17,9 @@ def write(path: Path, producer: str = "pytorch", **metadata: object) -> Path:
     out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, 3])
     node = helper.make_node("Identity", ["images"], ["logits"])
     graph = helper.make_graph([node], "g", [value], [out])
-    made = helper.make_model(graph, producer_name=producer, ir_version=10)
+    made = helper.make_model(
+        graph, producer_name=producer, ir_version=10, opset_imports=[helper.make_opsetid("", 21)]
+    )
     for name, content in metadata.items():
         made.metadata_props.add(key=f"maskaq.{name}", value=json.dumps(content))
     onnx.save(made, path)
