@@ -11,7 +11,7 @@ with packed weights, so that the app can make files of them.
 
 import argparse
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from maskaq.config.presets import spec_of
 from maskaq.export.exporting import export_run
 from maskaq.export.measure import P_ONNX, Measured, Measurements, measure
 from maskaq.precomputed import deployment
-from maskaq.precomputed.deployment import Deployed, Deployment, Timing
+from maskaq.precomputed.deployment import Deployed, Deployment
 from maskaq.results import manifest, size, store
 from maskaq.results.store import Stored
 from maskaq.runs import checkpointing
@@ -107,16 +107,12 @@ def ship(run: Stored) -> None:
     manifest.seal(target)
 
 
-def _timings(one: Measured) -> tuple[Timing, ...]:
-    return tuple(Timing(**asdict(timing)) for timing in one.timings)
-
-
 def row_of_p(found: Measurements, run: Stored) -> Deployed:
     """P in onnxruntime."""
     one = next(model for model in found.models if model.name == P_ONNX)
     top1 = run.result.top1_p
     return Deployed(run.result.spec.model, deployment.P, "float32", *top1, one.size, "",
-                    one.memory, _timings(one))  # fmt: skip
+                    one.memory, one.timings)  # fmt: skip
 
 
 def row_of_file(one: Measured, run: Stored) -> Deployed:
@@ -131,7 +127,7 @@ def row_of_file(one: Measured, run: Stored) -> Deployed:
         one.size,
         command_of(run.result.spec),
         one.memory,
-        _timings(one),
+        one.timings,
         one.multiply_adds or {},
         tuple(answers["difference"][:3]),
         answers["agreement"][0],

@@ -13,7 +13,10 @@ from maskaq.errors import OptionError
 from maskaq.export.targets import FORMATS, TARGETS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
+    from tqdm import tqdm
 
     from maskaq.export.exporting import Exported
     from maskaq.export.measure import Measurements
@@ -61,23 +64,28 @@ def _export(args: argparse.Namespace) -> None:
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise OptionError(f"--out is {args.out}; allowed: a file in an existing folder.")
     with tqdm(desc="checking answers", unit="image", leave=False, mininterval=0.5) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         exported = export_run(
             store.read(args.folder),
             args.out,
             format=args.format,
             target=args.target,
             images=args.eval_images,
-            progress=advance,
+            progress=_moving(bar),
         )
     if args.json:
         print(json.dumps(asdict(exported), default=str, indent=2))
     else:
         print(_report(exported))
+
+
+def _moving(bar: tqdm[Any]) -> Callable[[int, int], None]:
+    """A function of what is done, and of how much, that moves a progress bar."""
+
+    def move(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return move
 
 
 def _report(exported: Exported) -> str:
@@ -110,12 +118,9 @@ def _benchmark(args: argparse.Namespace) -> None:
     if args.rounds < 1:
         raise OptionError(f"--rounds is {args.rounds}; allowed: 1 or more.")
     with tqdm(desc="measuring", unit="round", leave=False) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        found = measure(args.files, rounds=args.rounds, provider=args.provider, progress=advance)
+        found = measure(
+            args.files, rounds=args.rounds, provider=args.provider, progress=_moving(bar)
+        )
     if found.note:
         print(found.note, file=sys.stderr)
     if args.json:

@@ -159,6 +159,11 @@ class QuantOptions:
         """The number format, such as `W4A4`."""
         return f"W{self.weight_bits}A{self.activation_bits}"
 
+    @property
+    def label(self) -> str:
+        """The number format with its scheme, such as `W4A4` or `W4A4 integer`."""
+        return self.name if self.scheme == "auto" else f"{self.name} {self.scheme}"
+
 
 @dataclass(frozen=True)
 class Reconstruction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from maskaq._version import __version__
 from maskaq.config.overrides import command_of
 from maskaq.errors import RunError
 from maskaq.export import onnx_file, session, verify
-from maskaq.export.graph import OPSET, exportable, factor_of
+from maskaq.export.graph import OPSET, exportable
 from maskaq.export.targets import FORMATS, TARGETS, detected
 from maskaq.files import atomic_write
-from maskaq.models.loading import LoadedModel
+from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from maskaq.quantization.conversion.census import products
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.quantizers.base import quantizers
@@ -28,7 +28,6 @@ from maskaq.quantization.storage import load_q, save_packed
 from maskaq.results.store import Stored
 from maskaq.runs.context import RunContext
 
-_Q = "q.safetensors"
 _CHECKED = 2  # images whose codes are compared
 Report = Callable[[int, int], None]  # images done, of how many
 
@@ -50,12 +49,12 @@ def q_of_run(run: Stored, loaded: LoadedModel) -> nn.Module:
     Raises:
         RunError: the run is stored without Q.
     """
-    if _Q not in run.manifest.files:
+    if run.q is None:
         raise RunError(
             f"{run.folder} is stored without its Q; repeat it: {command_of(run.result.spec)} "
             "--out FOLDER"
         )
-    return load_q(run.folder / _Q, loaded.model)
+    return load_q(run.q, loaded.model)
 
 
 def export_run(
@@ -81,57 +80,61 @@ def export_run(
     """
     spec = run.result.spec
     FORMATS[format]
-    context = RunContext.of(spec)
-    loaded = context.loaded
-    size = (3, *loaded.sides)
+    p = load_model(spec.model, spec.weights or None, global_pool=spec.global_pool)
+    if spec.class_names:
+        p = with_class_names(p, spec.class_names)
     if format == "float":
-        about = {**_about(run, loaded), "bits": "float32", "opset": OPSET}
-        onnx_file.write(loaded.model, size, path, about)
-        return Exported(path, path.stat().st_size)
-    q = q_of_run(run, loaded)
-    if format == "packed":
+        about = {**_about(run, p), "bits": "float32", "opset": OPSET}
+        onnx_file.write(p.model, (3, *p.sides), path, about)
+    elif format == "packed":
         backend, options = spec.fit.backend, spec.quantization
+        q = q_of_run(run, p)
         save_packed(q, path, options=options, backend=backend, model=spec.model)
-        return Exported(path, path.stat().st_size)
-    chosen = TARGETS[target or detected()]
+    else:
+        if images and not spec.data:  # scenes are the first of all, and a folder is sampled
+            spec = replace(spec, eval_images=images)
+        return _write_onnx(
+            run, RunContext.of(spec, p), path, target or detected(), images, progress
+        )
+    return Exported(path, path.stat().st_size)
+
+
+def _write_onnx(
+    run: Stored, context: RunContext, path: Path, target: str, images: int, progress: Report
+) -> Exported:
+    """Write Q as ONNX, and compare it with Q before the file appears."""
+    p, data, q = context.loaded, context.data, q_of_run(run, context.loaded)
+    factors = [
+        name
+        for name, layer in q.named_modules()
+        if isinstance(layer, QuantLinear) and layer.factor is not None
+    ]
     about = {
-        **_about(run, loaded),
-        "bits": spec.quantization.name,
+        **_about(run, p),
+        "bits": run.result.spec.quantization.name,
         "opset": OPSET,
-        "target": target or detected(),
+        "target": target,
         "multiply_adds": multiply_adds(q),
-        "scaled_channels": [
-            name
-            for name, layer in q.named_modules()
-            if isinstance(layer, QuantLinear) and factor_of(layer) is not None
-        ],
+        "scaled_channels": factors,
     }
-    count = images or len(context.data.images)
+    count = images or len(data.images)
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place) / "draft.onnx"
-        made = onnx_file.write(exportable(q, chosen), size, draft, about)
-        inputs = loaded.normalise(context.data.images[:_CHECKED])
-        codes = verify.compare_codes(made, q, inputs)
-        done = 0
-
-        def advance(batch: int) -> None:
-            nonlocal done
-            done += batch
-            progress(done, count)
-
+        made = onnx_file.write(exportable(q, TARGETS[target]), (3, *p.sides), draft, about)
+        codes = verify.compare_codes(made, q, p.normalise(data.images[:_CHECKED]))
         answers = verify.compare_answers(
             session.opened(draft),
             q,
-            context.data.images[:count],
-            context.data.labels[:count],
-            loaded.normalise,
-            advance,
+            data.images[:count],
+            data.labels[:count],
+            p.normalise,
+            progress,
         )
         fused = session.fused_nodes(draft, Path(place))
-        checked = {"codes": asdict(codes), "answers": asdict(answers), "fused": fused}
-        onnx_file.add_metadata(made, {"checked": checked})
-        with atomic_write(path) as final:
-            onnx.save(made, final)
+    checked = {"codes": asdict(codes), "answers": asdict(answers), "fused": fused}
+    onnx_file.add_metadata(made, {"checked": checked})
+    with atomic_write(path) as final:
+        onnx.save(made, final)
     return Exported(path, path.stat().st_size, codes, answers, fused)
 
 

@@ -129,7 +129,7 @@ class _Linear(nn.Module):
 
     def __init__(self, layer: QuantLinear, target: Target) -> None:
         super().__init__()
-        self.factor = factor_of(layer)
+        self.factor = layer.factor
         self.input = _Rounding(layer.input_quantizer, target)
         codes = weight_codes(layer).T.contiguous()  # [C_in,C_out]
         self.weight = _Weight(codes, layer.weight_quantizer.scale, 1, target)
@@ -143,18 +143,12 @@ class _Linear(nn.Module):
             return out if self.bias is None else out + self.bias
 
 
-def factor_of(layer: QuantLinear) -> Tensor | None:
-    """The factors of a layer's input channels [C_in]; None if all are 1."""
-    factor = layer.input_factor
-    return None if factor is None or bool((factor == 1).all()) else factor
-
-
 class _PackedLinear(nn.Module):
     """A linear layer with a weight of 4 bits, two codes to a byte: MatMulNBits of onnxruntime."""
 
     def __init__(self, layer: QuantLinear, target: Target) -> None:
         super().__init__()
-        self.factor = factor_of(layer)
+        self.factor = layer.factor
         self.input = _Rounding(layer.input_quantizer, target)
         codes = weight_codes(layer)  # [C_out,C_in]
         self.outputs, self.inputs = codes.shape

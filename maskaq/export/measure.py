@@ -27,23 +27,13 @@ from maskaq.export import onnx_file
 from maskaq.export.session import opened, read_metadata
 from maskaq.export.targets import processor
 from maskaq.models.loading import load_model
+from maskaq.precomputed.deployment import Timing
 
 BATCHES = (1, 16)
 ROUNDS = 15
 P_ONNX, P_TORCH = "P, onnxruntime", "P, PyTorch"
 _LEAST = 0.02  # seconds of a measurement; short passes are repeated
 Progress = Callable[[int, int], None]  # rounds done, of how many
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds per image: median of the rounds, with the quartiles."""
-
-    batch: int
-    threads: int
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

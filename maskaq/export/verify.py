@@ -125,22 +125,22 @@ def compare_answers(
     images: Tensor,
     labels: Tensor,
     normalise: Callable[[Tensor], Tensor],
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Answers:
     """Answers of the file, of Q, and of Q under noise, on the same images.
 
     Args:
         images: uint8 [N,3,H,W]. labels: int64 [N]. normalise: as in `evaluate`.
-        progress: called with the number of images after each batch.
+        progress: called after each batch with the number of images so far, and of all.
     """
     generator = torch.Generator().manual_seed(0)
-    size, rows = batch_size_for(q), []
-    for batch in images.split(size):
+    rows: list[Tensor] = []
+    for batch in images.split(batch_size_for(q)):
         inputs = normalise(batch)
         noise = torch.randn(inputs.shape, generator=generator).to(inputs) * NOISE
         answers = (file.logits(inputs), q(inputs).cpu(), q(inputs + noise).cpu())  # [B,K] each
         rows.append(torch.stack([one.argmax(1) for one in answers]))  # [3,B]
-        progress(len(batch))
+        progress(sum(row.shape[1] for row in rows), len(images))
     found, own, noisy = torch.cat(rows, 1)  # [N] each
     n, right, right_q = len(labels), found == labels, own == labels
     return Answers(

@@ -128,6 +128,16 @@ def in_words(model: str, path: Path | None = None) -> str:
     return f"{'; '.join(parts)} (Deploy)"
 
 
+def sentence(models: Iterable[str]) -> str:
+    """`in_words` of several models as a sentence; "" if no file of them was measured.
+
+    Raises:
+        RunError: see `read`.
+    """
+    files = "; ".join(filter(None, map(in_words, dict.fromkeys(models))))
+    return f"Measured files with the integer scheme: {files}." if files else ""
+
+
 def write(found: Iterable[Deployment], path: Path = FILE) -> None:
     """Store measurements; they replace older ones of the same model."""
     merged = read(path) | {one.model: one for one in found}

@@ -30,6 +30,7 @@ from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.packing import pack_codes, packed_length, unpack_codes
+from maskaq.quantization.quantizers.base import column
 
 _FORMAT, _PACKED = "maskaq-q-1", "maskaq-packed-1"
 _CODES = ".codes"
@@ -64,12 +65,8 @@ def weight_codes(layer: nn.Module) -> Tensor:
     """The signed codes of the weight of a quantized layer, as floats: [C_out,...]."""
     quantizer: Any = layer.weight_quantizer
     weight: Tensor = layer.weight  # type: ignore[assignment]
-    steps = weight.detach() / _column(quantizer.scale, weight.ndim)
+    steps = weight.detach() / column(quantizer.scale, weight)
     return steps.round().clamp(quantizer.form.qmin, quantizer.form.qmax)
-
-
-def _column(scale: Tensor, dimensions: int) -> Tensor:
-    return scale.view(-1, *[1] * (dimensions - 1))  # [C_out,1,..]
 
 
 def _quantized_layers(q: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -112,7 +109,7 @@ def _unpack(state: dict[str, Tensor], weights: Mapping[str, Any], path: Path) ->
         if codes is None or scale is None or len(codes) != packed_length(bits, count):
             raise RunError(f"{path} has damaged codes of {name}; export the run again.")
         levels = torch.from_numpy(unpack_codes(codes.numpy(), bits, count)).float().view(shape)
-        state[name] = (levels - 2 ** (bits - 1)) * _column(scale, len(shape))  # [C_out,...]
+        state[name] = (levels - 2 ** (bits - 1)) * column(scale, levels)  # [C_out,...]
 
 
 def read_metadata(path: Path) -> Mapping[str, Any]:

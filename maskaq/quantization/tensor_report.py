@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from maskaq.quantization.conversion.bias_correction import Correction
 from maskaq.quantization.conversion.census import products
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
-from maskaq.quantization.quantizers.base import PerRow, Quantizer, observing, quantizers
+from maskaq.quantization.quantizers.base import PerRow, Quantizer, column, observing, quantizers
 from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.tensor_row import TensorRow
@@ -53,8 +53,7 @@ def tensor_report(q: nn.Module, images: Tensor) -> list[TensorRow]:
 def _row(tensor: str, role: str, quantizer: Quantizer, x: Tensor) -> TensorRow:
     low, high = quantizer.limits()
     if isinstance(quantizer, PerRow):
-        column = (-1, *[1] * (x.ndim - 1))
-        lower, upper = low.view(column), high.view(column)  # [C_out,1,..] each
+        lower, upper = column(low, x), column(high, x)  # [C_out,1,..] each
     else:
         lower, upper = low, high  # [1] or [C], along the last dimension
     # Values up to half a step beyond the last level round to it and do not count as clipped.

@@ -14,10 +14,9 @@ from maskaq.config import QuantOptions
 from maskaq.models.loading import LoadedModel, with_class_names
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
-from maskaq.quantization.conversion.channel_factors import scaling_channels
+from maskaq.quantization.conversion.calibration import setting_ranges
 from maskaq.quantization.conversion.convert import convert
-from maskaq.quantization.conversion.layernorm_folding import folding
-from maskaq.quantization.quantizers.base import Quantizer, observing
+from maskaq.quantization.quantizers.base import Quantizer
 from maskaq.quantization.quantizers.range_search import minmax
 from maskaq.runs.cache import LRU, key_of, model
 
@@ -75,7 +74,7 @@ def digest(samples: NDArray[np.uint8]) -> bytes:
 def _fit(loaded: LoadedModel, samples: NDArray[np.uint8], options: QuantOptions) -> nn.Module:
     images: Tensor = loaded.normalise(torch.tensor(samples))  # [n,3,S,S]
     q = convert(loaded.model, options, BACKENDS[BACKEND].scheme)
-    with observing(q, _set_range), folding(q), scaling_channels(q):
+    with setting_ranges(q, _set_range):
         q(images[:MOST_IMAGES])
     return q.requires_grad_(False)
 

@@ -172,10 +172,8 @@ def _small(runs: Sequence[Stored], names: Sequence[str]) -> str:
 
 def _measured(runs: Sequence[Stored]) -> str:
     models = dict.fromkeys(run.result.spec.model for run in runs)
-    files = [words for model in models if (words := deployment.in_words(model))]
-    if not files:
-        return "Computed, not a measured file."
-    return f"Computed. Measured files: {'; '.join(files)}."
+    files = "; ".join(filter(None, map(deployment.in_words, models)))
+    return f"Computed. Measured files: {files}." if files else "Computed, not a measured file."
 
 
 def _packed(one: size.Size) -> str:

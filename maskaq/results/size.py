@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _FLOAT = 32  # bits
 _WEIGHTS = Path(menu.__file__).with_name("checkpoints")
-_Q = "q.safetensors"
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def of_run(run: Stored) -> Size | None:
 
 def _shapes(run: Stored) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters by name, from the header of a file; empty without one."""
-    if _Q in run.manifest.files:
-        path = run.folder / _Q
+    if run.q is not None:
+        path = run.q
     elif run.result.spec.model in menu.SHIPPED and not run.result.spec.weights:
         path = _WEIGHTS / f"{run.result.spec.model}.safetensors"
     else:

@@ -42,6 +42,7 @@ from maskaq.results.result import RunResult
 if TYPE_CHECKING:
     from maskaq.results.result import Finished
 
+Q_FILE = "q.safetensors"
 _SHEET = 32  # images on the sheet
 
 
@@ -53,6 +54,11 @@ class Stored:
     result: RunResult
     curves: pd.DataFrame
     manifest: Manifest
+
+    @property
+    def q(self) -> Path | None:
+        """The file of Q; None if the run is stored without it."""
+        return self.folder / Q_FILE if Q_FILE in self.manifest.files else None
 
     @cached_property
     def sheet(self) -> Image.Image | None:
@@ -102,7 +108,7 @@ def save(finished: Finished, folder: Path) -> None:
         finished.curves.to_parquet(draft / "curves.parquet")
         artifacts.write(finished.evidence, draft)
         q, options = finished.q, spec.quantization
-        target = draft / "q.safetensors"
+        target = draft / Q_FILE
         save_q(q, target, options=options, backend=spec.fit.backend, model=spec.model)
         (draft / "command.txt").write_text(command_of(spec) + "\n")
         (draft / "log.txt").write_text("".join(f"{line}\n" for line in finished.log))

@@ -12,7 +12,6 @@ from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, point_style
 
 if TYPE_CHECKING:
-    from maskaq.config import RunSpec
     from maskaq.results.result import RunResult
 
 P, Q, AGREEMENT = "P, full precision", "Q, quantized", "agreement"
@@ -30,7 +29,9 @@ def names(results: Sequence[RunResult]) -> list[str]:
     """
     specs = [result.spec for result in results]
     details = [spec.model for spec in specs], [f"seed {spec.seed}" for spec in specs]
-    labels = [f"{_format(spec)} {spec.synthesis.source}, {spec.fit.backend}" for spec in specs]
+    labels = [
+        f"{spec.quantization.label} {spec.synthesis.source}, {spec.fit.backend}" for spec in specs
+    ]
     for column in details:
         if len(set(column)) > 1:
             labels = [f"{label}, {detail}" for label, detail in zip(labels, column, strict=True)]
@@ -41,7 +42,7 @@ def short_names(results: Sequence[RunResult]) -> list[str]:
     """As `names`, with only those parts in which the runs differ, or else the source: `noise`."""
     specs = [result.spec for result in results]
     parts = (
-        [_format(spec) for spec in specs],
+        [spec.quantization.label for spec in specs],
         [spec.synthesis.source for spec in specs],
         [spec.fit.backend for spec in specs],
         [spec.model for spec in specs],
@@ -51,11 +52,6 @@ def short_names(results: Sequence[RunResult]) -> list[str]:
     if not differing:
         differing = [parts[1]]
     return _unique([" ".join(row) for row in zip(*differing, strict=True)])
-
-
-def _format(spec: RunSpec) -> str:
-    scheme = " integer" if spec.quantization.scheme == "integer" else ""
-    return f"{spec.quantization.name}{scheme}"
 
 
 def _unique(labels: list[str]) -> list[str]:

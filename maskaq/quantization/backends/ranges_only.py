@@ -40,11 +40,9 @@ from maskaq.config import QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.conversion.bias_correction import correcting, mean_outputs
-from maskaq.quantization.conversion.channel_factors import scaling_channels
+from maskaq.quantization.conversion.calibration import setting_ranges
 from maskaq.quantization.conversion.convert import Scheme, convert
-from maskaq.quantization.conversion.layernorm_folding import folding
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
-from maskaq.quantization.quantizers.base import calibrating
 
 MINMAX = Scheme("minmax", "minmax", softmax="uniform", layernorm="tensor")
 MSE = Scheme(search="mse")
@@ -59,7 +57,7 @@ MOST_IMAGES = 256
 @torch.no_grad()
 def set_ranges(q: nn.Module, images: Tensor) -> None:
     """Set all ranges of Q in one pass of normalised images [N,3,S,S]."""
-    with calibrating(q), folding(q), scaling_channels(q):
+    with setting_ranges(q):
         q(images[:MOST_IMAGES])
 
 

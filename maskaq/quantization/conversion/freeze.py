@@ -150,7 +150,7 @@ class FrozenLinear(nn.Module):
         self._encode: Encoder = _identity
         if isinstance(source, QuantLinear):
             self._encode, gain, shift = codec_of(source.input_quantizer)
-            if (factor := source.input_factor) is not None and not bool((factor == 1).all()):
+            if (factor := source.factor) is not None:
                 encode = self._encode
                 self._encode = lambda x: encode(x * factor)
             weight = source.weight_quantizer(weight)

@@ -40,6 +40,12 @@ class QuantLinear(nn.Linear):
         self.weight_quantizer, self.input_quantizer = weight, inputs
         self.register_buffer("input_factor", None)
 
+    @property
+    def factor(self) -> Tensor | None:
+        """The `input_factor`; None also where it is 1 for all channels."""
+        factor = self.input_factor
+        return None if factor is None or bool((factor == 1).all()) else factor
+
     def forward(self, input: Tensor) -> Tensor:
         with in_layer():
             if self.input_factor is not None:

@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.models.attention import QuantizedAttention
-from maskaq.quantization.conversion.channel_factors import scaling_channels
-from maskaq.quantization.conversion.layernorm_folding import folding
+from maskaq.quantization.conversion.calibration import setting_ranges
 from maskaq.quantization.conversion.layers import QuantLinear
-from maskaq.quantization.quantizers.base import Quantizer, Uniform, observing
+from maskaq.quantization.quantizers.base import Quantizer, Uniform
 from maskaq.quantization.quantizers.logarithmic import AdaptiveLog, LogBase, LogSqrt2
 from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.quantizers.per_token import input_quantizers
@@ -41,7 +40,7 @@ def set_ranges_by_output(q: nn.Module, images: Tensor) -> None:
     others, and ranges per channel, which could only be scaled together, are set as in `set_ranges`.
     Each layer sees inputs that the layers before it have quantized.
     """
-    with observing(q, _OutputErrorObserver(q)), folding(q), scaling_channels(q):
+    with setting_ranges(q, _OutputErrorObserver(q)):
         q(images)
 
 

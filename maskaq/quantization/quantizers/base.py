@@ -113,9 +113,13 @@ class PerRow(Uniform):
             self.ready.fill_(True)
 
     def quantize(self, x: Tensor) -> Tensor:
-        column = (-1, *[1] * (x.ndim - 1))
-        scale, zero_point = self.scale.view(column), self.zero_point.view(column)  # [C_out,1,..]
+        scale, zero_point = column(self.scale, x), column(self.zero_point, x)  # [C_out,1,..]
         return round_uniform(x, scale, zero_point, self.form)
+
+
+def column(values: Tensor, weight: Tensor) -> Tensor:
+    """Values per output channel [C_out], to be combined with a weight [C_out,...]: [C_out,1,..]."""
+    return values.view(-1, *[1] * (weight.ndim - 1))
 
 
 def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:

@@ -61,14 +61,9 @@ def _worlds() -> dict[str, dict[str, Any]]:
     """The numbers of every world; the names of the classes are sent for one of them only."""
     return {
         world.name: {key: value for key, value in world.about.items() if key != "classes"}
-        | {"files": _files(world)}
+        | {"files": deployment.sentence([world.model])}
         for world in worlds.worlds()
     }
-
-
-def _files(world: World) -> str:
-    words = deployment.in_words(world.model)
-    return f"Measured files with the integer scheme: {words}." if words else ""
 
 
 @lru_cache(maxsize=4)

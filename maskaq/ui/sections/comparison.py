@@ -76,21 +76,15 @@ def _opened(runs: Sequence[Stored], names: Sequence[str]) -> None:
 def _cost(runs: Sequence[Stored], names: Sequence[str]) -> None:
     chart = compare.cost([run.result for run in runs])
     show.verdict(chart.alt)
+    files = show.attempt(deployment.sentence, [run.result.spec.model for run in runs])
     show.chart(
         chart,
         key="cost",
         pick=show.into(_ONE, names),
         note="Seconds of each stage on the machine that computed the run, measured once: another "
-        "machine takes another time. " + _files(runs),
+        f"machine takes another time. {files or ''}",
     )
     _opened(runs, names)
-
-
-def _files(runs: Sequence[Stored]) -> str:
-    """What measured files of these models save."""
-    models = dict.fromkeys(run.result.spec.model for run in runs)
-    files = [words for model in models if (words := show.attempt(deployment.in_words, model))]
-    return f"Measured files with the integer scheme: {'; '.join(files)}." if files else ""
 
 
 def _images(runs: Sequence[Stored], names: Sequence[str]) -> None:

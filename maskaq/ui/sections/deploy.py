@@ -139,7 +139,7 @@ def _file(choice: Choice) -> None:
             *sorted(shipped, key=lambda run: parse_bits(_bits(run)), reverse=True),
             *stored_runs.listed(session.owner()),
         )
-        if run.result.spec.model == choice.model and _has_q(run)
+        if run.result.spec.model == choice.model and run.q is not None
     ]
     if not runs:
         st.info(
@@ -165,10 +165,6 @@ def _file(choice: Choice) -> None:
 
 def _bits(run: Stored) -> str:
     return run.result.spec.quantization.name
-
-
-def _has_q(run: Stored) -> bool:
-    return "q.safetensors" in run.manifest.files
 
 
 def _make(run: Stored, form: str, ending: str, target: str) -> None:

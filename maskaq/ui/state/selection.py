@@ -158,9 +158,8 @@ def title(spec: RunSpec) -> str:
     """A one-line description of a run."""
     synthesis = spec.synthesis
     model = "" if spec.model == BUNDLED else f"{spec.model}, "
-    scheme = " integer" if spec.quantization.scheme == "integer" else ""
     return (
-        f"{model}{spec.quantization.name}{scheme}, {synthesis.images} images from "
+        f"{model}{spec.quantization.label}, {synthesis.images} images from "
         f"{synthesis.source}, back-end {spec.fit.backend}, seed {spec.seed}"
     )
 

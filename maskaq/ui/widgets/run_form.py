@@ -224,29 +224,35 @@ def _backend() -> str:
 
 
 def _first_last(choice: selection.Choice) -> str:
-    url.declare(first_last=url.one_of(FIRST_LAST, FIRST_LAST[0]))
-    return st.selectbox(
+    return _menu(
+        choice,
         "First and last layer",
+        "first_last",
         FIRST_LAST,
-        key="first_last",
-        bind="query-params",
-        disabled=choice.readonly,
-        help="The patch embedding and the head lose most at few bits. **8**: both have 8 bits. "
+        "The patch embedding and the head lose most at few bits. **8**: both have 8 bits. "
         "**target**: both have the bit widths of the sidebar, like all other layers.",
     )
 
 
 def _scheme(choice: selection.Choice) -> str:
-    url.declare(scheme=url.one_of(SCHEMES, SCHEMES[0]))
-    return st.selectbox(
+    return _menu(
+        choice,
         "Scheme",
+        "scheme",
         SCHEMES,
-        key="scheme",
-        bind="query-params",
-        disabled=choice.readonly,
-        help="**auto**: the grids that the back-end prefers, logarithmic ones among them. "
+        "**auto**: the grids that the back-end prefers, logarithmic ones among them. "
         "**integer**: only what integer arithmetic computes, so that Q can be exported as a file "
         "(page Deploy). It costs some accuracy at few bits.",
+    )
+
+
+def _menu(
+    choice: selection.Choice, label: str, key: str, options: tuple[str, ...], help: str
+) -> str:
+    """A menu whose first option is the default."""
+    url.declare(**{key: url.one_of(options, options[0])})
+    return st.selectbox(
+        label, options, key=key, bind="query-params", disabled=choice.readonly, help=help
     )
 
 

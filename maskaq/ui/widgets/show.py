@@ -248,11 +248,11 @@ def notes(sentences: Iterable[str]) -> None:
 
 def simulated(model: str) -> None:
     """A note on simulated arithmetic, for every page that shows an accuracy of Q."""
-    measured = attempt(deployment.in_words, model)
+    measured = attempt(deployment.sentence, [model])
     st.caption(
         "Simulated arithmetic: the numbers of Q are rounded but stored as ordinary floats. The "
         "accuracy is that of a low-bit model; nothing here shows that it is smaller or faster. "
-        + (f"Measured files with the integer scheme: {measured}." if measured else "")
+        + (measured or "")
     )
 
 
