@@ -46,6 +46,17 @@ def frame(deployment: Deployment, batch: int, threads: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _positions(kind: str, measure: str, count: int) -> list[str]:
+    """Where names stand beside points that lie close together, away from the edges of a panel."""
+    small = measure == _SIZE
+    if kind == SIMULATED:
+        return ["middle right"] * count
+    if kind == P:
+        return ["top left" if small else "top right"] * count
+    side = "right" if small else "left"
+    return [f"{('top', 'bottom')[number % 2]} {side}" for number in range(count)]
+
+
 def _median(row: Deployed, batch: int, threads: int) -> float:
     timing = row.milliseconds(batch, threads)
     return float("nan") if timing is None else timing.median
@@ -71,7 +82,7 @@ def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
                 x=known[measure],
                 y=known["value"],
                 text=known["name"],
-                textposition="middle right",
+                textposition=_positions(kind, measure, len(known)),
                 marker=marker | {"size": 12},
                 error_y=error_bars(known),
                 customdata=known[["name", "low", "high", "n"]],
