@@ -32,8 +32,16 @@ from maskaq.data.scenes import SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
+from maskaq.models.muon import Muon
 
-_COUNTS = ("steps", "teacher_steps", "refine_steps", "batch", "seed")  # fields that are options
+# Fields that are options.
+_COUNTS = ("steps", "teacher_steps", "refine_steps", "batch", "refine_batch", "seed")
+_NAMES = {
+    "guide": ("cnn", *bundled.MODELS),
+    "precision": ("bfloat16", "float32"),
+    "optimiser": ("adamw", "muon"),
+}
+_OPTIONS = (*_COUNTS, "refine_lr", *_NAMES)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class Recipe:
     seed: int = 0
     precision: str = "bfloat16"  # of the forward passes; slow on processors without it
     guide: str = "cnn"  # the teacher: a CNN trained first, or a bundled model
+    optimiser: str = "adamw"  # of the refinement; "muon" needs fewer steps
+    refine_batch: int = 128
 
 
 def teacher() -> nn.Sequential:
@@ -122,44 +132,58 @@ def fit(
         guide: teacher to distil from.
         seen: steps of an earlier training; its sequence of scenes continues at full difficulty.
     """
-    optimiser = _optimiser(model, recipe)
+    optimisers = _optimisers(model, recipe)
     first = 0
     if checkpoint.exists():
         state = checkpoints.read(checkpoint)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, values in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(values)
         first = state["step"]
     saved = time.monotonic()
     bar = tqdm(range(first, total), initial=first, total=total, desc=checkpoint.stem, mininterval=5)
     model.train()
     for step in bar:
         rate = min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.lr * rate
+        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+            group["lr"] = group["initial_lr"] * rate
         batch = batch_at(seen + step, recipe, seen or total, *garments)
         loss, accuracy = _loss(model, batch, recipe, guide)
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}", train=f"{accuracy.item():.2f}")
         if time.monotonic() - saved > 60 or step + 1 == total:
-            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            checkpoints.write(checkpoint, states | {"step": step + 1})
+            states = [optimiser.state_dict() for optimiser in optimisers]
+            weights = {"model": model.state_dict(), "optimisers": states}
+            checkpoints.write(checkpoint, weights | {"step": step + 1})
             saved = time.monotonic()
     model.eval()
 
 
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, with weight decay on matrices only."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+def _optimisers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW with weight decay on matrices only, or Muon for the matrices and AdamW for the rest."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    if recipe.optimiser == "adamw":
+        return [_adamw([p for _, p in named], recipe.lr, recipe.weight_decay)]
+    # Muon is made for hidden layers: not for the classifier and for tables of positions.
+    hidden = [
+        p for name, p in named if p.ndim == 2 and not name.startswith("head") and "bias" not in name
     ]
-    return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    rest = [p for _, p in named if not any(p is one for one in hidden)]
+    muon = Muon(hidden, recipe.lr, recipe.weight_decay)
+    return [muon, _adamw(rest, recipe.lr / 5, recipe.weight_decay)]
+
+
+def _adamw(parameters: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group | {"initial_lr": lr} for group in groups], lr=lr, fused=True)
 
 
 def _loss(
@@ -210,23 +234,26 @@ def main(arguments: list[str] | None = None) -> None:
     for name in _COUNTS:
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=getattr(Recipe, name))
-    parser.add_argument("--guide", choices=["cnn", *bundled.MODELS], default=Recipe.guide)
-    parser.add_argument("--precision", choices=["bfloat16", "float32"], default=Recipe.precision)
+    parser.add_argument("--refine-lr", type=float, default=Recipe.refine_lr)
+    for name, values in _NAMES.items():
+        parser.add_argument(f"--{name}", choices=values, default=getattr(Recipe, name))
     args = parser.parse_args(arguments)
-    recipe = Recipe(**{name: getattr(args, name) for name in (*_COUNTS, "guide", "precision")})
+    recipe = Recipe(**{name: getattr(args, name) for name in _OPTIONS})
     model = bundled.TRAINABLE[args.model]
+    torch.set_flush_denormal(True)  # small gradients would take many times as long
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
     garments = fashion_mnist.garments("train", args.fashion_mnist)
 
-    guide = _guide(recipe, garments, args.work)
+    fast = replace(recipe, optimiser="adamw")
+    guide = _guide(fast, garments, args.work)
     guide_top1 = evaluate(guide)
     print(f"teacher: top-1 {as_percent(guide_top1)} evaluation scenes", flush=True)
     torch.manual_seed(recipe.seed)
     student = model.architecture()
-    fit(student, recipe, recipe.steps, garments, args.work / f"{model.name}.pt", guide)
-    gentle = replace(recipe, lr=recipe.refine_lr)
+    fit(student, fast, recipe.steps, garments, args.work / f"{model.name}.pt", guide)
+    gentle = replace(recipe, lr=recipe.refine_lr, batch=recipe.refine_batch)
     refined = args.work / f"{model.name}_refined.pt"
     fit(student, gentle, recipe.refine_steps, garments, refined, guide, seen=recipe.steps)
     top1 = evaluate(student)
@@ -255,8 +282,7 @@ def _card(
     model: bundled.Bundled, recipe: Recipe, guide_top1: Interval, top1: Interval, weights: Path
 ) -> dict[str, object]:
     """The model card: what the weights are and how to make them again."""
-    names = (*_COUNTS, "guide", "precision")
-    options = (f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in names)
+    options = (f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in _OPTIONS)
     return {
         "model": model.name,
         "architecture": model.summary,
