@@ -1,32 +1,24 @@
-"""The notebooks run from top to bottom, each in its own kernel, and are stored as they ran.
+"""The notebooks run from top to bottom, each with no names of another, and are stored as they ran.
 
-With fewer images and steps, so that they take seconds.
+With fewer images and steps, so that they take seconds. One kernel runs them all, because most of
+the time of a short notebook goes into loading torch.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DEFAULT = ("01", "03")  # those that run in the default tier
 SECONDS = 240  # for one cell, on two slow cores
-# Runs before the first cell.
-SHORTEN = """
-import maskaq.data.scenes
-from tests.support.short import shortened
-
-def with_short_runs(run):
-    return lambda spec, **options: run(shortened(spec), **options)
-
-def with_few_images(scenes):
-    return lambda split, indices, **options: scenes(split, indices[:40], **options)
-
-maskaq.run, maskaq.execute = with_short_runs(maskaq.run), with_short_runs(maskaq.execute)
-maskaq.data.scenes.scenes = with_few_images(maskaq.data.scenes.scenes)
-"""
+# Runs once, before all notebooks.
+SHORTEN = "from tests.support.short import shorten_runs; shorten_runs()"
+FORGET = "%reset -f"  # runs before the first cell of each
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -56,6 +48,21 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
     assert notebook.cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[NotebookClient]:
+    """The client of a kernel in which runs are short."""
+    shorten = new_notebook(cells=[new_code_cell(SHORTEN)])
+    client = NotebookClient(shorten, timeout=SECONDS, kernel_name="python3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.
+        patch.setenv("PYTHONWARNINGS", "default")
+        client.execute(cwd=str(ROOT), cleanup_kc=False)
+    yield client
+    client.nb = new_notebook()
+    client.execute(reset_kc=False, cleanup_kc=True)
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -63,16 +70,14 @@ def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(path: Path) -> None:
         for path in NOTEBOOKS
     ],
 )
-def test_a_notebook_runs_and_shows_what_it_stores(path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    # Of the kernel: other libraries may warn there. Everywhere else warnings are errors.
-    monkeypatch.setenv("PYTHONWARNINGS", "default")
+def test_a_notebook_runs_and_shows_what_it_stores(path: Path, client: NotebookClient) -> None:
     stored = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORTEN))
-    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(cwd=str(ROOT))
+    notebook.cells.insert(0, new_code_cell(FORGET))
+    client.nb = notebook
+    client.execute(reset_kc=False, cleanup_kc=False)
     del notebook.cells[0]
     assert kinds(notebook) == kinds(stored)

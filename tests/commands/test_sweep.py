@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support import stored
 
 GRID = 'method = "mimiq"\nbackend = "minmax"\n[grid]\nbits = ["W4A4", "W3A3"]\n'
 TINY = 'synthesis.images = 2\nsynthesis.steps = 1\neval_images = 40\nsource = "noise"\n' + GRID
+BAD = '[[runs]]\nweights = "/nowhere/w.safetensors"\n'
 
 
 @pytest.fixture
@@ -24,27 +26,25 @@ def grid(tmp_path: Path) -> Path:
 
 def test_a_sweep_reports_its_outcome_and_is_not_repeated(grid, tmp_path, capsys) -> None:
     words = ["sweep", str(grid), "--out", str(tmp_path / "out")]
-    assert main(words) == 0
+    grid.write_text(TINY + BAD)
+    assert main([*words, "--no-estimate"]) == 1
     printed = capsys.readouterr()
-    assert "2 runs, 0 of them already finished" in printed.out
-    assert "this machine:" in printed.out
-    assert "2 finished, 0 failed" in printed.out
-    assert "2/2" in printed.err
-    table = listing.list_runs(tmp_path / "out")
-    assert sorted(table["bits"]) == ["W3A3", "W4A4"]
-    assert main(words) == 0
-    assert capsys.readouterr().out == "2 runs, 2 of them already finished\n"
-
-
-@pytest.mark.slow
-def test_a_failed_run_is_reported_with_its_reason(tmp_path, capsys) -> None:
-    path = tmp_path / "grid.toml"
-    path.write_text('weights = "/nowhere/w.safetensors"\n' + TINY)
-    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--no-estimate"]) == 1
-    printed = capsys.readouterr()
-    assert "0 finished, 2 failed" in printed.out
+    assert "3 runs, 0 of them already finished" in printed.out
+    assert "2 finished, 1 failed" in printed.out
+    assert "3/3" in printed.err
     assert "/nowhere/w.safetensors" in printed.err
     assert "failed.json" in printed.err
+    table = listing.list_runs(tmp_path / "out")
+    assert sorted(table["bits"]) == ["W3A3", "W4A4"]
+    grid.write_text(TINY)
+    assert main(words) == 0
+    assert capsys.readouterr().out == "2 runs, 2 of them already finished\n"
+    shutil.rmtree(table["folder"][0])
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "2 runs, 1 of them already finished" in printed
+    assert "this machine:" in printed
+    assert "1 finished, 0 failed" in printed
 
 
 @pytest.mark.parametrize(

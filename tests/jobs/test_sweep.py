@@ -69,11 +69,11 @@ def plain(folder: Path) -> dict[str, object]:
 def test_a_sweep_stores_the_same_bits_as_single_runs(
     link: Processes, threads: None, tmp_path: Path
 ) -> None:
-    specs = [tiny(), tiny(bits=(3, 3)), tiny("maskaq"), tiny(source="noise"), tiny(source="real")]
+    specs = [tiny(), tiny(bits=(3, 3)), tiny("maskaq"), tiny(source="noise")]
     outcome, reports = swept(specs, tmp_path / "sweep", link)
-    assert (outcome.finished, outcome.failed) == (5, {})
-    # Two batches for both runs of mimiq, two for maskaq, none for noise and real.
-    assert reports == [f"{number}/9" for number in range(1, 10)]
+    assert (outcome.finished, outcome.failed) == (4, {})
+    # Two batches for both runs of mimiq, two for maskaq, none for noise.
+    assert reports == [f"{number}/8" for number in range(1, 9)]
     for one in sweep.plan(specs, tmp_path / "sweep"):
         assert one.finished
         single = tmp_path / "single"

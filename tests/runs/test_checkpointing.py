@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskaq.checkpoints import InFolder
+from maskaq.cli import main
 from maskaq.config import Reconstruction, RunSpec
 from maskaq.config.parsing import Every
 from maskaq.config.presets import spec_of
@@ -86,7 +87,7 @@ def test_a_run_stopped_at_any_event_gives_the_same_result(
     def checkpoints() -> InFolder:
         return InFolder(tmp_path / "c", {}, every=Every(steps=1))
 
-    for stop in (3, 4, 8, 11, 14, 17, 21):
+    for stop in (3, 8, 14, 17, 21):
         until(run(small(), checkpoints=checkpoints()), stop)
         assert stop < 3 or checkpoints().found
     assert_same(complete(small(), checkpoints=checkpoints()), uninterrupted)
@@ -138,14 +139,17 @@ def test_another_spec_restarts(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_kill_the_same_command_resumes(tmp_path: Path) -> None:
+def test_after_a_kill_the_same_command_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [sys.executable, "-m", "maskaq", "run", "--method", "mimiq", "--backend", "lsq-kd"]
     words += ["--images", "4", "--steps", "30", "--eval-images", "40", "--checkpoint", "2"]
     words += ["--set", "fit.epochs=12", "--set", "fit.batch=4", "--out"]
     out = tmp_path / "run"
     place = checkpointing.folder_for(out)
+    same = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # as here
     for state in ("batch0", "lsq-kd"):
-        with subprocess.Popen([*words, str(out)], stderr=subprocess.DEVNULL) as child:
+        with subprocess.Popen([*words, str(out)], env=same, stderr=subprocess.DEVNULL) as child:
             deadline = time.monotonic() + 120
             while not (place / f"{state}.pt").is_file():
                 assert child.poll() is None, "the run ended before it could be killed"
@@ -156,10 +160,10 @@ def test_after_a_kill_the_same_command_resumes(tmp_path: Path) -> None:
         assert entry.state == listing.UNFINISHED
         assert "resume it with: python -m maskaq run" in entry.problem
         assert str(out) in entry.problem
-    done = subprocess.run([*words, str(out)], capture_output=True, text=True, check=True)
-    assert "resuming the run from its last checkpoint" in done.stderr
+    assert main([*words[3:], str(out)]) == 0
+    assert "resuming the run from its last checkpoint" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    subprocess.run([*words, str(tmp_path / "other")], check=True, capture_output=True)
+    assert main([*words[3:], str(tmp_path / "other")]) == 0
     for name in ("q.safetensors", "samples.safetensors"):
         resumed, expected = load_file(out / name), load_file(tmp_path / "other" / name)
         assert resumed.keys() == expected.keys()
