@@ -4,9 +4,11 @@
     python -m benchmarks.deployment --model vit_tiny_patch16_224 --weights FILE --data FOLDER
 
 Makes a run of the default method with the integer scheme at each of --bits, exports it for this
-machine, measures all files by turns, and writes `maskaq/precomputed/data/deployment.json`. Runs and
-files are kept under --out and not made again. With --examples the runs are copied into the library
-with packed weights, so that the app can make files of them.
+machine, measures all files by turns, and writes `maskaq/precomputed/data/deployment.json`. Beside
+them stand simulated runs with the integer scheme (--simulated) and with the default scheme
+(--default). Runs and files are kept under --out and not made again; runs that the library ships are
+read from there. With --examples the runs are copied into the library with packed weights, so that
+the app can make files of them.
 """
 
 import argparse
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="default: the method's")
     parser.add_argument("--bits", nargs="+", default=["W8A8", "W4A8"], help="of the files")
     parser.add_argument("--simulated", nargs="+", default=["W4A4", "W3A3"], help="of other runs")
+    parser.add_argument("--default", nargs="*", default=["W8A8", "W4A4", "W3A3"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--examples", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/deployment"))
@@ -53,15 +56,19 @@ def main() -> None:
         found = measure(files, rounds=args.rounds, progress=lambda done, _: bar.update(1))
     rows = [row_of_p(found, runs[args.bits[0]])]
     rows += [row_of_file(one, runs[one.bits]) for one in found.models if one.checked]
-    rows += [row_of_run(runs[bits]) for bits in args.simulated]
+    rows += [row_of_run(runs[bits], deployment.SIMULATED) for bits in args.simulated]
+    for bits in args.default:
+        spec = spec_from(args, bits, scheme="auto")
+        run = shipped(spec) or run_of(spec, args.out)
+        rows.append(row_of_run(run, deployment.DEFAULT))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     deployment.write([Deployment(args.model, tuple(rows), found.machine, now)])
     for row in rows:
         print(f"{row.kind:10} {row.bits:8} {row.size / 1e6:6.2f} MB  top-1 {row.top1:.2%}")
 
 
-def spec_from(args: argparse.Namespace, bits: str) -> RunSpec:
-    """The default method with the integer scheme."""
+def spec_from(args: argparse.Namespace, bits: str, scheme: str = "integer") -> RunSpec:
+    """The default method with a scheme."""
     base = spec_of("maskaq", parse_bits(bits))
     return replace(
         base,
@@ -69,13 +76,19 @@ def spec_from(args: argparse.Namespace, bits: str) -> RunSpec:
         weights=args.weights,
         data=args.data,
         synthesis=replace(base.synthesis, images=args.images or base.synthesis.images),
-        quantization=replace(base.quantization, scheme="integer"),
+        quantization=replace(base.quantization, scheme=scheme),
     )
 
 
 def name_of(spec: RunSpec) -> str:
     """The folder name of a run."""
-    return f"{spec.model}_{spec.quantization.name}_integer_{spec.seed}"
+    return f"{spec.model}_{spec.quantization.name}_{spec.quantization.scheme}_{spec.seed}"
+
+
+def shipped(spec: RunSpec) -> Stored | None:
+    """The run of this spec among those that the library ships."""
+    runs = (store.read(folder) for folder in sorted(EXAMPLES.iterdir()))
+    return next((run for run in runs if run.result.spec == spec), None)
 
 
 def run_of(spec: RunSpec, out: Path) -> Stored:
@@ -135,13 +148,13 @@ def row_of_file(one: Measured, run: Stored) -> Deployed:
     )
 
 
-def row_of_run(run: Stored) -> Deployed:
+def row_of_run(run: Stored, kind: str) -> Deployed:
     """A simulated Q."""
     bytes_of = size.of_run(run)
     assert bytes_of is not None
     spec, top1 = run.result.spec, run.result.top1_q
     total = bytes_of.packed + bytes_of.scales
-    return Deployed(spec.model, deployment.SIMULATED, spec.quantization.name, *top1, total,
+    return Deployed(spec.model, kind, spec.quantization.name, *top1, total,
                     command_of(spec))  # fmt: skip
 
 

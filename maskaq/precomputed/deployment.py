@@ -1,7 +1,7 @@
 """What exported files cost and how often they are right, measured; read without torch.
 
 `python -m benchmarks.deployment` writes the file. It holds P, exported files of Q, and, for
-comparison, runs of Q at fewer bits, whose arithmetic is only simulated.
+comparison, runs whose arithmetic is only simulated: at fewer bits, and with the default scheme.
 """
 
 import json
@@ -14,7 +14,8 @@ from maskaq.files import reading
 
 FILE = Path(__file__).parent / "data" / "deployment.json"
 COMMAND = "python -m benchmarks.deployment"
-P, FILE_OF_Q, SIMULATED = "P", "file", "simulated"  # kinds
+# Kinds. The last one is simulated too, with grids that no integer kernel computes.
+P, FILE_OF_Q, SIMULATED, DEFAULT = "P", "file", "simulated", "default scheme"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Timing:
 class Deployed:
     """One model: P, a file of Q, or a simulated Q.
 
-    kind: `P`, `file` or `simulated`. bits: such as `W8A8`. top1: share of n images with its 95 %
-    interval (Wilson), of the file itself where there is one. size: bytes of the file; for a
-    simulated Q the bytes that its packed codes would take. memory: peak in MB of a process that
-    classifies one image. command: of the run. multiply_adds: of one image, by the bits of
-    weight and activation. difference: of the file's top-1 from Q's on the same images, with its
+    kind: `P`, `file`, `simulated` or `default scheme`. bits: such as `W8A8`. top1: share of n
+    images with its 95 % interval (Wilson), of the file itself where there is one. size: bytes of
+    the file; for a simulated Q the bytes that its packed codes would take. memory: peak in MB of a
+    process that classifies one image. command: of the run. multiply_adds: of one image, by the bits
+    of weight and activation. difference: of the file's top-1 from Q's on the same images, with its
     interval. agreement: share of them with the same answer; floor: the same for Q and Q under 1e-4
     of input noise.
     """

@@ -115,17 +115,27 @@ def own_server(tmp_path: Path) -> Iterator[Callable[[], Server]]:
         next(one, None)
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile for all tests, so that scripts are fetched and compiled once."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 Visit = Callable[..., Page]
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """Open an address as a new visitor; at the end no page may have logged an error.
+def visit(browser: Browser, profile: BrowserContext) -> Iterator[Visit]:
+    """Open an address in a new tab; at the end no tab may have logged an error.
+
+    A tab is a session of the app. `stranger=True` opens it in another browser profile.
 
     Streamlit drops a picture when the page is drawn without it, perhaps before the browser has
     asked for it. That the pictures of a page at rest are there is checked in `test_pages`.
     """
-    contexts: list[BrowserContext] = []
+    opened: list[BrowserContext | Page] = []
     errors: list[str] = []
 
     def record(kind: str, text: str, where: str) -> None:
@@ -133,13 +143,14 @@ def visit(browser: Browser) -> Iterator[Visit]:
         if kind == "error" and not dropped and not where.endswith(EXPECTED):
             errors.append(f"{text} ({where})")
 
-    def open_page(address: str, *, theme: str = "light", width: int = 1280) -> Page:
-        context = browser.new_context(
-            color_scheme="dark" if theme == "dark" else "light",
-            viewport={"width": width, "height": 900},
-        )
-        contexts.append(context)
+    def open_page(
+        address: str, *, theme: str = "light", width: int = 1280, stranger: bool = False
+    ) -> Page:
+        context = browser.new_context() if stranger else profile
         page = context.new_page()
+        opened.append(context if stranger else page)
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 900})
         page.on("console", lambda m: record(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
@@ -147,6 +158,6 @@ def visit(browser: Browser) -> Iterator[Visit]:
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for one in opened:
+        one.close()
     assert errors == []

@@ -7,12 +7,13 @@ from plotly.subplots import make_subplots
 
 from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREY, VERMILLION, error_bars, finish
-from maskaq.precomputed.deployment import FILE_OF_Q, SIMULATED, Deployed, Deployment, P
+from maskaq.precomputed.deployment import DEFAULT, FILE_OF_Q, SIMULATED, Deployed, Deployment, P
 
 _STYLES = {
     P: ("P, 32-bit floats", {"color": BLUE, "symbol": "circle"}),
     FILE_OF_Q: ("file of Q", {"color": VERMILLION, "symbol": "diamond"}),
-    SIMULATED: ("simulated Q: no such file", {"color": GREY, "symbol": "circle-open"}),
+    SIMULATED: ("simulated, integer scheme", {"color": GREY, "symbol": "circle-open"}),
+    DEFAULT: ("simulated, default scheme", {"color": GREY, "symbol": "x-thin-open"}),
 }
 _SIZE, _TIME = "size_mb", "milliseconds"
 _FACTS = ["name", "times_smaller", "times_faster", "value"]
@@ -30,7 +31,7 @@ def frame(deployment: Deployment, batch: int, threads: int) -> pd.DataFrame:
         ms, full_ms = _median(row, batch, threads), _median(full, batch, threads)
         rows.append(
             {
-                "name": row.bits if row.kind != P else "P",
+                "name": name_of(row),
                 "kind": row.kind,
                 _SIZE: row.size / 1e6,
                 _TIME: ms,
@@ -46,10 +47,15 @@ def frame(deployment: Deployment, batch: int, threads: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def name_of(row: Deployed) -> str:
+    """Such as `W4A4`; the name of no other row of its model."""
+    return {P: P, DEFAULT: f"{row.bits}, {DEFAULT}"}.get(row.kind, row.bits)
+
+
 def _positions(kind: str, measure: str, count: int) -> list[str]:
     """Where names stand beside points that lie close together, away from the edges of a panel."""
     small = measure == _SIZE
-    if kind == SIMULATED:
+    if kind in (SIMULATED, DEFAULT):
         return ["middle right"] * count
     if kind == P:
         return ["top left" if small else "top right"] * count
@@ -81,9 +87,9 @@ def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
                 mode="markers+text",
                 x=known[measure],
                 y=known["value"],
-                text=known["name"],
+                text=None if kind == DEFAULT else known["name"],
                 textposition=_positions(kind, measure, len(known)),
-                marker=marker | {"size": 12},
+                marker={"size": 12, "line": {"width": 2}} | marker,
                 error_y=error_bars(known),
                 customdata=known[["name", "low", "high", "n"]],
                 hovertemplate="%{customdata[0]}: %{y:.1f} % (%{customdata[1]:.1f} to "
@@ -110,3 +116,14 @@ def describe(table: pd.DataFrame) -> str:
             f"{p['value']:.1f} % right"
         )
     return f"{'; '.join(parts)}."
+
+
+def describe_schemes(deployment: Deployment) -> str:
+    """Accuracy with both schemes at the same bits; "" without the default scheme."""
+    integer = {row.bits: row for row in deployment.rows if row.kind in (FILE_OF_Q, SIMULATED)}
+    pairs = [
+        f"{100 * row.top1:.1f} % at {row.bits} (integer: {100 * integer[row.bits].top1:.1f} %)"
+        for row in deployment.rows
+        if row.kind == DEFAULT and row.bits in integer
+    ]
+    return f"The default scheme gets {', '.join(pairs)}." if pairs else ""

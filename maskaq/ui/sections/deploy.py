@@ -66,10 +66,15 @@ def _measured(found: Deployment) -> None:
         pick=show.into(_ONE, names),
         note=f"Each file was run by onnxruntime {machine['onnxruntime']} on {machine['name']} "
         f"({machine['features']}), by turns with P, on {_day(found.created)}: medians. "
-        "**Simulated** models round their numbers but compute with ordinary floats: their size is "
-        "that of packed weights, and they have no time. No processor at hand multiplies numbers of "
-        "4 bits or fewer faster than bytes.",
+        "**Simulated** models compute with floats: their size is that of packed weights, and they "
+        "have no time.",
     )
+    if schemes := figures.describe_schemes(found):
+        st.caption(
+            f"{schemes} It gives softmax and GELU outputs logarithmic levels, dense near zero, "
+            "where most of their values lie. Integer kernels need even levels, which cost nothing "
+            "at 8 bits and more the fewer they are."
+        )
     if st.session_state.get(_ONE) not in names:
         st.session_state[_ONE] = None
     name = st.selectbox(
@@ -177,7 +182,7 @@ def _make(run: Stored, form: str, ending: str, target: str) -> None:
         return
     question = {"folder": str(run.folder), "format": form, "target": target}
     made: dict[str, Any] | None = query.answer(
-        "export", (run.folder, form, target), question, label="Make the file"
+        "export", (run.folder, form, target), question, label="Make the file", expected=30
     )
     file = f"maskaq-{spec.model}-{_bits(run)}.{ending}"
     if made is not None:

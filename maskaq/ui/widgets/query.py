@@ -30,6 +30,7 @@ def answer(
     *,
     label: str = "Compute",
     patience: float = 0.0,
+    expected: int = 5,
 ) -> Any:
     """The answer of a function of `maskaq.queries.table`; None until it is available.
 
@@ -41,6 +42,7 @@ def answer(
         subject: what the query is about; the button is pressed once for all queries about it.
         label: label of the button.
         patience: seconds to wait for a quick answer, before anything is drawn in its place.
+        expected: seconds that the answer takes on two cores, once PyTorch is loaded.
     """
     model, weights = question.get("model", BUNDLED), question.get("weights", "")
     if not model_download.ready(model, weights, key=name):
@@ -48,7 +50,7 @@ def answer(
     wanted = _requested()
     answers: dict[object, tuple[Future[Any], float]] = st.session_state.setdefault(_ANSWERS, {})
     if (name, subject) not in wanted:
-        _button(name, label, lambda: wanted.add((name, subject)))
+        _button(name, label, lambda: wanted.add((name, subject)), expected)
         return None
     key = (name, subject, *(question.get(part) for part in _VARYING))
     try:
@@ -60,7 +62,7 @@ def answer(
             wait([entry[0]], patience)
         if entry[0].done():
             return entry[0].result()
-        st.fragment(_wait, run_every=_POLL)(*entry)
+        st.fragment(_wait, run_every=_POLL)(*entry, expected)
     except (MaskaqError, CancelledError) as error:  # not retried automatically
         answers.pop(key, None)
         wanted.discard((name, subject))
@@ -84,17 +86,23 @@ def _requested() -> set[object]:
     return wanted
 
 
-def _button(name: str, label: str, request: Callable[[], None]) -> None:
+def _button(name: str, label: str, request: Callable[[], None], expected: int) -> None:
     off = service.readonly()
     if off:
         st.caption(f"Switched off: {service.READONLY}")
     else:
-        st.caption("Takes a few seconds, the first time a little longer, to load PyTorch.")
+        st.caption(
+            f"Takes about {expected} seconds, the first time a little longer, to load PyTorch."
+        )
     st.button(label, type=show.main_button(), key=f"compute_{name}", on_click=request, disabled=off)
 
 
-def _wait(future: Future[Any], submitted: float) -> None:
+def _wait(future: Future[Any], submitted: float, expected: int) -> None:
     if future.done():
         st.rerun()
     seconds = time.monotonic() - submitted
-    st.progress(0.0, f"Computing for {seconds:.0f} s. The first time, PyTorch has to be loaded.")
+    share = min(seconds / expected, 0.99)
+    text = f"Computing for {seconds:.0f} s of about {expected}."
+    if seconds > expected:
+        text = f"Computing for {seconds:.0f} s. The first time, PyTorch has to be loaded."
+    st.progress(share, text)

@@ -17,7 +17,8 @@ def test_models_lie_where_size_time_and_accuracy_say(sound):
     files = [trace for trace in figure.data if trace.name == "file of Q"]
     assert [list(trace.x) for trace in files] == [[2.0, 1.0], [1.2, 3.0]]
     simulated = [trace for trace in figure.data if "simulated" in trace.name]
-    assert [trace.xaxis for trace in simulated] == ["x"]  # without a time
+    assert [trace.xaxis for trace in simulated] == ["x", "x"]  # without a time
+    assert list(chart.table["name"]) == ["P", "W8A8", "W4A8", "W3A3", "W3A3, default scheme"]
     assert [point[0] for point in files[0].customdata] == ["W8A8", "W4A8"]
 
 
@@ -27,7 +28,13 @@ def test_the_description_says_what_is_slower():
     assert "W4A8 is 8.0 times smaller and 0.80 times as fast, which is slower" in alt
 
 
+def test_both_schemes_are_compared_at_the_same_bits():
+    said = figures.describe_schemes(deployment())
+    assert said == "The default scheme gets 82.0 % at W3A3 (integer: 80.0 %)."
+
+
 def test_p_alone_is_drawn_too():
     found = deployment()
     alone = dataclasses.replace(found, rows=found.rows[:1])
     assert len(figures.scatter(alone, 1, 1).table) == 1
+    assert figures.describe_schemes(alone) == ""
