@@ -12,6 +12,7 @@ the app can make files of them.
 """
 
 import argparse
+import hashlib
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,7 +63,8 @@ def main() -> None:
         run = shipped(spec) or run_of(spec, args.out)
         rows.append(row_of_run(run, deployment.DEFAULT))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    deployment.write([Deployment(args.model, tuple(rows), found.machine, now)])
+    sha = hashlib.sha256(Path(args.weights).read_bytes()).hexdigest() if args.weights else ""
+    deployment.write([Deployment(args.model, tuple(rows), found.machine, now, sha)])
     for row in rows:
         print(f"{row.kind:10} {row.bits:8} {row.size / 1e6:6.2f} MB  top-1 {row.top1:.2%}")
 
@@ -138,7 +140,7 @@ def row_of_file(one: Measured, run: Stored) -> Deployed:
         one.bits,
         *answers["top1"],
         one.size,
-        command_of(run.result.spec),
+        command(run.result.spec),
         one.memory,
         one.timings,
         one.multiply_adds or {},
@@ -155,7 +157,13 @@ def row_of_run(run: Stored, kind: str) -> Deployed:
     spec, top1 = run.result.spec, run.result.top1_q
     total = bytes_of.packed + bytes_of.scales
     return Deployed(spec.model, kind, spec.quantization.name, *top1, total,
-                    command_of(spec))  # fmt: skip
+                    command(spec))  # fmt: skip
+
+
+def command(spec: RunSpec) -> str:
+    """The command of a run, with FILE and FOLDER in place of paths."""
+    weights, data = spec.weights and "FILE", spec.data and "FOLDER"
+    return command_of(replace(spec, weights=weights, data=data))
 
 
 if __name__ == "__main__":

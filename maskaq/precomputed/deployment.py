@@ -65,12 +65,16 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Deployment:
-    """All measurements of one model, and the machine that they were made on."""
+    """All measurements of one model, and the machine that they were made on.
+
+    weights_sha256: of the weights file, if it does not ship with the library.
+    """
 
     model: str
     rows: tuple[Deployed, ...]
     machine: Mapping[str, str]
     created: str
+    weights_sha256: str = ""
 
     @property
     def p(self) -> Deployed:

@@ -67,7 +67,7 @@ def _measured(found: Deployment) -> None:
         note=f"Each file was run by onnxruntime {machine['onnxruntime']} on {machine['name']} "
         f"({machine['features']}), by turns with P, on {_day(found.created)}: medians. "
         "**Simulated** models compute with floats: their size is that of packed weights, and they "
-        "have no time.",
+        f"have no time.{_weights(found)}",
     )
     if schemes := figures.describe_schemes(found):
         st.caption(
@@ -96,6 +96,11 @@ def _views(found: Deployment) -> dict[str, tuple[int, int]]:
             images = "one image" if batch == 1 else f"{batch} images"
             views[f"{images}, {threads} thread{'s' * (threads > 1)}"] = (batch, threads)
     return views
+
+
+def _weights(found: Deployment) -> str:
+    sha = found.weights_sha256
+    return f" Weights: the file with SHA-256 {sha[:12]}..." if sha else ""
 
 
 def _day(created: str) -> str:
