@@ -56,6 +56,9 @@ def test_a_model_is_opened(open_page, text):
     assert "Same answer as Q for 99.0%" in said
     assert "60 MB" in said
     assert "python -m maskaq run 8" in [one.value for one in app.code]
+    (link,) = [one for one in app.get("page_link") if one.proto.label == "Open its run"]
+    assert "weight_bits=8" in link.proto.query_string
+    assert "scheme=integer" in link.proto.query_string
 
 
 def test_without_a_run_that_has_its_q_the_way_is_named(open_page, text):

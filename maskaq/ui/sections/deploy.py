@@ -13,9 +13,9 @@ from maskaq.export.targets import TARGETS
 from maskaq.figures.results import compare
 from maskaq.figures.results import deployment as figures
 from maskaq.intervals import Interval, as_percent
-from maskaq.models.menu import shape_of
+from maskaq.models.menu import SHIPPED, shape_of
 from maskaq.precomputed import deployment
-from maskaq.ui.state import session, stored_runs, url
+from maskaq.ui.state import pages, session, stored_runs, url
 from maskaq.ui.widgets import offer, query, show, tabs
 
 if TYPE_CHECKING:
@@ -137,6 +137,23 @@ def _opened(found: Deployment, row: Deployed) -> None:
         )
     if row.command:
         st.code(row.command, language="bash", wrap_lines=True)
+        _link(row)
+
+
+def _link(row: Deployed) -> None:
+    """To the run of a model that ships with the library, on the page that shows its result."""
+    if row.model not in SHIPPED:
+        return
+    weights, activations = parse_bits(row.bits)
+    page = pages.MAKE_ONE
+    query = {
+        "model": row.model,
+        "weight_bits": str(weights),
+        "activation_bits": str(activations),
+        "scheme": "auto" if row.kind == deployment.DEFAULT else "integer",
+        page.parameter: "Result",
+    }
+    st.page_link(page.file, label="Open its run", icon=page.icon, query_params=query)
 
 
 def _file(choice: Choice) -> None:
