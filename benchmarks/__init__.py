@@ -1,0 +1,1 @@
+"""Scripts that measure: tables of the documents, stored results, and speed."""
