@@ -176,7 +176,7 @@ def _inside(
 def three(choice: Choice) -> None:
     """Noise, scenes and synthetic images compared, block by block."""
     if not is_bundled(choice):
-        offer.model("The comparison is stored for the bundled model only.", "three")
+        offer.model("The comparison is stored for scenes_vit only.", "three")
         return
     table = showcase.entropies()
     show.verdict(verdicts.spread(table, choice.block))

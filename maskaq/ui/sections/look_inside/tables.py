@@ -16,7 +16,7 @@ from maskaq.ui.widgets import offer, show, spotlight
 if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
-NOTE = f"Stored results of the bundled model, made with `{claims.COMMAND}`. "
+NOTE = f"Stored results of `scenes_vit`, made with `{claims.COMMAND}`. "
 
 
 def read(name: str) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def fits(choice: Choice) -> bool:
     """Whether the tables are about the chosen model; otherwise offers the one they are about."""
     if is_bundled(choice):
         return True
-    offer.model("This test is stored for the bundled model only.", "test")
+    offer.model("This test is stored for scenes_vit only.", "test")
     return False
 
 
