@@ -85,4 +85,4 @@ def test_before_a_click_the_stored_answer_to_a_photograph_is_shown(look, drawn):
 
 
 def test_the_other_tests_lead_to_the_model_that_they_are_about(look, text):
-    assert "stored for the bundled model only" in text(look(look="Proof"))
+    assert "stored for scenes_vit only" in text(look(look="Proof"))

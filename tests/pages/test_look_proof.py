@@ -151,7 +151,7 @@ def test_other_models_are_sent_to_the_one_that_was_tested(look, text, press, dra
         app = look(test=test, model="deit_tiny_patch16_224")
         assert not app.exception
         assert not app.get("plotly_chart")
-        assert "stored for the bundled model only" in text(app)
+        assert "stored for scenes_vit only" in text(app)
     press(app, "scenes_vit")
     assert drawn(app, "Information about")
 
