@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 
 from maskaq.figures.results.compare import MEASURES, P, one_p
@@ -28,11 +29,12 @@ def runs(table: pd.DataFrame) -> bytes:
         points.remove(P)
     for number, measure in enumerate(points):
         rows = table[table["measure"] == measure]
+        value, low, high = rows[["value", "low", "high"]].to_numpy(float).T  # [R] each
         shift = 0.2 * (number - (len(points) - 1) / 2)
         axes.errorbar(
-            rows["value"],
+            value,
             [names.index(name) + shift for name in rows["run"]],
-            xerr=[rows["value"] - rows["low"], rows["high"] - rows["value"]],
+            xerr=np.stack((value - low, high - value)),  # [2,R]
             fmt=_MARKERS[measure],
             color=MEASURES[measure][0],
             capsize=4,

@@ -240,7 +240,6 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     recipe = Recipe(**{name: getattr(args, name) for name in _OPTIONS})
     model = bundled.TRAINABLE[args.model]
-    torch.set_flush_denormal(True)  # small gradients would take many times as long
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -252,10 +251,14 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"teacher: top-1 {as_percent(guide_top1)} evaluation scenes", flush=True)
     torch.manual_seed(recipe.seed)
     student = model.architecture()
-    fit(student, fast, recipe.steps, garments, args.work / f"{model.name}.pt", guide)
     gentle = replace(recipe, lr=recipe.refine_lr, batch=recipe.refine_batch)
     refined = args.work / f"{model.name}_refined.pt"
-    fit(student, gentle, recipe.refine_steps, garments, refined, guide, seen=recipe.steps)
+    torch.set_flush_denormal(True)  # with subnormal gradients a step takes many times as long
+    try:
+        fit(student, fast, recipe.steps, garments, args.work / f"{model.name}.pt", guide)
+        fit(student, gentle, recipe.refine_steps, garments, refined, guide, seen=recipe.steps)
+    finally:
+        torch.set_flush_denormal(False)
     top1 = evaluate(student)
     print(f"{model.name}: top-1 {as_percent(top1)} evaluation scenes", flush=True)
 
