@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from maskaq.errors import ExportError
+from maskaq.export.compact import compact
 from maskaq.export.graph import OPSET
 from maskaq.files import atomic_write
 
@@ -39,7 +40,7 @@ def write(
     made = _exported(model, size)
     made.ir_version = _IR
     _merge_scales(made.graph)
-    _strip(made.graph)
+    compact(made, {name for name, _ in model.named_modules() if name})
     add_metadata(made, {"format": FORMAT, **metadata})
     onnx.checker.check_model(made)
     with atomic_write(path) as draft:
@@ -78,18 +79,6 @@ def _exported(model: nn.Module, size: tuple[int, ...]) -> onnx.ModelProto:
         ) from error
     assert program is not None
     return program.model_proto
-
-
-def _strip(graph: onnx.GraphProto) -> None:
-    """Remove what only helps to find a node's Python code: up to a quarter of a small file."""
-    del graph.value_info[:]
-    for node in graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    used = {name for node in graph.node for name in node.input}
-    kept = [one for one in graph.initializer if one.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _merge_scales(graph: onnx.GraphProto) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from maskaq.errors import ExportError, some
 from maskaq.evaluation.accuracy import batch_size_for
+from maskaq.export.compact import constants, full_names
 from maskaq.export.graph import NIBBLE
 from maskaq.export.session import ExportedModel, outputs_of
 from maskaq.intervals import Interval, paired, wilson
@@ -66,14 +67,15 @@ def compare_codes(made: onnx.ModelProto, q: nn.Module, images: Tensor) -> Codes:
     roundings = [node for node in made.graph.node if node.op_type == "QuantizeLinear"]
     names = [name for node in roundings for name in (node.input[0], node.output[0])]
     values = outputs_of(made, [*dict.fromkeys(names)], images)
-    constants = {one.name: one for one in made.graph.initializer}
+    stored = {one.name: one for one in made.graph.initializer}
+    long = full_names(made)
     activations = ties = 0
     for node in roundings:
-        place = node.input[1].removesuffix(".scale")
-        zero = numpy_helper.to_array(constants[node.input[2]])
+        place = long[node.input[1]].removesuffix(".scale")
+        zero = numpy_helper.to_array(stored[node.input[2]])
         x = torch.from_numpy(values[node.input[0]])
         codes = torch.from_numpy(values[node.output[0]].astype("float32")) - float(zero)
-        scale = float(numpy_helper.to_array(constants[node.input[1]]))
+        scale = float(numpy_helper.to_array(stored[node.input[1]]))
         mine = (_quantizer_of(q, place).quantize(x) / scale).round()
         different = mine != codes
         fraction = (x / scale - (x / scale).floor() - 0.5).abs()
@@ -91,7 +93,7 @@ def _quantizer_of(q: nn.Module, place: str) -> Quantizer:
 
 
 def _compare_weights(made: onnx.ModelProto, q: nn.Module) -> int:
-    stored = {one.name: numpy_helper.to_array(one) for one in made.graph.initializer}
+    stored = {name: numpy_helper.to_array(one) for name, one in constants(made).items()}
     count, wrong = 0, []
     for name, layer in q.named_modules():
         if not hasattr(layer, "weight_quantizer"):

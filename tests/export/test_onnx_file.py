@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from maskaq.config import QuantOptions
 from maskaq.errors import ExportError
 from maskaq.export import onnx_file, verify
+from maskaq.export.compact import constants
 from maskaq.export.graph import exportable
 from maskaq.export.session import fused_nodes, opened
 from maskaq.export.targets import TARGETS
@@ -136,21 +137,17 @@ def test_grids_that_integers_cannot_compute_are_named(small, backend):
         exportable(q, TARGETS["avx2"])
 
 
-def constant(made: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    return next(one for one in made.graph.initializer if one.name == name)
-
-
 def test_a_wrong_code_is_found(exported, small):
     images = small[1]
     q, path = exported(8, 8, "avx2")
     made = onnx.load(path)
-    scale = constant(made, "blocks.1.mlp.fc1.input.scale")
+    scale = constants(made)["blocks.1.mlp.fc1.input.scale"]
     value = numpy_helper.to_array(scale)
     scale.CopyFrom(numpy_helper.from_array(value * np.float32(1.01), scale.name))
     with pytest.raises(ExportError, match=r"rounds blocks\.1\.mlp\.fc1\.input in another way"):
         verify.compare_codes(made, q, images[:1])
     made = onnx.load(path)
-    codes = constant(made, "blocks.1.attn.proj.weight.codes")
+    codes = constants(made)["blocks.1.attn.proj.weight.codes"]
     changed = numpy_helper.to_array(codes).copy()
     changed[0, 0] ^= 1
     codes.CopyFrom(numpy_helper.from_array(changed, codes.name))
