@@ -1,7 +1,8 @@
 """The models that ship with the library, trained by `python -m maskaq.models.train`.
 
-`scenes_vit` is a plain timm `VisionTransformer` without convolutional stem or BatchNorm. Its model
-card is stored next to the checkpoint.
+`scenes_vit` is a plain timm `VisionTransformer` without convolutional stem or BatchNorm,
+`scenes_swin` a timm `SwinTransformer` with shifted windows. Their model cards are stored next to
+the checkpoints.
 """
 
 from collections.abc import Callable, Mapping
@@ -103,6 +104,4 @@ SWIN = Bundled(
     DATA_CONFIG,
     CLASS_NAMES,
 )
-MODELS: Mapping[str, Bundled] = {VIT.name: VIT}
-# `scenes_swin` has a recipe, and ships once its weights reach 85 % on the evaluation scenes.
-TRAINABLE: Mapping[str, Bundled] = {**MODELS, SWIN.name: SWIN}
+MODELS: Mapping[str, Bundled] = {one.name: one for one in (VIT, SWIN)}

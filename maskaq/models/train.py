@@ -224,7 +224,7 @@ def evaluate(model: nn.Module) -> Interval:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m maskaq.models.train", description=__doc__)
     parser.add_argument(
-        "--model", choices=[*bundled.TRAINABLE], default="scenes_vit", help="(default: %(default)s)"
+        "--model", choices=[*bundled.MODELS], default="scenes_vit", help="(default: %(default)s)"
     )
     parser.add_argument("--fashion-mnist", type=Path, help="folder with the four IDX files")
     parser.add_argument(
@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", choices=values, default=getattr(Recipe, name))
     args = parser.parse_args(arguments)
     recipe = Recipe(**{name: getattr(args, name) for name in _OPTIONS})
-    model = bundled.TRAINABLE[args.model]
+    model = bundled.MODELS[args.model]
     timm.layers.set_fused_attn(False)  # on a CPU the fused backward pass takes twice as long
     torch.manual_seed(recipe.seed)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -265,6 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     weights = args.out / model.checkpoint.name
     save_file(student.state_dict(), weights)
+    weights.chmod(0o644)  # some versions of safetensors keep it from others
     card = _card(model, recipe, guide_top1, top1, weights)
     (args.out / model.card.name).write_text(json.dumps(card, indent=2) + "\n")
 
