@@ -16,10 +16,8 @@ from maskaq.errors import ModelError, unknown
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
 BUNDLED = "scenes_vit"  # the default model
-SHIPPED = {
-    BUNDLED: "ViT",
-    "scenes_swin": "Swin",
-}  # the models whose weights ship with the library, and their kinds
+# The models whose weights ship with the library, and their kinds.
+SHIPPED = {BUNDLED: "ViT", "scenes_swin": "Swin"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def classifiers() -> Mapping[str, Pretrained]:
 
 
 def descriptions() -> dict[str, str]:
-    """One line on every model that loads without a weights file, by name, the bundled ones first."""
+    """One line on every model that loads without a weights file, the bundled ones first."""
     scenes = "64x64, 10 garments in cluttered scenes (Fashion-MNIST)"
     found = {name: f"bundled {kind}, {scenes}" for name, kind in SHIPPED.items()}
     for name, one in classifiers().items():
