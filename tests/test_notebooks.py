@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-DEFAULT = ("01", "03")  # those that run in the default tier
+DEFAULT = ("01",)  # those that run in the default tier
 SECONDS = 240  # for one cell, on two slow cores
 # Runs once, before all notebooks.
 SHORTEN = "from tests.support.short import shorten_runs; shorten_runs()"

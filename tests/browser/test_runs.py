@@ -42,6 +42,7 @@ def finished(app, browser) -> str:
     return link
 
 
+@pytest.mark.slow
 def test_a_shared_link_shows_the_same_result_to_another_visitor(finished, visit):
     assert "seed=7" in finished
     assert "steps=10" in finished

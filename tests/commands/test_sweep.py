@@ -24,6 +24,7 @@ def grid(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_sweep_reports_its_outcome_and_is_not_repeated(grid, tmp_path, capsys) -> None:
     words = ["sweep", str(grid), "--out", str(tmp_path / "out")]
     grid.write_text(TINY + BAD)

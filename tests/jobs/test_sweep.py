@@ -96,6 +96,7 @@ def test_workers_have_a_lower_priority_than_the_scheduler(link: Processes) -> No
     assert link.client.run_on_scheduler(os.nice, 0) == here
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_repeated(link: Processes, tmp_path: Path) -> None:
     specs = [tiny(source="noise"), tiny(source="noise", images=2)]
     swept(specs[:1], tmp_path, link)

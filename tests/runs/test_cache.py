@@ -47,6 +47,7 @@ def cached(spec: RunSpec) -> Finished:
     return complete(spec, context=cache.context_of(spec), checkpoints=cache.cached_samples(spec))
 
 
+@pytest.mark.slow
 def test_equal_samples_are_synthesized_once_and_results_do_not_change(steps) -> None:
     specs = [tiny(), tiny((3, 3)), tiny(backend="lsq-kd"), tiny(backend="lsq-kd", steps=3)]
     results = [cached(spec) for spec in specs]

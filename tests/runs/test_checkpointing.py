@@ -81,6 +81,7 @@ def uninterrupted() -> Finished:
 
 
 # Events: 1 load, 10 of two batches; in the fit 4 steps, 4 of a refresh, 4 more steps.
+@pytest.mark.slow
 def test_a_run_stopped_at_any_event_gives_the_same_result(
     uninterrupted: Finished, tmp_path: Path
 ) -> None:
