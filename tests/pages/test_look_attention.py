@@ -306,6 +306,11 @@ def test_an_uploaded_picture_is_bright_with_both_answers(
     assert "is not known" in text(app)
 
 
+def test_every_bundled_model_warns_of_garments(look):
+    (warning,) = upload(look(model="scenes_swin")).warning
+    assert "knows only ten garments" in warning.value
+
+
 def test_other_models_do_not_warn_of_garments(look, workplace):
     model_hub.cache(workplace)
     assert not upload(look(model="deit_tiny_patch16_224")).warning

@@ -12,10 +12,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from maskaq.figures.maps import patches, regions
+from maskaq.models.menu import SHIPPED
 from maskaq.regions.numpy_masks import mask_of
 from maskaq.ui.sections.look_inside import attention_maps
 from maskaq.ui.sections.look_inside.attention_maps import CLS, PATCH
-from maskaq.ui.sections.look_inside.questions import is_bundled
 from maskaq.ui.state import url
 from maskaq.ui.widgets import show, spotlight
 
@@ -138,8 +138,9 @@ def waiting(choice: Choice) -> None:
 
 
 def warn(choice: Choice) -> None:
-    """Warn that the bundled model knows garments only, if the visitor's picture is shown."""
-    if choice.own.picture is not None and is_bundled(choice):
+    """Warn that a bundled model knows garments only, if the visitor's picture is shown."""
+    bundled = choice.model in SHIPPED and not choice.own.weights
+    if choice.own.picture is not None and bundled:
         st.warning(_GARMENTS, icon=":material/checkroom:")
 
 

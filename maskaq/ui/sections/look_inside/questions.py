@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def is_bundled(choice: Choice) -> bool:
-    """Whether the bundled model looks at something."""
+    """Whether `scenes_vit` looks at something."""
     return choice.model == BUNDLED and not choice.own.weights
 
 
 def is_scene(choice: Choice) -> bool:
-    """Whether the bundled model looks at a stored scene."""
+    """Whether `scenes_vit` looks at a stored scene."""
     return is_bundled(choice) and choice.own.picture is None
 
 
