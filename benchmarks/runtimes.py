@@ -41,9 +41,12 @@ def main() -> None:
     about = read_metadata(args.files[-1])
     size = (3, *about["preprocessing"]["size"])
     runs: dict[str, Run] = {}
+    with_openvino = installed("openvino")
     for path in args.files:
-        runs[f"{path.name}, onnxruntime {onnxruntime.__version__}"] = in_onnxruntime(path, args)
-        if installed("openvino"):
+        runs[f"{path.name}, onnxruntime {onnxruntime.__version__}"] = in_onnxruntime(
+            path, args.threads
+        )
+        if with_openvino:
             runs[f"{path.name}, OpenVINO"] = in_openvino(path, args.threads)
     if installed("torchao"):
         runs |= in_torch(about["run"])
@@ -63,8 +66,8 @@ def installed(package: str) -> bool:
     return found
 
 
-def in_onnxruntime(path: Path, args: argparse.Namespace) -> Run:
-    file = opened(path, threads=args.threads)
+def in_onnxruntime(path: Path, threads: int) -> Run:
+    file = opened(path, threads=threads)
     return lambda images: file.logits(torch.from_numpy(images))
 
 

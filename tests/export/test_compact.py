@@ -11,7 +11,7 @@ from maskaq.export.compact import compact, constants
 
 @pytest.fixture
 def made() -> onnx.ModelProto:
-    """images [B,600] + a repetitive constant, + one with many values, * an unused one."""
+    """images [B,600] + a repetitive constant, + one with many values; and an unused constant."""
     random = np.random.default_rng(0)
     mask = random.choice(np.array([0.0, -0.0, -100.0, 1 / 3], np.float32), 600)
     many = random.standard_normal(600).astype(np.float32)
@@ -60,6 +60,4 @@ def test_constants_are_found_by_their_full_names(made):
         "blocks.0.attn.mask.index",
     }
     assert np.array_equal(numpy_helper.to_array(found["blocks.0.attn.many"]), many)
-    assert (
-        found["blocks.0.attn.many"].name == "1.many" or found["blocks.0.attn.many"].name[0] == "0"
-    )
+    assert found["blocks.0.attn.many"].name == "0.many"

@@ -17,7 +17,7 @@ def shortened(spec: RunSpec) -> RunSpec:
 
 
 def shorten_runs() -> None:
-    """Make `maskaq.run` and `maskaq.execute` shorten their runs, and scenes come in dozens."""
+    """Make `maskaq.run` and `maskaq.execute` shorten their runs, and load at most 40 scenes."""
     run, execute, scenes = maskaq.run, maskaq.execute, maskaq.data.scenes.scenes
     maskaq.run = lambda spec, **options: run(shortened(spec), **options)
     maskaq.execute = lambda spec, **options: execute(shortened(spec), **options)
