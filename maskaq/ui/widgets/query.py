@@ -30,7 +30,7 @@ def answer(
     *,
     label: str = "Compute",
     patience: float = 0.0,
-    expected: int = 5,
+    expected: int = 0,
 ) -> Any:
     """The answer of a function of `maskaq.queries.table`; None until it is available.
 
@@ -42,7 +42,7 @@ def answer(
         subject: what the query is about; the button is pressed once for all queries about it.
         label: label of the button.
         patience: seconds to wait for a quick answer, before anything is drawn in its place.
-        expected: seconds that the answer takes on two cores, once PyTorch is loaded.
+        expected: seconds that the answer takes on two cores, once PyTorch is loaded; 0: a few.
     """
     model, weights = question.get("model", BUNDLED), question.get("weights", "")
     if not model_download.ready(model, weights, key=name):
@@ -91,9 +91,8 @@ def _button(name: str, label: str, request: Callable[[], None], expected: int) -
     if off:
         st.caption(f"Switched off: {service.READONLY}")
     else:
-        st.caption(
-            f"Takes about {expected} seconds, the first time a little longer, to load PyTorch."
-        )
+        seconds = f"about {expected}" if expected else "a few"
+        st.caption(f"Takes {seconds} seconds, the first time a little longer, to load PyTorch.")
     st.button(label, type=show.main_button(), key=f"compute_{name}", on_click=request, disabled=off)
 
 
@@ -101,8 +100,7 @@ def _wait(future: Future[Any], submitted: float, expected: int) -> None:
     if future.done():
         st.rerun()
     seconds = time.monotonic() - submitted
-    share = min(seconds / expected, 0.99)
-    text = f"Computing for {seconds:.0f} s of about {expected}."
-    if seconds > expected:
-        text = f"Computing for {seconds:.0f} s. The first time, PyTorch has to be loaded."
-    st.progress(share, text)
+    text = f"Computing for {seconds:.0f} s. The first time, PyTorch has to be loaded."
+    if seconds < expected:
+        text = f"Computing for {seconds:.0f} s of about {expected}."
+    st.progress(min(seconds / expected, 0.99) if expected else 0.0, text)
