@@ -148,6 +148,7 @@ def visit(browser: Browser, profile: BrowserContext) -> Iterator[Visit]:
     ) -> Page:
         context = browser.new_context() if stranger else profile
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         opened.append(context if stranger else page)
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 900})

@@ -155,7 +155,12 @@ def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
 
 
 def go(page: Page, box: Locator, step: Step) -> None:
-    """Follow the link, or the button, that leads to the place of a step."""
+    """Follow the link, or the button, that leads to the place of a step.
+
+    The card is drawn line by line: until the script has ended, its link may still be missing.
+    """
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
     way = f"Go to {step.tab or step.page.title}"
     for role in ("link", "button"):
         target = box.get_by_role(role, name=way)

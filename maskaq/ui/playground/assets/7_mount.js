@@ -8,6 +8,7 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
   const playground = mounted.get(root);
   const send = (name, value) => (name === "wanted" ? setStateValue(name, value) : setTriggerValue(name, value));
   playground.update(data, send).catch((error) => {
+    playground.mark = null; // so that the next state is drawn, even if it is the same
     root.querySelector(".verdict").textContent = `This browser cannot show the playground (${error.message}). It needs Chrome, Edge, Firefox or Safari of 2023 or later.`;
   });
   return () => {
