@@ -13,6 +13,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from maskaq.config.presets import METHODS
@@ -91,29 +92,31 @@ def methods() -> str:
     return "\n".join(lines)
 
 
-def by_bits() -> str:
-    """Top-1 of the stored runs: sources down, number formats across."""
-    runs = stored()
-    lines = [row("source", *BITS), "|---" * (1 + len(BITS)) + "|"]
+def by_bits(model: str) -> str:
+    """Top-1 of a model's stored runs: sources down, number formats across."""
+    runs = stored(model)
+    measured = [bits for bits in BITS if (bits, SOURCES[0]) in runs]
+    lines = [row("source", *measured), "|---" * (1 + len(measured)) + "|"]
     for source in SOURCES:
-        lines.append(row(f"`{source}`", *(top1(runs[bits, source]) for bits in BITS)))
+        lines.append(row(f"`{source}`", *(top1(runs[bits, source]) for bits in measured)))
     return "\n".join(lines)
 
 
-def every_run() -> str:
-    """One line per stored run."""
+def every_run(model: str) -> str:
+    """One line per stored run of a model."""
     lines = [row("bits", "source", "Q top-1, %", "agreement, %", "seconds"), "|---" * 5 + "|"]
-    runs = stored()
+    runs = stored(model)
     for bits, source in itertools.product(BITS, SOURCES):
-        run = runs[bits, source]
+        if (run := runs.get((bits, source))) is None:
+            continue
         cells = [top1(run), f"{100 * run.agreement:.1f}", f"{run.seconds['total']:.0f}"]
         lines.append(row(bits, f"`{source}`", *cells))
     return "\n".join(lines)
 
 
-def about_runs() -> str:
-    """What the stored runs have in common, in a sentence."""
-    runs = list(stored().values())
+def about_runs(model: str) -> str:
+    """What the stored runs of a model have in common, in a sentence."""
+    runs = list(stored(model).values())
     p, n, device = runs[0].fp, runs[0].evaluated, runs[0].device
     assert all((run.fp, run.evaluated, run.device) == (p, n, device) for run in runs)
     return textwrap.fill(
@@ -123,9 +126,9 @@ def about_runs() -> str:
     )
 
 
-def stored() -> dict[tuple[str, str], RunResult]:
-    """The runs of `scenes_vit` that ship with the library, by number format and source."""
-    files = sorted(EXAMPLES.glob("scenes_vit_*/result.json"))
+def stored(model: str) -> dict[tuple[str, str], RunResult]:
+    """The runs of a model that ship with the library, by number format and source."""
+    files = sorted(EXAMPLES.glob(f"{model}_*/result.json"))
     runs = [RunResult.from_json(path.read_text()) for path in files]
     return {(run.spec.quantization.name, run.spec.synthesis.source): run for run in runs}
 
@@ -154,9 +157,12 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "default-run": duration,
     "default-output": output,
     "methods": methods,
-    "runs-by-bits": by_bits,
-    "runs": every_run,
-    "about-runs": about_runs,
+    "runs-by-bits": partial(by_bits, "scenes_vit"),
+    "runs": partial(every_run, "scenes_vit"),
+    "about-runs": partial(about_runs, "scenes_vit"),
+    "swin-runs-by-bits": partial(by_bits, "scenes_swin"),
+    "swin-runs": partial(every_run, "scenes_swin"),
+    "about-swin-runs": partial(about_runs, "scenes_swin"),
 }
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def describe(device: str, precision: str) -> str:
         name = torch.cuda.get_device_name(device)
     else:
         kind = _capabilities().get("cpu_name") or platform.machine()
-        name = f"{device}: {kind}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        name = f"{device}: {kind}, {threads} thread{'s' if threads > 1 else ''}"
     return f"{name}; synthesis in {precision}"
 
 

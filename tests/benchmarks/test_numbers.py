@@ -38,8 +38,9 @@ def test_other_work_on_the_machine_is_mentioned(run):
 
 def test_every_measured_method_and_every_stored_run_has_a_row():
     assert len(numbers.methods().splitlines()) == 2 + len(default_run.read())
-    assert len(numbers.every_run().splitlines()) == 2 + len(numbers.stored())
-    assert len(numbers.by_bits().splitlines()) == 2 + len(numbers.SOURCES)
+    for model in ("scenes_vit", "scenes_swin"):
+        assert len(numbers.every_run(model).splitlines()) == 2 + len(numbers.stored(model))
+        assert len(numbers.by_bits(model).splitlines()) == 2 + len(numbers.SOURCES)
 
 
 def test_a_run_is_measured_through_the_command_line(monkeypatch):

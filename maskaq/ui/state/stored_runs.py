@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maskaq.config import RunSpec
 from maskaq.config.components import BACKENDS
@@ -19,9 +18,6 @@ from maskaq.models.menu import BUNDLED
 from maskaq.results import manifest, store
 from maskaq.results.paths import folder_of, identity_text, runs_folder
 from maskaq.results.store import Stored
-
-if TYPE_CHECKING:
-    pass
 
 EXAMPLES = Path(__file__).parents[2] / "precomputed" / "examples"
 _CACHED = 256  # runs in memory; each takes about 100 kB
