@@ -306,6 +306,25 @@ def test_an_uploaded_picture_is_bright_with_both_answers(
     assert "is not known" in text(app)
 
 
+def test_another_model_looks_at_the_same_scenes(look, drawn, text, press, cluster, shipped):
+    def answer(picture, **question):
+        p = np.full((8, 3, 256), 0.01, np.float32)
+        image = picture.transpose(2, 0, 1)
+        said = {"p": ("Coat", 0.62), "q": ("Bag", 0.51)}
+        answer = {"image": image, "p": p, "q": p, "alpha": p.mean((0, 1)), "said": said}
+        return answer | {"class_token": False}
+
+    cluster.answers["attention"] = answer
+    app = look(model="scenes_swin", image="3")
+    assert "Attention is stored only for" in text(app)
+    press(app, "Compute")
+    assert not app.exception
+    assert drawn(app, f"Scene: {showcase.scene(3).name}")
+    assert len(heat(drawn(app, "P: attention of all patches"))) == 3
+    ((_, question),) = cluster.asked
+    assert question["samples"].shape == (32, 3, 64, 64)  # of a stored run of this model
+
+
 def test_every_bundled_model_warns_of_garments(look):
     (warning,) = upload(look(model="scenes_swin")).warning
     assert "knows only ten garments" in warning.value

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from maskaq.models.menu import BUNDLED, shape_of
 from maskaq.precomputed import photographs, showcase, worlds
-from maskaq.ui.sections.look_inside.questions import is_photograph, is_scene, question, subject
+from maskaq.ui.sections.look_inside.questions import (
+    is_photograph,
+    is_scene,
+    question,
+    subject,
+    title,
+)
 from maskaq.ui.state.selection import MEAN
 from maskaq.ui.widgets import offer
 from maskaq.ui.widgets import query as ask
@@ -56,7 +62,7 @@ class Maps:
     q: Rows | None
     bits: str
     alpha: Rows
-    name: str = "Your picture"
+    name: str
     scene: Scene | None = None
     live: bool = False
     said: Mapping[str, tuple[str, float]] = field(default_factory=dict)
@@ -157,6 +163,7 @@ def _computed(choice: Choice, query: int | None) -> Maps | None:
         q=answer["q"],
         bits=choice.bits,
         alpha=answer["alpha"],
+        name=title(choice),
         live=True,
         said=answer["said"],
         class_token=answer["class_token"],
@@ -169,7 +176,6 @@ def stored(choice: Choice, query: int | None) -> Maps:
     if is_photograph(choice):
         one = photographs.photograph(photographs.names()[number])
         q = one.q_rows(bits) if query is None and bits in worlds.BITS else None
-        name = f"Photograph: {one.title}"
         return Maps(
             one.image,
             choice.shape.grid,
@@ -177,13 +183,13 @@ def stored(choice: Choice, query: int | None) -> Maps:
             q,
             bits,
             one.alpha,
-            name,
+            title(choice),
             said=one.said(bits),
         )
     scene = showcase.scene(number)
     q = rows(number, bits, query) if bits in showcase.BITS else None
-    p, name = rows(number, "P", query), f"Scene: {scene.name}"
-    return Maps(scene.image, GRID, p, q, bits, alpha(number), name, scene)
+    p = rows(number, "P", query)
+    return Maps(scene.image, GRID, p, q, bits, alpha(number), title(choice), scene)
 
 
 def rows(number: int, model: str, query: int | None) -> Rows:

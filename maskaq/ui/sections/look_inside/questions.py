@@ -35,6 +35,15 @@ def _is_vit_tiny(choice: Choice) -> bool:
     return choice.model == photographs.MODEL and not choice.own.weights
 
 
+def title(choice: Choice) -> str:
+    """The title of the picture that the chosen model looks at."""
+    if choice.own.picture is not None:
+        return "Your picture"
+    if is_photograph(choice):
+        return f"Photograph: {photographs.photograph(photographs.names()[choice.image]).title}"
+    return f"Scene: {showcase.scene(choice.image).name}"
+
+
 def where(choice: Choice) -> str:
     """The chosen block, or the mean over all of them, in words."""
     return "mean over blocks" if choice.block is None else f"block {choice.block}"
