@@ -33,6 +33,7 @@ from torch.nn import functional
 from benchmarks.savings import SAVINGS
 from maskaq.config import Savings, SynthesisOptions
 from maskaq.config.presets import spec_of
+from maskaq.models import bundled
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.quantization.backends import BACKENDS
 from maskaq.quantization.backends.ranges_only import calibrated_q
@@ -57,7 +58,7 @@ def main() -> None:
     if args.memory:
         print(peak_memory(*args.memory, weights=args.weights, device=args.device))
         return
-    names = args.random or ["scenes_vit"] + [VIT] * bool(args.weights)
+    names = args.random or [*bundled.MODELS] + [VIT] * bool(args.weights)
     rows = []
     if not args.json:
         print(HEAD + "\n" + "|---" * 8 + "|", flush=True)
@@ -93,8 +94,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def load(name: str, weights: str) -> LoadedModel:
-    """P; random weights without a file, except for the bundled model."""
-    if name == "scenes_vit":
+    """P; random weights without a file, except for bundled models."""
+    if name in bundled.MODELS:
         return load_model(name)
     if weights:
         return load_model(name, weights)
