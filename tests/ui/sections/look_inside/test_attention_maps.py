@@ -50,7 +50,7 @@ def test_a_pair_is_averaged_over_blocks_and_heads_that_are_not_chosen():
 def test_heads_that_a_block_does_not_have_are_left_out():
     rows = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
     rows[0, 2] = np.nan  # the first block has two heads
-    maps = attention_maps.Maps(None, (2, 2), rows, rows, "W4A4", rows[0, 0])
+    maps = attention_maps.Maps(None, (2, 2), rows, rows, "W4A4", rows[0, 0], "")
     assert maps.heads(0).shape == (2, 4)
     np.testing.assert_allclose(maps.heads(None), rows[:, :2].mean(0))  # those of all blocks
     np.testing.assert_allclose(maps.pair(0, None)[0], rows[0, :2].mean(0), rtol=1e-6)
