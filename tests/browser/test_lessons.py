@@ -1,4 +1,8 @@
-"""All lessons, followed in a real browser by using the controls that they name."""
+"""Lessons, followed in a real browser by using the controls that they name.
+
+Two of them use every kind of step: controls in the sidebar and on the page, a picture in the
+playground, a run. `tests/pages/test_lessons.py` follows all of them without a browser.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -77,23 +81,7 @@ def nothing(page: Page) -> None:
     """Opening the page completes the step."""
 
 
-def both(*acts: Act) -> Act:
-    def act(page: Page) -> None:
-        for one in acts:
-            one(page)
-
-    return act
-
-
 ACTS: dict[str, list[Act]] = {
-    "numbers": [
-        nothing,
-        slide("bits", "ArrowLeft", "ArrowLeft"),
-        slide("bits", "ArrowRight", "ArrowRight"),
-        pick("values", "outliers"),
-        pick("rule", "mse"),
-        both(pick("values", "softmax"), pick("rule", "log2")),
-    ],
     "looking": [
         picture,
         pick("block", "0"),
@@ -111,20 +99,12 @@ ACTS: dict[str, list[Act]] = {
         more(slide("images", "Home")),
         press_run,
     ],
-    "aligning": [
-        nothing,
-        push("about", "What changes in Q"),
-        slide("weight_bits", "ArrowLeft", "ArrowLeft"),
-        nothing,
-        pick("axis_1", "align"),
-        nothing,
-    ],
 }
 
 
 # By default lessons are followed in tests/pages only.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", ACTS)
 def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
     lesson = LESSONS[name]
     page = visit(address(app, pages.LEARN))

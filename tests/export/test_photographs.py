@@ -51,10 +51,11 @@ def test_a_photograph_is_classified_with_onnxruntime_alone(
         model=vit_tiny.name,
         weights=str(shared / "models" / "vit_tiny_patch16_224.safetensors"),
         data=str(data),
-        synthesis=replace(spec.synthesis, source="mimiq", images=4, steps=30),
+        synthesis=replace(spec.synthesis, source="real", images=4),
         fit=replace(spec.fit, backend="tails"),
         quantization=replace(spec.quantization, scheme="integer"),
-        eval_images=20,
+        eval_images=10,
+        holdout=4,
     )
     store.save(execute(spec, progress=False), tmp_path / "run")
     file = tmp_path / "q.onnx"

@@ -29,9 +29,9 @@ def test_pretrained_names_load_a_classifier() -> None:
     "module", ["deit", "swin_transformer", pytest.param("eva", marks=pytest.mark.slow)]
 )
 def test_the_listed_names_are_exactly_those_that_build(module: str) -> None:
-    """Checks every fourth name, to be quick."""
+    """Checks every sixth name, to be quick."""
     listed = set(timm_names())
-    for name in timm.list_models(module=module)[::4]:
+    for name in timm.list_models(module=module)[::6]:
         try:
             build(name)
         except ModelError:

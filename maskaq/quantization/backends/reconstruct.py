@@ -70,7 +70,10 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     device = next(task.p.parameters()).device
     generator = torch.Generator(device).manual_seed(task.seed)
     views = _views(task, task.images.to(device), generator)
-    set_ranges_by_output(task.q, views[:MOST_IMAGES])
+    if kept := task.checkpoints.recall(_NAME):
+        task.q.load_state_dict(kept["q"])
+    else:
+        set_ranges_by_output(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
     weights = fisher_weights(
         task.p, views[:_FISHER_VIEWS], task.prefix, generator, classifies=task.classifies
@@ -81,8 +84,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     blocks = list(zip(units_p, units_q, weights, strict=True))
     total = len(blocks) * options.steps + options.tuned(task.formats)
     events: list[Event] = []
-    if kept := task.checkpoints.recall(_NAME):
-        task.q.load_state_dict(kept["q"])
+    if kept:
         generator.set_state(kept["generator"])
         events = [Event(**values) for values in kept["events"]]
     yield from events

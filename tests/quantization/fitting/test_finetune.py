@@ -134,9 +134,7 @@ def test_a_q_that_moved_away_from_p_is_restored(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "bits, tuned", [((3, 3), 3), pytest.param((2, 8), 3, marks=pytest.mark.slow), ((4, 4), 0)]
-)
+@pytest.mark.parametrize("bits, tuned", [((2, 8), 3), ((4, 4), 0)])
 def test_reconstruct_finetunes_at_the_end_with_few_bits(
     scenes_p: LoadedModel, bits: tuple[int, int], tuned: int
 ) -> None:
