@@ -103,12 +103,17 @@ class _Rounding(nn.Module):
 class _Weight(nn.Module):
     """A weight as bytes, and DequantizeLinear with a step size per output channel.
 
+    Sums of two products of uint8 and int8 saturate in the 16 bits of AVX2, but not with weights of
+    7 bits or fewer: 2 * 255 * 64 < 2^15. Those are signed for every target, which is faster.
+
     axis: of the output channels.
     """
 
-    def __init__(self, codes: Tensor, scale: Tensor, axis: int, target: Target) -> None:
+    def __init__(self, codes: Tensor, quantizer: PerRow, axis: int, target: Target) -> None:
         super().__init__()
-        dtype, shift = (torch.int8, 0) if target.signed_weights else (torch.uint8, _SHIFT)
+        signed = target.signed_weights or quantizer.form.bits < _BYTE
+        dtype, shift = (torch.int8, 0) if signed else (torch.uint8, _SHIFT)
+        scale = quantizer.scale
         self.axis = axis
         self.register_buffer("codes", (codes + shift).to(dtype))
         self.register_buffer("scale", scale.detach().float().clone())
@@ -132,15 +137,18 @@ class _Linear(nn.Module):
         self.factor = layer.factor
         self.input = _Rounding(layer.input_quantizer, target)
         codes = weight_codes(layer).T.contiguous()  # [C_in,C_out]
-        self.weight = _Weight(codes, layer.weight_quantizer.scale, 1, target)
+        self.weight = _Weight(codes, layer.weight_quantizer, 1, target)
         self.bias = layer.bias
 
     def forward(self, x: Tensor) -> Tensor:
         with in_layer():
             if self.factor is not None:
                 x = x * self.factor
-            out: Tensor = self.input(x) @ self.weight()  # [...,C_out]
-            return out if self.bias is None else out + self.bias
+            # onnxruntime turns a product of two matrices and its bias into one float product.
+            rows = x.unsqueeze(-2) if x.ndim == 2 else x  # [B,1,C_in] or [...,C_in]
+            out: Tensor = self.input(rows) @ self.weight()  # [...,C_out]
+            out = out if self.bias is None else out + self.bias
+            return out.squeeze(-2) if x.ndim == 2 else out  # [...,C_out]
 
 
 class _PackedLinear(nn.Module):
@@ -191,7 +199,7 @@ class _Conv2d(nn.Module):
         self.kernel_size, self.stride = layer.kernel_size, layer.stride  # which a model may read
         self.padding, self.dilation, self.groups = layer.padding, layer.dilation, layer.groups
         self.input = _Rounding(layer.input_quantizer, target)
-        self.weight = _Weight(weight_codes(layer), layer.weight_quantizer.scale, 0, target)
+        self.weight = _Weight(weight_codes(layer), layer.weight_quantizer, 0, target)
         self.bias = layer.bias
 
     def forward(self, x: Tensor) -> Tensor:

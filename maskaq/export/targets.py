@@ -22,7 +22,7 @@ class Target:
     """Integer types of a file.
 
     label: of the processors, for menus. signed_weights, signed_activations: int8 instead of uint8
-    with the codes shifted by 128. description: why.
+    with the codes shifted by 128; weights of 7 bits or fewer are always signed. description: why.
     """
 
     label: str
@@ -44,7 +44,8 @@ TARGETS |= {
         "x86 with AVX2",
         signed_weights=False,
         signed_activations=False,
-        description="x86 without VNNI, whose products of uint8 and int8 saturate in 16 bits",
+        description="x86 without VNNI, whose products of uint8 and int8 saturate in 16 bits unless "
+        "weights have 7 bits or fewer",
     ),
     "vnni": Target(
         "x86 with VNNI",

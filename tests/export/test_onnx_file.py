@@ -86,10 +86,28 @@ def test_the_batch_size_is_free_and_answers_are_those_of_q(exported, small):
 
 def test_products_are_fused_to_integer_kernels(exported, tmp_path):
     fused = fused_nodes(exported(8, 8, "avx2")[1], tmp_path)
-    # Four layers and two products of attention in each of two blocks.
-    assert fused.get("MatMulIntegerToFloat", 0) + fused.get("QLinearMatMul", 0) == 12
+    # Four layers and two products of attention in each of two blocks, and the head.
+    assert fused.get("MatMulIntegerToFloat", 0) + fused.get("QLinearMatMul", 0) == 13
     assert fused_nodes(exported(4, 8, "avx2")[1], tmp_path)["MatMulNBits"] == 8
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bits, types", [(8, {"uint8"}), (7, {"int8", "uint8"})])
+def test_weights_that_cannot_saturate_are_signed_on_avx2(exported, small, bits, types):
+    q, path = exported(bits, 8, "avx2")
+    made = onnx.load(path)
+    codes = {
+        name: numpy_helper.to_array(one)
+        for name, one in constants(made).items()
+        if name.endswith("weight.codes")
+    }
+    assert {str(one.dtype) for one in codes.values()} == types
+    for name, one in codes.items():
+        if one.dtype == np.int8:
+            assert np.abs(one.astype(int)).max() <= 64  # 2 * 255 * 64 < 2^15
+        else:
+            assert bits == 8 or name.startswith(("head", "patch_embed"))  # always of 8 bits
+    assert verify.compare_codes(made, q, small[1][:2]).ties <= 5
 
 
 def test_metadata_and_opset_are_stated(exported):
