@@ -53,3 +53,8 @@ def test_measured_files_in_words(tmp_path):
     said = deployment.in_words("scenes_vit", path)
     assert said == "W8A8 4.0 times smaller, 2.00 times as fast; W4A8 8.0, 0.80 (Deploy)"
     assert deployment.in_words("another", path) == ""
+    worse = dataclasses.replace(
+        made_up().rows[1], bits="W7A8", size=10**9, timings=made_up().p.timings
+    )
+    deployment.write([dataclasses.replace(made_up(), rows=(*made_up().rows, worse))], path)
+    assert deployment.in_words("scenes_vit", path) == said  # W8A8 is smaller and faster
