@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pandas as pd
 from plotly.subplots import make_subplots
 
@@ -9,9 +12,10 @@ from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREY, VERMILLION, error_bars, finish
 from maskaq.precomputed.deployment import DEFAULT, FILE_OF_Q, SIMULATED, Deployed, Deployment, P
 
+_SYMBOLS = ("diamond", "square", "triangle-up", "pentagon")  # of files, whose points lie close
 _STYLES = {
     P: ("P, 32-bit floats", {"color": BLUE, "symbol": "circle"}),
-    FILE_OF_Q: ("file of Q", {"color": VERMILLION, "symbol": "diamond"}),
+    FILE_OF_Q: ("file of Q", {"color": VERMILLION}),
     SIMULATED: ("simulated, integer scheme", {"color": GREY, "symbol": "circle-open"}),
     DEFAULT: ("simulated, default scheme", {"color": GREY, "symbol": "x-thin-open"}),
 }
@@ -52,15 +56,16 @@ def name_of(row: Deployed) -> str:
     return {P: P, DEFAULT: f"{row.bits}, {DEFAULT}"}.get(row.kind, row.bits)
 
 
-def _positions(kind: str, measure: str, count: int) -> list[str]:
-    """Where names stand beside points that lie close together, away from the edges of a panel."""
-    small = measure == _SIZE
-    if kind in (SIMULATED, DEFAULT):
-        return ["middle right"] * count
-    if kind == P:
-        return ["top left" if small else "top right"] * count
-    side = "right" if small else "left"
-    return [f"{('top', 'bottom')[number % 2]} {side}" for number in range(count)]
+def _series(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame, bool]]:
+    """Label, marker, rows, and whether points are named: not where the label names the only one."""
+    for kind, (label, marker) in _STYLES.items():
+        rows = table[table["kind"] == kind]
+        if kind != FILE_OF_Q:
+            yield label, marker, rows, kind == SIMULATED
+            continue
+        for number, name in enumerate(rows["name"]):
+            symbol = _SYMBOLS[number % len(_SYMBOLS)]
+            yield f"{label}, {name}", marker | {"symbol": symbol}, rows[rows["name"] == name], False
 
 
 def _median(row: Deployed, batch: int, threads: int) -> float:
@@ -72,8 +77,7 @@ def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
     """Accuracy against megabytes and against milliseconds. A click returns the name of a model."""
     table = frame(deployment, batch, threads)
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.06)
-    for kind, (label, marker) in _STYLES.items():
-        rows = table[table["kind"] == kind]
+    for label, marker, rows, named in _series(table):
         for column, measure in enumerate((_SIZE, _TIME), start=1):
             known = rows[rows[measure].notna()]
             if known.empty:
@@ -83,12 +87,12 @@ def scatter(deployment: Deployment, batch: int, threads: int) -> Chart:
                 col=column,
                 name=label,
                 showlegend=column == 1,
-                legendgroup=kind,
-                mode="markers+text",
+                legendgroup=label,
+                mode="markers+text" if named else "markers",
                 x=known[measure],
                 y=known["value"],
-                text=None if kind == DEFAULT else known["name"],
-                textposition=_positions(kind, measure, len(known)),
+                text=known["name"] if named else None,
+                textposition="middle right",
                 marker={"size": 12, "line": {"width": 2}} | marker,
                 error_y=error_bars(known),
                 customdata=known[["name", "low", "high", "n"]],

@@ -14,12 +14,13 @@ def test_models_lie_where_size_time_and_accuracy_say(sound):
     assert table.loc["W8A8", ["size_mb", "milliseconds", "times_smaller"]].tolist() == [2.0, 1.2, 4]
     assert table.loc["W8A8", "times_faster"] == pytest.approx(2)
     assert math.isnan(table.loc["W3A3", "milliseconds"])
-    files = [trace for trace in figure.data if trace.name == "file of Q"]
-    assert [list(trace.x) for trace in files] == [[2.0, 1.0], [1.2, 3.0]]
+    files = [trace for trace in figure.data if trace.name.startswith("file of Q, ")]
+    assert [list(trace.x) for trace in files] == [[2.0], [1.2], [1.0], [3.0]]
+    assert len({trace.marker.symbol for trace in files}) == 2
     simulated = [trace for trace in figure.data if "simulated" in trace.name]
     assert [trace.xaxis for trace in simulated] == ["x", "x"]  # without a time
     assert list(chart.table["name"]) == ["P", "W8A8", "W4A8", "W3A3", "W3A3, default scheme"]
-    assert [point[0] for point in files[0].customdata] == ["W8A8", "W4A8"]
+    assert [trace.customdata[0][0] for trace in files] == ["W8A8", "W8A8", "W4A8", "W4A8"]
 
 
 def test_the_description_says_what_is_slower():
