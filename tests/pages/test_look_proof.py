@@ -130,6 +130,12 @@ def upload(app):
     return app.file_uploader(key=uploads.UPLOAD).upload("a.png", stream.getvalue()).run()
 
 
+def test_a_stored_scene_keeps_its_title_beside_a_visitors_picture(look, drawn):
+    app = upload(look(image="2"))
+    assert not app.exception
+    assert drawn(app, f"Scene: {showcase.scene(2).name}")
+
+
 def test_an_uploaded_picture_is_computed_method_by_method(look, press, cluster, drawn):
     cluster.answers["attribution"] = lambda **asked: {
         "image": np.zeros((3, 64, 64), np.uint8),

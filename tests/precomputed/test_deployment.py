@@ -40,8 +40,9 @@ def test_what_is_stored_keeps_its_promises():
         for row in files:
             assert row.size <= (0.18 if row.bits == "W4A8" else 0.28) * p.size
             difference, low, high = row.difference
-            assert abs(difference) <= 0.005 or low <= 0 <= high
-            assert row.bits != "W8A8" or abs(difference) <= 0.005
+            # On the 500 photographs half a point is two or three of them.
+            few = row.n < 5000 and row.bits != "W8A8"
+            assert abs(difference) <= 0.005 or (few and low <= 0 <= high)
             assert row.multiply_adds["float"] == 0
             assert row.agreement > row.floor - 0.02
 

@@ -21,6 +21,7 @@ from maskaq.ui.sections.look_inside.questions import (
     is_photograph,
     is_scene,
     question,
+    stored_title,
     subject,
     title,
 )
@@ -183,13 +184,13 @@ def stored(choice: Choice, query: int | None) -> Maps:
             q,
             bits,
             one.alpha,
-            title(choice),
+            stored_title(choice),
             said=one.said(bits),
         )
     scene = showcase.scene(number)
     q = rows(number, bits, query) if bits in showcase.BITS else None
     p = rows(number, "P", query)
-    return Maps(scene.image, GRID, p, q, bits, alpha(number), title(choice), scene)
+    return Maps(scene.image, GRID, p, q, bits, alpha(number), stored_title(choice), scene)
 
 
 def rows(number: int, model: str, query: int | None) -> Rows:

@@ -37,8 +37,11 @@ def _is_vit_tiny(choice: Choice) -> bool:
 
 def title(choice: Choice) -> str:
     """The title of the picture that the chosen model looks at."""
-    if choice.own.picture is not None:
-        return "Your picture"
+    return stored_title(choice) if choice.own.picture is None else "Your picture"
+
+
+def stored_title(choice: Choice) -> str:
+    """The title of the chosen stored picture, which some tabs show beside the visitor's own."""
     if is_photograph(choice):
         return f"Photograph: {photographs.photograph(photographs.names()[choice.image]).title}"
     return f"Scene: {showcase.scene(choice.image).name}"
