@@ -54,6 +54,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--holdout", type=int, help="images of the folder reserved for `real`, never evaluated")
     option("--first-last", help="bit width of patch embedding and head: 8 or target")
     option("--scheme", help="auto, or integer: only what can be exported (docs/deploy.md)")
+    option(
+        "--average-bits",
+        type=float,
+        help="mixed precision: the average bits of the weights, such as 3.5; layers that matter "
+        "more get more bits, and --bits then sets the activations",
+    )
     option("--precision", help="of the synthesis: auto, float32 or bfloat16")
     option("--device", help="cpu, cuda, cuda:N or mps")
     option(

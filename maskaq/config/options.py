@@ -129,7 +129,10 @@ class QuantOptions:
     softmax and of the GELU outputs; layernorm: granularity of the inputs of `qkv` and `fc1`, where
     `"channel"` can be folded into the LayerNorm (RepQ-ViT). `"auto"` takes the back-end's choice.
     scheme: `"integer"` takes only what integer arithmetic computes, so that Q can be exported:
-    uniform grids with one step size per tensor, and per row of a weight.
+    uniform grids with one step size per tensor, and per row of a weight. average_bits: mixed
+    precision: layers get different numbers of bits for their weights, with at most this average
+    (`fitting.bit_allocation`); 0 for `weight_bits` in all of them. Either way, alignment in a
+    synthesis uses `weight_bits`.
     """
 
     weight_bits: int = 4
@@ -139,8 +142,12 @@ class QuantOptions:
     gelu: str = "auto"
     layernorm: str = "auto"
     scheme: str = "auto"
+    average_bits: float = 0.0
 
     def __post_init__(self) -> None:
+        average = self.average_bits
+        in_range = average == 0 or BITS[0] <= average <= BITS[-1]
+        require(in_range, "average_bits", average, f"{BITS[0]} to {BITS[-1]}, or 0 for equal bits")
         require(self.weight_bits in BITS, "weight bits", self.weight_bits, "2 to 8")
         require(self.activation_bits in BITS, "activation bits", self.activation_bits, "2 to 8")
         require_one_of("first/last layers", self.first_last, ("8", "target"))
@@ -155,14 +162,26 @@ class QuantOptions:
                 require(ok, f"{name} with the integer scheme", value, "auto, and what is uniform")
 
     @property
-    def name(self) -> str:
-        """The number format, such as `W4A4`."""
+    def pair(self) -> str:
+        """`weight_bits` and `activation_bits`, as the option `--bits` takes them: `W4A4`."""
         return f"W{self.weight_bits}A{self.activation_bits}"
 
     @property
+    def name(self) -> str:
+        """The number format: `W4A4`, or `W3.5A4` with mixed precision.
+
+        >>> QuantOptions(4, 4, average_bits=3.5).name
+        'W3.5A4'
+        """
+        return f"W{self.average_bits or self.weight_bits:g}A{self.activation_bits}"
+
+    @property
     def label(self) -> str:
-        """The number format with its scheme, such as `W4A4` or `W4A4 integer`."""
-        return self.name if self.scheme == "auto" else f"{self.name} {self.scheme}"
+        """The number format with what is special: `W4A4`, `W3.5A4 mixed`, `W4A4 integer`."""
+        words = [self.name]
+        words += ["mixed"] if self.average_bits else []
+        words += [self.scheme] if self.scheme != "auto" else []
+        return " ".join(words)
 
 
 @dataclass(frozen=True)

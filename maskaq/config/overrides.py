@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, str] = {
     "--holdout": "holdout",
     "--first-last": "quantization.first_last",
     "--scheme": "quantization.scheme",
+    "--average-bits": "quantization.average_bits",
     "--precision": "precision",
     "--device": "device",
 }
@@ -39,7 +40,7 @@ def command_of(spec: RunSpec) -> str:
     """`python -m maskaq run ...` for a spec: its method, and every setting that differs from it."""
     own = _differences(spec, METHODS[spec.method].spec(spec.method))
     words = ["python", "-m", "maskaq", "run", "--model", spec.model]
-    words += ["--bits", spec.quantization.name, "--method", spec.method, "--seed", str(spec.seed)]
+    words += ["--bits", spec.quantization.pair, "--method", spec.method, "--seed", str(spec.seed)]
     for option, name in OPTIONS.items():
         if name in own:
             words += [option] if own[name] is True else [option, _word(own[name])]
@@ -59,7 +60,7 @@ def settings_of(spec: RunSpec) -> dict[str, Any]:
     {'method': 'mimiq', 'bits': 'W4A4', 'fit.refresh': 3}
     """
     preset = METHODS[spec.method].spec(spec.method)
-    return {"method": spec.method, "bits": spec.quantization.name} | _differences(spec, preset)
+    return {"method": spec.method, "bits": spec.quantization.pair} | _differences(spec, preset)
 
 
 def identity_of(spec: RunSpec) -> dict[str, Any]:

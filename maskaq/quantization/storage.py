@@ -39,6 +39,7 @@ _CODES = ".codes"
 def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, model: str) -> None:
     """Write Q's state dict, its options and the model it came from, atomically."""
     metadata = {"options": asdict(options), "backend": backend, "model": model}
+    metadata["layer_bits"] = layer_bits(q)
     header = {"format": _FORMAT, "maskaq": json.dumps(metadata)}
     with atomic_write(path) as draft:
         save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, header)
@@ -56,6 +57,7 @@ def save_packed(
         )  # [bytes]
         weights[name] = {"shape": list(state.pop(name).shape), "bits": form.bits}
     metadata = {"options": asdict(options), "backend": backend, "model": model, "weights": weights}
+    metadata["layer_bits"] = layer_bits(q)
     header = {"format": _PACKED, "maskaq": json.dumps(metadata)}
     with atomic_write(path) as draft:
         save_file({k: v.contiguous() for k, v in state.items()}, draft, header)
@@ -67,6 +69,14 @@ def weight_codes(layer: nn.Module) -> Tensor:
     weight: Tensor = layer.weight  # type: ignore[assignment]
     steps = weight.detach() / column(quantizer.scale, weight)
     return steps.round().clamp(quantizer.form.qmin, quantizer.form.qmax)
+
+
+def layer_bits(q: nn.Module) -> dict[str, int]:
+    """The bits of the weight of each quantized layer, by the layer's name."""
+    return {
+        name.removesuffix(".weight"): layer.weight_quantizer.form.bits
+        for name, layer in _quantized_layers(q)
+    }
 
 
 def _quantized_layers(q: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -88,7 +98,8 @@ def load_q(path: Path, p: nn.Module) -> nn.Module:
     """
     metadata = read_metadata(path)
     options = from_dict(metadata["options"], QuantOptions, f"options in {path}")
-    q = convert(p, options, BACKENDS[metadata["backend"]].scheme)
+    scheme, bits = BACKENDS[metadata["backend"]].scheme, metadata.get("layer_bits", {})
+    q = convert(p, options, scheme, bits)
     try:
         state = load_file(path)
         _unpack(state, metadata.get("weights", {}), path)

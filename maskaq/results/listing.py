@@ -178,7 +178,8 @@ def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(row[name], bool) or not isinstance(row[name], int | float):
             raise TypeError(f"a number as {name}: it has {row[name]!r}")
     formats = summary["spec"]["quantization"]
-    row["bits"] = f"W{formats['weight_bits']}A{formats['activation_bits']}"
+    weights = formats.get("average_bits") or formats["weight_bits"]
+    row["bits"] = f"W{weights:g}A{formats['activation_bits']}"
     settings = {n.removeprefix("spec."): v for n, v in values.items() if n.startswith("spec.")}
     return row | {name: value for name, value in settings.items() if name not in row}
 

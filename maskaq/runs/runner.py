@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
@@ -18,6 +19,7 @@ from maskaq.quantization.backends.ranges_only import calibrated_q
 from maskaq.quantization.conversion.census import float_share, products
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.freeze import freeze, freeze_weights
+from maskaq.quantization.fitting.bit_allocation import allocate, mixed_layers, sensitivities
 from maskaq.quantization.tensor_report import tensor_report
 from maskaq.quantization.tensor_row import TensorRow
 from maskaq.results.artifacts import APART, FRAMES, Evidence
@@ -31,6 +33,7 @@ from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
 
 _REPORTED = 16  # samples used for the per-tensor report
+_RATED = 64  # samples that rate the layers for mixed precision
 _PREDICTED = 64  # samples whose predictions by P and Q are stored
 
 
@@ -152,6 +155,8 @@ class _Run:
 
     def fit(self) -> Iterator[Event]:
         """Fit Q to the samples, then report its tensors."""
+        if self.spec.quantization.average_bits:
+            self.q = self._mixed_q()
         task = FitTask(
             self.p,
             self.q,
@@ -173,6 +178,16 @@ class _Run:
         self.float_share = float_share(products(self.q))
         classifies = self.loaded.classifies
         self.predictions = predict(self.p, self.q, shown, self.loaded.prefix, classifies)
+
+    def _mixed_q(self) -> nn.Module:
+        """Q with more bits for the layers that matter more."""
+        formats = self.spec.quantization
+        images = self._inputs(self.samples.images[:_RATED])
+        generator = torch.Generator(images.device).manual_seed(self.spec.seed)
+        names = mixed_layers(self.q, formats)
+        found = sensitivities(self.p, names, images, generator, self.loaded.classifies)
+        bits = allocate(found, formats.average_bits)
+        return convert(self.p, formats, self.backend.scheme, bits)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""

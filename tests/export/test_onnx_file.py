@@ -18,7 +18,8 @@ from maskaq.export.graph import exportable
 from maskaq.export.session import fused_nodes, opened
 from maskaq.export.targets import TARGETS
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.backends.ranges_only import calibrated_q
+from maskaq.quantization.backends.ranges_only import calibrated_q, set_ranges
+from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantLinear
 from tests.support import families
 
@@ -51,6 +52,21 @@ def exported(small, tmp_path_factory):
         return made[key]
 
     return get
+
+
+def test_each_layer_of_mixed_precision_has_its_own_bits(small, tmp_path):
+    model, images = small
+    options = QuantOptions(4, 8, scheme="integer", average_bits=4.0)
+    mixed = {"blocks.0.mlp.fc1": 2, "blocks.0.mlp.fc2": 8, "blocks.1.attn.qkv": 6}
+    q = convert(model, options, BACKENDS["tails"].scheme, mixed)
+    set_ranges(q, images)
+    path = tmp_path / "q.onnx"
+    onnx_file.write(exportable(q, TARGETS["avx2"]), (3, 32, 32), path, {"x": [1]})
+    codes = verify.compare_codes(onnx.load(path), q, images[:2])
+    layers = [one for one in q.modules() if hasattr(one, "weight_quantizer")]
+    assert {one.weight_quantizer.form.bits for one in layers} == {2, 4, 6, 8}
+    assert codes.weights == sum(one.weight.numel() for one in layers)
+    assert codes.ties <= 1e-3 * codes.activations
 
 
 FORMATS = [(8, 8, "avx2")]

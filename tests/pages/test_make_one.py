@@ -8,6 +8,7 @@ import pytest
 from maskaq.config.presets import spec_of
 from maskaq.intervals import wilson
 from maskaq.precomputed import showcase
+from maskaq.quantization.tensor_row import TensorRow
 from maskaq.results import artifacts, manifest
 from maskaq.ui.state import pages, stored_runs
 from tests.support import model_hub, stored
@@ -83,6 +84,7 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     app.selectbox(key="backend").set_value("mse")
     app.selectbox(key="first_last").set_value("target")
     app.selectbox(key="scheme").set_value("integer")
+    app.selectbox(key="average_bits").set_value("2.5")
     app.slider(key="images").set_value(8)
     app.slider(key="steps").set_value(20)
     app.slider(key="mask_start").set_value(0.8)
@@ -94,8 +96,8 @@ def test_every_control_reaches_the_run(open_page, press, cluster):
     synthesis = spec.synthesis
     assert (synthesis.images, synthesis.steps, synthesis.mask_ratio) == (8, 20, (0.8, 0.2))
     assert (spec.fit.backend, spec.eval_images, spec.seed) == ("mse", 1000, 7)
-    assert (spec.quantization.name, spec.quantization.first_last) == ("W3A5", "target")
-    assert spec.quantization.scheme == "integer"
+    assert (spec.quantization.pair, spec.quantization.first_last) == ("W3A5", "target")
+    assert (spec.quantization.scheme, spec.quantization.average_bits) == ("integer", 2.5)
     assert synthesis.coefficients.entropy == 0.5
     assert synthesis.coefficients.align == 0
     assert synthesis.coefficients.one_hot == 1
@@ -274,6 +276,26 @@ def test_a_back_end_without_steps_has_no_curve(open_page, text, workplace):
     app = open_page(PAGE, make="Fit", backend="minmax")
     assert not app.exception
     assert "The back-end minmax works in one pass" in text(app)
+
+
+def test_mixed_precision_shows_a_bar_per_layer(open_page, text, drawn, workplace, monkeypatch):
+    bits = {"patch_embed.proj": 8, "blocks.0.attn.qkv": 4, "blocks.0.mlp.fc1": 3, "head": 8}
+    rows = [
+        TensorRow(f"{name}.weight", "weight", n, "channel", "uniform", -1.0, 1.0, 0.001, 16.0)
+        for name, n in bits.items()
+    ]
+    monkeypatch.setattr(stored, "TENSORS", tuple(rows))
+    spec = spec_of("maskaq")
+    spec = replace(spec, quantization=replace(spec.quantization, average_bits=3.5))
+    stored.write(workplace / "examples" / "b", spec)
+    app = open_page(PAGE, make="Fit", average_bits="3.5")
+    assert "W3.5A4 mixed" in text(app)
+    assert "block 0, qkv has the most bits (4) and block 0, fc1 has the fewest (3)" in text(app)
+    bars = drawn(app, "Bits of 4 layers: 3 to 4 between the first and the last")["data"]
+    heights = {x: y for bar in bars for x, y in zip(bar["x"], bar["y"], strict=True)}
+    assert heights == {"patch_embed.proj": 8, "block 0, qkv": 4, "block 0, fc1": 3, "head": 8}
+    app.selectbox(key="average_bits").set_value("off").run()
+    assert "mixed" not in text(app)
 
 
 def test_every_tensor_can_be_read(open_page, text):

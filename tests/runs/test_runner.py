@@ -6,9 +6,14 @@ import pytest
 import torch
 
 from maskaq.config import RunSpec
+from maskaq.config.overrides import command_of
+from maskaq.config.presets import spec_of
 from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
+from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS
+from maskaq.quantization.storage import load_q
+from maskaq.results import store
 from maskaq.results.result import Finished
 from maskaq.runs.context import RunContext
 from maskaq.runs.environment import working_precision
@@ -153,3 +158,31 @@ def test_precision_is_kept_unless_it_is_automatic() -> None:
     assert working_precision("float32", "cpu") == "float32"
     assert working_precision("bfloat16", "cpu") == "bfloat16"
     assert working_precision("auto", "mps") == "float32"
+
+
+def test_mixed_precision_keeps_its_average_and_is_stored(tmp_path: Path) -> None:
+    spec = spec_of("maskaq", (4, 8))
+    spec = replace(
+        spec,
+        synthesis=replace(spec.synthesis, source="real", images=8),
+        fit=replace(spec.fit, backend="mse"),
+        quantization=replace(spec.quantization, average_bits=2.75),
+        eval_images=50,
+    )
+    finished = execute(spec, progress=False)
+    rows = [row for row in finished.result.tensors if row.role == "weight"]
+    p = load_model("scenes_vit").model
+    sizes = {row.tensor: p.get_parameter(row.tensor).numel() for row in rows[1:-1]}
+    bits = {row.tensor: row.bits for row in rows[1:-1]}
+    assert len(set(bits.values())) > 1
+    average = sum(sizes[name] * bits[name] for name in bits) / sum(sizes.values())
+    assert 2.6 < average <= 2.75
+    assert {rows[0].bits, rows[-1].bits} == {8}  # patch embedding and head
+    store.save(finished, tmp_path / "run")
+    stored = store.read(tmp_path / "run")
+    q = load_q(stored.q, p)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(q(images), finished.q(images))
+    assert stored.result.spec.quantization.label == "W2.75A8 mixed"
+    assert "--bits W4A8" in command_of(spec)
+    assert "--average-bits 2.75" in command_of(spec)

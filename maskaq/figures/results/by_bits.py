@@ -18,7 +18,10 @@ def frame(results: Sequence[RunResult]) -> pd.DataFrame:
     """
     table = sources_frame(results).drop(columns=["model", "backend"])
     width = (
-        table["bits"].str.extract(r"W(?P<weights>\d)A(?P<activations>\d)").astype(float).fillna(32)
+        table["bits"]
+        .str.extract(r"W(?P<weights>[\d.]+)A(?P<activations>\d)")
+        .astype(float)
+        .fillna(32)
     )
     order = width.sort_values(["weights", "activations"], ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)

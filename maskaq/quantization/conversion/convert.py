@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -27,6 +29,7 @@ from maskaq.quantization.quantizers.per_token import PerToken
 _MOST_LOG_BITS = 5
 _PER_TOKEN = ("layernorm", "attention", "gelu", "other")  # roles of inputs with all tokens, [B,T,C]
 _LEVEL = ("image", "attention")  # roles of inputs whose channels are alike; heads are rotated
+FIRST_LAST = ("image", "head")  # roles of the inputs of the patch embedding and of the head
 IMAGE_BITS = 8  # pixels have 8 bits, so this loses nothing
 
 
@@ -91,9 +94,10 @@ class _Factory:
     options: QuantOptions
     scheme: Scheme
     prefix: int  # prefix tokens
+    layer_bits: Mapping[str, int]
 
-    def weight(self, layer: nn.Linear | nn.Conv2d, role: str) -> PerRow:
-        bits = self._bits(role, self.options.weight_bits)
+    def weight(self, name: str, layer: nn.Linear | nn.Conv2d, role: str) -> PerRow:
+        bits = self.layer_bits.get(name) or self._bits(role, self.options.weight_bits)
         return PerRow(bits, layer.weight.shape[0], self.scheme.weights)
 
     def activation(self, role: str, channels: int = 1) -> Quantizer:
@@ -119,13 +123,21 @@ class _Factory:
         return make()
 
     def _bits(self, role: str, target: int) -> int:
-        return 8 if role in ("image", "head") and self.options.first_last == "8" else target
+        return 8 if role in FIRST_LAST and self.options.first_last == "8" else target
 
 
-def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Module:
+def convert(
+    model: nn.Module,
+    options: QuantOptions,
+    scheme: Scheme,
+    layer_bits: Mapping[str, int] = MappingProxyType({}),
+) -> nn.Module:
     """A quantized copy Q of P, not calibrated yet. P is not changed.
 
     Every layer and attention product is quantized, except for those that `census` names.
+
+    Args:
+        layer_bits: of the weights of layers, by name, that differ from those of the options.
 
     Raises:
         ModelError: the model has no attention that can be quantized, or blocks whose output cannot
@@ -144,7 +156,7 @@ def convert(model: nn.Module, options: QuantOptions, scheme: Scheme) -> nn.Modul
         rotate_heads(q)
     if scheme.correction:
         add_corrections(q, scheme.correction)
-    factory = _Factory(options, scheme, prefix_of(model))
+    factory = _Factory(options, scheme, prefix_of(model), layer_bits)
     for name, layer in structure.layers.items():
         module = q.get_submodule(name)
         if float_reason(module, layer) is None:
@@ -174,7 +186,7 @@ def _quantized_layer(
     """The quantized counterpart of a layer of Q. tokens: whether its input has prefix tokens."""
     module = q.get_submodule(name)
     assert isinstance(module, nn.Linear | nn.Conv2d)
-    weight = factory.weight(module, role)
+    weight = factory.weight(name, module, role)
     if isinstance(module, nn.Conv2d):
         return QuantConv2d(module, weight, factory.activation(role), role)
     folded = factory.scheme.layernorm == "folded" and foldable_norm(q, name) is not None

@@ -65,8 +65,6 @@ def fisher_weights(
     square root: the information itself is 20 to 50 times higher on the class token, too high to
     learn from few images.
 
-    Features, of a model without classes, are taken to be normally distributed around P's.
-
     Args:
         p: a backbone, frozen.
         images: normalised [N,3,S,S].
@@ -79,16 +77,23 @@ def fisher_weights(
         for part in images.split(batch):
             outputs.clear()
             logits = p(part.clone().requires_grad_())
-            if classifies:
-                y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
-                likelihood = logits.log_softmax(-1).gather(1, y).sum()  # []
-            else:
-                noise = torch.randn(logits.shape, generator=generator, device=logits.device)
-                likelihood = (noise * logits).sum()  # []
+            likelihood = sampled_likelihood(logits, generator, classifies)
             grads = torch.autograd.grad(likelihood, outputs)
             squares = [grad.square().sum(0) for grad in grads]  # [..,C]
             sums = [a + b for a, b in zip(sums, squares, strict=True)] if sums else squares
     return [_root_weights(total, prefix) for total in sums]
+
+
+def sampled_likelihood(logits: Tensor, generator: torch.Generator, classifies: bool) -> Tensor:
+    """Sum of log p(y) over a batch of logits [B,K], with y sampled from P's prediction: [].
+
+    Features, of a model without classes, are taken to be normally distributed around P's.
+    """
+    if classifies:
+        y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
+        return logits.log_softmax(-1).gather(1, y).sum()
+    noise = torch.randn(logits.shape, generator=generator, device=logits.device)
+    return (noise * logits).sum()
 
 
 def _root_weights(squares: Tensor, prefix: int) -> Tensor:

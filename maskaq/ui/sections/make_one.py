@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from maskaq.config.components import BACKENDS, coefficients_of
-from maskaq.figures.results import tensors
+from maskaq.figures.results import layer_bits, tensors
 from maskaq.results import verdicts
 from maskaq.ui.sections import (
     bit_width_explorer,
@@ -85,6 +85,14 @@ def fit(run: Stored, choice: Choice) -> None:
         pick=show.into(TENSOR, list(table["tensor"])),
     )
     run_results.tensor(table)
+    if run.result.spec.quantization.average_bits:
+        chart = layer_bits.bars(run.result)
+        show.verdict(chart.alt)
+        show.chart(
+            chart.with_suffix(run_results.slug(run.result)),
+            key="layer_bits",
+            note="A layer gets more bits if rounding its weight changes P's prediction more.",
+        )
     run_results.metrics(run, "fit")
 
 

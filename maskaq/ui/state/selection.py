@@ -97,6 +97,7 @@ def build(
     coefficients: Coefficients | None = None,
     first_last: str = "8",
     scheme: str = "auto",
+    average_bits: float = 0.0,
     refresh: int = 0,
     eval_images: int = 0,
 ) -> RunSpec:
@@ -142,7 +143,9 @@ def build(
         seed=choice.seed,
         synthesis=synthesis,
         fit=fit,
-        quantization=replace(preset.quantization, first_last=first_last, scheme=scheme),
+        quantization=replace(
+            preset.quantization, first_last=first_last, scheme=scheme, average_bits=average_bits
+        ),
         eval_images=eval_images,
     )
     return spec.canonical(preset)

@@ -20,6 +20,7 @@ Place: TypeAlias = st.delta_generator.DeltaGenerator
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
 SCHEMES = ("auto", "integer")
+AVERAGES = ("off", "2.5", "3", "3.5", "4", "5", "6")  # bits per weight, with mixed precision
 # The terms of MaskAQ's loss. Other sources have fixed terms.
 OFFERED = tuple(name for name in TERMS if getattr(PRESET.synthesis.coefficients, name))
 _LARGEST = 100.0  # largest coefficient allowed
@@ -38,12 +39,16 @@ class Synthesis:
 
 @dataclass(frozen=True)
 class Fitting:
-    """How Q is fitted to the images and evaluated. eval_images: 0 for all."""
+    """How Q is fitted to the images and evaluated.
+
+    eval_images: 0 for all. average_bits: of mixed precision; 0 for equal bits.
+    """
 
     backend: str
     first_last: str
     eval_images: int = 0
     scheme: str = "auto"
+    average_bits: float = 0.0
 
 
 def _flag(text: str) -> bool:
@@ -73,8 +78,10 @@ def form(choice: selection.Choice, place: Place) -> RunSpec:
         images = _amounts(choice, source)
         weights = terms(choice, source)
         first_last, scheme = _first_last(choice), _scheme(choice)
+        average_bits = _average_bits(choice)
         eval_images = _eval_images(choice)
-    return spec(choice, images, Fitting(backend, first_last, eval_images, scheme), weights)
+    fit = Fitting(backend, first_last, eval_images, scheme, average_bits)
+    return spec(choice, images, fit, weights)
 
 
 def synthesis(choice: selection.Choice) -> Synthesis:
@@ -244,6 +251,19 @@ def _scheme(choice: selection.Choice) -> str:
         "**integer**: only what integer arithmetic computes, so that Q can be exported as a file "
         "(page Deploy). It costs some accuracy at few bits.",
     )
+
+
+def _average_bits(choice: selection.Choice) -> float:
+    name = _menu(
+        choice,
+        "Mixed precision, bits per weight on average",
+        "average_bits",
+        AVERAGES,
+        "**off**: all layers have the weight bits of the sidebar. Otherwise layers that matter "
+        "more to P's predictions get more bits, and the average is at most this number; the "
+        "sidebar then sets the bits of the activations.",
+    )
+    return 0.0 if name == AVERAGES[0] else float(name)
 
 
 def _menu(
