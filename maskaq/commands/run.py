@@ -53,7 +53,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--eval-images", type=int, help="number of evaluation images, 0 for all")
     option("--holdout", type=int, help="images of the folder reserved for `real`, never evaluated")
     option("--first-last", help="bit width of patch embedding and head: 8 or target")
-    option("--scheme", help="auto, or integer: only what can be exported (docs/deploy.md)")
+    option(
+        "--scheme",
+        help="auto; foldable: a single range after each LayerNorm, as in most published methods; "
+        "integer: only what can be exported (docs/deploy.md)",
+    )
     option(
         "--average-bits",
         type=float,

@@ -5,6 +5,7 @@ Nothing here needs torch.
 
 from maskaq.config.options import (
     BITS,
+    SCHEMES,
     Coefficients,
     FitOptions,
     QuantOptions,
@@ -16,6 +17,7 @@ from maskaq.config.run_spec import RunSpec
 
 __all__ = [
     "BITS",
+    "SCHEMES",
     "Coefficients",
     "FitOptions",
     "QuantOptions",

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from maskaq.errors import OptionError, unknown
 
 BITS = range(2, 9)
+SCHEMES = ("auto", "foldable", "integer")
 
 
 def require(condition: bool, name: str, value: object, allowed: str) -> None:
@@ -128,9 +129,11 @@ class QuantOptions:
     first_last: bits of patch embedding and head, `"8"` or `"target"`. softmax, gelu: grid of the
     softmax and of the GELU outputs; layernorm: granularity of the inputs of `qkv` and `fc1`, where
     `"channel"` can be folded into the LayerNorm (RepQ-ViT). `"auto"` takes the back-end's choice.
-    scheme: `"integer"` takes only what integer arithmetic computes, so that Q can be exported:
-    uniform grids with one step size per tensor, and per row of a weight. average_bits: mixed
-    precision: layers get different numbers of bits for their weights, with at most this average
+    scheme: `"foldable"` folds the ranges per channel into the LayerNorm, as RepQ-ViT, AdaLog,
+    APHQ-ViT and FIMA-Q do, which leaves one step size for each row of an activation. `"integer"`
+    takes only what integer arithmetic computes, so that Q can be exported: uniform grids with one
+    step size per tensor, and per row of a weight. average_bits: mixed precision: layers get
+    different numbers of bits for their weights, with at most this average
     (`fitting.bit_allocation`); 0 for `weight_bits` in all of them. Either way, alignment in a
     synthesis uses `weight_bits`.
     """
@@ -154,7 +157,9 @@ class QuantOptions:
         require_one_of("softmax grid", self.softmax, ("auto", "uniform", "log-sqrt2"))
         require_one_of("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
         require_one_of("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
-        require_one_of("scheme", self.scheme, ("auto", "integer"))
+        require_one_of("scheme", self.scheme, SCHEMES)
+        ranges = "layernorm with the foldable scheme", self.layernorm
+        require(self.scheme != "foldable" or ranges[1] != "channel", *ranges, "auto and tensor")
         if self.scheme == "integer":  # these cannot be computed with integers alone
             own = {"softmax": self.softmax, "GELU": self.gelu, "layernorm": self.layernorm}
             for name, value in own.items():

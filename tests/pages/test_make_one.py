@@ -278,6 +278,12 @@ def test_a_back_end_without_steps_has_no_curve(open_page, text, workplace):
     assert "The back-end minmax works in one pass" in text(app)
 
 
+def test_every_scheme_can_be_chosen(open_page, text):
+    app = open_page(PAGE, scheme="foldable")
+    assert app.selectbox(key="scheme").options == ["auto", "foldable", "integer"]
+    assert "Not computed yet: W4A4 foldable" in text(app)
+
+
 def test_mixed_precision_shows_a_bar_per_layer(open_page, text, drawn, workplace, monkeypatch):
     bits = {"patch_embed.proj": 8, "blocks.0.attn.qkv": 4, "blocks.0.mlp.fc1": 3, "head": 8}
     rows = [

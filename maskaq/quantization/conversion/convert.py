@@ -77,6 +77,8 @@ class Scheme:
                 channel_factors=True,
             )
         softmax, layernorm = options.softmax, options.layernorm
+        if options.scheme == "foldable" and layernorm == "auto":
+            layernorm = "folded"
         if softmax == "auto":
             logarithmic = options.activation_bits <= _MOST_LOG_BITS
             softmax = self.softmax if logarithmic else self.activations
@@ -115,10 +117,10 @@ class _Factory:
 
     def inputs(self, role: str, channels: int, folded: bool, tokens: bool) -> nn.Module:
         """The input quantizer of a linear layer. tokens: whether the input has prefix tokens."""
-        single = folded or self.options.scheme == "integer"
+        single = folded or self.options.scheme != "auto"
         make = partial(self.activation, role, 1 if single else channels)
         has_prefix = tokens and self.prefix > 0 and role in _PER_TOKEN
-        if self.scheme.per_token and has_prefix and not folded:
+        if self.scheme.per_token and has_prefix:
             return PerToken(self.prefix, make)
         return make()
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from maskaq.models.structure import structure_of
 from maskaq.quantization.conversion.layers import QuantLinear
+from maskaq.quantization.quantizers.base import Quantizer
+from maskaq.quantization.quantizers.per_token import input_quantizers
 from maskaq.quantization.quantizers.range_search import Affine, minmax, sample
 
 
@@ -73,29 +75,40 @@ def folding(q: nn.Module) -> Iterator[None]:
         for name, module in q.named_modules()
         if isinstance(module, QuantLinear) and module.folded
     ]
-    observers = [layer.input_quantizer.observer for _, layer in layers]
+    observers: list[tuple[Quantizer, Any]] = []
     hooks = []
     for name, layer in layers:
         norm = foldable_norm(q, name)
         assert norm is not None
         hooks.append(norm.register_forward_hook(partial(_fold_hook, layer)))
-        layer.input_quantizer.observer = None
+        for quantizer in input_quantizers(layer.input_quantizer):
+            observers.append((quantizer, quantizer.observer))
+            quantizer.observer = None
     try:
         yield
     finally:
-        for hook, (_, layer), observer in zip(hooks, layers, observers, strict=True):
+        for hook in hooks:
             hook.remove()
-            layer.input_quantizer.observer = observer
+        for quantizer, observer in observers:
+            quantizer.observer = observer
 
 
 def _fold_hook(layer: Any, norm: nn.LayerNorm, inputs: tuple[Tensor], out: Tensor) -> Tensor:
-    """Set and fold the ranges of the output [...,C]; returns the output of the folded LayerNorm."""
-    quantizer = layer.input_quantizer
-    values = sample(out, out.shape[-1], every_value=quantizer.search is minmax)  # [n,C]
+    """Set and fold the ranges of the output [...,C]; returns the output of the folded LayerNorm.
+
+    With a range of their own (`PerToken`) prefix tokens [B,count,C] have no part in the folding.
+    """
+    *prefix, quantizer = input_quantizers(layer.input_quantizer)
+    count = layer.input_quantizer.count if prefix else 0
+    patches = out[:, count:] if prefix else out
+    values = sample(patches, out.shape[-1], every_value=quantizer.search is minmax)  # [n,C]
     affine = quantizer.search(values, quantizer.form)
-    quantizer.set_grid(fold(norm, layer, _without_dead_channels(values, affine)))
+    quantizer.set_grid(fold(norm, layer, _without_dead_channels(values, affine)))  # type: ignore[operator]
     quantizer.ready.fill_(True)
-    return norm.forward(*inputs)
+    folded = norm.forward(*inputs)
+    for one in prefix:
+        one.calibrate(folded[:, :count])
+    return folded
 
 
 def _without_dead_channels(values: Tensor, affine: Affine) -> Affine:

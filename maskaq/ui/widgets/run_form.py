@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import streamlit as st
 
-from maskaq.config import Coefficients, RunSpec
+from maskaq.config import SCHEMES, Coefficients, RunSpec
 from maskaq.config.components import BACKENDS, SOURCES, TERMS
 from maskaq.config.presets import spec_of
 from maskaq.ui.state import selection, url
@@ -19,7 +19,6 @@ Place: TypeAlias = st.delta_generator.DeltaGenerator
 
 PRESET = spec_of("maskaq")
 FIRST_LAST = ("8", "target")
-SCHEMES = ("auto", "integer")
 AVERAGES = ("off", "2.5", "3", "3.5", "4", "5", "6")  # bits per weight, with mixed precision
 # The terms of MaskAQ's loss. Other sources have fixed terms.
 OFFERED = tuple(name for name in TERMS if getattr(PRESET.synthesis.coefficients, name))
@@ -248,8 +247,9 @@ def _scheme(choice: selection.Choice) -> str:
         "scheme",
         SCHEMES,
         "**auto**: the grids that the back-end prefers, logarithmic ones among them. "
-        "**integer**: only what integer arithmetic computes, so that Q can be exported as a file "
-        "(page Deploy). It costs some accuracy at few bits.",
+        "**foldable**: the same, but with a single range after each LayerNorm, as most published "
+        "methods have it. **integer**: only what integer arithmetic computes, so that Q can be "
+        "exported as a file (page Deploy). Both cost some accuracy at few bits.",
     )
 
 

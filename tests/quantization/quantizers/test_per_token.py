@@ -10,6 +10,7 @@ from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import REPQ, TAILS, set_ranges
 from maskaq.quantization.conversion.convert import Scheme, convert
+from maskaq.quantization.conversion.freeze import freeze
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
 from maskaq.quantization.quantizers.base import QUANTIZERS, Quantizer, quantizers
@@ -94,10 +95,26 @@ def test_the_class_token_has_a_smaller_error(scenes_p: LoadedModel, inputs: Tens
     assert separate < 0.8 * common
 
 
-def test_a_folded_layer_keeps_one_range(scenes_p: LoadedModel) -> None:
-    q = convert(scenes_p.model, QuantOptions(4, 4), replace(REPQ, per_token=True))
+def test_a_folded_layer_has_one_range_for_each_kind_of_token(
+    scenes_p: LoadedModel, inputs: Tensor
+) -> None:
+    """The ranges of the channels are those of patches, and P's products stay what they are."""
+    q = convert(scenes_p.model, QuantOptions(8, 8, scheme="foldable"), SEPARATE)
+    set_ranges(q, inputs)
+    own = q.get_submodule("blocks.0.attn.qkv").input_quantizer
+    assert isinstance(own, PerToken)
+    assert [one.groups for one in input_quantizers(own)] == [1, 1]
+    assert not torch.equal(*(one.limits()[1] for one in input_quantizers(own)))
+    norm, other = (m.get_submodule("blocks.0.norm1") for m in (q, scenes_p.model))
+    assert not torch.equal(norm.weight, other.weight)
+    with torch.no_grad():
+        torch.testing.assert_close(q(inputs), scenes_p.model(inputs), rtol=0, atol=0.5)
+        assert torch.equal(freeze(q)(inputs).argmax(-1), q(inputs).argmax(-1))
+
+
+def test_a_folded_layer_without_such_ranges_has_one(scenes_p: LoadedModel) -> None:
+    q = convert(scenes_p.model, QuantOptions(4, 4), REPQ)
     assert not isinstance(q.get_submodule("blocks.0.attn.qkv.input_quantizer"), PerToken)
-    assert isinstance(q.get_submodule("blocks.0.attn.proj.input_quantizer"), PerToken)
 
 
 def test_the_report_has_a_row_for_each_kind_of_token(scenes_p: LoadedModel, inputs: Tensor) -> None:
