@@ -231,8 +231,11 @@ class Reconstruction:
         [240, 240]
         >>> Reconstruction().tuned(QuantOptions(4, 4))
         0
+        >>> Reconstruction().tuned(QuantOptions(4, 4, average_bits=2.5))
+        240
         """
-        few = min(formats.weight_bits, formats.activation_bits) <= self.tune_bits
+        weights = formats.average_bits or formats.weight_bits
+        few = min(weights, formats.activation_bits) <= self.tune_bits
         return self.tune if few else 0
 
     def canonical(self, formats: QuantOptions, base: Reconstruction) -> Reconstruction:
