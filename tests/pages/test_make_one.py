@@ -296,8 +296,8 @@ def test_mixed_precision_shows_a_bar_per_layer(open_page, text, drawn, workplace
     stored.write(workplace / "examples" / "b", spec)
     app = open_page(PAGE, make="Fit", average_bits="3.5")
     assert "W3.5A4 mixed" in text(app)
-    assert "block 0, qkv has the most bits (4) and block 0, fc1 has the fewest (3)" in text(app)
-    bars = drawn(app, "Bits of 4 layers: 3 to 4 between the first and the last")["data"]
+    assert "qkv of block 0 has the most bits (4) and fc1 of block 0 has the fewest (3)" in text(app)
+    bars = drawn(app, "Bits of 4 layers, 3.5 on average")["data"]
     heights = {x: y for bar in bars for x, y in zip(bar["x"], bar["y"], strict=True)}
     assert heights == {"patch_embed.proj": 8, "block 0, qkv": 4, "block 0, fc1": 3, "head": 8}
     app.selectbox(key="average_bits").set_value("off").run()

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
 from maskaq.figures.results.tensors import place
-from maskaq.figures.style import BLUE, GREY, finish, reference_line
+from maskaq.figures.style import BLUE, GREY, VERMILLION, finish
 from maskaq.results.result import RunResult
 
 
@@ -34,7 +34,7 @@ def _layer(tensor: str) -> str:
 
 
 def bars(result: RunResult) -> Chart:
-    """One bar per layer, and a line at the average that the run was given."""
+    """One bar per layer, and a dashed line at the average that the run was given."""
     table, average = frame(result), result.spec.quantization.average_bits
     figure = go.Figure()
     for fixed, rows in table.groupby("fixed", sort=False):
@@ -45,11 +45,12 @@ def bars(result: RunResult) -> Chart:
             marker_color=GREY if fixed else BLUE,
             hovertemplate="%{x}: %{y} bits<extra></extra>",
         )
-    reference_line(figure, average, f"average of the chosen ones, at most {average:g}")
+    figure.add_hline(y=average, line={"dash": "dash", "width": 1.5, "color": VERMILLION})
     figure.update_xaxes(title="layer, from input to output", type="category", tickangle=-60)
     figure.update_xaxes(categoryorder="array", categoryarray=list(table["layer"]))
     figure.update_yaxes(title="bits per weight", dtick=1, range=[0, 8.6])
-    finish(figure, f"Bits of {len(table)} layers: {_range(table)}", 430, legend_below=True)
+    title = f"Bits of {len(table)} layers, {average:g} on average"
+    finish(figure, title, 430, legend_below=True)
     return Chart(figure, table, describe(result), "layer-bits")
 
 
@@ -67,14 +68,11 @@ def describe(result: RunResult) -> str:
 
 
 def _named(table: pd.DataFrame, bits: int) -> str:
-    layers = table.loc[table["bits"] == bits, "layer"]
+    layers = [
+        " of ".join(reversed(one.split(", "))) for one in table["layer"][table["bits"] == bits]
+    ]
     if len(layers) == 1:
-        return f"{layers.iloc[0]} has"
+        return f"{layers[0]} has"
     if len(layers) == 2:
-        return f"{layers.iloc[0]} and {layers.iloc[1]} have"
-    return f"{layers.iloc[0]} and {len(layers) - 1} other layers have"
-
-
-def _range(table: pd.DataFrame) -> str:
-    chosen = table.query("not fixed")["bits"]
-    return f"{chosen.min()} to {chosen.max()} between the first and the last"
+        return f"{layers[0]} and {layers[1]} have"
+    return f"{layers[0]} and {len(layers) - 1} other layers have"

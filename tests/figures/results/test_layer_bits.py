@@ -42,8 +42,8 @@ def test_one_bar_per_weight_in_the_order_of_the_network(mixed: RunResult) -> Non
 def test_the_verdict_names_the_extremes(mixed: RunResult) -> None:
     said = layer_bits.describe(mixed)
     assert said == (
-        "With 3 bits per weight on average, block 0, qkv has the most bits (5) and block 0, fc2 "
-        "and block 1, fc2 have the fewest (2)."
+        "With 3 bits per weight on average, qkv of block 0 has the most bits (5) and fc2 of "
+        "block 0 and fc2 of block 1 have the fewest (2)."
     )
 
 
