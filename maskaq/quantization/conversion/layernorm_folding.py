@@ -19,6 +19,10 @@ from maskaq.quantization.quantizers.base import Quantizer
 from maskaq.quantization.quantizers.per_token import input_quantizers
 from maskaq.quantization.quantizers.range_search import Affine, minmax, sample
 
+# Rows of prefix tokens for each row of a patch. On ViT-Tiny (W8A4, ranges alone, 132 crops of 22
+# pictures) the KL divergence is 0.60 with 0.3 and 0.91 without any.
+_PREFIX = 0.3
+
 
 def foldable_norm(model: nn.Module, name: str) -> nn.LayerNorm | None:
     """The LayerNorm that the input ranges of the layer `name` can be folded into, if any.
@@ -96,12 +100,15 @@ def folding(q: nn.Module) -> Iterator[None]:
 def _fold_hook(layer: Any, norm: nn.LayerNorm, inputs: tuple[Tensor], out: Tensor) -> Tensor:
     """Set and fold the ranges of the output [...,C]; returns the output of the folded LayerNorm.
 
-    With a range of their own (`PerToken`) prefix tokens [B,count,C] have no part in the folding.
+    Prefix tokens with a range of their own (`PerToken`) are folded with the patches, but are too
+    few to count in the search of the ranges. So they are repeated.
     """
     *prefix, quantizer = input_quantizers(layer.input_quantizer)
     count = layer.input_quantizer.count if prefix else 0
-    patches = out[:, count:] if prefix else out
-    values = sample(patches, out.shape[-1], every_value=quantizer.search is minmax)  # [n,C]
+    values = sample(out[:, count:], out.shape[-1], every_value=quantizer.search is minmax)  # [n,C]
+    if prefix:
+        own = out[:, :count].flatten(0, 1)  # [B*count,C]
+        values = torch.cat([values, own.repeat(-(-int(_PREFIX * len(values)) // len(own)), 1)])
     affine = quantizer.search(values, quantizer.form)
     quantizer.set_grid(fold(norm, layer, _without_dead_channels(values, affine)))  # type: ignore[operator]
     quantizer.ready.fill_(True)

@@ -9,6 +9,7 @@ from maskaq.config import QuantOptions
 from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends.ranges_only import REPQ, TAILS, set_ranges
+from maskaq.quantization.conversion import layernorm_folding
 from maskaq.quantization.conversion.convert import Scheme, convert
 from maskaq.quantization.conversion.freeze import freeze
 from maskaq.quantization.conversion.layers import QuantLinear
@@ -66,33 +67,46 @@ def test_inputs_of_layers_in_blocks_have_two_ranges(
     assert not torch.equal(*(quantizer.limits()[1] for quantizer in pair))
 
 
+def error(p: nn.Module, inputs: Tensor, options: QuantOptions, scheme: Scheme) -> float:
+    """Mean relative squared error of the class token at the inputs of all layers in blocks."""
+    q = convert(p, options, scheme)
+    set_ranges(q, inputs)
+    errors: list[Tensor] = []
+
+    def measure(layer: nn.Module, args: tuple[Tensor]) -> None:
+        x = args[0][:, :1]
+        rounded = layer.input_quantizer(args[0])[:, :1]  # type: ignore[operator]
+        errors.append((rounded - x).square().mean() / x.square().mean())
+
+    hooks = [
+        module.register_forward_pre_hook(measure)
+        for name, module in q.named_modules()
+        if isinstance(module, QuantLinear) and name.startswith("blocks.")
+    ]
+    with torch.no_grad():
+        q(inputs)
+    for hook in hooks:
+        hook.remove()
+    assert len(errors) == 6 * 4
+    return float(torch.stack(errors).mean())
+
+
 def test_the_class_token_has_a_smaller_error(scenes_p: LoadedModel, inputs: Tensor) -> None:
-    """Its relative squared error with a separate range and with one for all tokens."""
-
-    def error(scheme: Scheme) -> float:
-        q = convert(scenes_p.model, QuantOptions(8, 4), scheme)
-        set_ranges(q, inputs)
-        errors: list[Tensor] = []
-
-        def measure(layer: nn.Module, args: tuple[Tensor]) -> None:
-            x = args[0][:, :1]
-            rounded = layer.input_quantizer(args[0])[:, :1]  # type: ignore[operator]
-            errors.append((rounded - x).square().mean() / x.square().mean())
-
-        hooks = [
-            module.register_forward_pre_hook(measure)
-            for name, module in q.named_modules()
-            if isinstance(module, QuantLinear) and name.startswith("blocks.")
-        ]
-        with torch.no_grad():
-            q(inputs)
-        for hook in hooks:
-            hook.remove()
-        assert len(errors) == 6 * 4
-        return float(torch.stack(errors).mean())
-
-    separate, common = (error(replace(scheme, search="mse")) for scheme in (SEPARATE, TAILS))
+    """With a separate range and with one for all tokens."""
+    separate, common = (
+        error(scenes_p.model, inputs, QuantOptions(8, 4), replace(scheme, search="mse"))
+        for scheme in (SEPARATE, TAILS)
+    )
     assert separate < 0.8 * common
+
+
+def test_the_class_token_has_a_say_in_what_is_folded(
+    scenes_p: LoadedModel, inputs: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foldable = QuantOptions(8, 4, scheme="foldable")
+    heard = error(scenes_p.model, inputs, foldable, SEPARATE)
+    monkeypatch.setattr(layernorm_folding, "_PREFIX", 0.0)
+    assert heard < 0.95 * error(scenes_p.model, inputs, foldable, SEPARATE)
 
 
 def test_a_folded_layer_has_one_range_for_each_kind_of_token(
