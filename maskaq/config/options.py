@@ -122,6 +122,11 @@ class SynthesisOptions:
         require(0 <= self.align_from <= 1, "align_from", self.align_from, "0 to 1")
 
 
+def bits_name(weight_bits: int, activation_bits: int, average_bits: float = 0.0) -> str:
+    """The number format of weights and activations, as in `QuantOptions.name`."""
+    return f"W{average_bits or weight_bits:g}A{activation_bits}"
+
+
 @dataclass(frozen=True)
 class QuantOptions:
     """Number formats of Q.
@@ -158,8 +163,9 @@ class QuantOptions:
         require_one_of("GELU grid", self.gelu, ("auto", "uniform", "adaptive-log"))
         require_one_of("layernorm granularity", self.layernorm, ("auto", "tensor", "channel"))
         require_one_of("scheme", self.scheme, SCHEMES)
-        ranges = "layernorm with the foldable scheme", self.layernorm
-        require(self.scheme != "foldable" or ranges[1] != "channel", *ranges, "auto and tensor")
+        if self.scheme == "foldable":
+            ok = self.layernorm != "channel"
+            require(ok, "layernorm with the foldable scheme", self.layernorm, "auto and tensor")
         if self.scheme == "integer":  # these cannot be computed with integers alone
             own = {"softmax": self.softmax, "GELU": self.gelu, "layernorm": self.layernorm}
             for name, value in own.items():
@@ -169,7 +175,7 @@ class QuantOptions:
     @property
     def pair(self) -> str:
         """`weight_bits` and `activation_bits`, as the option `--bits` takes them: `W4A4`."""
-        return f"W{self.weight_bits}A{self.activation_bits}"
+        return bits_name(self.weight_bits, self.activation_bits)
 
     @property
     def name(self) -> str:
@@ -178,7 +184,7 @@ class QuantOptions:
         >>> QuantOptions(4, 4, average_bits=3.5).name
         'W3.5A4'
         """
-        return f"W{self.average_bits or self.weight_bits:g}A{self.activation_bits}"
+        return bits_name(self.weight_bits, self.activation_bits, self.average_bits)
 
     @property
     def label(self) -> str:

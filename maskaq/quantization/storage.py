@@ -38,8 +38,8 @@ _CODES = ".codes"
 
 def save_q(q: nn.Module, path: Path, *, options: QuantOptions, backend: str, model: str) -> None:
     """Write Q's state dict, its options and the model it came from, atomically."""
-    metadata = {"options": asdict(options), "backend": backend, "model": model}
-    metadata["layer_bits"] = layer_bits(q)
+    layers = {name: layer.weight_quantizer.form.bits for name, layer in _quantized_layers(q)}
+    metadata = {"options": asdict(options), "backend": backend, "model": model, "bits": layers}
     header = {"format": _FORMAT, "maskaq": json.dumps(metadata)}
     with atomic_write(path) as draft:
         save_file({k: v.contiguous() for k, v in q.state_dict().items()}, draft, header)
@@ -57,7 +57,6 @@ def save_packed(
         )  # [bytes]
         weights[name] = {"shape": list(state.pop(name).shape), "bits": form.bits}
     metadata = {"options": asdict(options), "backend": backend, "model": model, "weights": weights}
-    metadata["layer_bits"] = layer_bits(q)
     header = {"format": _PACKED, "maskaq": json.dumps(metadata)}
     with atomic_write(path) as draft:
         save_file({k: v.contiguous() for k, v in state.items()}, draft, header)
@@ -69,14 +68,6 @@ def weight_codes(layer: nn.Module) -> Tensor:
     weight: Tensor = layer.weight  # type: ignore[assignment]
     steps = weight.detach() / column(quantizer.scale, weight)
     return steps.round().clamp(quantizer.form.qmin, quantizer.form.qmax)
-
-
-def layer_bits(q: nn.Module) -> dict[str, int]:
-    """The bits of the weight of each quantized layer, by the layer's name."""
-    return {
-        name.removesuffix(".weight"): layer.weight_quantizer.form.bits
-        for name, layer in _quantized_layers(q)
-    }
 
 
 def _quantized_layers(q: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -98,11 +89,13 @@ def load_q(path: Path, p: nn.Module) -> nn.Module:
     """
     metadata = read_metadata(path)
     options = from_dict(metadata["options"], QuantOptions, f"options in {path}")
-    scheme, bits = BACKENDS[metadata["backend"]].scheme, metadata.get("layer_bits", {})
-    q = convert(p, options, scheme, bits)
+    weights = metadata.get("weights", {})
+    bits = metadata.get("bits", {}) | {name: one["bits"] for name, one in weights.items()}
+    layers = {name.removesuffix(".weight"): count for name, count in bits.items()}
+    q = convert(p, options, BACKENDS[metadata["backend"]].scheme, layers)
     try:
         state = load_file(path)
-        _unpack(state, metadata.get("weights", {}), path)
+        _unpack(state, weights, path)
         q.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(
@@ -124,7 +117,7 @@ def _unpack(state: dict[str, Tensor], weights: Mapping[str, Any], path: Path) ->
 
 
 def read_metadata(path: Path) -> Mapping[str, Any]:
-    """The metadata of the file: `options`, `backend`, `model`, and of a packed one `weights`.
+    """The metadata of the file: `options`, `backend`, `model`, and `bits` or `weights` by name.
 
     Raises:
         RunError: the file is damaged, newer than this maskaq, or no file of a Q.

@@ -20,6 +20,7 @@ import pandas as pd
 
 from maskaq.checkpoints import KEY
 from maskaq.config.dotted import flat
+from maskaq.config.options import bits_name
 from maskaq.errors import OptionError, RunError, unknown
 from maskaq.results import manifest
 
@@ -178,8 +179,10 @@ def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(row[name], bool) or not isinstance(row[name], int | float):
             raise TypeError(f"a number as {name}: it has {row[name]!r}")
     formats = summary["spec"]["quantization"]
-    weights = formats.get("average_bits") or formats["weight_bits"]
-    row["bits"] = f"W{weights:g}A{formats['activation_bits']}"
+    bits = formats["weight_bits"], formats["activation_bits"], formats.get("average_bits", 0.0)
+    if not all(isinstance(one, int | float) for one in bits):
+        raise TypeError(f"numbers of bits: it has {bits!r}")
+    row["bits"] = bits_name(*bits)
     settings = {n.removeprefix("spec."): v for n, v in values.items() if n.startswith("spec.")}
     return row | {name: value for name, value in settings.items() if name not in row}
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -141,3 +142,21 @@ def test_a_killed_writer_leaves_a_whole_run_in_place_or_listed(tmp_path: Path) -
     last = tables[f"store{len(places) - 1}"]
     assert list(last["bits"]) == ["W3A3"]
     assert (tmp_path / f"store{len(places) - 1}" / "run" / manifest.NAME).is_file()
+
+
+def test_mixed_precision_is_listed_by_its_average(tmp_path: Path) -> None:
+    spec = spec_of("maskaq")
+    mixed = replace(spec, quantization=replace(spec.quantization, average_bits=3.5))
+    stored.write(tmp_path / "a", mixed)
+    assert list(list_runs(tmp_path)["bits"]) == [mixed.quantization.name] == ["W3.5A4"]
+
+
+def test_bits_that_are_no_numbers_are_a_damage(tmp_path: Path) -> None:
+    stored.write(tmp_path / "a")
+    path = tmp_path / "a" / manifest.NAME
+    contents = json.loads(path.read_text())
+    contents["summary"]["spec"]["quantization"]["weight_bits"] = "4"
+    path.write_text(json.dumps(contents))
+    (entry,) = entries(tmp_path)
+    assert entry.state == DAMAGED
+    assert "lacks numbers of bits: it has ('4', 4, 0.0)" in entry.problem

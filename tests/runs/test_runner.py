@@ -12,7 +12,7 @@ from maskaq.errors import DataError, OptionError
 from maskaq.events import Event
 from maskaq.models.loading import load_model
 from maskaq.quantization.backends import BACKENDS
-from maskaq.quantization.storage import load_q
+from maskaq.quantization.storage import load_q, save_packed
 from maskaq.results import store
 from maskaq.results.result import Finished
 from maskaq.runs.context import RunContext
@@ -183,6 +183,9 @@ def test_mixed_precision_keeps_its_average_and_is_stored(tmp_path: Path) -> None
     q = load_q(stored.q, p)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(q(images), finished.q(images))
+    packed, options = tmp_path / "packed.safetensors", spec.quantization
+    save_packed(finished.q, packed, options=options, backend="mse", model="scenes_vit")
+    assert torch.equal(load_q(packed, p)(images), finished.q(images))
     assert stored.result.spec.quantization.label == "W2.75A8 mixed"
     assert "--bits W4A8" in command_of(spec)
     assert "--average-bits 2.75" in command_of(spec)

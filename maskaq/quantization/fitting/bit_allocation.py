@@ -39,20 +39,21 @@ class Sensitivity:
 
 
 class _Squares:
-    """Mean squares of a layer's inputs, [C_in], and sums of squared output gradients, [C_out]."""
+    """Sums of the squares of a layer's inputs, [C_in], and of its output gradients, [C_out]."""
 
     def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
         self._last = isinstance(layer, nn.Linear)  # where the channels are
         self.inputs = self.gradients = torch.zeros(())
-        self.passes = 0
+        self.count = 0  # of the rows of the inputs
 
     def _rows(self, x: Tensor) -> Tensor:
         x = x.detach().float() if self._last else x.detach().float().movedim(1, -1)
         return x.flatten(0, -2)  # [n,C]
 
     def on_forward(self, _: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
-        self.inputs = self.inputs + self._rows(args[0]).square().mean(0)
-        self.passes += 1
+        rows = self._rows(args[0])
+        self.inputs = self.inputs + rows.square().sum(0)
+        self.count += len(rows)
         out.register_hook(self._on_gradient)
 
     def _on_gradient(self, gradient: Tensor) -> None:
@@ -110,7 +111,7 @@ def sensitivities(
 @torch.no_grad()
 def _losses(layer: nn.Linear | nn.Conv2d, squares: _Squares, images: int) -> dict[int, float]:
     """1/2 sum_o E[g_o^2] sum_i dw_oi^2 E[x_i^2] by bits."""
-    inputs = squares.inputs / squares.passes  # [C_in]
+    inputs = squares.inputs / squares.count  # [C_in]
     gradients = squares.gradients / images  # [C_out]
     losses = {}
     for bits in BITS:
