@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from maskaq.results.result import Finished
 
 Q_FILE = "q.safetensors"
+_CURVES = ["stage", "step", "seconds"]  # columns of every table of curves
 _SHEET = 32  # images on the sheet
 
 
@@ -208,7 +209,8 @@ def read(folder: Path) -> Stored:
     with reading(folder, "repeat the run", ArrowException):
         text = (folder / "result.json").read_text()
         curves = pd.read_parquet(folder / "curves.parquet")
-    missing = {"stage", "step", "seconds"} - set(curves)
-    if missing and not curves.empty:  # a run without optimisation has neither rows nor columns
+    if curves.empty:  # a run without optimisation stores neither rows nor columns
+        curves = pd.DataFrame(columns=_CURVES)
+    if missing := set(_CURVES) - set(curves):
         raise RunError(f"{folder}/curves.parquet has no {', '.join(sorted(missing))}.")
     return Stored(folder, RunResult.from_json(text), curves, contents)

@@ -278,6 +278,24 @@ def test_a_back_end_without_steps_has_no_curve(open_page, text, workplace):
     assert "The back-end minmax works in one pass" in text(app)
 
 
+def test_a_run_without_any_step_opens(open_page, text, workplace):
+    """Real images, and ranges alone: nothing is optimised, so no step is stored."""
+    spec = spec_of("maskaq")
+    spec = replace(
+        spec,
+        synthesis=replace(spec.synthesis, source="real"),
+        fit=replace(spec.fit, backend="minmax"),
+    )
+    stored.write(workplace / "examples" / "b", spec)
+    pd.DataFrame().to_parquet(workplace / "examples" / "b" / "curves.parquet")
+    manifest.seal(workplace / "examples" / "b")
+    for tab in ("Draw", "Fit", "Result"):
+        app = open_page(PAGE, make=tab, source="real", backend="minmax")
+        assert not app.exception
+    app = open_page(PAGE, make="Fit", source="real", backend="minmax")
+    assert "The back-end minmax works in one pass" in text(app)
+
+
 def test_every_scheme_can_be_chosen(open_page, text):
     app = open_page(PAGE, scheme="foldable")
     assert app.selectbox(key="scheme").options == ["auto", "foldable", "integer"]
