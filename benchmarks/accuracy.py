@@ -1,6 +1,6 @@
 """One table: every source of images with every back-end, at several number formats and seeds.
 
-    python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0 --store
+    python -m benchmarks.accuracy --seed 0 1 2 --set fit.reconstruction.tune=0
     python -m benchmarks.accuracy --model vit_tiny_patch16_224 --weights FILE --data FOLDER \\
         --holdout 64 --bits W4A4 W3A3 --source maskaq real --backend repq reconstruct
 

@@ -145,7 +145,7 @@ def _distillation_steps(images: int, fit: FitOptions, formats: QuantOptions, blo
 def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
     options = fit.reconstruction
     # A step of the final finetuning runs all blocks, so it costs as much as one step of each.
-    return blocks * (options.steps + options.tuned(formats))
+    return blocks * (1 + options.steps + options.tuned(formats))
 
 
 _RANGES = "maskaq.quantization.backends.ranges_only"
@@ -173,7 +173,7 @@ BACKENDS |= {
     ),
     "reconstruct": BackendInfo(
         "maskaq.quantization.backends.reconstruct:BACKEND",
-        "block reconstruction: rotated heads, GPTQ, learned rounding",
+        "rotated heads, ranges by output error, GPTQ block by block; finetuning at few bits",
         settings=frozenset(
             {name for name in _FIT if name.startswith("reconstruction.")}
             | {"mask_ratio", "mask_weight"}

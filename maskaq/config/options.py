@@ -199,7 +199,8 @@ class QuantOptions:
 class Reconstruction:
     """Options of the back-end `reconstruct`.
 
-    steps: Adam steps per block. batch: images per step. views: per image, the image itself
+    steps: Adam steps per block in which rounding and step sizes are learned; at 0 the weights stay
+    as GPTQ rounds them. batch: images per step. views: per image, the image itself
     included. rounding_lr, step_lr: learning rates of the rounding and of the activations' step
     sizes. drop: share of the activations left unquantized (QDrop). decision: weight of the
     regulariser that drives the rounding to 0 or 1. tune: steps of the final finetuning of all of Q
@@ -207,7 +208,7 @@ class Reconstruction:
     activations have this many bits or fewer.
     """
 
-    steps: int = 40
+    steps: int = 0
     batch: int = 16
     views: int = 6
     rounding_lr: float = 1e-2
@@ -219,7 +220,7 @@ class Reconstruction:
     tune_bits: int = 3
 
     def __post_init__(self) -> None:
-        require(1 <= self.steps <= 100_000, "steps", self.steps, "1 to 100000")
+        require(0 <= self.steps <= 100_000, "steps", self.steps, "0 to 100000")
         require(1 <= self.batch <= 1024, "batch", self.batch, "1 to 1024")
         require(1 <= self.views <= 100, "views", self.views, "1 to 100")
         require(0 <= self.tune <= 100_000, "tune", self.tune, "0 to 100000")

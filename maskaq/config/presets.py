@@ -41,7 +41,7 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
 
 # All methods except the paper's share the number of images and the schedule, which suit 2 cores, so
 # that only the method differs. MimiQ and MaskAQ also share the distillation at that size.
-_SMALL = SynthesisOptions(images=32, steps=100, coefficients=_PAPER)
+_SMALL = SynthesisOptions(images=32, steps=40, lr=0.1, coefficients=_PAPER)
 _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 
 METHODS: Registry[Method] = Registry("method")

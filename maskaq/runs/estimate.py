@@ -137,7 +137,7 @@ class _Meter:
         images = spec.synthesis.images
         fit = measured.before * images
         if backend.learning_events:
-            blocks = measured.events // _LEARNED
+            blocks = measured.events // (1 + _LEARNED)  # the rounding of a block is an event too
             events = backend.learning_events(images, full, spec.quantization, blocks)
             fit += measured.learned * events
         if full.refresh and backend.distils:

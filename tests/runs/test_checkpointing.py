@@ -121,8 +121,8 @@ def test_reconstruction_resumes(tmp_path: Path) -> None:
     short = Reconstruction(steps=2, batch=4, views=2, tune=4, tune_bits=4)
     spec = small("maskaq", backend="reconstruct", reconstruction=short)
     spec = replace(spec, synthesis=replace(spec.synthesis, steps=5, source="mimiq"))
-    # Events: 1 load, 10 of two batches, 2 steps of each of 6 blocks, 4 of finetuning all of Q.
-    for stop, state in ((16, "reconstruct"), (26, "tuning")):
+    # Events: 1 load, 10 of two batches, 3 of each of 6 blocks, 4 of finetuning all of Q.
+    for stop, state in ((16, "reconstruct"), (32, "tuning")):
         until(run(spec, checkpoints=InFolder(tmp_path, {}, every=Every(steps=1))), stop)
         assert (tmp_path / f"{state}.pt").is_file()
     assert_same(

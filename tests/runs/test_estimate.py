@@ -57,7 +57,7 @@ def test_longer_training_costs_more() -> None:
     assert b.fit > 2 * a.fit
     assert c.fit > a.fit
     block = tiny(backend="reconstruct")
-    once = replace(block.fit.reconstruction, batch=4, views=2)
+    once = replace(block.fit.reconstruction, steps=40, batch=4, views=2)
     more = replace(once, steps=10 * once.steps)
     tuned = replace(once, tune=10 * once.steps, tune_bits=4)
     a, b, c = estimate(

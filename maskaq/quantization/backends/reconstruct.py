@@ -1,18 +1,19 @@
-"""`reconstruct`: train each block of Q to reproduce the output of P's block from Q's own inputs.
+"""`reconstruct`: bring each block of Q close to P's block, on the inputs that it has in Q.
 
 Blocks are the units of the backbone's body (`units_of`): layers that merge patches are units too.
 
-Heads are rotated so that one step size fits all of their channels (`head_rotation`), and weights
-start from levels that compensate each other's errors (`gptq`). Then the rounding of the weights is
-learned (AdaRound) together with the step sizes of the activations (LSQ). Against overfitting on few
-images, random parts of the activations stay unrounded (QDrop, Wei et al., ICLR 2022), and each
-image has views as varied as photographs (`augment.mixing`). Errors are weighted by how much P's
-prediction depends on them (`fisher_weights`), and informative patches by `mask_weight`: MaskAQ's
-mask (section 2.6) in a back-end that needs no gradients through all of Q.
+Heads are rotated so that one step size fits all of their channels (`head_rotation`). Ranges have the
+least error of the layers' outputs, as in `adalog`, separately for the class token (`per_token`).
+Then, block by block, weights are rounded so that they compensate each other's errors (`gptq`). With
+few bits all of Q is finetuned at the end with fixed weight codes (`finetune`). Images have views as
+varied as photographs (`augment.mixing`).
 
-Ranges start from the least error of the layers' outputs on those views, as in `adalog`, separately
-for the class token (`per_token`). At the end, with few bits, all of Q is finetuned with fixed
-weight codes (`finetune`).
+Optionally the rounding of a block's weights is learned as well (AdaRound), together with the step
+sizes of the activations (LSQ). Random parts of the activations then stay unrounded against
+overfitting (QDrop, Wei et al., ICLR 2022), and errors are weighted by how much P's prediction
+depends on them (`fisher_weights`), those of informative patches by `mask_weight`: MaskAQ's mask
+(section 2.6) in a back-end that needs no gradients through all of Q. It is off by default, because
+it gained nothing over GPTQ in the time that it took (`benchmarks/README.md`).
 """
 
 import math
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,6 @@ from maskaq.models.backbone import Unit, units_of
 from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
-from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
 from maskaq.quantization.fitting.distillation import distillation_loss, feature_loss
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
@@ -82,13 +83,14 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
     x_p, x_q = _inputs_of(units_p[0], task.p, views), _inputs_of(units_q[0], task.q, views)
     blocks = list(zip(units_p, units_q, weights, strict=True))
-    total = len(blocks) * options.steps + options.tuned(task.formats)
+    per_block = 1 + options.steps  # events
+    total = len(blocks) * per_block + options.tuned(task.formats)
     events: list[Event] = []
     if kept:
         generator.set_state(kept["generator"])
         events = [Event(**values) for values in kept["events"]]
     yield from events
-    finished = len(events) // options.steps  # blocks
+    finished = len(events) // per_block  # blocks
 
     def state() -> State:
         q, values = task.q.state_dict(), [vars(event) for event in events]
@@ -98,7 +100,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
         x_p = _forward(p, x_p)
         block = _Block(q, x_q, x_p, weight)
         for loss in _reconstruct(task, block, generator) if index >= finished else ():
-            _check_finite(loss, index, step=len(events) - index * options.steps + 1)
+            _check_finite(loss, index, step=len(events) - index * per_block)
             events.append(Event("fit", len(events) + 1, total, {"block": loss}))
             yield events[-1]
         task.checkpoints.offer(_NAME, state)
@@ -198,21 +200,43 @@ class _Block:
 
 
 def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> Iterator[float]:
-    """Train a block; yields the loss of each step. Its error never ends higher than before."""
-    module, before = block.unit.module, block.error()
-    initial = {name: value.clone() for name, value in module.state_dict().items()}
+    """Round a block's weights by GPTQ, then train it; yields errors relative to nearest rounding.
+
+    Of nearest rounding, GPTQ's and the trained block, the one with the least error stays.
+    """
+    module = block.unit.module
     with recording_moments(module) as moments:
-        _forward(block.unit, block.inputs)
+        nearest = block.error()
+    best = _Best(nearest, _copy(module))
     for layer, own in moments.items():
         apply_gptq(layer, own)
-    layers = [layer for layer in module.modules() if isinstance(layer, QuantLinear)]
-    roundings = [SoftRounding(layer) for layer in layers]
-    yield from _train(task, block, roundings, before, generator)
-    for rounding in roundings:
-        rounding.finish()
-    module.requires_grad_(False)
-    if block.error() > before:
-        module.load_state_dict(initial)
+    best = best.or_(block.error(), module)
+    yield best.error / nearest if nearest else 1.0
+    if task.options.reconstruction.steps:
+        roundings = [SoftRounding(layer) for layer in moments]
+        yield from _train(task, block, roundings, nearest, generator)
+        for rounding in roundings:
+            rounding.finish()
+        module.requires_grad_(False)
+        best = best.or_(block.error(), module)
+    module.load_state_dict(best.state)
+    for layer in moments:
+        layer.weight.copy_(layer.weight_quantizer(layer.weight))
+
+
+class _Best(NamedTuple):
+    """The state of a block with the least error so far."""
+
+    error: float
+    state: State
+
+    def or_(self, error: float, module: nn.Module) -> "_Best":
+        """This state, or the present one of the module if its error is less."""
+        return _Best(error, _copy(module)) if error < self.error else self
+
+
+def _copy(module: nn.Module) -> State:
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def _train(

@@ -4,6 +4,11 @@ An input error matters little in a channel that the weights ignore, and much in 
 use. So a range is chosen by the squared error of the matrix product, whose other operand is known:
 the quantized weight or, for softmax outputs, the quantized values.
 
+The error of a token is divided by the size of its output. ViTs have a few tokens with activations a
+hundred times as large as all others ("massive activations", Sun et al., arXiv 2402.17762). Without
+the division they alone decide the range, and of eight levels none is left for the other tokens;
+with the squared size instead they count so little that they are clipped, which costs more.
+
 Every range starts from the result of its own search, so that it never gets worse. Its two
 parameters (both ends, or the largest level and the base of a logarithmic grid) are then scaled by
 fractions of an octave, on a coarse grid and on finer ones around the best point so far. AdaLog's
@@ -25,7 +30,8 @@ from maskaq.quantization.quantizers.lsq import LearnedStep
 from maskaq.quantization.quantizers.per_token import input_quantizers
 from maskaq.quantization.quantizers.range_search import affine_from
 
-TOKENS = 2000  # in a search
+TOKENS = 500  # in a search
+_LEAST_SIZE = 1e-3  # of a token's output, relative to the mean of all
 # Octaves between neighbouring trials, and trials to either side.
 _GRIDS = ((0.4, 3), (0.2, 1), (0.1, 1))
 
@@ -96,19 +102,24 @@ def _softmax_operands(probs: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def minimise_output_error(quantizer: Quantizer, x: Tensor, other: Tensor) -> None:
-    """Scale a calibrated quantizer's range to the least squared error of x @ other.
+    """Scale a calibrated quantizer's range to the least error of x @ other.
+
+    The squared error of each row is divided by the row's norm.
 
     Args:
         x: input of the quantizer, [...,n,C].
         other: [...,C,k].
     """
     scale = range_scaler(quantizer)
+    size = (x @ other).norm(dim=-1, keepdim=True)  # [...,n,1]
+    weight = 1 / (size + _LEAST_SIZE * size.mean()).clamp(min=torch.finfo(size.dtype).tiny)
     errors: dict[tuple[float, float], float] = {}
 
     def error(point: tuple[float, float]) -> float:
         if point not in errors:
             scale(*point)
-            errors[point] = ((quantizer.quantize(x) - x) @ other).square().sum().item()
+            difference = (quantizer.quantize(x) - x) @ other  # [...,n,k]
+            errors[point] = difference.square_().mul_(weight).sum().item()
         return errors[point]
 
     best = (0.0, 0.0)

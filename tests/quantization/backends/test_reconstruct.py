@@ -23,9 +23,11 @@ def images() -> Tensor:
     return scenes("calibration", range(6)).images
 
 
-def fit_task(p: LoadedModel, images: Tensor, bits: int = 3, **changes: object) -> FitTask:
+def fit_task(
+    p: LoadedModel, images: Tensor, bits: tuple[int, int] = (3, 3), **changes: object
+) -> FitTask:
     options = FitOptions(backend="reconstruct", reconstruction=replace(SHORT, **changes))  # type: ignore[arg-type]
-    q = convert(p.model, QuantOptions(bits, bits), BACKEND.scheme)
+    q = convert(p.model, QuantOptions(*bits), BACKEND.scheme)
     return FitTask(p.model, q, images, p.normalise, p.prefix, options, seed=0)
 
 
@@ -63,10 +65,24 @@ def test_a_block_that_got_worse_is_restored(
     assert all(after <= before for before, after in block_errors(monkeypatch, task))
 
 
+def test_learning_that_harms_leaves_what_gptq_found(scenes_p: LoadedModel, images: Tensor) -> None:
+    rounded = fit_task(scenes_p, images, steps=0, tune=0)
+    harmed = fit_task(scenes_p, images, steps=2, rounding_lr=1.0, step_lr=1.0, tune=0)
+    assert len(list(BACKEND.fit(rounded))) == 6
+    assert len(list(BACKEND.fit(harmed))) == 18
+    torch.testing.assert_close(dict(harmed.q.state_dict()), dict(rounded.q.state_dict()))
+
+
+def test_gptq_beats_nearest_rounding_in_every_block(scenes_p: LoadedModel, images: Tensor) -> None:
+    task = fit_task(scenes_p, images, (3, 8), steps=0, tune=0)
+    assert max(event.metrics["block"] for event in BACKEND.fit(task)) < 0.6
+
+
+@pytest.mark.parametrize("steps", [0, 2])
 def test_weights_end_on_levels_and_quantizers_are_restored(
-    scenes_p: LoadedModel, images: Tensor
+    scenes_p: LoadedModel, images: Tensor, steps: int
 ) -> None:
-    task = fit_task(scenes_p, images, steps=2)
+    task = fit_task(scenes_p, images, steps=steps)
     list(BACKEND.fit(task))
     for module in task.q.modules():
         assert not isinstance(module, SoftRounding)
@@ -103,7 +119,7 @@ def test_informative_patches_have_a_higher_weight() -> None:
     assert reconstruct._token_weights(targets, 1, options).tolist() == [[1, 1, 1, 1, 5, 1]]
 
 
-@pytest.mark.parametrize("name, value", [("steps", 0), ("views", 0), ("drop", 1.0)])
+@pytest.mark.parametrize("name, value", [("steps", -1), ("views", 0), ("drop", 1.0)])
 def test_invalid_options_raise(name: str, value: float) -> None:
     with pytest.raises(OptionError, match="allowed"):
         Reconstruction(**{name: value})  # type: ignore[arg-type]

@@ -154,7 +154,7 @@ def test_reconstruct_finetunes_at_the_end_with_few_bits(
     )
     events = list(BACKENDS["reconstruct"].fit(task))
     blocks = len(scenes_p.model.blocks)  # type: ignore[arg-type]
-    assert [event.step for event in events] == list(range(1, blocks + tuned + 1))
+    assert [event.step for event in events] == list(range(1, 2 * blocks + tuned + 1))
     assert {event.total for event in events} == {blocks + tuned}
     metrics = [set(event.metrics) for event in events[blocks:]]
     assert metrics == [{"distillation", "outputs"}] * tuned
