@@ -56,7 +56,8 @@ class BackendInfo:
     whether it trains Q towards P in epochs and can ask for refreshed images. learning_events: how
     many events of learning one fit yields, from the number of images, the options, the number
     formats and the number of blocks; None for a back-end that does not learn. formulas: what it
-    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`.
+    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`. unused: the
+    settings that have no effect with the given options.
     """
 
     implementation: str
@@ -65,11 +66,16 @@ class BackendInfo:
     distils: bool = False
     learning_events: Callable[[int, FitOptions, QuantOptions, int], int] | None = None
     formulas: tuple[str, ...] = ()
+    unused: Callable[[FitOptions], frozenset[str]] = lambda fit: frozenset()
 
     @property
     def learns(self) -> bool:
         """Whether it learns, with more weight on informative patches."""
         return self.learning_events is not None
+
+    def settings_for(self, fit: FitOptions) -> frozenset[str]:
+        """The settings that change Q when the others are as in `fit`."""
+        return self.settings - self.unused(fit)
 
 
 _OPTIMISED = "maskaq.synthesis.sources.optimised"
@@ -148,6 +154,13 @@ def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, b
     return blocks * (1 + options.steps + options.tuned(formats))
 
 
+def _only_learning(fit: FitOptions) -> frozenset[str]:
+    """Settings of the learning of single blocks, where nothing is learned."""
+    names = ("rounding_lr", "step_lr", "drop", "decision")
+    learning = {"mask_ratio", "mask_weight", *(f"reconstruction.{name}" for name in names)}
+    return frozenset() if fit.reconstruction.steps else frozenset(learning)
+
+
 _RANGES = "maskaq.quantization.backends.ranges_only"
 BACKENDS: Registry[BackendInfo] = Registry("back-end")
 BACKENDS |= {
@@ -180,6 +193,7 @@ BACKENDS |= {
         ),
         learning_events=_reconstruction_steps,
         formulas=("rotation", "gptq", "reconstruction", "tuning"),
+        unused=_only_learning,
     ),
     "lsq-kd": BackendInfo(
         "maskaq.quantization.backends.lsq_kd:BACKEND",

@@ -74,7 +74,7 @@ class RunSpec:
         base = base or RunSpec()
         source, backend = SOURCES[self.synthesis.source], BACKENDS[self.fit.backend]
         synthesis = {"source", "images", *source.settings}
-        fit = keep_only(self.fit, {"backend", *backend.settings}, base.fit)
+        fit = keep_only(self.fit, {"backend", *backend.settings_for(self.fit)}, base.fit)
         learning = fit.reconstruction.canonical(self.quantization, base.fit.reconstruction)
         return replace(
             self,

@@ -85,7 +85,8 @@ def test_exactly_the_settings_of_a_back_end_tell_runs_apart(backend: str) -> Non
             continue
         other = different(base, f"fit.{name}")
         assert other != base
-        assert (other.canonical() != base.canonical()) == (name in BACKENDS[backend].settings), name
+        used = name in BACKENDS[backend].settings_for(base.fit)
+        assert (other.canonical() != base.canonical()) == used, name
 
 
 def test_settings_of_a_finetuning_that_does_not_take_place_have_no_effect() -> None:
@@ -101,3 +102,13 @@ def test_a_canonical_spec_stays_as_it_is() -> None:
     for name in METHODS:
         spec = spec_of(name).canonical()
         assert spec.canonical() == spec
+
+
+def test_settings_of_block_learning_count_only_where_blocks_learn() -> None:
+    base = spec_of("maskaq")
+    assert replaced(base, {"fit.mask_weight": 3.0}).canonical() == base.canonical()
+    assert replaced(base, {"fit.reconstruction.drop": 0.1}).canonical() == base.canonical()
+    learning = replaced(base, {"fit.reconstruction.steps": 20})
+    assert learning.canonical() != base.canonical()
+    for name, value in (("fit.mask_weight", 3.0), ("fit.reconstruction.drop", 0.1)):
+        assert replaced(learning, {name: value}).canonical() != learning.canonical()

@@ -2,11 +2,11 @@
 
 Blocks are the units of the backbone's body (`units_of`): layers that merge patches are units too.
 
-Heads are rotated so that one step size fits all of their channels (`head_rotation`). Ranges have the
-least error of the layers' outputs, as in `adalog`, separately for the class token (`per_token`).
-Then, block by block, weights are rounded so that they compensate each other's errors (`gptq`). With
-few bits all of Q is finetuned at the end with fixed weight codes (`finetune`). Images have views as
-varied as photographs (`augment.mixing`).
+Heads are rotated so that one step size fits all of their channels (`head_rotation`). Ranges have
+the least error of the layers' outputs, as in `adalog`, separately for the class token
+(`per_token`). Then, block by block, weights are rounded so that they compensate each other's errors
+(`gptq`). With few bits all of Q is finetuned at the end with fixed weight codes (`finetune`).
+Images have views as varied as photographs (`augment.mixing`).
 
 Optionally the rounding of a block's weights is learned as well (AdaRound), together with the step
 sizes of the activations (LSQ). Random parts of the activations then stay unrounded against
@@ -18,10 +18,7 @@ it gained nothing over GPTQ in the time that it took (`benchmarks/README.md`).
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,12 +34,13 @@ from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.fitting.adaround import SoftRounding
+from maskaq.quantization.fitting.best_state import BestState
 from maskaq.quantization.fitting.distillation import distillation_loss, feature_loss
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
 from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
+from maskaq.quantization.fitting.qdrop import qdrop
 from maskaq.quantization.fitting.schedule import CosineSchedule, fisher_weights
-from maskaq.quantization.quantizers.base import PerRow, Quantizer, quantizers
 from maskaq.quantization.quantizers.lsq import learned_steps
 
 RECONSTRUCT = Scheme(
@@ -57,6 +55,7 @@ _NAME = "reconstruct"  # of its checkpoint
 _BATCH = 32  # images in a pass without gradients
 _MOST_VIEWS = 1024  # block inputs of P and of Q for all views are held in memory
 _FISHER_VIEWS = 64
+_HELD_OUT = 8  # one image in so many judges the finetuning
 _WARM_UP = 0.2  # fraction of the steps before the regulariser of the rounding begins
 _BETA = (20.0, 2.0)  # of the regulariser, from then to the end
 
@@ -68,7 +67,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
         MaskaqError: the loss is not finite.
     """
     options = task.options.reconstruction
-    device = next(task.p.parameters()).device
+    device = _device(task)
     generator = torch.Generator(device).manual_seed(task.seed)
     views = _views(task, task.images.to(device), generator)
     if kept := task.checkpoints.recall(_NAME):
@@ -105,7 +104,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
             yield events[-1]
         task.checkpoints.offer(_NAME, state)
         x_q = _forward(q, x_q)
-    for step, losses in enumerate(_finetune(task, views, generator), start=len(events) + 1):
+    for step, losses in enumerate(_finetune(task, generator), start=len(events) + 1):
         yield Event("fit", step, total, losses)
 
 
@@ -120,24 +119,33 @@ def _check_finite(loss: float, block: int, step: int) -> None:
         )
 
 
-def _finetune(
-    task: FitTask, views: Tensor, generator: torch.Generator
-) -> Iterator[dict[str, float]]:
-    """Finetune Q, each step on new views of some images; yields the losses of each step."""
-    options, images = task.options.reconstruction, task.images.to(views.device)
-    options = replace(options, tune=options.tuned(task.formats))
+def _finetune(task: FitTask, generator: torch.Generator) -> Iterator[dict[str, float]]:
+    """Finetune Q, each step on new views of some images; yields the losses of each step.
 
-    def sample() -> Tensor:
+    An eighth of the images is held out, to tell how close Q is to P on images it is not trained on.
+    """
+    options, images = task.options.reconstruction, task.images.to(_device(task))
+    options = replace(options, tune=options.tuned(task.formats))
+    if not options.tune:
+        return
+    count = max(1, len(images) // _HELD_OUT)
+    held_out, trained = images[:count], images[count:] if count < len(images) else images
+
+    def views(images: Tensor, count: int) -> Tensor:
         coarse, fine = torch.randint(
-            len(images), (2, options.batch), generator=generator, device=images.device
+            len(images), (2, count), generator=generator, device=images.device
         )  # [B] each
         mixed = combine_frequencies(images[coarse], images[fine], generator)
         return task.inputs(vary(mixed, generator))
 
-    if options.tune:
-        loss = distillation_loss if task.classifies else feature_loss
-        tuning = TuningImages(sample, generator, views[-2 * _BATCH :], loss)
-        yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
+    loss = distillation_loss if task.classifies else feature_loss
+    check = views(held_out, 2 * _BATCH)
+    tuning = TuningImages(lambda: views(trained, options.batch), generator, check, loss)
+    yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
+
+
+def _device(task: FitTask) -> torch.device:
+    return next(task.p.parameters()).device
 
 
 def _views(task: FitTask, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -207,10 +215,10 @@ def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> It
     module = block.unit.module
     with recording_moments(module) as moments:
         nearest = block.error()
-    best = _Best(nearest, _copy(module))
+    best = BestState(module, nearest)
     for layer, own in moments.items():
         apply_gptq(layer, own)
-    best = best.or_(block.error(), module)
+    best.offer(block.error())
     yield best.error / nearest if nearest else 1.0
     if task.options.reconstruction.steps:
         roundings = [SoftRounding(layer) for layer in moments]
@@ -218,25 +226,10 @@ def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> It
         for rounding in roundings:
             rounding.finish()
         module.requires_grad_(False)
-        best = best.or_(block.error(), module)
-    module.load_state_dict(best.state)
+        best.offer(block.error())
+    best.restore()
     for layer in moments:
         layer.weight.copy_(layer.weight_quantizer(layer.weight))
-
-
-class _Best(NamedTuple):
-    """The state of a block with the least error so far."""
-
-    error: float
-    state: State
-
-    def or_(self, error: float, module: nn.Module) -> "_Best":
-        """This state, or the present one of the module if its error is less."""
-        return _Best(error, _copy(module)) if error < self.error else self
-
-
-def _copy(module: nn.Module) -> State:
-    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def _train(
@@ -297,22 +290,3 @@ def _token_weights(targets: Tensor, prefix: int, options: FitOptions) -> Tensor:
     chosen = prefix + salience.topk(count, 1).indices  # [M,k]
     weights = torch.ones(tokens.shape[:2], device=targets.device)
     return weights.scatter_(1, chosen, options.mask_weight).view(targets.shape[:-1])  # [M,..]
-
-
-@contextmanager
-def qdrop(block: nn.Module, share: float, generator: torch.Generator) -> Iterator[None]:
-    """While open, a random share of the rows of every activation is not rounded."""
-    activations = [one for _, one in quantizers(block) if not isinstance(one, PerRow)]
-
-    def quantize(quantizer: Quantizer, x: Tensor) -> Tensor:
-        rounded = type(quantizer).quantize(quantizer, x)
-        rows = torch.rand((*x.shape[:-1], 1), generator=generator, device=x.device) < share
-        return torch.lerp(rounded, x, rows.to(x.dtype))
-
-    try:
-        for one in activations:
-            vars(one)["quantize"] = partial(quantize, one)
-        yield
-    finally:
-        for one in activations:
-            vars(one).pop("quantize", None)

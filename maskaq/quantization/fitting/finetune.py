@@ -17,6 +17,7 @@ from torch.optim import Adam
 from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import Reconstruction
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
+from maskaq.quantization.fitting.best_state import BestState
 from maskaq.quantization.fitting.distillation import distillation_loss
 from maskaq.quantization.fitting.schedule import CosineSchedule, block_outputs
 from maskaq.quantization.quantizers.base import PerRow
@@ -26,6 +27,7 @@ _NAME = "tuning"  # of its checkpoint
 _STEP_RATE = 2.0  # learning rate of step sizes, relative to that of all other parameters
 _OUTPUTS_WEIGHT = 10.0  # of the block outputs in the loss
 _WARM_UP = 20  # steps until the full learning rate
+_CHECKS = 12  # times that Q is compared with P on the images held out
 _LAST = 0.01  # final learning rate, as a fraction of the initial one
 
 
@@ -57,8 +59,8 @@ class TuningImages(NamedTuple):
     """Images to finetune on.
 
     sample: returns the normalised images [B,3,S,S] of a step, by means of the generator.
-    check: normalised images [N,3,S,S] that decide whether Q moved closer to P. loss: distance of
-    the outputs of P and Q, [B,K] each.
+    check: normalised images [N,3,S,S], held out, that decide which state of Q is closest to P.
+    loss: distance of the outputs of P and Q, [B,K] each.
     """
 
     sample: Callable[[], Tensor]
@@ -77,7 +79,8 @@ def finetune(
 ) -> Iterator[dict[str, float]]:
     """Learn everything except the integer weight codes, in place; yields the losses of each step.
 
-    If the logits of Q on `images.check` end further from P's than before, Q is restored.
+    Q ends in the state, among the initial one and some of those it goes through, whose logits on
+    `images.check` are closest to P's.
 
     Args:
         p, q: frozen backbones.
@@ -85,17 +88,18 @@ def finetune(
         precision: of the forward passes of a step, `"float32"` or `"bfloat16"`.
     """
     target = _logits(p, images.check)
-    before = images.loss(target, _logits(q, images.check))
-    initial = {name: value.clone() for name, value in q.state_dict().items()}
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
     gains = [RowGains(layer) for layer in layers]
-    yield from _train(p, q, images, options, precision, checkpoints)
+
+    def distance() -> float:
+        return images.loss(target, _logits(q, images.check)).item()
+
+    best = BestState(q, distance())
+    yield from _train(p, q, images, options, precision, checkpoints, best, distance)
+    best.restore()
     for gain in gains:
         gain.merge()
     q.requires_grad_(False)
-    after = images.loss(target, _logits(q, images.check))
-    if not after <= before:  # also if it is NaN
-        q.load_state_dict(initial)
 
 
 def _train(
@@ -105,6 +109,8 @@ def _train(
     options: Reconstruction,
     precision: str,
     checkpoints: Checkpoints,
+    best: BestState,
+    distance: Callable[[], float],
 ) -> Iterator[dict[str, float]]:
     optimiser = _optimiser(q, options.tune_lr)
     schedule = CosineSchedule(optimiser, options.tune, _LAST)
@@ -114,6 +120,7 @@ def _train(
         images.generator.set_state(kept["generator"])
         optimiser.load_state_dict(kept["optimiser"])
         done = kept["losses"]
+        best.error, best.state = kept["error"], kept["best"]
     yield from done
 
     def state() -> State:
@@ -122,14 +129,19 @@ def _train(
             "generator": images.generator.get_state(),
             "optimiser": optimiser.state_dict(),
             "losses": done,
+            "error": best.error,
+            "best": best.state,
         }
 
+    every = max(1, options.tune // _CHECKS)
     for step in range(len(done), options.tune):
         schedule.set_rates(step, min(1, (step + 1) / _WARM_UP))
         losses = _losses(p, q, images, precision)
         optimiser.zero_grad(set_to_none=True)
         (losses["distillation"] + _OUTPUTS_WEIGHT * losses["outputs"]).backward()
         optimiser.step()
+        if (step + 1) % every == 0 or step + 1 == options.tune:
+            best.offer(distance())
         done.append({name: loss.item() for name, loss in losses.items()})
         yield done[-1]
         checkpoints.offer(_NAME, state)

@@ -13,6 +13,7 @@ from maskaq.quantization.backends import FitTask, reconstruct
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.adaround import SoftRounding
+from maskaq.quantization.fitting.qdrop import qdrop
 
 SHORT = Reconstruction(steps=12, batch=6, views=2)
 BACKEND = reconstruct.BACKEND
@@ -103,7 +104,7 @@ def test_dropped_rows_are_not_rounded_and_the_others_are(
     x = torch.randn(2, 500, 1).exp()
     with torch.no_grad():
         rounded = quantizer(x)
-        with reconstruct.qdrop(block, 0.3, torch.Generator().manual_seed(0)):
+        with qdrop(block, 0.3, torch.Generator().manual_seed(0)):
             mixed = quantizer(x)
     dropped, kept = mixed == x, mixed == rounded
     assert (dropped | kept).all()

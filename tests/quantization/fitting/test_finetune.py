@@ -14,6 +14,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
+from maskaq.quantization.fitting.distillation import distillation_loss
 from maskaq.quantization.fitting.finetune import RowGains, TuningImages, finetune
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
 
@@ -125,12 +126,34 @@ def test_losses_are_taken_before_the_step(
 def test_a_q_that_moved_away_from_p_is_restored(
     scenes_p: LoadedModel, images: Tensor, q: nn.Module
 ) -> None:
-    before = {name: value.clone() for name, value in q.state_dict().items()}
+    with torch.no_grad():
+        before, names = q(images), q.state_dict().keys()
     too_fast = Reconstruction(tune=3, tune_lr=1.0)
     list(finetune(scenes_p.model, q, tuning_images(images), too_fast, precision="float32"))
-    after = q.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert q.state_dict().keys() == names
+    with torch.no_grad():
+        assert torch.equal(q(images), before)
+
+
+def test_q_ends_in_the_state_that_is_closest_on_the_images_held_out(
+    scenes_p: LoadedModel, images: Tensor, q: nn.Module
+) -> None:
+    tuning = tuning_images(images)
+    distances: list[float] = []
+
+    def loss(p: Tensor, q: Tensor) -> Tensor:
+        value = distillation_loss(p, q)
+        if len(p) == len(tuning.check):
+            distances.append(value.item())
+        return value
+
+    tuning = tuning._replace(loss=loss)
+    unsteady = Reconstruction(tune=12, tune_lr=0.03)
+    list(finetune(scenes_p.model, q, tuning, unsteady, precision="float32"))
+    assert len(distances) == 13  # before the first step and after each
+    assert min(distances) < distances[-1]
+    found = divergence(scenes_p.model, q, tuning.check)
+    assert found == pytest.approx(min(distances), rel=1e-4)
 
 
 @pytest.mark.slow
@@ -155,8 +178,8 @@ def test_reconstruct_finetunes_at_the_end_with_few_bits(
     events = list(BACKENDS["reconstruct"].fit(task))
     blocks = len(scenes_p.model.blocks)  # type: ignore[arg-type]
     assert [event.step for event in events] == list(range(1, 2 * blocks + tuned + 1))
-    assert {event.total for event in events} == {blocks + tuned}
-    metrics = [set(event.metrics) for event in events[blocks:]]
+    assert {event.total for event in events} == {2 * blocks + tuned}
+    metrics = [set(event.metrics) for event in events[2 * blocks :]]
     assert metrics == [{"distillation", "outputs"}] * tuned
 
 
