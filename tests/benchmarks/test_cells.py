@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import ablation, accuracy, cells
+from benchmarks import ablation, accuracy, cells, image_steps
 from maskaq.config import RunSpec, components
 from maskaq.config.presets import spec_of
 from maskaq.precomputed import accuracy_table
@@ -247,3 +247,20 @@ def test_differences_have_student_intervals_over_seeds():
     assert row["difference_high"] == pytest.approx(-5 / 3 + half, abs=1e-4)
     assert ablation.line(row).startswith("| W3A3 | without entropy | 68.3 [")
     assert "worse in 1 of 1 comparisons, in 1 of them" in ablation.verdict([row])
+
+
+def test_fewer_images_are_the_first_of_more(tmp_path, capsys, nothing_runs):
+    words = ["--bits", "W4A4", "--terms", "class and smoothness", "--images", "2", "4"]
+    words += ["--seed", "0", "1", "--eval-images", "40", "--out", str(tmp_path)]
+    words += ["--set", "synthesis.steps=1", "fit.reconstruction.views=1"]
+    image_steps.main(words)
+    printed = capsys.readouterr().out
+    assert len(list((tmp_path / "samples").iterdir())) == 2  # one file per seed
+    few, more = printed.splitlines()[2:]
+    assert few.startswith("| W4A4 | class and smoothness | 2 | 2 | ")
+    assert more.startswith("| W4A4 | class and smoothness | 4 | 4 | ")
+    first = json.loads((tmp_path / "scenes_vit_W4A4_class-and-smoothness_2_0.json").read_text())
+    assert first["samples"]["count"] == 2
+    nothing_runs()
+    image_steps.main(words)
+    assert capsys.readouterr().out == printed
