@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
-from maskaq.config.options import Coefficients, FitOptions, QuantOptions, Savings, SynthesisOptions
+from maskaq.config.options import (
+    Coefficients,
+    FitOptions,
+    QuantOptions,
+    Reconstruction,
+    Savings,
+    SynthesisOptions,
+)
 from maskaq.config.run_spec import RunSpec
 from maskaq.registry import Registry
 
@@ -39,8 +46,9 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
     return METHODS[method].spec(method, bits)
 
 
-# All methods except the paper's share the number of images and the schedule, which suit 2 cores, so
-# that only the method differs. MimiQ and MaskAQ also share the distillation at that size.
+# All methods but the paper's and the thorough one share the number of images and the schedule,
+# which suit 2 cores, so that only the method differs. MimiQ and MaskAQ also share the distillation at that
+# size.
 _SMALL = SynthesisOptions(images=32, steps=40, lr=0.1, coefficients=_PAPER)
 _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 
@@ -52,6 +60,15 @@ METHODS |= {
         # than MaskAQ's own distillation, on scenes and photographs (`benchmarks/README.md`).
         replace(_SMALL, source="maskaq", savings=Savings(align_every=4)),
         replace(_DISTILLED, backend="reconstruct"),
+    ),
+    "maskaq-thorough": Method(
+        "`maskaq` with eight times the images, and finetuning of all of Q at up to 4 bits",
+        replace(_SMALL, source="maskaq", images=256, savings=Savings(align_every=4)),
+        # 1024 views fit into memory, so each image has fewer of them.
+        FitOptions(
+            backend="reconstruct",
+            reconstruction=Reconstruction(views=4, tune=600, tune_lr=3e-4, tune_bits=4),
+        ),
     ),
     "psaq-vit": Method(
         "PSAQ-ViT: diverse patch similarities, then ranges that clip nothing, as in its release",
