@@ -47,8 +47,8 @@ def spec_of(method: str, bits: tuple[int, int] = (4, 4)) -> RunSpec:
 
 
 # All methods but the paper's and the thorough one share the number of images and the schedule,
-# which suit 2 cores, so that only the method differs. MimiQ and MaskAQ also share the distillation at that
-# size.
+# which suit 2 cores, so that only the method differs. MimiQ and MaskAQ also share the distillation
+# at that size.
 _SMALL = SynthesisOptions(images=32, steps=40, lr=0.1, coefficients=_PAPER)
 _DISTILLED = FitOptions(backend="lsq-kd", epochs=30, lr=5e-5)
 
