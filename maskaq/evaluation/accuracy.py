@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,17 @@ from maskaq.regions.mask import patch_attention
 BATCH = 50  # images per batch, at most
 _PREDICTED = 64  # images per batch, with recorded attention
 _CACHE_BYTES = 32e6  # size of the widest activation that still fits a processor's cache
+
+
+class Answers(NamedTuple):
+    """What one model answers to N labelled images.
+
+    classes: predicted, int64 [N]. ranks: number of other classes that score at least as high as the
+    label, int64 [N].
+    """
+
+    classes: Tensor
+    ranks: Tensor
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,11 @@ class Evaluation:
     ranks: Tensor
     cosine: Interval | None = None
 
+    @property
+    def of_p(self) -> Answers:
+        """The answers of P, which runs with the same images can share."""
+        return Answers(self.answers[0], self.ranks[0])
+
 
 @torch.no_grad()
 def evaluate(
@@ -43,16 +60,16 @@ def evaluate(
     images: Tensor,
     labels: Tensor,
     normalise: Callable[[Tensor], Tensor],
-    previous: Evaluation | None = None,
+    known: Answers | None = None,
 ) -> Iterator[Event | Evaluation]:
     """Run both models on the same images; yields events, then the `Evaluation`.
 
     Args:
         images: uint8 [N,3,S,S], converted batch by batch. labels: int64 [N].
         normalise: maps uint8 [B,3,S,S] to the models' input, on their device.
-        previous: an evaluation of the same P on the same images, from which P's answers are taken.
+        known: P's answers to these images, if it need not be run again.
     """
-    models = (p, q) if previous is None else (q,)
+    models = (p, q) if known is None else (q,)
     ranks: list[Tensor] = []
     answers: list[Tensor] = []
     size = batch_size_for(p)
@@ -64,9 +81,9 @@ def evaluate(
         answers.append(logits.argmax(2))  # [M,B]
         yield Event("evaluation", done, len(batches))
     rank, answer = torch.cat(ranks, 1), torch.cat(answers, 1)  # [M,N] each
-    if previous is not None:
-        rank = torch.cat([previous.ranks[:1], rank])  # [2,N]
-        answer = torch.cat([previous.answers[:1], answer])  # [2,N]
+    if known is not None:
+        rank = torch.cat([known.ranks[None], rank])  # [2,N]
+        answer = torch.cat([known.classes[None], answer])  # [2,N]
     count = rank.shape[1]
     same = int((answer[0] == answer[1]).sum())
     top1, top5 = (

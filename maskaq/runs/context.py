@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from maskaq.config import RunSpec
 from maskaq.data.folder import load_images, split_images, subfolder_names
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.errors import DataError
-from maskaq.evaluation.accuracy import Evaluation
+from maskaq.evaluation.accuracy import Answers
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model, with_class_names
+from maskaq.precomputed import p_answers
 from maskaq.synthesis.sources import Calibration
 
 
@@ -38,12 +40,13 @@ class RunContext:
 
     Passed from run to run it saves loading them, and evaluating P again.
 
-    evaluation: of the first run, of which P's part is reused.
+    p_answers: of P to the evaluation images: they ship with a bundled model, else they are those of
+    the first run.
     """
 
     loaded: LoadedModel
     data: Data
-    evaluation: Evaluation | None = None
+    p_answers: Answers | None = None
 
     @classmethod
     def of(cls, spec: RunSpec, loaded: LoadedModel | None = None) -> RunContext:
@@ -57,7 +60,10 @@ class RunContext:
         )
         if spec.class_names:
             loaded = with_class_names(loaded, spec.class_names)
-        return cls(loaded, load_data(spec, loaded))
+        data = load_data(spec, loaded)
+        shipped = not (spec.data or spec.weights) and p_answers.read(spec.model, len(data.images))
+        known = Answers(*map(torch.from_numpy, shipped)) if shipped else None
+        return cls(loaded, data, known)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -194,12 +194,12 @@ class _Run:
         p, q = freeze(self.p), freeze(self.q)
         images, labels = self.data.images, self.data.labels
         if self.loaded.classifies:
-            items = evaluate(p, q, images, labels, self._inputs, self.context.evaluation)
+            items = evaluate(p, q, images, labels, self._inputs, self.context.p_answers)
         else:
             items = evaluate_features(p, q, images, labels, self._inputs)
         for item in items:
             if isinstance(item, Evaluation):
-                self.evaluation = self.context.evaluation = item
+                self.evaluation, self.context.p_answers = item, item.of_p
             else:
                 yield item
 

@@ -66,11 +66,11 @@ def test_cells_share_samples_and_the_evaluation_of_p(small, tmp_path, monkeypatc
     )
     noise = replace(small, synthesis=replace(small.synthesis, source="noise"))
     first = table.result("a", replace(noise, fit=replace(noise.fit, backend="minmax")))
-    verdict = seen[0]["context"].evaluation
+    verdict = seen[0]["context"].p_answers
     second = table.result("b", replace(noise, fit=replace(noise.fit, backend="mse")))
     assert seen[0]["samples"] is seen[1]["samples"]
     assert seen[0]["context"] is seen[1]["context"]
-    assert seen[1]["context"].evaluation.ranks[0].equal(verdict.ranks[0])
+    assert seen[1]["context"].p_answers.ranks.equal(verdict.ranks)
     assert first.fp == second.fp
     assert len(list((tmp_path / "samples").glob("*.pt"))) == 1
     again = cells.Cells(tmp_path)._samples(noise, seen[0]["context"])  # from the file

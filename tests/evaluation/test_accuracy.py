@@ -67,7 +67,7 @@ class NeverCalled(nn.Module):
         raise AssertionError("P was run again")
 
 
-def test_a_previous_evaluation_saves_running_p_again() -> None:
+def test_known_answers_save_running_p_again() -> None:
     count, classes = 120, 8
     generator = torch.Generator().manual_seed(0)
     tables = torch.randn(3, classes, classes, generator=generator)
@@ -76,8 +76,8 @@ def test_a_previous_evaluation_saves_running_p_again() -> None:
     images[:, 0, 0, 0] = torch.arange(count) % classes
     labels = torch.randint(0, classes, (count,), generator=generator)
     case = (images, labels, lambda x: x.float())
-    *_, previous = evaluate(p, first, *case)
-    *_, again = evaluate(NeverCalled(), second, *case, previous=previous)
+    *_, first_time = evaluate(p, first, *case)
+    *_, again = evaluate(NeverCalled(), second, *case, known=first_time.of_p)
     *_, whole = evaluate(p, second, *case)
     assert (again.top1, again.top5, again.agreement) == (whole.top1, whole.top5, whole.agreement)
     assert again.answers.equal(whole.answers)

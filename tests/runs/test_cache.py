@@ -66,7 +66,7 @@ def test_equal_samples_are_synthesized_once_and_results_do_not_change(steps) -> 
 def test_p_is_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cache.context_of(tiny())
     cached(tiny())
-    assert first.evaluation is not None
+    assert first.p_answers is not None
     assert cache.context_of(tiny((3, 3), images=2)) is first
     assert cache.context_of(replace(tiny(), eval_images=30)) is not first
     assert len(cache._CONTEXTS) == 2

@@ -1,0 +1,50 @@
+"""The answers of the bundled models to all evaluation scenes, for `maskaq.precomputed.p_answers`.
+
+python -m benchmarks.p_answers
+"""
+
+import json
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from maskaq.data.scenes import SPLITS, scenes
+from maskaq.evaluation.accuracy import Answers, batch_size_for, rank_of
+from maskaq.files import atomic_write
+from maskaq.models.architectures import BUNDLED
+from maskaq.models.loading import load_model
+from maskaq.precomputed import p_answers
+from maskaq.quantization.conversion.freeze import freeze
+
+
+def main() -> None:
+    tensors, weights = {}, {}
+    for model in BUNDLED:
+        found = answers(model, len(SPLITS["evaluation"]))
+        for name, values in found._asdict().items():
+            tensors[f"{model}.{name}"] = values.numpy().astype(np.uint8)
+        weights[model] = p_answers.sha256(model)
+        print(f"{model}: top-1 {(found.ranks == 0).float().mean():.2%} of {len(found.ranks):,}")
+    with atomic_write(p_answers.FILE) as draft:
+        save_file(tensors, draft, {"weights": json.dumps(weights)})
+
+
+@torch.no_grad()
+def answers(model: str, count: int) -> Answers:
+    """The answers of a bundled model to the first evaluation scenes, in float32."""
+    loaded, batch = load_model(model), scenes("evaluation", range(count))
+    p, size = freeze(loaded.model), batch_size_for(loaded.model)
+    classes, ranks = [], []
+    for images, labels in zip(
+        tqdm(batch.images.split(size), desc=model), batch.labels.split(size), strict=True
+    ):
+        logits = p(loaded.normalise(images))  # [B,K]
+        classes.append(logits.argmax(1))
+        ranks.append(rank_of(logits, labels))
+    return Answers(torch.cat(classes), torch.cat(ranks))
+
+
+if __name__ == "__main__":
+    main()
