@@ -51,20 +51,35 @@ def scenes(split: str, indices: Sequence[int], seed: int = 0) -> Scenes:
         OptionError: unknown split.
         DataError: an index outside the split.
     """
-    if split not in SPLITS:
-        raise OptionError(unknown("split", split, SPLITS))
-    pool = SPLITS[split]
-    outside = [index for index in indices if not 0 <= index < len(pool)]
-    if outside:
-        raise DataError(f"scene {outside[0]} is outside {split}; allowed: 0 to {len(pool) - 1}.")
-    images, labels = _test_garments()
-    chosen = torch.tensor([pool[index] for index in indices], dtype=torch.long)
+    check_indices(split, indices)
+    chosen = torch.tensor([SPLITS[split][index] for index in indices], dtype=torch.long)
     # In batches, because the intermediate planes of thousands of scenes do not fit the cache.
     parts = [
-        compose(images[part], labels[part], keys(split, part.numpy(), seed))
+        compose(*garments_of(part), keys(split, part.numpy(), seed))
         for part in chosen.split(_BATCH)
     ]
     return Scenes(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def check_indices(split: str, indices: Sequence[int]) -> None:
+    """Refuse a split that does not exist, and scenes outside it.
+
+    Raises:
+        OptionError: unknown split.
+        DataError: an index outside the split.
+    """
+    if split not in SPLITS:
+        raise OptionError(unknown("split", split, SPLITS))
+    last = len(SPLITS[split]) - 1
+    outside = [index for index in indices if not 0 <= index <= last]
+    if outside:
+        raise DataError(f"scene {outside[0]} is outside {split}; allowed: 0 to {last}.")
+
+
+def garments_of(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Images uint8 [B,28,28] and classes int64 [B] of test garments, by number [B]."""
+    images, labels = _test_garments()
+    return images[chosen], labels[chosen]
 
 
 @cache
@@ -87,7 +102,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return np.asarray(x ^ (x >> np.uint64(31)))
 
 
-class _Uniform:
+class Uniform:
     """Uniform numbers in [low,high), from a hash of (key, position)."""
 
     def __init__(self, keys: np.ndarray) -> None:
@@ -117,8 +132,30 @@ def compose(
         scale: smallest and largest side of the garment's square, as a share of the image.
         clutter: 0 (plain ground) to 1 (full clutter); training moves from one to the other.
     """
-    uniform = _Uniform(keys)
-    ground = _ground(uniform, clutter)  # [B,3,S,S]
+    uniform = Uniform(keys)
+    ground = draw_ground(uniform, clutter)  # [B,3,S,S]
+    pasted = draw_garment(uniform, garment, scale)
+    picture = pasted.over(ground)  # [B,3,S,S]
+    return Scenes(to_bytes(picture), labels, pasted.matte[:, 0] > 0.5)
+
+
+class Pasted(NamedTuple):
+    """A garment in its place.
+
+    value: brightness, [B,1,S,S] in 0..1. matte: opacity, likewise. tint: colour, [B,3,1,1].
+    """
+
+    value: Tensor
+    matte: Tensor
+    tint: Tensor
+
+    def over(self, ground: Tensor) -> Tensor:
+        """The garment on top of a picture [B,3,S,S]."""
+        return ground * (1 - self.matte) + self.tint * (0.2 + 0.8 * self.value) * self.matte
+
+
+def draw_garment(uniform: Uniform, garment: Tensor, scale: tuple[float, float]) -> Pasted:
+    """Place garments [B,28,28] at random, with a random tint. scale: as in `compose`."""
     side = uniform(1, low=scale[0], high=scale[1])  # [B,1]
     centre = (uniform(2) - 0.5) * 2 * (1 - side)  # [B,2], in [-1,1]; the square stays inside
     flip = torch.where(uniform(1) < 0.5, -1.0, 1.0)  # [B,1]
@@ -135,14 +172,16 @@ def compose(
     placed = F.grid_sample(  # [B,2,S,S]
         torch.cat([value, matte], 1), grid, align_corners=False, padding_mode="zeros"
     )
-    value, matte = placed[:, :1], placed[:, 1:].clamp(0, 1)  # [B,1,S,S] each
     tint = uniform(3, low=0.55, high=1.0)[..., None, None]  # [B,3,1,1]
-    picture = ground * (1 - matte) + tint * (0.2 + 0.8 * value) * matte  # [B,3,S,S]
-    images = (picture.clamp(0, 1) * 255).round().to(torch.uint8)
-    return Scenes(images, labels, matte[:, 0] > 0.5)
+    return Pasted(placed[:, :1], placed[:, 1:].clamp(0, 1), tint)
 
 
-def _ground(uniform: _Uniform, clutter: float) -> Tensor:
+def to_bytes(picture: Tensor) -> Tensor:
+    """uint8 from a picture in 0..1, of the same shape."""
+    return (picture.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def draw_ground(uniform: Uniform, clutter: float) -> Tensor:
     """Background [B,3,S,S]: a smooth colour field, shapes on top of it, and a fine texture."""
     field = uniform(3, _GRID, _GRID, low=0.05, high=0.7)  # [B,3,4,4]
     flat = field.mean((2, 3), keepdim=True)  # [B,3,1,1]
