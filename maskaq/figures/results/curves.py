@@ -11,7 +11,7 @@ from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, finish
 
 _COLUMNS = 3
-_NAMES = {"block": "error of the block at work"}
+_NAMES = {"block": "error of a block, relative to nearest rounding"}
 _ROW = 210  # pixels
 _POINTS = 500  # per chart at most; more slow the page down and are not visible
 
