@@ -69,6 +69,7 @@ METHODS |= {
             backend="reconstruct",
             reconstruction=Reconstruction(views=4, tune=600, tune_lr=3e-4, tune_bits=4),
         ),
+        note="about an hour for ViT-Tiny on 2 cores (extrapolated, not measured in full)",
     ),
     "psaq-vit": Method(
         "PSAQ-ViT: diverse patch similarities, then ranges that clip nothing, as in its release",
