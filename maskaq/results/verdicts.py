@@ -20,7 +20,7 @@ def of_run(run: Stored) -> str:
     """
     result = run.result
     p, q = result.top1_p, result.top1_q
-    share = f" keeps {100 * q.value / p.value:.0f} % of the accuracy" if p.value else ""
+    share = f" keeps {100 * q.value / p.value:.1f} % of the accuracy" if p.value else ""
     text = (
         f"**At {result.spec.quantization.name} the quantized model{share}**: {100 * q.value:.1f} % "
         f"of {q.n:,} images against {100 * p.value:.1f} % in full precision"

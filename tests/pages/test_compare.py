@@ -52,7 +52,7 @@ def test_it_opens_with_the_verdict_and_one_figure(open_page, text):
     assert not app.exception
     assert chosen(app) == ["W4A4 maskaq, reconstruct: 88.0 %"]
     assert titles(app) == ["Accuracy on 500 images, 95 % intervals"]
-    assert "**At W4A4 the quantized model keeps 98 % of the accuracy**" in text(app)
+    assert "**At W4A4 the quantized model keeps 97.8 % of the accuracy**" in text(app)
     assert "**P** is the full-precision model, **Q** the quantized one." in text(app)
 
 

@@ -61,7 +61,7 @@ def test_the_result_is_a_sentence_before_a_figure(open_page, text, drawn):
     app = open_page(PAGE, make="Result")
     assert not app.exception
     shown = text(app)
-    assert "**At W4A4 the quantized model keeps 98 % of the accuracy**: 88.0 % of 500" in shown
+    assert "**At W4A4 the quantized model keeps 97.8 % of the accuracy**: 88.0 % of 500" in shown
     assert "P and Q predict the same class for 93.0 % of the images (90.0 to 95.0 %)" in shown
     assert "Simulated arithmetic" in shown
     assert drawn(app, "Accuracy on 500 images")
@@ -157,7 +157,7 @@ def test_bad_values_in_the_address_are_named(open_page):
         "backend": ("magic", "reconstruct"),
         "first_last": ("9", "8"),
         "images": ("1e3", 32),
-        "steps": ("301", 100),
+        "steps": ("301", 40),
         "mask_start": ("0.33", 0.5),
         "entropy": ("-1", 1.0),
         "tv": ("nan", 2.5e-5),
@@ -382,9 +382,9 @@ def test_scrubbing_shows_another_step(open_page):
     app = open_page(PAGE)
     slider = app.select_slider(key="scrub")
     assert slider.value == 3
-    assert "After step 3 of 100, mask ratio 0.10" in captions(app)
+    assert "After step 3 of 40, mask ratio 0.10" in captions(app)
     slider.set_value(1).run()
-    assert "After step 1 of 100, mask ratio 0.50" in captions(app)
+    assert "After step 1 of 40, mask ratio 0.50" in captions(app)
 
 
 def test_the_answers_of_p_and_q_are_below_each_image(open_page):
@@ -461,9 +461,7 @@ def test_what_was_left_out_is_said_with_the_result(open_page, workplace):
 def test_the_scheme_decides_which_run_is_shown(open_page, text, shipped):
     app = open_page(PAGE, weight_bits="8", activation_bits="8", make="Result", scheme="integer")
     assert not app.exception
-    said = text(app)
-    assert "Stored example" in said
-    assert "(Deploy)" in said
+    assert "Not computed yet: W8A8 integer" in text(app)
     app.selectbox(key="scheme").select("auto").run()
     assert "Stored example" in text(app)
     app = open_page(PAGE, weight_bits="4", activation_bits="8", make="Result")
@@ -472,4 +470,4 @@ def test_the_scheme_decides_which_run_is_shown(open_page, text, shipped):
     said = text(app)
     assert "Not computed yet: W3A4 integer" in said
     assert "right (95 %" not in said  # the stored table has other grids
-    assert {button.label for button in app.button} >= {"W8A8", "W4A8", "Compute"}
+    assert "Compute" in {button.label for button in app.button}

@@ -34,9 +34,9 @@ def test_the_title_needs_no_number_format(bits, source, title):
 
 def test_one_run_has_its_verdict_its_interval_and_its_size():
     found = summary.of_runs([example("W4A4", "maskaq")])
-    assert found.good.startswith("**At W4A4 the quantized model keeps 99 % of the accuracy**")
+    assert found.good.startswith("**At W4A4 the quantized model keeps 99.5 % of the accuracy**")
     assert "same 5,000 images" in found.sure
-    assert "96.8 % (96.3 to 97.3)" in found.sure
+    assert "96.6 % (96.1 to 97.1)" in found.sure
     assert "7.3 MB, packed at their bit widths 1.0 MB (**7.1 times smaller**)" in found.small
     assert "first and the last layer to 8" in found.what
     assert len(found.repeat) == 1
