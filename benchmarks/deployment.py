@@ -12,7 +12,6 @@ the app can make files of them.
 """
 
 import argparse
-import hashlib
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from maskaq.config.parsing import Every, parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.export.exporting import export_run
 from maskaq.export.measure import P_ONNX, Measured, Measurements, measure
+from maskaq.files import sha256
 from maskaq.precomputed import deployment
 from maskaq.precomputed.deployment import Deployed, Deployment
 from maskaq.results import manifest, size, store
@@ -63,7 +63,7 @@ def main() -> None:
         run = shipped(spec) or run_of(spec, args.out)
         rows.append(row_of_run(run, deployment.DEFAULT))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    sha = hashlib.sha256(Path(args.weights).read_bytes()).hexdigest() if args.weights else ""
+    sha = sha256(Path(args.weights)) if args.weights else ""
     deployment.write([Deployment(args.model, tuple(rows), found.machine, now, sha)])
     for row in rows:
         print(f"{row.kind:10} {row.bits:8} {row.size / 1e6:6.2f} MB  top-1 {row.top1:.2%}")

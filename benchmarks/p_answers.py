@@ -1,6 +1,8 @@
 """The answers of the bundled models to all evaluation scenes, for `maskaq.precomputed.p_answers`.
 
-python -m benchmarks.p_answers
+    python -m benchmarks.p_answers
+
+Run it again after a bundled model has been trained again.
 """
 
 import json
@@ -11,8 +13,8 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from maskaq.data.scenes import SPLITS, scenes
-from maskaq.evaluation.accuracy import Answers, batch_size_for, rank_of
-from maskaq.files import atomic_write
+from maskaq.evaluation.accuracy import Answers, batch_size_for
+from maskaq.files import atomic_write, sha256
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import load_model
 from maskaq.precomputed import p_answers
@@ -25,7 +27,7 @@ def main() -> None:
         found = answers(model, len(SPLITS["evaluation"]))
         for name, values in found._asdict().items():
             tensors[f"{model}.{name}"] = values.numpy().astype(np.uint8)
-        weights[model] = p_answers.sha256(model)
+        weights[model] = sha256(BUNDLED[model].checkpoint)
         print(f"{model}: top-1 {(found.ranks == 0).float().mean():.2%} of {len(found.ranks):,}")
     with atomic_write(p_answers.FILE) as draft:
         save_file(tensors, draft, {"weights": json.dumps(weights)})
@@ -36,14 +38,11 @@ def answers(model: str, count: int) -> Answers:
     """The answers of a bundled model to the first evaluation scenes, in float32."""
     loaded, batch = load_model(model), scenes("evaluation", range(count))
     p, size = freeze(loaded.model), batch_size_for(loaded.model)
-    classes, ranks = [], []
-    for images, labels in zip(
-        tqdm(batch.images.split(size), desc=model), batch.labels.split(size), strict=True
-    ):
-        logits = p(loaded.normalise(images))  # [B,K]
-        classes.append(logits.argmax(1))
-        ranks.append(rank_of(logits, labels))
-    return Answers(torch.cat(classes), torch.cat(ranks))
+    parts = zip(batch.images.split(size), batch.labels.split(size), strict=True)
+    return Answers.joined(
+        Answers.from_logits(p(loaded.normalise(images)), labels)
+        for images, labels in tqdm(parts, desc=model, total=-(-count // size))
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import Scenes, scenes
 from maskaq.evaluation.accuracy import classes
 from maskaq.evaluation.region_quality import mask_quality
+from maskaq.files import sha256
 from maskaq.intervals import Interval, student, wilson
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel, load_model
@@ -228,7 +228,7 @@ def write_bits(loaded: LoadedModel, runs: Path) -> None:
     path = FOLDER / "bits.parquet"
     sources = ("noise", "mimiq", "maskaq", "real")
     files = {one: run_folder(runs, "W4A4", one) / "samples.safetensors" for one in sources}
-    marks = {one: sha256(file.read_bytes()).hexdigest()[:12] for one, file in files.items()}
+    marks = {one: sha256(file)[:12] for one, file in files.items()}
     rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
     rows = [
         row for row in rows if row["samples"] == marks[row["source"]]

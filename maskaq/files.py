@@ -1,5 +1,6 @@
-"""Atomic writing of files, and errors in reading them."""
+"""Atomic writing of files, their checksums, and errors in reading them."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,16 @@ def reading(path: Path, remedy: str, *others: type[Exception]) -> Iterator[None]
     except usual + others as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(f"{path} cannot be read ({what}); {remedy}.") from error
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stamp(path: str | Path) -> tuple[int, int] | None:

@@ -12,7 +12,6 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from torch.nn import functional
 from benchmarks.showcase import example_scenes
 from benchmarks.worlds.runs import OUT, folder, frames_file, samples_file
 from maskaq import checkpoints
-from maskaq.files import atomic_write
+from maskaq.files import atomic_write, sha256
 from maskaq.intervals import Interval
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model
@@ -66,7 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     loaded = load_model(MODELS[args.world], args.weights)
     weights = Path(args.weights) if args.weights else BUNDLED[loaded.name].checkpoint
-    write(args.world, loaded, sha256(weights.read_bytes()).hexdigest(), args.runs / args.world)
+    write(args.world, loaded, sha256(weights), args.runs / args.world)
 
 
 def write(world: str, loaded: LoadedModel, digest: str, runs: Path) -> None:

@@ -1,6 +1,6 @@
 """Accuracy of P and Q on the same labelled images, and their predictions on synthetic images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,14 +20,24 @@ _CACHE_BYTES = 32e6  # size of the widest activation that still fits a processor
 
 
 class Answers(NamedTuple):
-    """What one model answers to N labelled images.
+    """What a model answers to N labelled images, or M models to the same images.
 
-    classes: predicted, int64 [N]. ranks: number of other classes that score at least as high as the
-    label, int64 [N].
+    classes: predicted, int64 [N] or [M,N]. ranks: number of other classes that score at least as
+    high as the label, likewise.
     """
 
     classes: Tensor
     ranks: Tensor
+
+    @classmethod
+    def from_logits(cls, logits: Tensor, labels: Tensor) -> "Answers":
+        """Of logits [...,N,K] and labels [N]."""
+        return cls(logits.argmax(-1), rank_of(logits, labels))
+
+    @classmethod
+    def joined(cls, parts: Iterable["Answers"]) -> "Answers":
+        """Of all images of the parts."""
+        return cls(*(torch.cat(values, -1) for values in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -70,20 +80,18 @@ def evaluate(
         known: P's answers to these images, if it need not be run again.
     """
     models = (p, q) if known is None else (q,)
-    ranks: list[Tensor] = []
-    answers: list[Tensor] = []
+    parts: list[Answers] = []
     size = batch_size_for(p)
     batches = list(zip(images.split(size), labels.split(size), strict=True))
     for done, (batch, target) in enumerate(batches, start=1):
         inputs = normalise(batch)
         logits = torch.stack([model(inputs) for model in models]).cpu()  # [M,B,K]
-        ranks.append(rank_of(logits, target))  # [M,B]
-        answers.append(logits.argmax(2))  # [M,B]
+        parts.append(Answers.from_logits(logits, target))  # [M,B] each
         yield Event("evaluation", done, len(batches))
-    rank, answer = torch.cat(ranks, 1), torch.cat(answers, 1)  # [M,N] each
+    answer, rank = Answers.joined(parts)  # [M,N] each
     if known is not None:
-        rank = torch.cat([known.ranks[None], rank])  # [2,N]
         answer = torch.cat([known.classes[None], answer])  # [2,N]
+        rank = torch.cat([known.ranks[None], rank])  # [2,N]
     count = rank.shape[1]
     same = int((answer[0] == answer[1]).sum())
     top1, top5 = (

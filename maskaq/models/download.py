@@ -7,7 +7,6 @@ cache, and HF_HUB_OFFLINE=1 forbids requests.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from maskaq.errors import ModelError
+from maskaq.files import sha256
 from maskaq.models import menu
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def fetch(weights: HubFile, report: Report | None = None, stop: Event | None = N
         return path
     size, meta = _ask(weights)
     path = _download(weights, _counter(size, report or (lambda done, total: None), stop or Event()))
-    if meta.etag and _SHA256.fullmatch(meta.etag) and meta.etag != _sha256(path):
+    if meta.etag and _SHA256.fullmatch(meta.etag) and meta.etag != sha256(path):
         path.resolve().unlink()
         path.unlink(missing_ok=True)  # a link to the file above, where the system has links
         raise _refusal(weights, "the file arrived damaged: its SHA-256 is wrong")
@@ -165,11 +165,6 @@ def _counter(size: int, report: Report, stop: Event) -> type[tqdm[Any]]:
             report(self._done, size)
 
     return Counter
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _endpoint() -> str:

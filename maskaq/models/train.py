@@ -9,7 +9,6 @@ training resumes from its last checkpoint with the same result.
 """
 
 import argparse
-import hashlib
 import json
 import math
 import sys
@@ -30,6 +29,7 @@ from maskaq.data import fashion_mnist
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.data.scenes import SPLITS, Scenes, compose, keys, scenes
 from maskaq.errors import MaskaqError
+from maskaq.files import sha256
 from maskaq.intervals import Interval, as_percent, wilson
 from maskaq.models import bundled
 from maskaq.models.muon import Muon
@@ -297,7 +297,7 @@ def _card(
         "teacher_top1": guide_top1._asdict(),
         "top1": top1._asdict(),
         "evaluated_on": "5 000 evaluation scenes, seed 0, float32",
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256(weights),
         "versions": {"torch": torch.__version__, "timm": timm.__version__},
     }
 

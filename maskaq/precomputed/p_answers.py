@@ -4,9 +4,7 @@
 stored with them: for any other there are none.
 """
 
-import hashlib
 import json
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from maskaq.files import sha256
 from maskaq.precomputed import showcase
 
 FILE = showcase.FOLDER / "p_answers.safetensors"
-CHECKPOINTS = Path(__file__).parents[1] / "models" / "checkpoints"
 Integers = NDArray[np.int64]
 
 
@@ -28,22 +26,17 @@ class ShippedAnswers(NamedTuple):
     ranks: Integers
 
 
-def read(model: str, count: int) -> ShippedAnswers | None:
+def read(weights: Path, count: int) -> ShippedAnswers | None:
     """The answers of a bundled model to the first scenes; None if none are stored for its weights.
 
-    count: number of scenes, at most 5 000.
+    weights: the file of its weights, named after the model. count: of scenes, at most 5 000.
     """
     if not FILE.is_file():
         return None
+    model = weights.stem
     with safe_open(FILE, "np") as file:
-        weights: dict[str, str] = json.loads(file.metadata()["weights"])
-        if model not in weights or weights[model] != sha256(model):
+        known: dict[str, str] = json.loads(file.metadata()["weights"])
+        if model not in known or known[model] != sha256(weights):
             return None
         both = (file.get_tensor(f"{model}.{name}") for name in ShippedAnswers._fields)
         return ShippedAnswers(*(values[:count].astype(np.int64) for values in both))
-
-
-@cache
-def sha256(model: str) -> str:
-    """Of the weights file of a bundled model."""
-    return hashlib.sha256((CHECKPOINTS / f"{model}.safetensors").read_bytes()).hexdigest()

@@ -5,7 +5,6 @@ folder is opened, checksums when a file is read. The summary is the result witho
 report, so that thousands of runs can be listed without opening other files.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maskaq.errors import RunError
+from maskaq.files import sha256
 from maskaq.results.result import SCHEMA
 
 NAME = "manifest.json"
@@ -44,7 +44,7 @@ def seal(folder: Path) -> None:
     summary = json.loads((folder / "result.json").read_bytes())
     del summary["tensors"]
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.iterdir())
         if path.name != NAME
     }
@@ -88,7 +88,7 @@ def verify(folder: Path, manifest: Manifest, *names: str) -> None:
     for name in names or manifest.files:
         note = manifest.files.get(name)
         try:
-            if note is None or _digest(folder / name) != note.sha256:
+            if note is None or sha256(folder / name) != note.sha256:
                 why = f"{name} has changed since it was written (its SHA-256 differs)"
                 raise RunError(_damaged(folder, why))
         except OSError as error:
@@ -114,8 +114,3 @@ def _damaged(folder: Path, why: str) -> str:
         f"{folder} does not contain a complete run: {why}. Repeat the run, or delete the folder "
         f"with `python -m maskaq runs delete {folder}`."
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -61,14 +61,20 @@ class RunContext:
         if spec.class_names:
             loaded = with_class_names(loaded, spec.class_names)
         data = load_data(spec, loaded)
-        shipped = not (spec.data or spec.weights) and p_answers.read(spec.model, len(data.images))
-        known = Answers(*map(torch.from_numpy, shipped)) if shipped else None
-        return cls(loaded, data, known)
+        return cls(loaded, data, _shipped_answers(spec, len(data.images)))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the model and the images, or left out."""
         return (*self.loaded.notes, *self.data.notes)
+
+
+def _shipped_answers(spec: RunSpec, count: int) -> Answers | None:
+    """P's answers to the first scenes, if P is a bundled model as it ships."""
+    if spec.data or spec.weights:
+        return None
+    shipped = p_answers.read(BUNDLED[spec.model].checkpoint, count)
+    return Answers(*map(torch.from_numpy, shipped)) if shipped else None
 
 
 def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
