@@ -56,8 +56,8 @@ class BackendInfo:
     whether it trains Q towards P in epochs and can ask for refreshed images. learning_events: how
     many events of learning one fit yields, from the number of images, the options, the number
     formats and the number of blocks; None for a back-end that does not learn. formulas: what it
-    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`. unused: the
-    settings that have no effect with the given options.
+    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`. unused: returns
+    the settings without effect, from the options of two runs to compare and the number formats.
     """
 
     implementation: str
@@ -66,16 +66,16 @@ class BackendInfo:
     distils: bool = False
     learning_events: Callable[[int, FitOptions, QuantOptions, int], int] | None = None
     formulas: tuple[str, ...] = ()
-    unused: Callable[[FitOptions], frozenset[str]] = lambda fit: frozenset()
+    unused: Callable[[FitOptions, FitOptions, QuantOptions], set[str]] = lambda *_: set()
 
     @property
     def learns(self) -> bool:
         """Whether it learns, with more weight on informative patches."""
         return self.learning_events is not None
 
-    def settings_for(self, fit: FitOptions) -> frozenset[str]:
-        """The settings that change Q when the others are as in `fit`."""
-        return self.settings - self.unused(fit)
+    def settings_for(self, fit: FitOptions, base: FitOptions, formats: QuantOptions) -> set[str]:
+        """The settings that can make Q differ between `fit` and `base`."""
+        return set(self.settings) - self.unused(fit, base, formats)
 
 
 _OPTIMISED = "maskaq.synthesis.sources.optimised"
@@ -154,11 +154,18 @@ def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, b
     return blocks * (1 + options.steps + options.tuned(formats))
 
 
-def _only_learning(fit: FitOptions) -> frozenset[str]:
-    """Settings of the learning of single blocks, where nothing is learned."""
-    names = ("rounding_lr", "step_lr", "drop", "decision")
-    learning = {"mask_ratio", "mask_weight", *(f"reconstruction.{name}" for name in names)}
-    return frozenset() if fit.reconstruction.steps else frozenset(learning)
+def _unused_in_reconstruction(fit: FitOptions, base: FitOptions, formats: QuantOptions) -> set[str]:
+    """Settings of the learning of blocks and of the finetuning, where these do not take place."""
+    options, tuned = fit.reconstruction, fit.reconstruction.tuned(formats)
+    unused = set()
+    if not options.steps:
+        own = ("rounding_lr", "step_lr", "drop", "decision")
+        unused |= {"mask_ratio", "mask_weight", *(f"reconstruction.{name}" for name in own)}
+    if not options.steps and not tuned:
+        unused.add("reconstruction.batch")
+    if not tuned and not base.reconstruction.tuned(formats):
+        unused |= {f"reconstruction.{name}" for name in ("tune", "tune_lr", "tune_bits")}
+    return unused
 
 
 _RANGES = "maskaq.quantization.backends.ranges_only"
@@ -193,7 +200,7 @@ BACKENDS |= {
         ),
         learning_events=_reconstruction_steps,
         formulas=("rotation", "gptq", "reconstruction", "tuning"),
-        unused=_only_learning,
+        unused=_unused_in_reconstruction,
     ),
     "lsq-kd": BackendInfo(
         "maskaq.quantization.backends.lsq_kd:BACKEND",

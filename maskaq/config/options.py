@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from maskaq.errors import OptionError, unknown
 
@@ -200,8 +200,8 @@ class Reconstruction:
     """Options of the back-end `reconstruct`.
 
     steps: Adam steps per block in which rounding and step sizes are learned; at 0 the weights stay
-    as GPTQ rounds them. batch: images per step. views: per image, the image itself
-    included. rounding_lr, step_lr: learning rates of the rounding and of the activations' step
+    as GPTQ rounds them. batch: images per step. views: per image, the image itself included.
+    rounding_lr, step_lr: learning rates of the rounding and of the activations' step
     sizes. drop: share of the activations left unquantized (QDrop). decision: weight of the
     regulariser that drives the rounding to 0 or 1. tune: steps of the final finetuning of all of Q
     (`fitting.finetune`). tune_lr: its learning rate. tune_bits: it takes place only if weights or
@@ -244,12 +244,6 @@ class Reconstruction:
         weights = formats.average_bits or formats.weight_bits
         few = min(weights, formats.activation_bits) <= self.tune_bits
         return self.tune if few else 0
-
-    def canonical(self, formats: QuantOptions, base: Reconstruction) -> Reconstruction:
-        """The same options; those of a finetuning that does not take place are those of `base`."""
-        if self.tuned(formats) or base.tuned(formats):
-            return self
-        return replace(self, tune=base.tune, tune_lr=base.tune_lr, tune_bits=base.tune_bits)
 
 
 @dataclass(frozen=True)

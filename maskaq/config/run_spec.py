@@ -74,10 +74,9 @@ class RunSpec:
         base = base or RunSpec()
         source, backend = SOURCES[self.synthesis.source], BACKENDS[self.fit.backend]
         synthesis = {"source", "images", *source.settings}
-        fit = keep_only(self.fit, {"backend", *backend.settings_for(self.fit)}, base.fit)
-        learning = fit.reconstruction.canonical(self.quantization, base.fit.reconstruction)
+        fit = {"backend", *backend.settings_for(self.fit, base.fit, self.quantization)}
         return replace(
             self,
             synthesis=keep_only(self.synthesis, synthesis, base.synthesis),
-            fit=replace(fit, reconstruction=learning),
+            fit=keep_only(self.fit, fit, base.fit),
         )

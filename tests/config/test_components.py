@@ -85,7 +85,7 @@ def test_exactly_the_settings_of_a_back_end_tell_runs_apart(backend: str) -> Non
             continue
         other = different(base, f"fit.{name}")
         assert other != base
-        used = name in BACKENDS[backend].settings_for(base.fit)
+        used = name in BACKENDS[backend].settings_for(base.fit, base.fit, base.quantization)
         assert (other.canonical() != base.canonical()) == used, name
 
 
@@ -108,7 +108,12 @@ def test_settings_of_block_learning_count_only_where_blocks_learn() -> None:
     base = spec_of("maskaq")
     assert replaced(base, {"fit.mask_weight": 3.0}).canonical() == base.canonical()
     assert replaced(base, {"fit.reconstruction.drop": 0.1}).canonical() == base.canonical()
+    assert replaced(base, {"fit.reconstruction.batch": 4}).canonical() == base.canonical()
     learning = replaced(base, {"fit.reconstruction.steps": 20})
     assert learning.canonical() != base.canonical()
-    for name, value in (("fit.mask_weight", 3.0), ("fit.reconstruction.drop", 0.1)):
+    for name, value in (
+        ("fit.mask_weight", 3.0),
+        ("fit.reconstruction.drop", 0.1),
+        ("fit.reconstruction.batch", 4),
+    ):
         assert replaced(learning, {name: value}).canonical() != learning.canonical()
