@@ -131,11 +131,11 @@ def _finetune(task: FitTask, generator: torch.Generator) -> Iterator[dict[str, f
     count = max(1, len(images) // _HELD_OUT)
     held_out, trained = images[:count], images[count:] if count < len(images) else images
 
-    def views(images: Tensor, count: int) -> Tensor:
+    def views(of: Tensor, size: int) -> Tensor:
         coarse, fine = torch.randint(
-            len(images), (2, count), generator=generator, device=images.device
+            len(of), (2, size), generator=generator, device=of.device
         )  # [B] each
-        mixed = combine_frequencies(images[coarse], images[fine], generator)
+        mixed = combine_frequencies(of[coarse], of[fine], generator)
         return task.inputs(vary(mixed, generator))
 
     loss = distillation_loss if task.classifies else feature_loss
@@ -214,11 +214,11 @@ def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> It
     """
     module = block.unit.module
     with recording_moments(module) as moments:
-        nearest = block.error()
-    best = BestState(module, nearest)
+        best = BestState(module, block.error)
+    nearest = best.error
     for layer, own in moments.items():
         apply_gptq(layer, own)
-    best.offer(block.error())
+    best.offer()
     yield best.error / nearest if nearest else 1.0
     if task.options.reconstruction.steps:
         roundings = [SoftRounding(layer) for layer in moments]
@@ -226,7 +226,7 @@ def _reconstruct(task: FitTask, block: _Block, generator: torch.Generator) -> It
         for rounding in roundings:
             rounding.finish()
         module.requires_grad_(False)
-        best.offer(block.error())
+        best.offer()
     best.restore()
     for layer in moments:
         layer.weight.copy_(layer.weight_quantizer(layer.weight))

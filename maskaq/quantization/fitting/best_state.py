@@ -1,23 +1,28 @@
 """The best state of a module while it is trained."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from maskaq.checkpoints import State
 
 
 class BestState:
-    """The state of a module with the least error so far.
+    """The state of a module with the least error so far; at first the present one.
 
     error: of that state. state: its `state_dict`, copied.
+
+    Args:
+        measure: returns the error of the present state.
     """
 
-    def __init__(self, module: nn.Module, error: float) -> None:
-        self._module = module
-        self.error, self.state = error, _copy(module)
+    def __init__(self, module: nn.Module, measure: Callable[[], float]) -> None:
+        self._module, self._measure = module, measure
+        self.error, self.state = measure(), _copy(module)
 
-    def offer(self, error: float) -> None:
-        """Keep the present state if its error is less than that of the best one; NaN is not."""
-        if error < self.error:
+    def offer(self) -> None:
+        """Keep the present state instead if its error is less; an error of NaN is not."""
+        if (error := self._measure()) < self.error:
             self.error, self.state = error, _copy(self._module)
 
     def restore(self) -> None:

@@ -90,12 +90,8 @@ def finetune(
     target = _logits(p, images.check)
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
     gains = [RowGains(layer) for layer in layers]
-
-    def distance() -> float:
-        return images.loss(target, _logits(q, images.check)).item()
-
-    best = BestState(q, distance())
-    yield from _train(p, q, images, options, precision, checkpoints, best, distance)
+    best = BestState(q, lambda: images.loss(target, _logits(q, images.check)).item())
+    yield from _train(p, q, images, options, precision, checkpoints, best)
     best.restore()
     for gain in gains:
         gain.merge()
@@ -110,7 +106,6 @@ def _train(
     precision: str,
     checkpoints: Checkpoints,
     best: BestState,
-    distance: Callable[[], float],
 ) -> Iterator[dict[str, float]]:
     optimiser = _optimiser(q, options.tune_lr)
     schedule = CosineSchedule(optimiser, options.tune, _LAST)
@@ -141,7 +136,7 @@ def _train(
         (losses["distillation"] + _OUTPUTS_WEIGHT * losses["outputs"]).backward()
         optimiser.step()
         if (step + 1) % every == 0 or step + 1 == options.tune:
-            best.offer(distance())
+            best.offer()
         done.append({name: loss.item() for name, loss in losses.items()})
         yield done[-1]
         checkpoints.offer(_NAME, state)
