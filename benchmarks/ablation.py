@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from benchmarks.cells import Cells
+from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
 from maskaq.config.overrides import with_settings
@@ -101,15 +101,12 @@ def whole(args: argparse.Namespace, bits: str, seed: int) -> RunSpec:
     """MaskAQ with all its parts."""
     base = spec_of(args.method, parse_bits(bits))
     paper = spec_of("maskaq-paper").synthesis.coefficients
-    return replace(
+    return with_arguments(
         base,
-        model=args.model,
-        weights=args.weights,
-        data=args.data,
+        args,
+        seed,
         holdout=args.holdout,
-        seed=seed,
         device=args.device,
-        eval_images=args.eval_images,
         synthesis=replace(base.synthesis, source="maskaq", coefficients=paper),
         fit=replace(base.fit, backend="lsq-kd", refresh=args.refresh),
     )

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.cells import Cells
+from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
 from maskaq.config.overrides import with_settings
@@ -116,14 +116,11 @@ def spec(args: argparse.Namespace, bits: str, source: str, seed: int) -> RunSpec
     base = spec_of(args.method, parse_bits(bits))
     images = args.images or base.synthesis.images
     steps = base.synthesis.steps if args.steps is None else args.steps
-    made = replace(
+    made = with_arguments(
         base,
-        model=args.model,
-        weights=args.weights,
-        data=args.data,
-        seed=seed,
+        args,
+        seed,
         device=args.device,
-        eval_images=args.eval_images,
         holdout=max(args.holdout, images) if args.data else 0,
         synthesis=replace(base.synthesis, source=source, images=images, steps=steps),
         quantization=replace(base.quantization, first_last=args.first_last),

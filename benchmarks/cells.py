@@ -5,10 +5,11 @@ gigabytes. Samples are stored beside the cells and shared by all cells that only
 fitted.
 """
 
+import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -24,6 +25,22 @@ from maskaq.runs.context import RunContext
 from maskaq.runs.execute import execute
 from maskaq.runs.runner import synthesize
 from maskaq.synthesis.loop import Samples
+
+
+def with_arguments(spec: RunSpec, args: argparse.Namespace, seed: int, **changes: Any) -> RunSpec:
+    """The spec with the model and the images that the arguments of a table name.
+
+    changes: of further fields.
+    """
+    return replace(
+        spec,
+        model=args.model,
+        weights=args.weights,
+        data=args.data,
+        eval_images=args.eval_images,
+        seed=seed,
+        **changes,
+    )
 
 
 class TimedSamples(NamedTuple):

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.cells import Cells
+from benchmarks.cells import Cells, with_arguments
 from maskaq.config import RunSpec
 from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
@@ -74,15 +74,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def spec(args: argparse.Namespace, terms: str, bits: str, seed: int, images: int) -> RunSpec:
     """A run of method `maskaq` with these terms on so many images."""
     base = with_settings(spec_of("maskaq", parse_bits(bits)), [*TERMS[terms], *args.settings])
-    return replace(
-        base,
-        model=args.model,
-        weights=args.weights,
-        data=args.data,
-        seed=seed,
-        eval_images=args.eval_images,
-        synthesis=replace(base.synthesis, images=images),
-    )
+    return with_arguments(base, args, seed, synthesis=replace(base.synthesis, images=images))
 
 
 def line(bits: str, terms: str, images: int, runs: Sequence[RunResult]) -> str:

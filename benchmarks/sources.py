@@ -14,6 +14,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.cells import with_arguments
 from maskaq.config import RunSpec
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
@@ -79,13 +80,10 @@ def cell(args: argparse.Namespace, bits: str, source: str, backend: str, seed: i
     base = spec_of(args.method, parse_bits(bits))
     images = args.images or base.synthesis.images
     steps = base.synthesis.steps if args.steps is None else args.steps
-    return replace(
+    return with_arguments(
         base,
-        model=args.model,
-        weights=args.weights,
-        data=args.data,
-        seed=seed,
-        eval_images=args.eval_images,
+        args,
+        seed,
         holdout=args.holdout,
         synthesis=replace(base.synthesis, source=source, images=images, steps=steps),
         fit=replace(base.fit, backend=backend),

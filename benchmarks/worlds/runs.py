@@ -24,6 +24,7 @@ from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits, parse_every
 from maskaq.config.presets import spec_of
 from maskaq.events import Event
+from maskaq.precomputed import accuracy_table
 from maskaq.precomputed.worlds import BITS, MODELS, SOURCES
 from maskaq.results import store
 from maskaq.runs import checkpointing
@@ -37,13 +38,6 @@ IMAGES = 64
 SCENES = 2_000  # of the evaluation split; of a folder, all photographs but the held-out ones
 DRAWN_AT = "W4A4"
 OUT = Path("runs/worlds")
-# Those of the runs that ship. The finetuning at few bits, which triples a run's time, is left out.
-SETTINGS = [
-    "synthesis.steps=100",
-    "synthesis.lr=0.05",
-    "fit.reconstruction.steps=40",
-    "fit.reconstruction.tune=0",
-]
 # For ViT-Tiny as good as none in half the time (`benchmarks/README.md`, savings.py).
 LIGHT = Savings(align_every=8, blocks=0.5, queries=0.5, patches=0.5, patches_from=0.2)
 
@@ -65,8 +59,8 @@ def main() -> None:
 
 
 def spec(world: str, source: str, bits: str, weights: str = "", data: str = "") -> RunSpec:
-    """One run of method `maskaq`, with `SETTINGS`."""
-    base = with_settings(spec_of("maskaq", parse_bits(bits)), SETTINGS)
+    """One run of method `maskaq`, with the settings of the shipped table of accuracies."""
+    base = with_settings(spec_of("maskaq", parse_bits(bits)), accuracy_table.SETTINGS)
     savings = LIGHT if world == "photographs" else base.synthesis.savings
     synthesis = replace(base.synthesis, source=source, images=IMAGES, savings=savings)
     holdout = IMAGES if data else 0
