@@ -182,7 +182,9 @@ def test_it_starts_with_one_page_in_plain_words_that_needs_no_javascript(runs):
     assert f"<title>{inside.text['h1']}</title>" in text
     headings = ("What", "How good", "How sure", "How small", "Do not claim", "How to repeat")
     assert inside.text["dt"] == "".join(headings)
-    assert inside.text["strong"].startswith("At W4A4 the quantized model keeps 97.8 % of the accura")
+    assert inside.text["strong"].startswith(
+        "At W4A4 the quantized model keeps 97.8 % of the accura"
+    )
     assert inside.text["pre"] == command_of(runs[0].result.spec)
     assert not inside.of("script")
     assert "Highest" not in page
