@@ -13,12 +13,13 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from maskaq.data.scenes import SPLITS, scenes
-from maskaq.evaluation.accuracy import Answers, batch_size_for
+from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.files import atomic_write, sha256
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import load_model
 from maskaq.precomputed import p_answers
 from maskaq.quantization.conversion.freeze import freeze
+from maskaq.tasks.classification import Answers
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ from maskaq.quantization.conversion.freeze import freeze_weights
 from maskaq.runs import environment
 from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.context import SynthesisContext, private_copy
-from maskaq.synthesis.loop import sample_labels
+from maskaq.synthesis.loop import sample_targets
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS
 
 METHOD = spec_of("maskaq")
@@ -166,7 +166,7 @@ def stepper(
     )
     generator = torch.Generator(device).manual_seed(0)
     source = PARAMETRISATIONS[options.parametrisation](loaded, batch, generator)
-    labels = sample_labels(batch, len(loaded.class_names), 0)
+    labels = sample_targets(loaded, batch, 0)
     under_way = Batch(setting, source, labels, generator)
     steps = [(2 * part + 1) * options.steps // (2 * len(parts)) for part in parts]
 
@@ -189,7 +189,7 @@ def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
     batch, precision, device = how
     shape = (batch, *loaded.data_config["input_size"])
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    labels = sample_labels(batch, len(loaded.class_names), 0).to(device)
+    labels = sample_targets(loaded, batch, 0).to(device)
 
     def through(model: nn.Module) -> Callable[[], object]:
         inputs = images.clone().requires_grad_()

@@ -15,6 +15,7 @@ FLOORS = (
     ("config",),
     ("checkpoints", "formulas"),
     ("data", "precomputed"),
+    ("tasks",),
     ("models",),
     ("regions", "augment"),
     ("synthesis", "quantization"),

@@ -36,7 +36,7 @@ def vary(images: Tensor, generator: torch.Generator) -> Tensor:
         return torch.rand(shape, generator=generator, device=device) * (high - low) + low
 
     pixels = images.float() / 127.5 - 1
-    pixels = (AUGMENTATIONS["crops"](pixels, 0, 1, generator) + 1) / 2
+    pixels = (AUGMENTATIONS["crops"](pixels, 0, 1, generator).images + 1) / 2
     others = pixels[torch.randperm(count, generator=generator, device=device)]
     pixels = torch.where(_areas(images, PASTED, (0.3, 0.8), generator), others, pixels)
     gain, shift = uniform(*CONTRAST).exp(), uniform(-BRIGHTNESS, BRIGHTNESS)

@@ -8,13 +8,26 @@ image.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from maskaq.registry import Registry
+from maskaq.tasks.base import Cut
 
-Augmentation = Callable[[Tensor, int, int, torch.Generator], Tensor]
+
+class Augmented(NamedTuple):
+    """Views of images, and which part of each one they show; None is the whole image.
+
+    images: [B,3,H,W].
+    """
+
+    images: Tensor
+    cut: Cut | None = None
+
+
+Augmentation = Callable[[Tensor, int, int, torch.Generator], Augmented]
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
 
 BASE = 224  # side in pixels that the published shifts and crops refer to; others are scaled
@@ -50,20 +63,14 @@ def resampling(start: Tensor, length: Tensor, size: int) -> Tensor:
     return matrix
 
 
-def _cut(
-    images: Tensor, corner: tuple[Tensor, Tensor], sides: tuple[Tensor, Tensor], flipped: Tensor
-) -> Tensor:
-    """A part of each image, resized to the full image: [B,3,H,W] -> [B,3,H,W].
-
-    corner: top and left, and sides: height and width of the part, in pixels, [B] each. flipped:
-    bool [B], the parts that are mirrored.
-    """
-    (top, left), (high, wide) = corner, sides
-    rows = resampling(top, high, images.shape[2])  # [B,H,H]
+def _show(images: Tensor, cut: Cut) -> Tensor:
+    """A part of each image, resized to the full image: [B,3,H,W] -> [B,3,H,W]."""
+    height, width = cut.sides
+    rows = resampling(cut.top, cut.high, height)  # [B,H,H]
     columns = resampling(
-        torch.where(flipped, left + wide, left),
-        torch.where(flipped, -wide, wide),
-        images.shape[3],
+        torch.where(cut.flipped, cut.left + cut.wide, cut.left),
+        torch.where(cut.flipped, -cut.wide, cut.wide),
+        width,
     )  # [B,W,W]
     return rows[:, None] @ images @ columns.mT[:, None]  # [B,3,H,W]
 
@@ -74,7 +81,7 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 @AUGMENTATIONS.register("crops")
-def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
+def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) -> Augmented:
     """Per image: circular shift, flip, crop resized to the full image, pixel noise."""
     count, _, height, width = images.shape
     random = _uniform((6, count), generator)
@@ -83,13 +90,13 @@ def _crops(images: Tensor, step: int, total: int, generator: torch.Generator) ->
     high, wide = height * share, width * share
     top = (height - high) / 2 * (1 + random[1]) + (SHIFT * height / BASE * random[2]).round()
     left = (width - wide) / 2 * (1 + random[5]) + (SHIFT * width / BASE * random[3]).round()
-    views = _cut(images, (top, left), (high, wide), random[4] < 0)
+    cut = Cut(top, left, high, wide, random[4] < 0, (height, width))
     noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return views + NOISE * noise
+    return Augmented(_show(images, cut) + NOISE * noise, cut)
 
 
 @AUGMENTATIONS.register("easy-to-hard")
-def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
+def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Generator) -> Augmented:
     """Whole images first, then smaller and smaller crops resized to full size; half are flipped.
 
     The first quarter of the steps uses whole images; from there the side of the crops, at random
@@ -103,28 +110,34 @@ def _easy_to_hard(images: Tensor, step: int, total: int, generator: torch.Genera
     high, wide = height * share, width * share
     top, left = (height - high) * random[0], (width - wide) * random[1]  # [B]
     sides = torch.full_like(top, high), torch.full_like(left, wide)  # [B] each
-    return _cut(images, (top, left), sides, random[2] < 0.5)
+    cut = Cut(top, left, *sides, random[2] < 0.5, (height, width))
+    return Augmented(_show(images, cut), cut)
 
 
 @AUGMENTATIONS.register("released")
-def _released(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
+def _released(images: Tensor, step: int, total: int, generator: torch.Generator) -> Augmented:
     """As in MaskAQ's code: one circular shift for all, then colour shifts per image and channel.
 
     The shift is up to 8 pixels of 224 in the first half of the steps, 16 in the second. The first
     colour shift decreases to 0 at the last step; the second, with a random contrast of 1/e to e,
     does not decrease.
     """
-    count, channels, *sides = images.shape
-    reach = (SHIFT if 2 * step >= total else SHIFT // 2) / BASE * torch.tensor(sides)  # [2]
+    count, channels, height, width = images.shape
+    sides = torch.tensor([height, width])
+    reach = (SHIFT if 2 * step >= total else SHIFT // 2) / BASE * sides  # [2]
     moves = reach.to(generator.device) * _uniform((2,), generator)
     down, across = moves.round().long().tolist()
     shape = (count, channels, 1, 1)
     colour = torch.randn(shape, generator=generator, device=images.device)
-    images = images.roll((down, across), (2, 3)) + 0.5 * (1 - step / total) * colour
-    return (images - _uniform(shape, generator)) / _uniform(shape, generator).exp()
+    rolled = images.roll((down, across), (2, 3)) + 0.5 * (1 - step / total) * colour
+    one = torch.ones(count, device=images.device)  # [B]
+    corner, size = (-down * one, -across * one), (height * one, width * one)
+    cut = Cut(*corner, *size, torch.zeros_like(one, dtype=torch.bool), (height, width))
+    shown = (rolled - _uniform(shape, generator)) / _uniform(shape, generator).exp()
+    return Augmented(shown, cut)
 
 
 @AUGMENTATIONS.register("none")
-def _none(images: Tensor, step: int, total: int, generator: torch.Generator) -> Tensor:
+def _none(images: Tensor, step: int, total: int, generator: torch.Generator) -> Augmented:
     """The images unchanged."""
-    return images
+    return Augmented(images)

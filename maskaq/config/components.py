@@ -1,9 +1,9 @@
-"""The sample sources, back-ends and synthesis terms, as plain data.
+"""The tasks, sample sources, back-ends and synthesis terms, as plain data.
 
-Everything that menus, help, sweeps, estimates and tests need to know about a source or a back-end
-stands here once. Nothing here imports torch: the implementations are named, and
-`maskaq.synthesis.sources.SOURCES` and `maskaq.quantization.backends.BACKENDS` import them on first
-use. To add a source or a back-end, write its module and register one entry in this file.
+Everything that menus, help, sweeps, estimates and tests need to know about a task, a source or a
+back-end stands here once. Nothing here imports torch: the implementations are named, and
+`maskaq.tasks.TASKS`, `maskaq.synthesis.sources.SOURCES` and `maskaq.quantization.backends.BACKENDS`
+import them on first use. To add one, write its module and register one entry in this file.
 """
 
 import math
@@ -77,6 +77,48 @@ class BackendInfo:
         """The settings that can make Q differ between `fit` and `base`."""
         return set(self.settings) - self.unused(fit, base, formats)
 
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task: what a model is for.
+
+    implementation: `module:object`, a `maskaq.tasks.base.Task`. description: one line for menus.
+    metrics: names of the main metric and of the second one. agreement: what P and Q agree on.
+    """
+
+    implementation: str
+    description: str
+    metrics: tuple[str, str]
+    agreement: str
+
+
+TASKS: Registry[TaskInfo] = Registry("task")
+TASKS |= {
+    "classification": TaskInfo(
+        "maskaq.tasks.classification:TASK",
+        "What is in the picture?",
+        ("top-1", "top-5"),
+        "images with the same predicted class",
+    ),
+    "features": TaskInfo(
+        "maskaq.tasks.features:TASK",
+        "Which pictures are alike? For models without a classifier.",
+        ("top-1 of the nearest neighbour", "top-5 of the neighbours"),
+        "images with the same nearest neighbour",
+    ),
+    "segmentation": TaskInfo(
+        "maskaq.tasks.segmentation:TASK",
+        "What is each pixel part of?",
+        ("mIoU", "pixel accuracy"),
+        "pixels with the same class",
+    ),
+    "detection": TaskInfo(
+        "maskaq.tasks.detection:TASK",
+        "Which objects are where?",
+        ("AP", "AP50"),
+        "objects of P that Q finds too",
+    ),
+}
 
 _OPTIMISED = "maskaq.synthesis.sources.optimised"
 _BASELINES = "maskaq.synthesis.sources.baselines"

@@ -8,29 +8,33 @@ that every garment in the truth can be seen.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from maskaq.data.scenes import (
+from maskaq.data.drawing import (
     SIZE,
-    SPLITS,
     Uniform,
-    check_indices,
-    draw_garment,
+    cut_out,
     draw_ground,
-    garments_of,
     keys,
+    paste,
+    sample_placement,
     to_bytes,
 )
+from maskaq.data.fashion_mnist import CLASS_NAMES
+from maskaq.data.scenes import SPLITS, check_indices, garments_of
 
 MOST = 4  # garments
-BACKGROUND = 10  # class of all pixels without a garment
+BACKGROUND = len(CLASS_NAMES)  # class of all pixels without a garment
 ABSENT = -1  # label of a garment that a scene does not have
 
 _TRIES = 6  # places for a garment
 _VISIBLE = 0.5  # of a garment, at least
-_SCALE = (0.35, 0.65)  # side of a garment's square, as a share of the image
+_SCALE = (0.4, 0.7)  # side of a garment's square, as a share of the image
 _BATCH = 200  # scenes composed together
+
+Garments = tuple[Tensor, Tensor]
 
 
 class GroupScenes(NamedTuple):
@@ -61,34 +65,54 @@ def group_scenes(split: str, indices: Sequence[int], seed: int = 0) -> GroupScen
         DataError: an index outside the split.
     """
     check_indices(split, indices)
+    pool = garments_of(torch.tensor(list(SPLITS[split])))
     chosen = torch.tensor(list(indices), dtype=torch.long)
-    parts = [_compose(split, part, seed) for part in chosen.split(_BATCH)]
+    parts = [
+        compose_group(pool, keys(f"group {split}", part.numpy(), seed))
+        for part in chosen.split(_BATCH)
+    ]
     return GroupScenes(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
-def _compose(split: str, indices: Tensor, seed: int) -> GroupScenes:
-    pool = torch.tensor(list(SPLITS[split]))
-    uniform = Uniform(keys(f"{split[:4]}-g", indices.numpy(), seed))
-    picture = draw_ground(uniform, clutter=1.0)  # [B,3,S,S]
+def compose_group(
+    pool: Garments,
+    keys: np.ndarray,
+    *,
+    scale: tuple[float, float] = _SCALE,
+    clutter: float = 1.0,
+) -> GroupScenes:
+    """Scenes of random garments.
+
+    Args:
+        pool: garments to choose from, uint8 [N,28,28], and their classes, int64 [N].
+        keys: uint64 [B], see `drawing.keys`.
+        scale, clutter: as in `scenes.compose`.
+    """
+    uniform = Uniform(keys)
+    picture = draw_ground(uniform, clutter)  # [B,3,S,S]
     count = 1 + (uniform(1) * MOST).long()[:, 0]  # [B], garments that are asked for
-    batch = len(indices)
+    batch = len(keys)
     top = torch.full((batch, SIZE, SIZE), ABSENT)  # [B,S,S], number of the topmost garment
     area = torch.ones(batch, MOST)  # pixels of each garment, if nothing hid it
     labels = torch.full((batch, MOST), ABSENT)
     for number in range(MOST):
-        choice = pool[(uniform(1) * len(pool)).long()[:, 0]]  # [B]
-        images, classes = garments_of(choice)
+        choice = (uniform(1) * len(pool[0])).long()[:, 0]  # [B]
+        garment, classes = cut_out(pool[0][choice]), pool[1][choice]
         waiting = count > number  # [B]: still to be placed
         for _ in range(_TRIES):
-            pasted = draw_garment(uniform, images, _SCALE)
-            covered = pasted.matte[:, 0] > 0.5  # [B,S,S]
-            fits = waiting & _all_visible(top, covered, area)  # [B]
-            here = fits[:, None, None] & covered  # [B,S,S]
-            top = torch.where(here, number, top)
-            area[:, number] = torch.where(fits, covered.sum((1, 2)).float(), area[:, number])
-            labels[:, number] = torch.where(fits, classes, labels[:, number])
-            picture = torch.where(fits[:, None, None, None], pasted.over(picture), picture)
-            waiting = waiting & ~fits
+            place = sample_placement(
+                uniform, scale
+            )  # of all scenes, so that none depends on others
+            rows = waiting.nonzero()[:, 0]  # [R]
+            pasted = paste(garment[rows], place.at(rows))
+            fits = _all_visible(top[rows], pasted.covered, area[rows])  # [R]
+            pasted, rows = pasted.at(fits), rows[fits]
+            covered = pasted.covered  # [R,S,S]
+            top[rows] = torch.where(covered, number, top[rows])
+            area[rows, number] = covered.sum((1, 2)).float()
+            labels[rows, number] = classes[rows]
+            picture[rows] = pasted.over(picture[rows])
+            waiting[rows] = False
     visible = torch.stack([top == number for number in range(MOST)], 1)  # [B,4,S,S]
     names = torch.cat([labels, torch.full((batch, 1), BACKGROUND)], 1)  # [B,5], the last for -1
     classes = names.gather(1, top.flatten(1) % (MOST + 1)).view_as(top)  # [B,S,S]

@@ -1,8 +1,9 @@
 """The models that ship with the library, trained by `python -m maskaq.models.train`.
 
 `scenes_vit` is a plain timm `VisionTransformer` without convolutional stem or BatchNorm,
-`scenes_swin` a timm `SwinTransformer` with shifted windows. Their model cards are stored next to
-the checkpoints.
+`scenes_swin` a timm `SwinTransformer` with shifted windows. `scenes_vit_seg` and `scenes_vit_det`
+have the body of `scenes_vit` and heads for segmentation and detection. The model cards are stored
+next to the checkpoints.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from maskaq.data.drawing import SIZE
 from maskaq.data.fashion_mnist import CLASS_NAMES
-from maskaq.data.scenes import SIZE
+from maskaq.models.dense import PatchDetector, PatchSegmenter
 
 FOLDER = Path(__file__).parent / "checkpoints"
 # The preprocessing that belongs to the weights, in the format of timm's data config.
@@ -27,6 +29,15 @@ DATA_CONFIG = {
     "crop_pct": 1.0,
     "crop_mode": "center",
 }
+# The MLP ratio is 2 instead of 4, which keeps the float32 file under 8 MB.
+_VIT: Mapping[str, Any] = {
+    "img_size": SIZE,
+    "patch_size": 8,
+    "embed_dim": 192,
+    "depth": 6,
+    "num_heads": 6,
+    "mlp_ratio": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Bundled:
     """A model whose weights ship with the library.
 
     architecture: builds it, untrained. summary: of the architecture, for the model card.
-    data_config: its preprocessing, as in timm.
+    data_config: its preprocessing, as in timm. task: a name in `maskaq.tasks.TASKS`.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Bundled:
     summary: str
     data_config: Mapping[str, Any]
     class_names: tuple[str, ...]
+    task: str = "classification"
 
     @property
     def checkpoint(self) -> Path:
@@ -55,19 +67,18 @@ class Bundled:
 
 
 def scenes_vit() -> VisionTransformer:
-    """Untrained model: 64x64 input, 64 patches of 8x8 + CLS, 6 blocks, 6 heads, width 192.
+    """Untrained model: 64x64 input, 64 patches of 8x8 + CLS, 6 blocks, 6 heads, width 192."""
+    return VisionTransformer(**_VIT, num_classes=len(CLASS_NAMES))
 
-    The MLP ratio is 2 instead of 4, which keeps the float32 file under 8 MB.
-    """
-    return VisionTransformer(
-        img_size=SIZE,
-        patch_size=8,
-        embed_dim=192,
-        depth=6,
-        num_heads=6,
-        mlp_ratio=2,
-        num_classes=len(CLASS_NAMES),
-    )
+
+def scenes_vit_seg() -> PatchSegmenter:
+    """Untrained model: the body of `scenes_vit`, logits of 11 classes for each pixel."""
+    return PatchSegmenter(classes=len(CLASS_NAMES) + 1, **_VIT)
+
+
+def scenes_vit_det() -> PatchDetector:
+    """Untrained model: the body of `scenes_vit`, one proposal for each patch."""
+    return PatchDetector(classes=len(CLASS_NAMES), **_VIT)
 
 
 def scenes_swin() -> SwinTransformer:
@@ -89,6 +100,7 @@ def scenes_swin() -> SwinTransformer:
     )
 
 
+_CLASSES = len(CLASS_NAMES)
 VIT = Bundled(
     "scenes_vit",
     scenes_vit,
@@ -104,4 +116,26 @@ SWIN = Bundled(
     DATA_CONFIG,
     CLASS_NAMES,
 )
+VIT_SEG = Bundled(
+    "scenes_vit_seg",
+    scenes_vit_seg,
+    f"the body of scenes_vit, a linear head from each patch to its 64 pixels in {_CLASSES + 1} "
+    "classes",
+    DATA_CONFIG,
+    (*CLASS_NAMES, "Background"),
+    "segmentation",
+)
+VIT_DET = Bundled(
+    "scenes_vit_det",
+    scenes_vit_det,
+    f"the body of scenes_vit, a linear head from each patch to {_CLASSES + 1} logits and a box",
+    DATA_CONFIG,
+    CLASS_NAMES,
+    "detection",
+)
 MODELS: Mapping[str, Bundled] = {one.name: one for one in (VIT, SWIN)}
+
+
+def of_task(task: str) -> list[Bundled]:
+    """The bundled models of a task."""
+    return [one for one in MODELS.values() if one.task == task]

@@ -38,7 +38,7 @@ class LoadedModel:
     class_names: one per output; none if the model outputs features. grid: patches in rows and
     columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
     WordNet ids of the classes if they are ImageNet's, else empty. notes: what was decided while
-    reading the weights, or assumed about the model.
+    reading the weights, or assumed about the model. task: a name in `maskaq.tasks.TASKS`.
     """
 
     name: str
@@ -49,11 +49,12 @@ class LoadedModel:
     prefix: int
     synsets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    task: str = "classification"
 
     @property
     def classifies(self) -> bool:
-        """Whether the outputs are classes, and not features."""
-        return bool(self.class_names)
+        """Whether the outputs are the classes of images."""
+        return self.task == "classification"
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -128,7 +129,8 @@ def load_model(
     if not names:
         notes.append(_FEATURES)
     prefix, own = tokens.prefix, tuple(notes)
-    return LoadedModel(name, model, config, names, tokens.grid, prefix, synsets, own)
+    task = BUNDLED[name].task if name in BUNDLED else "classification" if names else "features"
+    return LoadedModel(name, model, config, names, tokens.grid, prefix, synsets, own, task)
 
 
 def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:

@@ -9,22 +9,23 @@ from torch import Tensor
 
 from maskaq.config import RunSpec
 from maskaq.data.folder import load_images, split_images, subfolder_names
-from maskaq.data.scenes import SPLITS, scenes
+from maskaq.data.scene_sets import scene_set
+from maskaq.data.scenes import SPLITS
 from maskaq.errors import DataError
-from maskaq.evaluation.accuracy import Answers
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model, with_class_names
 from maskaq.precomputed import p_answers
 from maskaq.synthesis.sources import Calibration
+from maskaq.tasks.classification import Answers
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
     """The images of a run.
 
-    images: uint8 [N,3,S,S], and labels: int64 [N], for evaluation only. calibration: returns n
-    labelled images that are not among them, for the source `real`. notes: what was decided or left
-    out. names: of the classes, if the model has none.
+    images: uint8 [N,3,S,S], and labels: their truth, [N,..], for evaluation only. calibration:
+    returns n labelled images that are not among them, for the source `real`. notes: what was
+    decided or left out. names: of the classes, if the model has none.
     """
 
     images: Tensor
@@ -91,13 +92,11 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
             "folder of images for each class, named by synset or class index."
         )
     count = min(spec.eval_images or len(SPLITS["evaluation"]), len(SPLITS["evaluation"]))
-    batch = scenes("evaluation", range(count))
 
     def calibration(count: int) -> tuple[Tensor, Tensor]:
-        chosen = scenes("calibration", range(count), seed=spec.seed)
-        return chosen.images, chosen.labels
+        return scene_set(loaded.task, "calibration", range(count), seed=spec.seed)
 
-    return Data(batch.images, batch.labels, calibration)
+    return Data(*scene_set(loaded.task, "evaluation", range(count)), calibration)
 
 
 def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import RunSpec, SynthesisOptions
-from maskaq.evaluation.accuracy import Evaluation, Predictions, evaluate, predict
-from maskaq.evaluation.features import evaluate_features
+from maskaq.evaluation.accuracy import Predictions, evaluate, predict
 from maskaq.events import Event
 from maskaq.intervals import Interval
 from maskaq.quantization.backends import BACKENDS, FitTask
@@ -31,6 +30,8 @@ from maskaq.runs.timing import Stopwatch
 from maskaq.synthesis.context import MakeQ
 from maskaq.synthesis.loop import Samples
 from maskaq.synthesis.sources import SOURCES
+from maskaq.tasks import TASKS
+from maskaq.tasks.base import Evaluation
 
 _REPORTED = 16  # samples used for the per-tensor report
 _RATED = 64  # samples that rate the layers for mixed precision
@@ -111,6 +112,7 @@ class _Run:
         self.precision = environment.working_precision(spec.precision, spec.device)
         self.context = context or RunContext.of(spec)
         self.loaded, self.data = self.context.loaded, self.context.data
+        self.task = TASKS[self.loaded.task]
         self.p = self.loaded.model.to(spec.device)
         self.q = convert(self.p, spec.quantization, self.backend.scheme)
 
@@ -169,15 +171,14 @@ class _Run:
             self.refresh,
             WithSamples(self, self.checkpoints),
             self.spec.quantization,
-            self.loaded.classifies,
+            self.task,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)
         self.tensors = tensor_report(self.q, self._inputs(self.samples.images[:_REPORTED]))
         shown = self._inputs(self.samples.images[:_PREDICTED])
         self.float_share = float_share(products(self.q))
-        classifies = self.loaded.classifies
-        self.predictions = predict(self.p, self.q, shown, self.loaded.prefix, classifies)
+        self.predictions = predict(self.p, self.q, shown, self.loaded.prefix, self.task)
 
     def _mixed_q(self) -> nn.Module:
         """Q with more bits for the layers that matter more."""
@@ -185,19 +186,15 @@ class _Run:
         images = self._inputs(self.samples.images[:_RATED])
         generator = torch.Generator(images.device).manual_seed(self.spec.seed)
         names = mixed_layers(self.q, formats)
-        found = sensitivities(self.p, names, images, generator, self.loaded.classifies)
+        found = sensitivities(self.p, names, images, generator, self.task.likelihood)
         bits = allocate(found, formats.average_bits)
         return convert(self.p, formats, self.backend.scheme, bits)
 
     def evaluate(self) -> Iterator[Event]:
         """P and Q on the evaluation images, in float32."""
         p, q = freeze(self.p), freeze(self.q)
-        images, labels = self.data.images, self.data.labels
-        if self.loaded.classifies:
-            items = evaluate(p, q, images, labels, self._inputs, self.context.p_answers)
-        else:
-            items = evaluate_features(p, q, images, labels, self._inputs)
-        for item in items:
+        judge = self.task.judge(len(self.loaded.class_names), self.context.p_answers)
+        for item in evaluate(p, q, self.data.images, self.data.labels, self._inputs, judge):
             if isinstance(item, Evaluation):
                 self.evaluation, self.context.p_answers = item, item.of_p
             else:

@@ -110,7 +110,8 @@ class Batch:
             augmented = augment(view.images, step, options.steps, self._generator)
         state = StepState(
             images=images,
-            labels=view.labels,
+            labels=context.task.target_in_view(view.labels, augmented.cut),
+            task=context.task,
             prefix=context.loaded.prefix,
             reading=options.reading,
             generator=self._generator,
@@ -120,7 +121,7 @@ class Batch:
             pixel_std=float(context.loaded.std.mean()),
             constants=self._constants,
         )
-        self._run_models(state, augmented, step, plan, active)
+        self._run_models(state, augmented.images, step, plan, active)
         terms = {name: OBJECTIVES[name](state) for name in active}
         for name in NEEDS_Q:
             if name in terms:  # it also counts for the steps without it

@@ -16,8 +16,9 @@ from maskaq.models.attention import Maps, maps_of, record
 from maskaq.models.backbone import windows_of
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.shortcuts import PatchDropping, halve_input_size, most_attended_patches
+from maskaq.tasks import TASKS, Task
 
-NEEDS_CLASSES = ("one_hot", "soft_label")  # terms of the loss
+_TARGETS = ("one_hot", "soft_label")  # terms of the loss that need a target
 
 MakeQ = Callable[[Tensor], nn.Module]
 
@@ -65,6 +66,7 @@ class SynthesisContext:
             OptionError: the options are not possible with this model.
         """
         _check_windows(loaded, options)
+        _check_task(loaded, options)
         place, coarse = torch.device(device), None
         if options.savings.coarse:
             coarse = halve_input_size(private_copy(loaded.model, place, precision), loaded.sides)
@@ -75,10 +77,23 @@ class SynthesisContext:
         return cls(loaded, options, precision, place, make_q, model, dropping, coarse, crops)
 
     @property
+    def task(self) -> Task:
+        """What P is for."""
+        return TASKS[self.loaded.task]
+
+    @property
     def coefficients(self) -> dict[str, float]:
-        """Those above 0, by term; without the terms that need classes if P has none."""
+        """Those above 0, by term.
+
+        Features have no target. Soft labels are only defined for the class of an image: elsewhere
+        the loss of the task takes their place.
+        """
         found = {k: v for k, v in asdict(self.options.coefficients).items() if v > 0}
-        return {k: v for k, v in found.items() if self.loaded.classifies or k not in NEEDS_CLASSES}
+        if self.loaded.classifies:
+            return found
+        weight = max(found.pop(name, 0.0) for name in _TARGETS)
+        has_target = self.loaded.task != "features" and weight > 0
+        return {"one_hot": weight, **found} if has_target else found
 
     def grid(self, coarse: bool) -> tuple[int, int]:
         """Rows and columns of patches, at full or half resolution."""
@@ -91,15 +106,15 @@ class SynthesisContext:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def run(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Logits [B,K]."""
+        """Outputs [B,..]."""
         with self.cast():
-            logits: Tensor = model(images)
-        return logits
+            outputs: Tensor = model(images)
+        return outputs
 
     def run_recorded(
         self, model: nn.Module, images: Tensor, drop_patches: bool
     ) -> tuple[Tensor, list[Maps], Tensor | None]:
-        """Logits [B,K], the maps of each block, and the patches kept, int64 [B,k], if it drops."""
+        """Outputs [B,..], the maps of each block, and the patches kept [B,k], if it drops some."""
         if not drop_patches:
             with record(model) as maps:
                 return self.run(model, images), self._lean(maps), None
@@ -156,6 +171,20 @@ def _check_windows(loaded: LoadedModel, options: SynthesisOptions) -> None:
         raise OptionError(
             f"{loaded.name} computes attention in windows; not defined for them: "
             f"{', '.join(wrong)}. Leave it at its default."
+        )
+
+
+def _check_task(loaded: LoadedModel, options: SynthesisOptions) -> None:
+    """Refuse to drop patches that the model has to say something about.
+
+    Raises:
+        OptionError: such a setting, and the task is dense.
+    """
+    share = options.savings.patches
+    if share < 1 and loaded.task in ("segmentation", "detection"):
+        raise OptionError(
+            f"savings.patches is {share}, but {loaded.name} answers for every patch, so none can "
+            "be dropped; leave it at 1."
         )
 
 

@@ -20,6 +20,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.synthesis.batch import Batch
 from maskaq.synthesis.context import MakeQ, SynthesisContext
 from maskaq.synthesis.parametrisation import PARAMETRISATIONS, to_uint8
+from maskaq.tasks import TASKS
 
 IMAGES_PER_EVENT = 16  # the first ones of a batch
 EVENTS_WITH_IMAGES = 10  # per batch, about
@@ -30,9 +31,10 @@ CHUNK = 64  # images per forward pass without gradients
 class Samples:
     """Calibration images.
 
-    images: uint8 [N,3,S,S]. labels: int64 [N]. recognised: share of the images that P classifies
-    as their label, 0 without classes. history: per step the metrics, means over the batches.
-    state: what the parametrisation needs beside the images to resume from them, [N,..] each.
+    images: uint8 [N,3,S,S]. labels: what P should see in them, [N,..], in classification int64 [N];
+    see `tasks.base.Task`. recognised: how much of that P sees (`recognised_share`). history: per
+    step the metrics, means over the batches. state: what the parametrisation needs beside the
+    images to resume from them, [N,..] each.
     """
 
     images: Tensor
@@ -83,7 +85,7 @@ def optimise_images(
     context = SynthesisContext.of(loaded, options, precision, device, make_q, max_crops)
     _check(context)
     count = options.images if start is None else len(start.images)
-    labels = sample_labels(count, len(loaded.class_names), seed) if start is None else start.labels
+    labels = sample_targets(loaded, count, seed) if start is None else start.labels
     firsts: Sequence[int] = range(0, count, options.batch) if only is None else [only]
     total = options.steps * len(firsts)
     parts: list[Samples] = []
@@ -133,31 +135,24 @@ def _one_batch(
     yield _finish(context, batch, labels, [dict(event.metrics) for event in events])
 
 
-def sample_labels(count: int, classes: int, seed: int) -> Tensor:
-    """Labels int64 [count]: all classes in random order, then all in another random order, etc.
+def sample_targets(loaded: LoadedModel, count: int, seed: int) -> Tensor:
+    """What P should see in each of `count` images: [count,..], see `tasks.base.Task`."""
+    classes, task = len(loaded.class_names), TASKS[loaded.task]
+    return task.sample_targets(count, classes, loaded.sides, _seed(seed, -1))
 
-    0 for all images if there are no classes.
+
+def recognised_share(loaded: LoadedModel, images: Tensor, targets: Tensor) -> float:
+    """How much of their targets [N,..] P sees in images, uint8 [N,3,S,S]: mean, in 0..1.
+
+    In classification it is the share of images that P classifies as their label.
     """
-    if not classes:
-        return torch.zeros(count, dtype=torch.long)
-    generator = torch.Generator().manual_seed(_seed(seed, -1))
-    rounds = [torch.randperm(classes, generator=generator) for _ in range(-(-count // classes))]
-    return torch.cat(rounds)[:count]
-
-
-def recognised_share(loaded: LoadedModel, images: Tensor, labels: Tensor) -> float:
-    """Share of images, uint8 [N,3,S,S], that P classifies as their label, [N].
-
-    0 if P has no classes.
-    """
-    if not loaded.classifies:
-        return 0.0
+    task = TASKS[loaded.task]
     with torch.inference_mode():
-        hits = [
-            loaded.model(loaded.normalise(part)).argmax(-1) == target
-            for part, target in zip(images.split(CHUNK), labels.split(CHUNK), strict=True)
+        shares = [
+            task.reached(loaded.model(loaded.normalise(part)), target)
+            for part, target in zip(images.split(CHUNK), targets.split(CHUNK), strict=True)
         ]
-    return float(torch.cat(hits).float().mean())
+    return float(torch.cat(shares).mean())
 
 
 def _seed(seed: int, first: int) -> int:
@@ -212,10 +207,10 @@ def _finish(
     """The remaining images of the batch."""
     # Getting the images also marks those that failed in the last step.
     images = to_uint8(batch.images(), context.loaded)  # [B,3,S,S]
-    logits = context.run(context.model, context.loaded.normalise(images))  # [B,K]
+    outputs = context.run(context.model, context.loaded.normalise(images)).float().cpu()  # [B,..]
     alive = ~batch.failed.cpu()
-    hits = (logits.argmax(-1).cpu() == labels)[alive]
-    share = float(hits.float().mean()) if len(hits) and context.loaded.classifies else 0.0
+    reached = context.task.reached(outputs, labels)[alive]
+    share = float(reached.mean()) if len(reached) else 0.0
     state = {name: value[alive] for name, value in batch.state().items()}
     return Samples(images.cpu()[alive], labels[alive], share, history, state)
 

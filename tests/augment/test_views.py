@@ -44,27 +44,27 @@ def test_shift_and_flip_are_exact() -> None:
 
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 def test_views_are_determined_by_the_generator(name: str) -> None:
-    same = [AUGMENTATIONS[name](images(), 3, 10, generator(5)) for _ in range(2)]
+    same = [AUGMENTATIONS[name](images(), 3, 10, generator(5)).images for _ in range(2)]
     assert same[0].shape == (3, 3, 64, 64)
     assert torch.equal(*same)
-    other = AUGMENTATIONS[name](images(), 3, 10, generator(6))
+    other = AUGMENTATIONS[name](images(), 3, 10, generator(6)).images
     assert torch.equal(same[0], other) == (name == "none")
 
 
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 def test_gradients_of_a_view_reach_its_image_only(name: str) -> None:
     source = images().requires_grad_()
-    views = AUGMENTATIONS[name](source, 0, 10, generator())
+    views = AUGMENTATIONS[name](source, 0, 10, generator()).images
     (gradient,) = torch.autograd.grad(views[1].square().sum(), source)
     assert gradient[1].abs().sum() > 0
     assert gradient[0].abs().sum() == gradient[2].abs().sum() == 0
 
 
 def test_crops_differ_between_images_and_add_noise() -> None:
-    flat = AUGMENTATIONS["crops"](torch.zeros(4, 3, 64, 64), 0, 10, generator())
+    flat = AUGMENTATIONS["crops"](torch.zeros(4, 3, 64, 64), 0, 10, generator()).images
     assert flat.std().item() == pytest.approx(0.1, abs=0.005)
     ramp = torch.linspace(-1, 1, 64).expand(24, 3, 64, 64)
-    views = AUGMENTATIONS["crops"](ramp, 0, 10, generator()).mean((1, 2))  # [B,S]
+    views = AUGMENTATIONS["crops"](ramp, 0, 10, generator()).images.mean((1, 2))  # [B,S]
     rising = (views.diff(dim=1).median(1).values > 0).float().mean().item()
     assert 0.2 < rising < 0.8  # about half are flipped
     steps = views.diff(dim=1).abs().median(1).values / (2 / 63)  # side of the crop / 64
@@ -74,9 +74,9 @@ def test_crops_differ_between_images_and_add_noise() -> None:
 def sides(step: int, total: int, size: int = 48) -> list[tuple[float, float]]:
     """Side and left edge, as shares of the image, of the crops of `easy-to-hard` in a step."""
     ramp = torch.linspace(0.5, size - 0.5, size).expand(12, 3, size, size)
-    views = AUGMENTATIONS["easy-to-hard"](ramp, step, total, generator(step))[:, 0, size // 2]
+    views = AUGMENTATIONS["easy-to-hard"](ramp, step, total, generator(step)).images
     result = []
-    for row in views.tolist():
+    for row in views[:, 0, size // 2].tolist():
         inner = row[6:-6]  # the edges include pixels outside of the crop
         slope = abs(inner[-1] - inner[0]) / (len(inner) - 1)
         middle = (row[size // 2 - 1] + row[size // 2]) / 2 / size
@@ -99,7 +99,7 @@ def test_easy_to_hard_shows_whole_images_then_smaller_and_smaller_crops() -> Non
 
 def test_easy_to_hard_flips_half_of_the_images_and_does_not_blur_whole_ones() -> None:
     source = images(20, 16)
-    views = AUGMENTATIONS["easy-to-hard"](source, 0, 1, generator())
+    views = AUGMENTATIONS["easy-to-hard"](source, 0, 1, generator()).images
     same = torch.tensor([torch.allclose(a, b) for a, b in zip(views, source, strict=True)])
     flipped = torch.tensor(
         [torch.allclose(a, b.flip(-1)) for a, b in zip(views, source, strict=True)]
@@ -110,7 +110,7 @@ def test_easy_to_hard_flips_half_of_the_images_and_does_not_blur_whole_ones() ->
 
 def test_released_views_are_one_shift_and_a_colour_change() -> None:
     one = images()
-    views = AUGMENTATIONS["released"](one, 9, 10, generator(1))
+    views = AUGMENTATIONS["released"](one, 9, 10, generator(1)).images
     result = set()
     for down in range(-5, 6):
         for across in range(-5, 6):
@@ -126,7 +126,7 @@ def test_released_views_are_one_shift_and_a_colour_change() -> None:
 
 def test_released_colour_shift_decreases_to_0() -> None:
     means = {
-        step: AUGMENTATIONS["released"](torch.zeros(4000, 3, 2, 2), step, 1000, generator())
+        step: AUGMENTATIONS["released"](torch.zeros(4000, 3, 2, 2), step, 1000, generator()).images
         for step in (0, 999)
     }
     # offset - U(-1,1), over exp(U(-1,1)): variance E[exp(-2U)] * (offset^2 + 1/3)

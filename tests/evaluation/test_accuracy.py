@@ -3,9 +3,11 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from maskaq.evaluation.accuracy import BATCH, Evaluation, batch_size_for, evaluate, rank_of
+from maskaq.evaluation.accuracy import BATCH, batch_size_for, evaluate
 from maskaq.events import Event
 from maskaq.intervals import wilson
+from maskaq.tasks.base import Evaluation
+from maskaq.tasks.classification import TASK, rank_of
 
 
 class Fixed(nn.Module):
@@ -26,7 +28,9 @@ def test_evaluation_of_a_case_counted_by_hand() -> None:
     images = torch.zeros(count, 3, 2, 2, dtype=torch.uint8)
     images[:, 0, 0, 0] = torch.arange(count) % classes
     labels = torch.arange(count) % classes
-    items = list(evaluate(Fixed(table_p), Fixed(table_q), images, labels, lambda x: x.float()))
+    items = list(
+        evaluate(Fixed(table_p), Fixed(table_q), images, labels, lambda x: x.float(), TASK.judge(8))
+    )
     found = items.pop()
     assert isinstance(found, Evaluation)
     assert all(isinstance(item, Event) and item.total == -(-count // BATCH) for item in items)
@@ -76,9 +80,9 @@ def test_known_answers_save_running_p_again() -> None:
     images[:, 0, 0, 0] = torch.arange(count) % classes
     labels = torch.randint(0, classes, (count,), generator=generator)
     case = (images, labels, lambda x: x.float())
-    *_, first_time = evaluate(p, first, *case)
-    *_, again = evaluate(NeverCalled(), second, *case, known=first_time.of_p)
-    *_, whole = evaluate(p, second, *case)
+    *_, first_time = evaluate(p, first, *case, TASK.judge(classes))
+    *_, again = evaluate(NeverCalled(), second, *case, TASK.judge(classes, first_time.of_p))
+    *_, whole = evaluate(p, second, *case, TASK.judge(classes))
     assert (again.top1, again.top5, again.agreement) == (whole.top1, whole.top5, whole.agreement)
     assert again.answers.equal(whole.answers)
-    assert again.ranks.equal(whole.ranks)
+    assert again.of_p.ranks.equal(whole.of_p.ranks)

@@ -7,6 +7,7 @@ from maskaq.evaluation.accuracy import predict
 from maskaq.models.attention import record
 from maskaq.models.loading import LoadedModel
 from maskaq.regions.mask import patch_attention
+from maskaq.tasks.classification import TASK
 
 
 def test_predictions_are_those_of_both_models(scenes_p: LoadedModel) -> None:
@@ -14,7 +15,7 @@ def test_predictions_are_those_of_both_models(scenes_p: LoadedModel) -> None:
     q = copy.deepcopy(scenes_p.model)
     with torch.no_grad():
         q.head.bias += torch.linspace(0, 3, len(q.head.bias))
-        found = predict(scenes_p.model, q, images, scenes_p.prefix)
+        found = predict(scenes_p.model, q, images, scenes_p.prefix, TASK)
         for row, model in enumerate((scenes_p.model, q)):
             probabilities = model(images).softmax(-1)
             assert found.classes[row].equal(probabilities.argmax(-1))

@@ -18,8 +18,9 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, resolve_model
 
 from maskaq.data.fashion_mnist import CLASS_NAMES
 from maskaq.errors import DataError, ModelError, OptionError, WeightsError
-from maskaq.models import bundled, loading, train
+from maskaq.models import bundled, loading
 from maskaq.models.loading import LoadedModel, load_model, with_class_names
+from maskaq.models.training.loop import normalise
 from tests.support import model_hub, weights_files
 
 NAME = "deit_tiny_distilled_patch16_224"
@@ -132,7 +133,7 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             assert torch.equal(
                 loaded.model(loaded.normalise(images)), model(loaded.normalise(images))
             )
-    torch.testing.assert_close(loaded.normalise(images), train.normalise(images))
+    torch.testing.assert_close(loaded.normalise(images), normalise(images))
     file.unlink()
     with pytest.raises(
         ModelError, match=r"checkpoint of scenes_vit is missing.*maskaq\.models\.train"

@@ -16,7 +16,7 @@ from maskaq.models import attention as attention_module
 from maskaq.models.attention import Maps, attention_modules
 from maskaq.models.loading import LoadedModel
 from maskaq.synthesis import batch as batch_module
-from maskaq.synthesis.loop import Samples, optimise_images, recognised_share, sample_labels
+from maskaq.synthesis.loop import Samples, optimise_images, recognised_share, sample_targets
 
 ALL = Coefficients(one_hot=1.0, tv=1e-5, inter_head=1.0, entropy=1.0, align=0.1)
 ONE_HOT = Coefficients(one_hot=1.0)
@@ -286,12 +286,12 @@ def test_refresh_continues_from_the_samples(scenes_p: LoadedModel, name: str) ->
     assert 0 < moved < (fresh - first.images.float()).abs().mean() / 2
 
 
-def test_labels_cover_all_classes_before_any_is_repeated() -> None:
-    labels = sample_labels(25, 10, seed=3)
+def test_labels_cover_all_classes_before_any_is_repeated(scenes_p: LoadedModel) -> None:
+    labels = sample_targets(scenes_p, 25, seed=3)
     assert labels[:10].sort().values.tolist() == list(range(10))
     assert labels[10:20].sort().values.tolist() == list(range(10))
-    assert torch.equal(sample_labels(12, 10, seed=3), labels[:12])
-    assert not torch.equal(sample_labels(25, 10, seed=4), labels)
+    assert torch.equal(sample_targets(scenes_p, 12, seed=3), labels[:12])
+    assert not torch.equal(sample_targets(scenes_p, 25, seed=4), labels)
 
 
 def test_recognised_is_the_share_of_right_labels(scenes_p: LoadedModel) -> None:

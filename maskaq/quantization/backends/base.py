@@ -9,6 +9,8 @@ from maskaq.checkpoints import NOWHERE, Checkpoints
 from maskaq.config import FitOptions, QuantOptions
 from maskaq.events import Event
 from maskaq.quantization.conversion.convert import Scheme
+from maskaq.tasks import Task
+from maskaq.tasks.classification import TASK as CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class FitTask:
         images, uint8 [N,3,S,S]. None if the source has no such step.
     checkpoints: where a long fit keeps its state, and resumes from.
     formats: the options Q was converted with.
-    classifies: whether the models output classes, and not features.
+    purpose: what the models are for.
     """
 
     p: nn.Module
@@ -39,7 +41,7 @@ class FitTask:
     resynthesize: Callable[[nn.Module], Iterator[Event | Tensor]] | None = None
     checkpoints: Checkpoints = NOWHERE
     formats: QuantOptions = field(default_factory=QuantOptions)
-    classifies: bool = True
+    purpose: Task = CLASSIFICATION
 
 
 @dataclass(frozen=True)

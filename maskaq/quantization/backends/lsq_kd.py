@@ -28,8 +28,6 @@ from maskaq.quantization.backends.base import Backend, FitTask
 from maskaq.quantization.backends.ranges_only import MOST_IMAGES, set_ranges
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.fitting.distillation import (
-    distillation_loss,
-    feature_loss,
     head_loss,
     informative_tokens,
 )
@@ -110,7 +108,7 @@ class _Training:
         task, done, total = self.task, self.done, self.total
         self.schedule.set_rates(done)
         inputs = task.inputs(self.images[chosen])
-        batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator)
+        batch = AUGMENTATIONS["crops"](inputs, done, total, self.generator).images
         half = task.precision == "bfloat16"
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
             losses = _losses(task, batch)
@@ -172,25 +170,24 @@ def _losses(task: FitTask, batch: Tensor) -> dict[str, Tensor]:
     options = task.options
     if not options.head_weight:
         with torch.no_grad():
-            logits_p = task.p(batch)
-        return {"distillation": _distillation(logits_p, task.q(batch), task)}
+            outputs_p = task.p(batch)
+        return {"distillation": _distillation(outputs_p, task.q(batch), task)}
     with torch.no_grad(), record(task.p) as maps_p:
-        logits_p = task.p(batch)
+        outputs_p = task.p(batch)
     with record(task.q) as maps_q:
-        logits_q = task.q(batch)
+        outputs_q = task.q(batch)
     heads = torch.stack(
         [_block_loss(p, q, task) for p, q in zip(maps_p, maps_q, strict=True)]
     )  # [L]
     return {
-        "distillation": _distillation(logits_p, logits_q, task),
+        "distillation": _distillation(outputs_p, outputs_q, task),
         "heads": options.head_weight * heads.mean(),
     }
 
 
-def _distillation(logits_p: Tensor, logits_q: Tensor, task: FitTask) -> Tensor:
-    if not task.classifies:
-        return feature_loss(logits_p.float(), logits_q.float())
-    return distillation_loss(logits_p.float(), logits_q.float(), task.options.temperature)
+def _distillation(outputs_p: Tensor, outputs_q: Tensor, task: FitTask) -> Tensor:
+    temperature = task.options.temperature
+    return task.purpose.divergence(outputs_p.float(), outputs_q.float(), temperature)
 
 
 def _block_loss(p: Maps, q: Maps, task: FitTask) -> Tensor:

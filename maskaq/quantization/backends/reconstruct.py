@@ -35,7 +35,6 @@ from maskaq.quantization.backends.ranges_only import MOST_IMAGES
 from maskaq.quantization.conversion.convert import Scheme
 from maskaq.quantization.fitting.adaround import SoftRounding
 from maskaq.quantization.fitting.best_state import BestState
-from maskaq.quantization.fitting.distillation import distillation_loss, feature_loss
 from maskaq.quantization.fitting.finetune import TuningImages, finetune
 from maskaq.quantization.fitting.gptq import apply_gptq, recording_moments
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
@@ -76,7 +75,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
         set_ranges_by_output(task.q, views[:MOST_IMAGES])
     task.q.requires_grad_(False)
     weights = fisher_weights(
-        task.p, views[:_FISHER_VIEWS], task.prefix, generator, classifies=task.classifies
+        task.p, views[:_FISHER_VIEWS], task.prefix, generator, task.purpose.likelihood
     )
     units_p = units_of(task.p)
     units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
@@ -138,8 +137,7 @@ def _finetune(task: FitTask, generator: torch.Generator) -> Iterator[dict[str, f
         mixed = combine_frequencies(of[coarse], of[fine], generator)
         return task.inputs(vary(mixed, generator))
 
-    loss = distillation_loss if task.classifies else feature_loss
-    check = views(held_out, 2 * _BATCH)
+    check, loss = views(held_out, 2 * _BATCH), task.purpose.divergence
     tuning = TuningImages(lambda: views(trained, options.batch), generator, check, loss)
     yield from finetune(task.p, task.q, tuning, options, task.precision, task.checkpoints)
 

@@ -21,7 +21,7 @@ from maskaq.config import BITS, QuantOptions
 from maskaq.errors import OptionError
 from maskaq.quantization.conversion.convert import FIRST_LAST
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
-from maskaq.quantization.fitting.schedule import sampled_likelihood
+from maskaq.quantization.fitting.schedule import Likelihood
 from maskaq.quantization.quantizers.base import PerRow
 
 _BATCH = 16
@@ -86,7 +86,7 @@ def sensitivities(
     names: list[str],
     images: Tensor,
     generator: torch.Generator,
-    classifies: bool = True,
+    likelihood: Likelihood,
 ) -> dict[str, Sensitivity]:
     """The cost of rounding each layer's weight to 2 to 8 bits, alone and to the nearest level.
 
@@ -95,13 +95,12 @@ def sensitivities(
         names: of the linear and convolutional layers to be rounded.
         images: normalised [N,3,S,S].
         generator: samples y.
-        classifies: whether P outputs classes, and not features.
+        likelihood: of the task.
     """
     layers: dict[str, nn.Linear | nn.Conv2d] = {n: p.get_submodule(n) for n in names}  # type: ignore[misc]
     with _recording(layers) as squares:
         for part in images.split(_BATCH):
-            logits = p(part.clone().requires_grad_())
-            sampled_likelihood(logits, generator, classifies).backward()
+            likelihood(p(part.clone().requires_grad_()), generator).backward()
     return {
         name: Sensitivity(layer.weight.numel(), _losses(layer, squares[name], len(images)))
         for name, layer in layers.items()

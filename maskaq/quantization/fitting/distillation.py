@@ -1,26 +1,9 @@
-"""Distillation losses between P and Q (MaskAQ section 2.6 and its released code)."""
+"""The masked similarity of head outputs of P and Q (MaskAQ section 2.6 and its released code)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _C2 = 0.03**2  # the constant that stabilises SSIM
-
-
-def distillation_loss(logits_p: Tensor, logits_q: Tensor, temperature: float = 1.0) -> Tensor:
-    """T^2 KL(softmax(z_p / T) || softmax(z_q / T)) of logits [B,K], mean over the batch: []."""
-    return temperature**2 * F.kl_div(
-        F.log_softmax(logits_q / temperature, 1),
-        F.log_softmax(logits_p / temperature, 1),
-        reduction="batchmean",
-        log_target=True,
-    )
-
-
-def feature_loss(features_p: Tensor, features_q: Tensor) -> Tensor:
-    """Squared distance of Q's features from P's, [B,C], relative to P's length: mean, []."""
-    distance = (features_q - features_p).square().sum(1)  # [B]
-    return (distance / features_p.square().sum(1)).mean()
 
 
 def informative_tokens(heads_p: Tensor, ratio: float) -> Tensor:

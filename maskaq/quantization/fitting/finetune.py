@@ -1,10 +1,10 @@
 """Finetuning of all of Q with fixed weight codes: gains, biases, LayerNorms and step sizes.
 
 Blocks reconstructed one by one still add up to a Q that is less confident than P: rounding to 3
-bits shrinks and shifts activations. Here all of Q is trained at once to match P's logits and block
-outputs. The codes of the weights are fixed; each output channel has a gain that scales them. These
-few parameters (0.9 % of ViT-Tiny's) gained as much in half the time as learning the weights too
-(`benchmarks/README.md`).
+bits shrinks and shifts activations. Here all of Q is trained at once to match the outputs of P and
+of its blocks. The codes of the weights are fixed; each output channel has a gain that scales them.
+These few parameters (0.9 % of ViT-Tiny's) gained as much in half the time as learning the weights
+too (`benchmarks/README.md`).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from maskaq.checkpoints import NOWHERE, Checkpoints, State
 from maskaq.config import Reconstruction
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
 from maskaq.quantization.fitting.best_state import BestState
-from maskaq.quantization.fitting.distillation import distillation_loss
 from maskaq.quantization.fitting.schedule import CosineSchedule, block_outputs
 from maskaq.quantization.quantizers.base import PerRow
 from maskaq.quantization.quantizers.lsq import learned_steps
+from maskaq.tasks.classification import TASK as CLASSIFICATION
 
 _NAME = "tuning"  # of its checkpoint
 _STEP_RATE = 2.0  # learning rate of step sizes, relative to that of all other parameters
@@ -60,13 +60,13 @@ class TuningImages(NamedTuple):
 
     sample: returns the normalised images [B,3,S,S] of a step, by means of the generator.
     check: normalised images [N,3,S,S], held out, that decide which state of Q is closest to P.
-    loss: distance of the outputs of P and Q, [B,K] each.
+    loss: distance of the outputs of P and Q, [B,..] each.
     """
 
     sample: Callable[[], Tensor]
     generator: torch.Generator
     check: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor] = distillation_loss
+    loss: Callable[[Tensor, Tensor], Tensor] = CLASSIFICATION.divergence
 
 
 def finetune(
@@ -79,7 +79,7 @@ def finetune(
 ) -> Iterator[dict[str, float]]:
     """Learn everything except the integer weight codes, in place; yields the losses of each step.
 
-    Q ends in the state, among the initial one and some of those it goes through, whose logits on
+    Q ends in the state, among the initial one and some of those it goes through, whose outputs for
     `images.check` are closest to P's.
 
     Args:
@@ -87,10 +87,10 @@ def finetune(
         options: `tune` steps of Adam, whose rate starts at `tune_lr`.
         precision: of the forward passes of a step, `"float32"` or `"bfloat16"`.
     """
-    target = _logits(p, images.check)
+    target = _outputs(p, images.check)
     layers = [module for module in q.modules() if isinstance(module, QuantLinear | QuantConv2d)]
     gains = [RowGains(layer) for layer in layers]
-    best = BestState(q, lambda: images.loss(target, _logits(q, images.check)).item())
+    best = BestState(q, lambda: images.loss(target, _outputs(q, images.check)).item())
     yield from _train(p, q, images, options, precision, checkpoints, best)
     best.restore()
     for gain in gains:
@@ -146,13 +146,13 @@ def _losses(p: nn.Module, q: nn.Module, tuning: TuningImages, precision: str) ->
     """Distances of the outputs and of the block outputs on new images, [] each."""
     images = tuning.sample()
     half = torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16")
-    with half, block_outputs(p) as outputs_p, block_outputs(q) as outputs_q:
+    with half, block_outputs(p) as blocks_p, block_outputs(q) as blocks_q:
         with torch.no_grad():
-            logits_p = p(images)
-        logits_q = q(images)
-    distances = [_distance(a, b) for a, b in zip(outputs_q, outputs_p, strict=True)]
+            out_p = p(images)
+        out_q = q(images)
+    distances = [_distance(a, b) for a, b in zip(blocks_q, blocks_p, strict=True)]
     return {
-        "distillation": tuning.loss(logits_p.float(), logits_q.float()),
+        "distillation": tuning.loss(out_p.float(), out_q.float()),
         "outputs": torch.stack(distances).mean(),
     }
 
@@ -173,6 +173,6 @@ def _distance(x: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(model: nn.Module, images: Tensor, batch: int = 32) -> Tensor:
-    """Logits [N,K] of images [N,3,S,S]."""
-    return torch.cat([model(part) for part in images.split(batch)])  # [N,K]
+def _outputs(model: nn.Module, images: Tensor, batch: int = 32) -> Tensor:
+    """Outputs [N,..] for images [N,3,S,S]."""
+    return torch.cat([model(part) for part in images.split(batch)])  # [N,..]

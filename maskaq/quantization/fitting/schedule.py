@@ -1,7 +1,7 @@
 """Training helpers shared by the learning back-ends: schedule, block outputs, Fisher weights."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maskaq.models.structure import structure_of
+
+# Sum of log p(y) over a batch of outputs, with y sampled from them; see `tasks.base.Task`.
+Likelihood = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class CosineSchedule:
@@ -53,8 +56,8 @@ def fisher_weights(
     images: Tensor,
     prefix: int,
     generator: torch.Generator,
+    likelihood: Likelihood,
     batch: int = 16,
-    classifies: bool = True,
 ) -> list[Tensor]:
     """How much each block output matters to P's prediction: [..,C], mean 1, equal for all patches.
 
@@ -70,30 +73,17 @@ def fisher_weights(
         images: normalised [N,3,S,S].
         prefix: number of prefix tokens.
         generator: samples y.
-        classifies: whether P outputs classes, and not features.
+        likelihood: of the task.
     """
     sums: list[Tensor] = []
     with block_outputs(p) as outputs:
         for part in images.split(batch):
             outputs.clear()
-            logits = p(part.clone().requires_grad_())
-            likelihood = sampled_likelihood(logits, generator, classifies)
-            grads = torch.autograd.grad(likelihood, outputs)
+            answers = p(part.clone().requires_grad_())
+            grads = torch.autograd.grad(likelihood(answers, generator), outputs)
             squares = [grad.square().sum(0) for grad in grads]  # [..,C]
             sums = [a + b for a, b in zip(sums, squares, strict=True)] if sums else squares
     return [_root_weights(total, prefix) for total in sums]
-
-
-def sampled_likelihood(logits: Tensor, generator: torch.Generator, classifies: bool) -> Tensor:
-    """Sum of log p(y) over a batch of logits [B,K], with y sampled from P's prediction: [].
-
-    Features, of a model without classes, are taken to be normally distributed around P's.
-    """
-    if classifies:
-        y = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)  # [B,1]
-        return logits.log_softmax(-1).gather(1, y).sum()
-    noise = torch.randn(logits.shape, generator=generator, device=logits.device)
-    return (noise * logits).sum()
 
 
 def _root_weights(squares: Tensor, prefix: int) -> Tensor:

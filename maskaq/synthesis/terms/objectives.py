@@ -17,6 +17,7 @@ released differ in most of them; `reading` selects one:
 Maps are averaged over the heads for `entropy` and `align`. A term has one value per image, [B], or
 a single one, [], where the released code couples the batch.
 
+`one_hot` is the loss of the model's task, in classification the cross-entropy to the label.
 `patch_entropy` and `tv_target` come from PSAQ-ViT, `soft_label` and `attention_prior` from SARDFQ;
 they have a single reading.
 """
@@ -25,7 +26,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from maskaq.models.attention import Maps, heads_of_patches, windows_in
 from maskaq.regions.mask import attention_to_patches, mean_over_stages
@@ -43,11 +43,6 @@ SAMPLED_ROWS = 64  # patches per map in the released entropy
 
 Objective = Callable[[StepState], Tensor]
 OBJECTIVES: Registry[Objective] = Registry("objective")
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each image to its label: [B,K], [B] -> [B] in nats (MaskAQ Eq. 1)."""
-    return functional.cross_entropy(logits.float(), labels, reduction="none")
 
 
 def total_variation(images: Tensor, reading: str = "paper") -> Tensor:
@@ -170,7 +165,7 @@ def alignment(
 @OBJECTIVES.register("one_hot")
 def _one_hot(state: StepState) -> Tensor:
     assert state.logits is not None, "the batch runs P in every step"
-    return cross_entropy(state.logits, state.labels)
+    return state.task.target_loss(state.logits, state.labels)
 
 
 @OBJECTIVES.register("tv")

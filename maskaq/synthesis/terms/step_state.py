@@ -12,6 +12,8 @@ from torch import Tensor
 from maskaq.models.attention import Maps, windows_in
 from maskaq.regions.mask import resize
 from maskaq.synthesis.terms.head_similarity import mean_over_heads, patch_maps
+from maskaq.tasks import Task
+from maskaq.tasks.classification import TASK as CLASSIFICATION
 
 T = TypeVar("T")
 
@@ -45,14 +47,14 @@ class RandomConstants:
 class StepState:
     """What the terms of one synthesis step are computed from.
 
-    images: [B,3,S,S] normalised, before augmentation. logits: [B,K] of P on the augmented images.
-    labels: int64 [B], of what P was shown. uncropped: bool [B], the images that P was shown as a
-    whole; None for all of them. maps_p, maps_q: one `Maps` per block of P and Q, on the augmented
-    images; None if no active term needs them. mask: bool [B,N], the informative mask after the
-    random drop; None likewise. prefix: tokens before the patches. reading: `"paper"` or
-    `"released"`. generator: for terms that sample in each step; constants: for what they sample
-    once. product_dtype: of the entropy's matrix products. grid: rows and columns of patches.
-    pixel_std: what pixels in 0..1 were divided by, mean of the channels.
+    images: [B,3,S,S] normalised, before augmentation. task: what P is for. logits: outputs of P on
+    the augmented images, [B,..]. labels: [B,..], what P should see there. uncropped: bool [B], the
+    images that P was shown as a whole; None for all of them. maps_p, maps_q: one `Maps` per block
+    of P and Q, on the augmented images; None if no active term needs them. mask: bool [B,N], the
+    informative mask after the random drop; None likewise. prefix: tokens before the patches.
+    reading: `"paper"` or `"released"`. generator: for terms that sample in each step; constants:
+    for what they sample once. product_dtype: of the entropy's matrix products. grid: rows and
+    columns of patches. pixel_std: what pixels in 0..1 were divided by, mean of the channels.
 
     With `Savings`, the maps are only of the blocks `depths`, which represent all `blocks`; blocks
     after patch dropping only have the patches `kept`, int64 [B,k]; and in the others only the rows
@@ -76,6 +78,7 @@ class StepState:
     uncropped: Tensor | None = None
     grid: tuple[int, int] = (0, 0)
     pixel_std: float = 1.0
+    task: Task = CLASSIFICATION
     constants: RandomConstants = field(default_factory=RandomConstants)
 
     @property

@@ -21,6 +21,7 @@ from maskaq.quantization.fitting.bit_allocation import (
     sensitivities,
 )
 from maskaq.quantization.quantizers.base import PerRow
+from maskaq.tasks.classification import TASK
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def names(scenes_p: LoadedModel) -> list[str]:
 
 @pytest.fixture(scope="module")
 def found(scenes_p: LoadedModel, names: list[str], images: Tensor) -> dict[str, Sensitivity]:
-    return sensitivities(scenes_p.model, names, images, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return sensitivities(scenes_p.model, names, images, generator, TASK.likelihood)
 
 
 @torch.no_grad()
@@ -77,7 +79,9 @@ def test_first_and_last_layer_take_part_at_the_target_bits_only(scenes_p: Loaded
 
 def test_a_convolution_is_rated_by_its_input_channels(scenes_p: LoadedModel, images: Tensor):
     name = "patch_embed.proj"
-    one = sensitivities(scenes_p.model, [name], images, torch.Generator().manual_seed(0))[name]
+    one = sensitivities(
+        scenes_p.model, [name], images, torch.Generator().manual_seed(0), TASK.likelihood
+    )[name]
     assert one.weights == scenes_p.model.get_submodule(name).weight.numel()
     kl = measured(scenes_p.model, name, 4, images)
     assert kl / 5 < one.loss[4] < 5 * kl

@@ -14,9 +14,9 @@ from maskaq.models.loading import LoadedModel
 from maskaq.quantization.backends import BACKENDS, FitTask
 from maskaq.quantization.conversion.convert import convert
 from maskaq.quantization.conversion.layers import QuantConv2d, QuantLinear
-from maskaq.quantization.fitting.distillation import distillation_loss
 from maskaq.quantization.fitting.finetune import RowGains, TuningImages, finetune
 from maskaq.quantization.fitting.output_error import set_ranges_by_output
+from maskaq.tasks.classification import TASK
 
 SCHEME = BACKENDS["reconstruct"].scheme
 
@@ -142,7 +142,7 @@ def test_q_ends_in_the_state_that_is_closest_on_the_images_held_out(
     distances: list[float] = []
 
     def loss(p: Tensor, q: Tensor) -> Tensor:
-        value = distillation_loss(p, q)
+        value = TASK.divergence(p, q)
         if len(p) == len(tuning.check):
             distances.append(value.item())
         return value

@@ -4,12 +4,15 @@ from torch import Tensor
 from maskaq.data.scenes import scenes
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.fitting.schedule import fisher_weights
+from maskaq.tasks.classification import TASK
 
 
 def test_weights_are_the_root_of_the_mean_squared_gradient(scenes_p: LoadedModel) -> None:
     model = scenes_p.model
     inputs = scenes_p.normalise(scenes("calibration", range(3)).images)
-    weights = fisher_weights(model, inputs, 1, torch.Generator().manual_seed(0), batch=3)
+    weights = fisher_weights(
+        model, inputs, 1, torch.Generator().manual_seed(0), TASK.likelihood, batch=3
+    )
     assert len(weights) == len(model.blocks)  # type: ignore[arg-type]
     outputs: list[Tensor] = []
     hook = model.blocks[2].register_forward_hook(lambda *args: outputs.append(args[2]))  # type: ignore[index, union-attr]

@@ -1,6 +1,6 @@
 import torch
 
-from maskaq.models.muon import Muon, orthogonalized
+from maskaq.models.training.muon import Muon, orthogonalized
 
 
 def test_singular_values_become_about_one() -> None:

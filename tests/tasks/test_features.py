@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskaq.errors import DataError
-from maskaq.evaluation.accuracy import predict
-from maskaq.evaluation.features import evaluate_features, nearest
+from maskaq.evaluation.accuracy import evaluate, predict
 from maskaq.intervals import student
+from maskaq.tasks.features import TASK, nearest
 
 
 class Features(nn.Module):
@@ -34,7 +34,7 @@ def test_every_number_equals_its_definition(count: int) -> None:
     images = torch.randint(256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
     labels = torch.randint(3, (count,), generator=generator)
     p, q = Features(), Features(noise=0.5)
-    *events, result = evaluate_features(p, q, images, labels, normalise)
+    *events, result = evaluate(p, q, images, labels, normalise, TASK.judge(3))
     assert [event.stage for event in events] == ["evaluation"] * len(events)
     features = [model(normalise(images)) for model in (p, q)]
     nearest_of = []
@@ -58,7 +58,9 @@ def test_every_number_equals_its_definition(count: int) -> None:
 
 def test_a_model_agrees_with_itself() -> None:
     images = torch.randint(256, (20, 3, 8, 8), dtype=torch.uint8)
-    *_, result = evaluate_features(Features(), Features(), images, torch.arange(20), normalise)
+    *_, result = evaluate(
+        Features(), Features(), images, torch.arange(20), normalise, TASK.judge(20)
+    )
     assert result.agreement.value == 1
     assert result.cosine.value == pytest.approx(1)
     assert result.top1[0].value == 0  # no two images have the same label
@@ -67,18 +69,18 @@ def test_a_model_agrees_with_itself() -> None:
 def test_a_single_image_has_no_neighbour() -> None:
     image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     with pytest.raises(DataError, match="at least 2 evaluation images"):
-        list(evaluate_features(Features(), Features(), image, torch.zeros(1), normalise))
+        list(evaluate(Features(), Features(), image, torch.zeros(1), normalise, TASK.judge(1)))
 
 
 def test_rows_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     features = F.normalize(torch.randn(23, 4), dim=-1)
     whole = nearest(features)
-    monkeypatch.setattr("maskaq.evaluation.features._ROWS", 5)
+    monkeypatch.setattr("maskaq.tasks.features._ROWS", 5)
     assert torch.equal(nearest(features), whole)
 
 
 def test_samples_are_judged_by_cosine(scenes_p) -> None:
     images = torch.randn(3, 3, 64, 64)
-    found = predict(scenes_p.model, scenes_p.model, images, scenes_p.prefix, classifies=False)
+    found = predict(scenes_p.model, scenes_p.model, images, scenes_p.prefix, TASK)
     assert not found.classes.any()
     torch.testing.assert_close(found.certainty, torch.ones(2, 3))

@@ -1,0 +1,1 @@
+"""Training of the bundled models; `maskaq.models.train` is its command."""

@@ -1,0 +1,187 @@
+"""Training of the bundled models for segmentation and detection.
+
+    python -m maskaq.models.train --task segmentation
+
+Both start from `scenes_vit` and are trained whole, on `group_scenes` of the 60 000 training
+garments, in two stages. In the first one a single body has both heads: each task teaches the body
+what helps the other, and the second training finds the checkpoint of the first. In the second stage
+each model is trained on its own task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.ops import generalized_box_iou_loss
+
+from maskaq.config import components
+from maskaq.data.drawing import SIZE, keys
+from maskaq.data.group_scenes import ABSENT, BACKGROUND, Garments, GroupScenes, compose_group
+from maskaq.data.scene_sets import scene_set
+from maskaq.data.scenes import SPLITS
+from maskaq.intervals import Interval
+from maskaq.models import bundled
+from maskaq.models.dense import PatchModel, patch_centres
+from maskaq.models.training.loop import Schedule, autocast, fit, normalise
+from maskaq.tasks import TASKS
+
+_NEAR = 0.19  # of the image's side: patches this near to the centre of a box propose it
+_BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0  # in the loss, as in DETR (Carion et al. 2020)
+_EVALUATED = 250  # scenes at a time
+
+Losses = Mapping[str, Tensor]
+Entries = dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class DenseRecipe:
+    """Everything that determines the trained weights, except the garments.
+
+    steps: of the first stage. refine_steps, refine_lr: of the second one.
+    """
+
+    steps: int = 5000
+    refine_steps: int = 1500
+    refine_lr: float = 1e-3
+    batch: int = 64
+    lr: float = 3e-3
+    weight_decay: float = 0.05
+    warmup: int = 200
+    seed: int = 0
+    precision: str = "bfloat16"
+    optimiser: str = "muon"
+
+    def schedule(self, steps: int, lr: float) -> Schedule:
+        """The schedule of a stage."""
+        return Schedule(steps, lr, self.warmup, self.weight_decay, self.optimiser)
+
+
+class _Head(NamedTuple):
+    """What a task is trained with: its model, and the losses of the model's output, [] each."""
+
+    model: bundled.Bundled
+    losses: Callable[[Tensor, GroupScenes], Losses]
+
+
+def pixel_losses(logits: Tensor, batch: GroupScenes) -> Losses:
+    """Cross-entropy of all pixels of logits [B,K,S,S]."""
+    return {"pixels": F.cross_entropy(logits.float(), batch.classes)}
+
+
+def proposal_losses(proposals: Tensor, batch: GroupScenes) -> Losses:
+    """Cross-entropy of all proposals [B,N,K+5], and the errors of the boxes of those near one."""
+    classes, targets = assigned(batch, proposals.shape[1])  # [B,N], [B,N,4]
+    logits, boxes = proposals.float().split([BACKGROUND + 1, 4], -1)
+    near = classes != BACKGROUND
+    overlap = generalized_box_iou_loss(boxes[near], targets[near], reduction="mean")
+    return {
+        "classes": F.cross_entropy(logits.flatten(0, 1), classes.flatten()),
+        "boxes": _BOX_WEIGHT * (boxes[near] - targets[near]).abs().mean(),
+        "overlap": _OVERLAP_WEIGHT * overlap,
+    }
+
+
+def assigned(batch: GroupScenes, patches: int) -> tuple[Tensor, Tensor]:
+    """What each patch of a square grid should propose: its class [B,N], and its box [B,N,4].
+
+    That is the box whose centre is nearest, among those that are near the patch's centre and
+    contain it. Boxes are in shares of the image's side.
+    """
+    side = round(patches**0.5)
+    centres = patch_centres((side, side))[:, None]  # [N,1,2]
+    boxes = batch.boxes[:, None] / SIZE  # [B,1,4,4]
+    low, high = boxes[..., :2], boxes[..., 2:]  # [B,1,4,2] each
+    distance = (centres - (low + high) / 2).abs().amax(-1)  # [B,N,4]
+    inside = ((centres > low) & (centres < high)).all(-1)  # [B,N,4]
+    possible = inside & (distance <= _NEAR) & (batch.labels != ABSENT)[:, None]
+    nearest = distance.masked_fill(~possible, torch.inf).argmin(-1)  # [B,N]
+    classes = batch.labels.gather(1, nearest)  # [B,N]
+    found = (batch.boxes / SIZE).gather(1, nearest[..., None].expand(-1, -1, 4))  # [B,N,4]
+    return classes.where(possible.any(-1), torch.tensor(BACKGROUND)), found
+
+
+HEADS: Mapping[str, _Head] = {
+    "segmentation": _Head(bundled.VIT_SEG, pixel_losses),
+    "detection": _Head(bundled.VIT_DET, proposal_losses),
+}
+
+
+class _Joint(nn.Module):
+    """One body with the heads of all tasks; the body is that of the first model."""
+
+    def __init__(self, models: Mapping[str, PatchModel]) -> None:
+        super().__init__()
+        self._models = dict(models)  # hidden from `parameters`, because it is a plain dict
+        self.body = next(iter(models.values()))
+        self.heads = nn.ModuleDict({task: model.head for task, model in models.items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        tokens = self.body.patch_tokens(x)
+        return {
+            task: self._models[task].assemble(head(tokens)) for task, head in self.heads.items()
+        }
+
+
+def batch_at(step: int, recipe: DenseRecipe, garments: Garments) -> GroupScenes:
+    """The training scenes of one step, a pure function of step and seed."""
+    positions = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
+    return compose_group(garments, keys("group train", positions, recipe.seed))
+
+
+def train(
+    model: bundled.Bundled, recipe: DenseRecipe, garments: Garments, work: Path
+) -> tuple[nn.Module, Entries]:
+    """The trained model, and its metrics on the evaluation scenes.
+
+    garments: images uint8 [N,28,28] and classes int64 [N]. work: folder of checkpoints.
+    """
+    torch.manual_seed(recipe.seed)
+    models: dict[str, Any] = {task: head.model.architecture() for task, head in HEADS.items()}
+    joint, own, head = _Joint(models), models[model.task], HEADS[model.task]
+    joint.body.load_state_dict(_body(load_file(bundled.VIT.checkpoint)), strict=False)
+
+    def all_tasks(step: int) -> tuple[Tensor, Losses]:
+        batch = batch_at(step, recipe, garments)
+        with autocast(recipe.precision):
+            outputs = joint(normalise(batch.images))
+        losses: dict[str, Tensor] = {}
+        for task, other in HEADS.items():
+            losses |= other.losses(outputs[task], batch)
+        return torch.stack([*losses.values()]).sum(), losses
+
+    def one_task(step: int) -> tuple[Tensor, Losses]:
+        batch = batch_at(recipe.steps + step, recipe, garments)
+        with autocast(recipe.precision):
+            output = own(normalise(batch.images))
+        losses = head.losses(output, batch)
+        return torch.stack([*losses.values()]).sum(), losses
+
+    fit(joint, recipe.schedule(recipe.steps, recipe.lr), all_tasks, work / "dense.pt")
+    own.load_state_dict(_body(joint.body.state_dict()), strict=False)
+    schedule = recipe.schedule(recipe.refine_steps, recipe.refine_lr)
+    fit(own, schedule, one_task, work / f"{model.name}.pt")
+    return own, evaluate(own, model.task)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, task: str) -> Entries:
+    """The metrics of the task in float32 on all evaluation scenes, seed 0."""
+    judge = TASKS[task].judge(BACKGROUND + 1)
+    for start in range(0, len(SPLITS["evaluation"]), _EVALUATED):
+        images, truth = scene_set(task, "evaluation", range(start, start + _EVALUATED))
+        output = model(normalise(images))
+        judge.add(torch.stack([output, output]), truth)  # [2,B,..]
+    found = judge.evaluation()
+    return dict(zip(components.TASKS[task].metrics, (found.top1[0], found.top5[0]), strict=True))
+
+
+def _body(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith("head.")}

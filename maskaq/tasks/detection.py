@@ -1,0 +1,213 @@
+"""Object detection: proposals [B,N,K+5], and the objects of each image, float [B,M,5].
+
+A proposal is K + 1 logits, the last of "no object", then the left, top, right and bottom of a box
+as shares of the image's sides, as in DETR (Carion et al. 2020). An object is its class, or -1 where
+an image has fewer than M, and its box.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torchmetrics.detection import MeanAveragePrecision
+from torchvision.ops import batched_nms, box_iou, generalized_box_iou
+
+from maskaq.tasks.average_precision import Detections, RankedDetections
+from maskaq.tasks.base import Cut, Evaluation, Summary
+from maskaq.tasks.classification import kl_divergence, sampled_log_probability
+from maskaq.tasks.layouts import sample_layouts
+from maskaq.tasks.resampling import interval_of, resampled_weights
+
+ABSENT = -1
+_LEAST = 0.05  # probability of a detection
+_OVERLAP = 0.6  # intersection over union from which the less certain of two detections is dropped
+_MOST = 100  # detections of an image, as in COCO
+_FOUND = 0.5  # intersection over union at which a detection is of an object
+_BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0  # of the boxes in the loss, as in DETR
+_VISIBLE = 0.3  # share of an object's area that a view has to show
+_SPREAD = 0.05  # standard deviation of the boxes' sides in the likelihood, as a share of the image
+
+
+class Detection:
+    """Average precision (AP, as in COCO), and AP50. Agreement is the share of the objects that P
+    finds with a probability of at least 0.5 that Q finds too."""
+
+    def sample_targets(self, count: int, classes: int, sides: tuple[int, int], seed: int) -> Tensor:
+        """One to four boxes of random classes: [count,4,5]."""
+        layout = sample_layouts(count, classes, seed)
+        return torch.cat([layout.classes[..., None].float(), layout.boxes], -1)  # [N,4,5]
+
+    def target_in_view(self, targets: Tensor, cut: Cut | None) -> Tensor:
+        """The boxes in the view, cut at its border; one that is mostly outside is absent."""
+        if cut is None:
+            return targets
+        boxes = targets[..., 1:]  # [B,M,4]
+        height, width = cut.sides
+        offset = torch.stack([cut.left / width, cut.top / height] * 2, 1)[:, None]  # [B,1,4]
+        size = torch.stack([cut.wide / width, cut.high / height] * 2, 1)[:, None]  # [B,1,4]
+        moved = (boxes - offset) / size  # [B,M,4]
+        left = torch.where(cut.flipped[:, None], 1 - moved[..., 2], moved[..., 0])  # [B,M]
+        right = torch.where(cut.flipped[:, None], 1 - moved[..., 0], moved[..., 2])
+        whole = torch.stack([left, moved[..., 1], right, moved[..., 3]], -1)  # [B,M,4]
+        inside = whole.clamp(0, 1)
+        seen = _area(inside) >= _VISIBLE * _area(whole)  # [B,M]
+        classes = targets[..., 0].where(seen, ABSENT)
+        return torch.cat([classes[..., None], inside], -1)  # [B,M,5]
+
+    def target_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of DETR: each object and the proposal that suits it best: [B].
+
+        A proposal that overlaps an object without being matched to it may say anything, because
+        detectors with a proposal for each patch have several for one object.
+        """
+        pairs = zip(outputs, targets, strict=True)
+        return torch.stack([_set_loss(own, objects) for own, objects in pairs])
+
+    def reached(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Share of the objects that P finds: [B]."""
+        pairs = zip(outputs, targets, strict=True)
+        found = [_found(_objects(wanted), detections(own)) for own, wanted in pairs]
+        return torch.stack([hits.float().mean() if len(hits) else torch.ones(()) for hits in found])
+
+    def divergence(self, p: Tensor, q: Tensor, temperature: float = 1.0) -> Tensor:
+        """T^2 KL of the class probabilities, mean over the proposals, and the distance of the boxes
+        where P sees an object: []."""
+        proposals = p.shape[0] * p.shape[1]
+        logits_p, boxes_p = p[..., :-4], p[..., -4:]
+        logits_q, boxes_q = q[..., :-4], q[..., -4:]
+        classes = kl_divergence(logits_p, logits_q, temperature, dim=-1) / proposals
+        objects = 1 - logits_p.softmax(-1)[..., -1]  # [B,N]
+        distance = (boxes_p - boxes_q).abs().mean(-1)  # [B,N]
+        boxes = (objects * distance).sum() / objects.sum().clamp(min=1e-6)
+        return classes + _BOX_WEIGHT * boxes
+
+    def likelihood(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Of a class sampled for each proposal, and of normally distributed boxes where that is an
+        object; the proposals of an image count together as one: []."""
+        logits, boxes = outputs[..., :-4], outputs[..., -4:]
+        classes = sampled_log_probability(logits, generator)
+        noise = torch.randn(boxes.shape, generator=generator, device=boxes.device)
+        objects = 1 - logits.detach().softmax(-1)[..., -1:]  # [B,N,1]
+        return (classes + (objects.sqrt() * noise * boxes).sum() / _SPREAD) / outputs.shape[1]
+
+    def summary(self, p: Tensor, outputs: Tensor) -> Summary:
+        """The class of the most certain proposal."""
+        probabilities = outputs[..., :-4].softmax(-1)[..., :-1]  # [..B,N,K]
+        best = probabilities.flatten(-2).max(-1)  # [..B] each
+        return Summary(best.indices % probabilities.shape[-1], best.values)
+
+    def judge(self, classes: int, known: None = None) -> Found:
+        """Compares detections with objects."""
+        return Found(classes)
+
+
+class Found:
+    """The detections of P and Q so far."""
+
+    needs_p = True
+
+    def __init__(self, classes: int) -> None:
+        own: dict[str, Any] = {"backend": "faster_coco_eval", "box_format": "xyxy"}
+        self._metrics = [MeanAveragePrecision(**own) for _ in range(2)]
+        self._ranked = [RankedDetections(classes) for _ in range(2)]
+        self._same: list[tuple[int, int]] = []  # objects of P in an image, and those Q finds too
+        self._answers: list[Tensor] = []
+
+    def add(self, outputs: Tensor, truth: Tensor) -> None:
+        """Outputs [2,B,N,K+5] and objects [B,M,5]."""
+        objects = [_objects(own) for own in truth]
+        both = [[detections(own) for own in one] for one in outputs]
+        for metric, ranked, found in zip(self._metrics, self._ranked, both, strict=True):
+            metric.update([_as_coco(own) for own in found], [_as_coco(own) for own in objects])
+            ranked.add(found, objects)
+        for p, q in zip(*both, strict=True):
+            sure = Detections(*(values[p.scores >= 0.5] for values in p))
+            self._same.append((len(sure.boxes), int(_found(sure, q).sum())))
+        self._answers.append(TASK.summary(outputs[0], outputs).classes)  # [2,B]
+
+    def evaluation(self) -> Evaluation:
+        """Of all images; the intervals are percentiles of a bootstrap over images."""
+        count = len(self._same)
+        weights = resampled_weights(count)  # [R,N]
+        ap, ap50, per_class = [], [], []
+        for metric, ranked in zip(self._metrics, self._ranked, strict=True):
+            value, drawn = metric.compute(), ranked.average_precision(weights)  # [R,10,K]
+            ap.append(interval_of(float(value["map"]), drawn.nanmean((1, 2)), count))
+            ap50.append(interval_of(float(value["map_50"]), drawn[:, 0].nanmean(1), count))
+            once = torch.ones(1, count, dtype=torch.double)
+            per_class.append(ranked.average_precision(once)[0].mean(0))  # [K]
+        same = torch.tensor(self._same, dtype=torch.double)  # [N,2]
+        total, agreed = same.sum(0).tolist()
+        sums = weights @ same  # [R,2]
+        agreement = interval_of(
+            agreed / total if total else 1.0, sums[:, 1] / sums[:, 0].clamp(min=1), count
+        )
+        return Evaluation(
+            (ap[0], ap[1]),
+            (ap50[0], ap50[1]),
+            agreement,
+            torch.cat(self._answers, 1),
+            per_class=torch.stack(per_class),
+        )
+
+
+def detections(proposals: Tensor) -> Detections:
+    """The detections among the proposals [N,K+5] of one image.
+
+    A proposal counts for each class with a probability of at least 0.05; of two overlapping
+    detections of a class the more certain one stays.
+    """
+    probabilities = proposals[:, :-4].softmax(-1)[:, :-1]  # [N,K]
+    row, classes = (probabilities >= _LEAST).nonzero(as_tuple=True)  # [D] each
+    scores, boxes = probabilities[row, classes], proposals[row, -4:]  # [D], [D,4]
+    kept = batched_nms(boxes, scores, classes, _OVERLAP)[:_MOST]
+    return Detections(boxes[kept], scores[kept], classes[kept])
+
+
+def _objects(truth: Tensor) -> Detections:
+    """The objects [M,5] of one image that are present, as certain detections."""
+    present = truth[truth[:, 0] != ABSENT]  # [m,5]
+    return Detections(present[:, 1:], torch.ones(len(present)), present[:, 0].long())
+
+
+def _found(objects: Detections, among: Detections) -> Tensor:
+    """Which objects have a detection of their class that overlaps them: bool [m]."""
+    if not len(among.boxes) or not len(objects.boxes):
+        return torch.zeros(len(objects.boxes), dtype=torch.bool)
+    near: Tensor = box_iou(objects.boxes, among.boxes) >= _FOUND  # [m,D]
+    return (near & (objects.classes[:, None] == among.classes)).any(1)
+
+
+def _as_coco(found: Detections) -> dict[str, Tensor]:
+    return {"boxes": found.boxes, "scores": found.scores, "labels": found.classes}
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+def _set_loss(proposals: Tensor, targets: Tensor) -> Tensor:
+    """The loss of one image: proposals [N,K+5], objects [M,5] -> []."""
+    logits, boxes = proposals[:, :-4].float(), proposals[:, -4:].float()
+    objects = _objects(targets)
+    nothing = logits.shape[1] - 1
+    if not len(objects.boxes):
+        return F.cross_entropy(logits, torch.full((len(logits),), nothing, device=logits.device))
+    distance = torch.cdist(objects.boxes, boxes, p=1) / 4  # [m,N]
+    overlap = generalized_box_iou(objects.boxes, boxes)  # [m,N]
+    surprise = -logits.log_softmax(-1)[:, objects.classes].T  # [m,N]
+    cost = surprise + _BOX_WEIGHT * distance + _OVERLAP_WEIGHT * (1 - overlap)
+    object_of, proposal_of = linear_sum_assignment(cost.detach().cpu().numpy())
+    free = (box_iou(objects.boxes, boxes.detach()) < _FOUND).all(0)  # [N]
+    free[proposal_of] = False
+    background = -logits.log_softmax(-1)[:, nothing]  # [N]
+    matched = cost[object_of, proposal_of].mean()
+    loss: Tensor = matched + (background * free).sum() / free.sum().clamp(min=1)
+    return loss
+
+
+TASK = Detection()

@@ -1,0 +1,196 @@
+"""Semantic segmentation: logits [B,K,h,w], and the class of each pixel, int64 [B,H,W].
+
+A model may give its logits at a lower resolution, as SegFormer does: they are then enlarged to that
+of the truth. Pixels of class 255 have no truth and do not count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.classification import MulticlassJaccardIndex
+
+from maskaq.tasks.base import Cut, Evaluation, Summary
+from maskaq.tasks.classification import kl_divergence, sampled_log_probability
+from maskaq.tasks.layouts import painted, sample_layouts
+from maskaq.tasks.resampling import interval_of, resampled_weights
+
+VOID = 255  # class of pixels without truth
+
+
+class Segmentation:
+    """Mean intersection over union of the classes (mIoU), and the share of pixels that are right.
+
+    Agreement is the share of pixels with the same class in P and Q.
+    """
+
+    def sample_targets(self, count: int, classes: int, sides: tuple[int, int], seed: int) -> Tensor:
+        """Ellipses of random classes on a ground of another: int64 [count,H,W].
+
+        The last class is the ground of half of the images, as many label sets end with the
+        background; the others have the ground of any class.
+        """
+        generator = torch.Generator().manual_seed(seed + 2)  # `sample_layouts` uses the others
+        random = torch.rand(count, 2, generator=generator)  # [N,2]
+        ground = (random[:, 0] * classes).long()  # [N]
+        ground[random[:, 1] < 0.5] = classes - 1
+        return painted(sample_layouts(count, classes, seed), sides, ground)
+
+    def target_in_view(self, targets: Tensor, cut: Cut | None) -> Tensor:
+        """The same part of the maps, by the nearest pixel: [B,H,W]."""
+        if cut is None:
+            return targets
+        height, width = cut.sides
+        rows = _nearest(cut.top, cut.high, height)  # [B,H]
+        columns = _nearest(
+            torch.where(cut.flipped, cut.left + cut.wide, cut.left),
+            torch.where(cut.flipped, -cut.wide, cut.wide),
+            width,
+        )  # [B,W]
+        chosen = targets.gather(1, rows[:, :, None].expand(-1, -1, width))  # [B,H,W]
+        return chosen.gather(2, columns[:, None].expand(-1, height, -1))  # [B,H,W]
+
+    def target_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of the pixels, in which each class of an image counts alike: [B]."""
+        logits = _at(outputs, targets)
+        losses = F.cross_entropy(logits, targets, reduction="none", ignore_index=VOID)  # [B,H,W]
+        weights = _class_weights(targets, logits.shape[1])  # [B,H,W]
+        return (losses * weights).sum((1, 2))
+
+    def reached(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Share of the pixels that P assigns to their class, mean of the classes: [B]."""
+        logits = _at(outputs, targets)
+        hits = (logits.argmax(1) == targets).float()  # [B,H,W]
+        return (hits * _class_weights(targets, logits.shape[1])).sum((1, 2))
+
+    def divergence(self, p: Tensor, q: Tensor, temperature: float = 1.0) -> Tensor:
+        """T^2 KL of the class probabilities of P and Q, mean over all pixels: []."""
+        return kl_divergence(p, q, temperature, dim=1) / (p.numel() / p.shape[1])
+
+    def likelihood(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Of a class sampled for each pixel; pixels of an image count together as one: []."""
+        pixels = outputs.shape[2] * outputs.shape[3]
+        return sampled_log_probability(outputs.movedim(1, -1), generator) / pixels
+
+    def summary(self, p: Tensor, outputs: Tensor) -> Summary:
+        """The class, apart from the last one, that most pixels have, and its mean probability.
+
+        The last one if all pixels have it.
+        """
+        probabilities = outputs.softmax(-3).flatten(-2)  # [..B,K,h*w]
+        chosen = F.one_hot(probabilities.argmax(-2), outputs.shape[-3]).movedim(-1, -2)
+        counts = chosen.sum(-1)  # [..B,K]
+        counts[..., -1] = 0
+        best = counts.argmax(-1)  # [..B]
+        best = best.where(counts.sum(-1) > 0, outputs.shape[-3] - 1)
+        own = best[..., None, None].expand(*best.shape, 1, probabilities.shape[-1])  # [..B,1,h*w]
+        mask = chosen.gather(-2, own)[..., 0, :]  # [..B,h*w]
+        values = probabilities.gather(-2, own)[..., 0, :] * mask  # [..B,h*w]
+        return Summary(best, values.sum(-1) / mask.sum(-1).clamp(min=1))
+
+    def judge(self, classes: int, known: None = None) -> Confusions:
+        """Counts pixels by their class and the predicted one."""
+        return Confusions(classes)
+
+
+class Confusions:
+    """The confusion matrix of each image for P and Q, and the pixels on which they agree."""
+
+    needs_p = True
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        metrics: dict[str, Any] = {"num_classes": classes, "ignore_index": VOID}
+        self._miou = [MulticlassJaccardIndex(**metrics) for _ in range(2)]
+        self._matrices: list[Tensor] = []
+        self._same: list[Tensor] = []
+        self._answers: list[Tensor] = []
+
+    def add(self, outputs: Tensor, truth: Tensor) -> None:
+        """Outputs [2,B,K,h,w] and classes [B,H,W]."""
+        maps = torch.stack([_at(one, truth).argmax(1) for one in outputs])  # [2,B,H,W]
+        for metric, predicted in zip(self._miou, maps, strict=True):
+            metric.update(predicted, truth)
+        matrices = [confusion(predicted, truth, self._classes) for predicted in maps]
+        self._matrices.append(torch.stack(matrices))  # [2,B,K,K]
+        self._same.append((maps[0] == maps[1]).float().mean((1, 2)))  # [B]
+        self._answers.append(TASK.summary(outputs[0], outputs).classes)  # [2,B]
+
+    def evaluation(self) -> Evaluation:
+        """Of all images; the intervals are percentiles of a bootstrap over images."""
+        matrices, same = torch.cat(self._matrices, 1).double(), torch.cat(self._same)
+        count = len(same)
+        weights = resampled_weights(count)  # [R,N]
+        miou, right = [], []
+        for metric, own in zip(self._miou, matrices, strict=True):
+            drawn = (weights @ own.flatten(1)).view(-1, *own.shape[1:])  # [R,K,K]
+            spread = iou_of(drawn).nanmean(-1)  # [R]
+            miou.append(interval_of(float(metric.compute()), spread, count))
+            shares = right_share(drawn)  # [R]
+            right.append(interval_of(float(right_share(own.sum(0))), shares, count))
+        agreement = interval_of(float(same.mean()), weights @ same.double() / count, count)
+        return Evaluation(
+            (miou[0], miou[1]),
+            (right[0], right[1]),
+            agreement,
+            torch.cat(self._answers, 1),
+            per_class=iou_of(matrices.sum(1)),
+        )
+
+
+def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """Pixels of each image by their class (rows) and the predicted one: [B,H,W] -> int64 [B,K,K].
+
+    >>> confusion(torch.tensor([[[0, 1]]]), torch.tensor([[[0, 0]]]), 2).tolist()
+    [[[1, 1], [0, 0]]]
+    """
+    image = torch.arange(len(truth))[:, None, None]  # [B,1,1]
+    known = truth != VOID
+    cell = ((image * classes + truth) * classes + predicted)[known]  # [pixels]
+    counts = cell.bincount(minlength=len(truth) * classes**2)
+    return counts.view(len(truth), classes, classes)
+
+
+def iou_of(matrix: Tensor) -> Tensor:
+    """Intersection over union of each class, from confusion matrices [..,K,K]: [..,K].
+
+    NaN for a class that neither the truth nor the prediction has.
+    """
+    hits = matrix.diagonal(dim1=-2, dim2=-1)  # [..,K]
+    return hits / (matrix.sum(-1) + matrix.sum(-2) - hits)
+
+
+def right_share(matrix: Tensor) -> Tensor:
+    """Share of the pixels that are right, from confusion matrices [..,K,K]: [..]."""
+    return matrix.diagonal(dim1=-2, dim2=-1).sum(-1) / matrix.sum((-2, -1))
+
+
+def _at(logits: Tensor, truth: Tensor) -> Tensor:
+    """Logits [B,K,h,w] in float32, at the resolution of the truth [B,H,W]: [B,K,H,W]."""
+    if logits.shape[2:] == truth.shape[1:]:
+        return logits.float()
+    return F.interpolate(logits.float(), truth.shape[1:], mode="bilinear", align_corners=False)
+
+
+def _nearest(start: Tensor, length: Tensor, size: int) -> Tensor:
+    """The old pixel that each new one shows: int64 [B,size]; see `augment.views.resampling`."""
+    centre = (torch.arange(size, device=start.device) + 0.5) / size  # [S]
+    return (start[:, None] + length[:, None] * centre).floor().long() % size
+
+
+def _class_weights(targets: Tensor, classes: int) -> Tensor:
+    """Weights [B,H,W] with sum 1 for each image and the same sum for each class in it."""
+    flat = targets.flatten(1)  # [B,H*W]
+    known = flat != VOID
+    index = flat.where(known, 0)
+    counts = torch.zeros(len(flat), classes, device=flat.device)
+    counts.scatter_add_(1, index, known.float())  # [B,K]
+    present = (counts > 0).sum(1, keepdim=True).clamp(min=1)  # [B,1]
+    weights = known / (counts.gather(1, index).clamp(min=1) * present)
+    return weights.view_as(targets)
+
+
+TASK = Segmentation()
