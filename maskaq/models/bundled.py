@@ -133,7 +133,7 @@ VIT_DET = Bundled(
     CLASS_NAMES,
     "detection",
 )
-MODELS: Mapping[str, Bundled] = {one.name: one for one in (VIT, SWIN)}
+MODELS: Mapping[str, Bundled] = {one.name: one for one in (VIT, SWIN, VIT_SEG, VIT_DET)}
 
 
 def of_task(task: str) -> list[Bundled]:

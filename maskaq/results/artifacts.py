@@ -37,6 +37,11 @@ class Evidence:
     samples. certainty: float16 [2,N], their probabilities. alpha: float16 [N,patches], P's
     attention to the patches. classes: names. frames: uint8 [16,3,S,S] or fewer images each. steps:
     the synthesis step of each frame.
+
+    In dense tasks labels, answers and seen are only good for captions. per_class: the main metric
+    of P and Q for each class, float [2,K], NaN without any. draws: the main metric in resamples of
+    the images, float [2,R]; the resamples are the same for all runs with as many images. shown:
+    truth and answers of P and Q on the images `apart` (`tasks.base.Task.shown`).
     """
 
     labels: NDArray[np.int32]
@@ -49,16 +54,24 @@ class Evidence:
     classes: Sequence[str]
     frames: Sequence[NDArray[np.uint8]] = field(default=(), repr=False)
     steps: Sequence[int] = ()
+    per_class: NDArray[np.float32] | None = None
+    draws: NDArray[np.float32] | None = None
+    shown: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
 
+_SHOWN = ("maps", "boxes")
+_OPTIONAL = ("per_class", "draws")
 _ARRAYS = ("labels", "answers", "apart", "apart_index", "seen", "certainty", "alpha")
 
 
 def write(evidence: Evidence, folder: Path) -> None:
     """Write the files into a run's folder."""
     notes = {"classes": json.dumps(list(evidence.classes)), "steps": json.dumps([*evidence.steps])}
-    arrays = {name: np.ascontiguousarray(getattr(evidence, name)) for name in _ARRAYS}
-    save_file(arrays, folder / _FILE, notes)
+    optional = [name for name in _OPTIONAL if getattr(evidence, name) is not None]
+    arrays = {name: getattr(evidence, name) for name in (*_ARRAYS, *optional)}
+    arrays |= evidence.shown
+    contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    save_file(contiguous, folder / _FILE, notes)
     if evidence.frames:
         first, *others = [sheet(shrunk(frame)) for frame in evidence.frames]
         first.save(
@@ -84,10 +97,12 @@ def read(folder: Path) -> Evidence | None:
     with reading(path, "repeat the run with the command in its folder", SafetensorError):
         with safe_open(path, "np") as file:
             notes = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            extra = {*_OPTIONAL, *_SHOWN} & {*file.keys()}
+            arrays = {name: file.get_tensor(name) for name in (*_ARRAYS, *sorted(extra))}
         classes, steps = json.loads(notes["classes"]), json.loads(notes["steps"])
         _check(arrays, classes, steps)
-        return Evidence(**arrays, classes=classes, steps=steps)
+        shown = {name: arrays.pop(name) for name in _SHOWN if name in arrays}
+        return Evidence(**arrays, classes=classes, steps=steps, shown=shown)
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None:
@@ -111,10 +126,28 @@ def _check(arrays: Mapping[str, NDArray[Any]], classes: Any, steps: Any) -> None
         raise ValueError("classes are not a list of names")
     if not isinstance(steps, list) or not all(isinstance(step, int) for step in steps):
         raise ValueError("steps are not a list of numbers")
+    _check_dense(arrays, k, len(classes))
     for name, most in (("labels", len(classes)), ("answers", len(classes)), ("apart_index", n)):
         values = arrays[name]
         if values.size and not 0 <= values.min() <= values.max() < most:
             raise ValueError(f"{name} has values outside 0 to {most - 1}")
+
+
+def _check_dense(arrays: Mapping[str, NDArray[Any]], apart: int, classes: int) -> None:
+    """Check the arrays that only dense tasks have.
+
+    Raises:
+        ValueError: a shape or a class is wrong.
+    """
+    for name, size in (("per_class", (2, classes)), ("draws", (2,))):
+        if name in arrays and arrays[name].shape[: len(size)] != size:
+            raise ValueError(f"{name} is {arrays[name].shape}, expected {size}")
+    for name, axes in (("maps", 4), ("boxes", 4)):
+        if name in arrays and (arrays[name].ndim != axes or arrays[name].shape[:2] != (3, apart)):
+            raise ValueError(f"{name} is {arrays[name].shape}, expected 3 and {apart} first")
+    boxes = arrays.get("boxes")
+    if boxes is not None and (boxes.shape[-1] != 6 or not np.isfinite(boxes).all()):
+        raise ValueError("boxes are not six finite numbers each")
 
 
 def film(folder: Path) -> list[Image.Image]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from maskaq.config.dotted import flat
 from maskaq.config.overrides import command_of
@@ -27,8 +28,9 @@ def comparison(runs: Sequence[Stored]) -> pd.DataFrame:
         for name in specs[0]
         if len({str(spec[name]) for spec in specs}) > 1
     }
-    rows["P top-1"] = [_percent(run.result.top1_p) for run in runs]
-    rows["Q top-1"] = [_percent(run.result.top1_q) for run in runs]
+    metric = " or ".join(dict.fromkeys(run.result.metrics[0] for run in runs))
+    rows[f"P {metric}"] = [_percent(run.result.top1_p) for run in runs]
+    rows[f"Q {metric}"] = [_percent(run.result.top1_q) for run in runs]
     rows["Q minus first, points"] = [_points(runs[0], run) for run in runs]
     rows["evaluation images"] = [f"{run.result.evaluated:,}" for run in runs]
     rows["seconds"] = [f"{run.result.seconds['total']:.0f}" for run in runs]
@@ -37,14 +39,28 @@ def comparison(runs: Sequence[Stored]) -> pd.DataFrame:
 
 
 def difference(first: Stored, other: Stored) -> Interval | None:
-    """Q's top-1 of the other run minus that of the first, paired; None if images or P differ."""
+    """Q's main metric of the other run minus that of the first, paired.
+
+    None if images, task or P differ, or if the predictions are not stored.
+    """
     a, b = first.evidence, other.evidence
     if a is None or b is None or not np.array_equal(a.labels, b.labels):
         return None
-    if not np.array_equal(a.answers[0], b.answers[0]):
+    if not np.array_equal(a.answers[0], b.answers[0]) or first.result.task != other.result.task:
         return None
+    if a.draws is not None and b.draws is not None:
+        change = other.result.q.top1 - first.result.q.top1
+        return between_draws(change, a.draws[1], b.draws[1], len(a.labels))
     hits_a, hits_b = a.answers[1] == a.labels, b.answers[1] == b.labels  # [n] each
     return paired(int((hits_a & ~hits_b).sum()), int((hits_b & ~hits_a).sum()), len(hits_a))
+
+
+def between_draws(
+    change: float, first: NDArray[np.float32], other: NDArray[np.float32], n: int
+) -> Interval:
+    """A difference with the percentiles of its resamples [R]; n: images."""
+    low, high = np.quantile(other - first, [0.025, 0.975])
+    return Interval(change, min(float(low), change), max(float(high), change), n)
 
 
 def _percent(share: Interval) -> str:
@@ -70,7 +86,7 @@ def table(result: RunResult) -> str:
         f"`{synthesis.source}`, back-end `{fit.backend}`, seed {spec.seed}",
         f"first and last layers: {first_last}; integer arithmetic is simulated in float",
         "",
-        f"{'':11}{'top-1 [95 %]':>26}{'top-5 [95 %]':>26}",
+        f"{'':11}" + "".join(f"{f'{name} [95 %]':>26}" for name in result.metrics),
         _row("P (float32)", fp.top1, fp.top1_low, fp.top1_high)
         + _cell(fp.top5, fp.top5_low, fp.top5_high),
         _row(f"Q ({spec.quantization.name})", q.top1, q.top1_low, q.top1_high)
@@ -92,7 +108,9 @@ def _about(result: RunResult) -> list[str]:
     """What the samples are, or how features are judged."""
     if result.cosine is None:
         share, count = result.samples["recognised"], result.samples["count"]
-        return [f"P recognises {share:.0%} of {count:g} samples"]
+        if result.task == "classification":
+            return [f"P recognises {share:.0%} of {count:g} samples"]
+        return [f"P recognises {share:.0%} of the targets of {count:g} samples"]
     cosine, low, high = result.cosine
     return [
         "an image is classified by its nearest neighbour among the others, and Q agrees where the",

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from maskaq.config import RunSpec
+from maskaq.config.components import TASKS
 from maskaq.config.parsing import from_dict
-from maskaq.errors import OptionError, RunError
+from maskaq.errors import OptionError, RunError, unknown
 from maskaq.intervals import Interval, wilson
 from maskaq.quantization.tensor_row import TensorRow
 
@@ -43,7 +44,11 @@ def _upgrade(spec: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Top-1 and top-5 of one model, each with its 95 % interval (Wilson), all in 0..1."""
+    """The accuracy of one model, each number with its 95 % interval, all in 0..1.
+
+    Classification has top-1 and top-5. In other tasks the main metric and the second one take their
+    places: `RunResult.metrics` names them.
+    """
 
     top1: float
     top1_low: float
@@ -87,15 +92,21 @@ class RunResult:
     float_share: float | None = None
     cosine: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
+    task: str = "classification"
+
+    @property
+    def metrics(self) -> tuple[str, str]:
+        """Names of the main metric and of the second one, such as `top-1` and `top-5`."""
+        return TASKS[self.task].metrics
 
     @property
     def top1_p(self) -> Interval:
-        """Top-1 of P with its interval and the number of images."""
+        """The main metric of P with its interval and the number of images."""
         return Interval(self.fp.top1, self.fp.top1_low, self.fp.top1_high, self.evaluated)
 
     @property
     def top1_q(self) -> Interval:
-        """Top-1 of Q, likewise."""
+        """The main metric of Q, likewise."""
         return Interval(self.q.top1, self.q.top1_low, self.q.top1_high, self.evaluated)
 
     @property
@@ -119,6 +130,8 @@ class RunResult:
         for name, value in shares.items():
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} is {value}; allowed: 0 to 1.")
+        if self.task not in TASKS:
+            raise OptionError(unknown("task", self.task, TASKS))
         if self.evaluated < 1:
             raise OptionError(f"evaluated is {self.evaluated}; allowed: 1 or more.")
         if missing := {"count", "recognised"} - set(self.samples):

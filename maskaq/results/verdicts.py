@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from maskaq.errors import OptionError
 from maskaq.intervals import Interval, paired
-from maskaq.results.comparison import difference
+from maskaq.results.comparison import between_draws, difference
 from maskaq.results.store import Stored
 
 _LISTED = 4  # runs that a sentence names
@@ -20,17 +20,19 @@ def of_run(run: Stored) -> str:
     """
     result = run.result
     p, q = result.top1_p, result.top1_q
-    share = f" keeps {100 * q.value / p.value:.1f} % of the accuracy" if p.value else ""
+    dense = run.evidence is not None and run.evidence.draws is not None
+    what, of = (result.metrics[0], f"{result.metrics[0]} on") if dense else ("accuracy", "of")
+    share = f" keeps {100 * q.value / p.value:.1f} % of the {what}" if p.value else ""
     text = (
         f"**At {result.spec.quantization.name} the quantized model{share}**: {100 * q.value:.1f} % "
-        f"of {q.n:,} images against {100 * p.value:.1f} % in full precision"
+        f"{of} {q.n:,} images against {100 * p.value:.1f} % in full precision"
     )
     change = q_minus_p(run)
     return f"{text}, {points(change)}." if change is not None else f"{text}."
 
 
 def q_minus_p(run: Stored) -> Interval | None:
-    """Q's top-1 minus P's on the same images, in -1..1; None without stored predictions.
+    """Q's main metric minus P's on the same images, in -1..1; None without stored predictions.
 
     Raises:
         RunError: the run is damaged.
@@ -38,6 +40,9 @@ def q_minus_p(run: Stored) -> Interval | None:
     evidence = run.evidence
     if evidence is None:
         return None
+    if evidence.draws is not None:
+        change = run.result.q.top1 - run.result.fp.top1
+        return between_draws(change, evidence.draws[0], evidence.draws[1], len(evidence.labels))
     p, q = evidence.answers == evidence.labels  # [n] each
     return paired(int((p & ~q).sum()), int((q & ~p).sum()), len(evidence.labels))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import torch
@@ -205,14 +206,15 @@ class _Run:
         return self.loaded.normalise(images).to(self.spec.device)
 
     def evidence(self) -> Evidence:
-        answers = self.evaluation.answers
-        apart = (answers[0] != answers[1]).nonzero()[:APART, 0]  # [k]
+        apart = self._apart()
+        images, truth = self.data.images[apart], self.data.labels[apart]
+        shown = self.task.shown(truth, self._answers(images)) if len(apart) else {}
         every = -(-len(self.frames) // FRAMES) or 1
         frames = self.frames[:-1:every] + self.frames[-1:]  # always with the last one
         return Evidence(
-            labels=self.data.labels.int().numpy(),
-            answers=answers.int().numpy(),
-            apart=self.data.images[apart].numpy(),
+            labels=self.task.caption(self.data.labels).int().numpy(),
+            answers=self.evaluation.answers.int().numpy(),
+            apart=images.numpy(),
             apart_index=apart.int().numpy(),
             seen=self.predictions.classes.int().numpy(),
             certainty=self.predictions.certainty.half().numpy(),
@@ -220,7 +222,21 @@ class _Run:
             classes=self.loaded.class_names or self.data.names or _numbered(self.data.labels),
             frames=[images.numpy() for _, images in frames],
             steps=[step for step, _ in frames],
+            per_class=_numpy(self.evaluation.per_class),
+            draws=_numpy(self.evaluation.draws),
+            shown={name: values.numpy() for name, values in shown.items()},
         )
+
+    def _apart(self) -> Tensor:
+        """The images on which P and Q differ most, and of equal ones the first: int64 [k]."""
+        order = self.evaluation.apart.argsort(descending=True, stable=True)[:APART]  # [k]
+        return order[self.evaluation.apart[order] > 0]
+
+    @torch.no_grad()
+    def _answers(self, images: Tensor) -> Tensor:
+        """Outputs of P and Q for images uint8 [B,3,S,S]: [2,B,..]."""
+        inputs = self._inputs(images)
+        return torch.stack([model(inputs).float() for model in (self.p, self.q)]).cpu()
 
     def result(self, watch: Stopwatch) -> RunResult:
         agreement = self.evaluation.agreement
@@ -242,6 +258,7 @@ class _Run:
             float_share=self.float_share,
             cosine=_ends(self.evaluation.cosine),
             notes=(*self.context.notes, *_left_in_float(self.float_share)),
+            task=self.loaded.task,
         )
 
 
@@ -249,6 +266,10 @@ def _left_in_float(share: float) -> tuple[str, ...]:
     if not share:
         return ()
     return (f"{share:.2%} of the multiply-adds stay in float; the table of tensors says why",)
+
+
+def _numpy(values: Tensor | None) -> Any:
+    return None if values is None else values.float().numpy()
 
 
 def _ends(interval: Interval | None) -> tuple[float, float, float] | None:

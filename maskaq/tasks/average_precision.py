@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
-OVERLAPS = torch.linspace(0.5, 0.95, 10)
-_RECALLS = torch.linspace(0, 1, 101, dtype=torch.double)
+# In double precision, as COCO's own code has them: a recall of 0.3 has to reach the one of 0.3.
+OVERLAPS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
 _RESAMPLES = 25  # at a time
 
 
@@ -28,6 +31,10 @@ class Detections(NamedTuple):
     boxes: Tensor
     scores: Tensor
     classes: Tensor
+
+    def at(self, rows: Tensor) -> Detections:
+        """Those with these indices, or where a mask is True."""
+        return Detections(*(values[rows] for values in self))
 
 
 class RankedDetections:
@@ -75,12 +82,13 @@ def matches(found: Detections, objects: Detections) -> Tensor:
     right = torch.zeros(len(OVERLAPS), len(found.boxes), dtype=torch.bool)
     if not len(objects.boxes) or not len(found.boxes):
         return right
-    overlap = box_iou(found.boxes, objects.boxes)  # [D,m]
+    overlap = box_iou(found.boxes.double(), objects.boxes.double())  # [D,m]
+    least = torch.from_numpy(OVERLAPS)  # [10]
     overlap = overlap.where(found.classes[:, None] == objects.classes, -1.0)
     rows = torch.arange(len(OVERLAPS))
     for number in found.scores.argsort(descending=True, stable=True).tolist():
         best = overlap[number].expand_as(taken).masked_fill(taken, -1.0).max(1)  # [10] each
-        right[:, number] = best.values >= OVERLAPS
+        right[:, number] = best.values >= least
         taken[rows, best.indices] |= right[:, number]
     return right
 
@@ -95,7 +103,9 @@ def _precision(right: Tensor, weights: Tensor, total: Tensor) -> Tensor:
     seen = weights.cumsum(-1)[:, None].clamp(min=1e-12)  # [R,1,D]
     recall = hits / total[:, None, None]
     precision = (hits / seen).flip(-1).cummax(-1).values.flip(-1)  # [R,10,D]
-    place = torch.searchsorted(recall.contiguous(), _RECALLS.expand(*recall.shape[:2], -1))
-    padded = torch.cat([precision, torch.zeros_like(precision[..., :1])], -1)  # [R,10,D+1]
+    place = torch.searchsorted(
+        recall.contiguous(), torch.from_numpy(RECALLS).repeat(*recall.shape[:2], 1)
+    )
+    padded = F.pad(precision, (0, 1))  # [R,10,D+1]: no precision at a recall that is not reached
     found = padded.gather(-1, place).mean(-1)  # [R,10]
     return found.where(total[:, None] > 0, torch.nan)

@@ -42,17 +42,21 @@ class Evaluation:
 
     top1, top5: the main metric of P and of Q, and the second one; `TaskInfo.metrics` names them.
     agreement: how far P and Q give the same answer; it needs no labels. answers: for captions, one
-    class per image, int64 [2,N]. cosine: of the features of P and Q, if the model outputs features.
-    per_class: the main metric of each class, [2,K], NaN where no image has it, if the task has one.
-    of_p: what a later judge of the same images can be told.
+    class per image, int64 [2,N]. apart: how far P and Q differ on each image, [N]. cosine: of the
+    features of P and Q, if the model outputs features. per_class: the main metric of each class,
+    [2,K], NaN where no image has it, if the task has one. draws: the main metric in resamples of
+    the images, [2,R], which pair P with Q and run with run, if it is no mean over images. of_p:
+    what a later judge of the same images can be told.
     """
 
     top1: tuple[Interval, Interval]
     top5: tuple[Interval, Interval]
     agreement: Interval
     answers: Tensor
+    apart: Tensor
     cosine: Interval | None = None
     per_class: Tensor | None = field(default=None, repr=False)
+    draws: Tensor | None = field(default=None, repr=False)
     of_p: Any = field(default=None, repr=False)
 
 
@@ -97,6 +101,12 @@ class Task(Protocol):
 
     def summary(self, p: Tensor, outputs: Tensor) -> Summary:
         """What outputs [..B,..] say in one word. p: outputs of P to the same images, [B,..]."""
+
+    def caption(self, truth: Tensor) -> Tensor:
+        """The truth [B,..] in one word, a class: int64 [B]."""
+
+    def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+        """The truth [B,..] and the outputs of P and Q, [2,B,..], as stored for figures."""
 
     def judge(self, classes: int, known: Any = None) -> Judge:
         """A new judge. known: what an earlier one found out about P on the same images."""

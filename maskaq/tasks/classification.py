@@ -77,6 +77,14 @@ class Classification:
         best = outputs.softmax(-1).max(-1)  # [..B] each
         return Summary(best.indices, best.values)
 
+    def caption(self, truth: Tensor) -> Tensor:
+        """The label."""
+        return truth
+
+    def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+        """Nothing beside the predicted classes."""
+        return {}
+
     def judge(self, classes: int, known: Answers | None = None) -> Ranks:
         """Counts which labels are first, and which among the first five."""
         return Ranks(known)
@@ -113,8 +121,11 @@ def evaluation_of(answers: Answers) -> Evaluation:
     )
     same = int((answers.classes[0] == answers.classes[1]).sum())
     agreement = wilson(same, count)
+    apart = (answers.classes[0] != answers.classes[1]).float()  # [N]
     of_p = Answers(answers.classes[0], answers.ranks[0])
-    return Evaluation((top1[0], top1[1]), (top5[0], top5[1]), agreement, answers.classes, of_p=of_p)
+    return Evaluation(
+        (top1[0], top1[1]), (top5[0], top5[1]), agreement, answers.classes, apart, of_p=of_p
+    )
 
 
 def kl_divergence(p: Tensor, q: Tensor, temperature: float, dim: int) -> Tensor:

@@ -7,8 +7,6 @@ an image has fewer than M, and its box.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
@@ -16,7 +14,12 @@ from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.ops import batched_nms, box_iou, generalized_box_iou
 
-from maskaq.tasks.average_precision import Detections, RankedDetections
+from maskaq.tasks.average_precision import (
+    OVERLAPS,
+    RECALLS,
+    Detections,
+    RankedDetections,
+)
 from maskaq.tasks.base import Cut, Evaluation, Summary
 from maskaq.tasks.classification import kl_divergence, sampled_log_probability
 from maskaq.tasks.layouts import sample_layouts
@@ -27,6 +30,8 @@ _LEAST = 0.05  # probability of a detection
 _OVERLAP = 0.6  # intersection over union from which the less certain of two detections is dropped
 _MOST = 100  # detections of an image, as in COCO
 _FOUND = 0.5  # intersection over union at which a detection is of an object
+_SURE = 0.5  # probability from which a detection counts for the agreement
+_SHOWN = 0.3  # and from which one is stored for figures
 _BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0  # of the boxes in the loss, as in DETR
 _VISIBLE = 0.3  # share of an object's area that a view has to show
 _SPREAD = 0.05  # standard deviation of the boxes' sides in the likelihood, as a share of the image
@@ -34,7 +39,7 @@ _SPREAD = 0.05  # standard deviation of the boxes' sides in the likelihood, as a
 
 class Detection:
     """Average precision (AP, as in COCO), and AP50. Agreement is the share of the objects that P
-    finds with a probability of at least 0.5 that Q finds too."""
+    finds with a probability of at least 0.5 that Q finds so too."""
 
     def sample_targets(self, count: int, classes: int, sides: tuple[int, int], seed: int) -> Tensor:
         """One to four boxes of random classes: [count,4,5]."""
@@ -100,6 +105,20 @@ class Detection:
         best = probabilities.flatten(-2).max(-1)  # [..B] each
         return Summary(best.indices % probabilities.shape[-1], best.values)
 
+    def caption(self, truth: Tensor) -> Tensor:
+        """The class of the largest object, 0 without any: [B]."""
+        present = truth[..., 0] != ABSENT  # [B,M]
+        largest = (_area(truth[..., 1:]) * present).argmax(1, keepdim=True)  # [B,1]
+        return truth[..., 0].gather(1, largest)[:, 0].clamp(min=0).long()
+
+    def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+        """`boxes`: of the truth, of P and of Q, float [3,B,M,6]: class, or -1, probability, left,
+        top, right and bottom as shares of the sides. Detections have a probability of 0.3 or more.
+        """
+        found = [[detections(own) for own in one] for one in outputs]
+        sure = [[own.at(own.scores >= _SHOWN) for own in one] for one in found]
+        return {"boxes": _padded([[_objects(own) for own in truth], *sure])}
+
     def judge(self, classes: int, known: None = None) -> Found:
         """Compares detections with objects."""
         return Found(classes)
@@ -111,10 +130,9 @@ class Found:
     needs_p = True
 
     def __init__(self, classes: int) -> None:
-        own: dict[str, Any] = {"backend": "faster_coco_eval", "box_format": "xyxy"}
-        self._metrics = [MeanAveragePrecision(**own) for _ in range(2)]
+        self._metrics = [coco_metric() for _ in range(2)]
         self._ranked = [RankedDetections(classes) for _ in range(2)]
-        self._same: list[tuple[int, int]] = []  # objects of P in an image, and those Q finds too
+        self._same: list[tuple[int, int, int]] = []  # objects of P, of these Q's too, objects of Q
         self._answers: list[Tensor] = []
 
     def add(self, outputs: Tensor, truth: Tensor) -> None:
@@ -125,24 +143,26 @@ class Found:
             metric.update([_as_coco(own) for own in found], [_as_coco(own) for own in objects])
             ranked.add(found, objects)
         for p, q in zip(*both, strict=True):
-            sure = Detections(*(values[p.scores >= 0.5] for values in p))
-            self._same.append((len(sure.boxes), int(_found(sure, q).sum())))
+            sure_p, sure_q = (own.at(own.scores >= _SURE) for own in (p, q))
+            same = int(_found(sure_p, sure_q).sum())
+            self._same.append((len(sure_p.boxes), same, len(sure_q.boxes)))
         self._answers.append(TASK.summary(outputs[0], outputs).classes)  # [2,B]
 
     def evaluation(self) -> Evaluation:
         """Of all images; the intervals are percentiles of a bootstrap over images."""
         count = len(self._same)
         weights = resampled_weights(count)  # [R,N]
-        ap, ap50, per_class = [], [], []
+        ap, ap50, per_class, draws = [], [], [], []
         for metric, ranked in zip(self._metrics, self._ranked, strict=True):
             value, drawn = metric.compute(), ranked.average_precision(weights)  # [R,10,K]
-            ap.append(interval_of(float(value["map"]), drawn.nanmean((1, 2)), count))
+            draws.append(drawn.nanmean((1, 2)))  # [R]
+            ap.append(interval_of(float(value["map"]), draws[-1], count))
             ap50.append(interval_of(float(value["map_50"]), drawn[:, 0].nanmean(1), count))
             once = torch.ones(1, count, dtype=torch.double)
             per_class.append(ranked.average_precision(once)[0].mean(0))  # [K]
-        same = torch.tensor(self._same, dtype=torch.double)  # [N,2]
-        total, agreed = same.sum(0).tolist()
-        sums = weights @ same  # [R,2]
+        same = torch.tensor(self._same, dtype=torch.double)  # [N,3]
+        total, agreed, _ = same.sum(0).tolist()
+        sums = weights @ same  # [R,3]
         agreement = interval_of(
             agreed / total if total else 1.0, sums[:, 1] / sums[:, 0].clamp(min=1), count
         )
@@ -151,8 +171,19 @@ class Found:
             (ap50[0], ap50[1]),
             agreement,
             torch.cat(self._answers, 1),
+            apart=(same[:, 0] + same[:, 2] - 2 * same[:, 1]).clamp(min=0).float(),
             per_class=torch.stack(per_class),
+            draws=torch.stack(draws),
         )
+
+
+def coco_metric() -> MeanAveragePrecision:
+    """Average precision over the overlaps and recalls of COCO."""
+    return MeanAveragePrecision(
+        backend="faster_coco_eval",
+        iou_thresholds=OVERLAPS.tolist(),
+        rec_thresholds=RECALLS.tolist(),
+    )
 
 
 def detections(proposals: Tensor) -> Detections:
@@ -180,6 +211,18 @@ def _found(objects: Detections, among: Detections) -> Tensor:
         return torch.zeros(len(objects.boxes), dtype=torch.bool)
     near: Tensor = box_iou(objects.boxes, among.boxes) >= _FOUND  # [m,D]
     return (near & (objects.classes[:, None] == among.classes)).any(1)
+
+
+def _padded(rows: list[list[Detections]]) -> Tensor:
+    """Detections of all rows and images as one tensor [rows,B,M,6]; -1 is the class of none."""
+    most = max((len(own.boxes) for row in rows for own in row), default=0) or 1
+    padded = torch.zeros(len(rows), len(rows[0]), most, 6)
+    padded[..., 0] = ABSENT
+    for number, row in enumerate(rows):
+        for image, own in enumerate(row):
+            values = torch.cat([own.classes[:, None], own.scores[:, None], own.boxes], 1)  # [D,6]
+            padded[number, image, : len(values)] = values
+    return padded
 
 
 def _as_coco(found: Detections) -> dict[str, Tensor]:

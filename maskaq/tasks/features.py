@@ -58,6 +58,14 @@ class Features:
         cosine = F.cosine_similarity(outputs, p.expand_as(outputs), dim=-1)  # [..B]
         return Summary(torch.zeros(cosine.shape, dtype=torch.long), cosine)
 
+    def caption(self, truth: Tensor) -> Tensor:
+        """The class."""
+        return truth
+
+    def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+        """Nothing beside the classes of the neighbours."""
+        return {}
+
     def judge(self, classes: int, known: None = None) -> Neighbours:
         """Compares every image with all others."""
         return Neighbours()
@@ -92,7 +100,8 @@ class Neighbours:
         found = evaluation_of(Answers(near[..., 0], first))  # agreement is that of the neighbours
         cosine = student((both[0] * both[1]).sum(-1).tolist())
         answers = labels[near[..., 0]]  # [2,N]
-        return Evaluation(found.top1, found.top5, found.agreement, answers, cosine)
+        apart = (answers[0] != answers[1]).float()  # [N]
+        return Evaluation(found.top1, found.top5, found.agreement, answers, apart, cosine)
 
 
 def nearest(features: Tensor) -> Tensor:

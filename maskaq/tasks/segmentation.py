@@ -91,6 +91,19 @@ class Segmentation:
         values = probabilities.gather(-2, own)[..., 0, :] * mask  # [..B,h*w]
         return Summary(best, values.sum(-1) / mask.sum(-1).clamp(min=1))
 
+    def caption(self, truth: Tensor) -> Tensor:
+        """The class, apart from the last one, that most pixels have: [B]."""
+        flat = truth.flatten(1)  # [B,H*W]
+        last = int(flat[flat != VOID].max()) if (flat != VOID).any() else 0
+        counts = torch.zeros(len(flat), VOID + 1, dtype=torch.long)
+        counts.scatter_add_(1, flat, torch.ones_like(flat))  # [B,256]
+        return counts[:, :last].argmax(1) if last else torch.zeros(len(flat), dtype=torch.long)
+
+    def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+        """`maps`: classes of the truth, of P and of Q, uint8 [3,B,H,W]."""
+        maps = [_at(one, truth).argmax(1) for one in outputs]  # [B,H,W] each
+        return {"maps": torch.stack([truth, *maps]).to(torch.uint8)}
+
     def judge(self, classes: int, known: None = None) -> Confusions:
         """Counts pixels by their class and the predicted one."""
         return Confusions(classes)
@@ -124,11 +137,11 @@ class Confusions:
         matrices, same = torch.cat(self._matrices, 1).double(), torch.cat(self._same)
         count = len(same)
         weights = resampled_weights(count)  # [R,N]
-        miou, right = [], []
+        miou, right, draws = [], [], []
         for metric, own in zip(self._miou, matrices, strict=True):
             drawn = (weights @ own.flatten(1)).view(-1, *own.shape[1:])  # [R,K,K]
-            spread = iou_of(drawn).nanmean(-1)  # [R]
-            miou.append(interval_of(float(metric.compute()), spread, count))
+            draws.append(iou_of(drawn).nanmean(-1))  # [R]
+            miou.append(interval_of(float(metric.compute()), draws[-1], count))
             shares = right_share(drawn)  # [R]
             right.append(interval_of(float(right_share(own.sum(0))), shares, count))
         agreement = interval_of(float(same.mean()), weights @ same.double() / count, count)
@@ -137,7 +150,9 @@ class Confusions:
             (right[0], right[1]),
             agreement,
             torch.cat(self._answers, 1),
+            apart=1 - same,
             per_class=iou_of(matrices.sum(1)),
+            draws=torch.stack(draws),
         )
 
 
