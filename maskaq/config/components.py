@@ -84,12 +84,14 @@ class TaskInfo:
 
     implementation: `module:object`, a `maskaq.tasks.base.Task`. description: one line for menus.
     metrics: names of the main metric and of the second one. agreement: what P and Q agree on.
+    second: what the second metric means.
     """
 
     implementation: str
     description: str
     metrics: tuple[str, str]
     agreement: str
+    second: str
 
 
 TASKS: Registry[TaskInfo] = Registry("task")
@@ -98,25 +100,29 @@ TASKS |= {
         "maskaq.tasks.classification:TASK",
         "What is in the picture?",
         ("top-1", "top-5"),
-        "images with the same predicted class",
+        "images",
+        "Top-5: the true class is among the five most likely ones.",
     ),
     "features": TaskInfo(
         "maskaq.tasks.features:TASK",
         "Which pictures are alike? For models without a classifier.",
         ("top-1 of the nearest neighbour", "top-5 of the neighbours"),
-        "images with the same nearest neighbour",
+        "nearest neighbours",
+        "Top-5: one of the five nearest neighbours has the class of the image.",
     ),
     "segmentation": TaskInfo(
         "maskaq.tasks.segmentation:TASK",
         "What is each pixel part of?",
         ("mIoU", "pixel accuracy"),
-        "pixels with the same class",
+        "pixels",
+        "mIoU: intersection over union of truth and answer, mean of the classes.",
     ),
     "detection": TaskInfo(
         "maskaq.tasks.detection:TASK",
         "Which objects are where?",
         ("AP", "AP50"),
-        "objects of P that Q finds too",
+        "objects that P finds",
+        "AP: average precision over ten overlaps, as in COCO; AP50 is that at an overlap of 0.5.",
     ),
 }
 

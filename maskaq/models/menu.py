@@ -9,15 +9,28 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from maskaq.errors import ModelError, unknown
 
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
 BUNDLED = "scenes_vit"  # the default model
-# The models whose weights ship with the library, and their kinds.
-SHIPPED = {BUNDLED: "ViT", "scenes_swin": "Swin"}
+
+
+class Shipped(NamedTuple):
+    """A model whose weights ship with the library. task: a name in `maskaq.tasks.TASKS`."""
+
+    kind: str
+    task: str = "classification"
+
+
+SHIPPED: Mapping[str, Shipped] = {
+    BUNDLED: Shipped("ViT"),
+    "scenes_swin": Shipped("Swin"),
+    "scenes_vit_seg": Shipped("ViT", "segmentation"),
+    "scenes_vit_det": Shipped("ViT", "detection"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,11 @@ def shape_of(name: str) -> Shape:
     return shapes()[name]
 
 
+def task_of(name: str) -> str:
+    """The task of a model by name; a classifier unless it is bundled for another task."""
+    return SHIPPED[name].task if name in SHIPPED else "classification"
+
+
 @cache
 def classifiers() -> Mapping[str, Pretrained]:
     """timm's pretrained classifiers, by the name that loads each."""
@@ -93,7 +111,7 @@ def classifiers() -> Mapping[str, Pretrained]:
 def descriptions() -> dict[str, str]:
     """One line on every model that loads without a weights file, the bundled ones first."""
     scenes = "64x64, 10 garments in cluttered scenes (Fashion-MNIST)"
-    found = {name: f"bundled {kind}, {scenes}" for name, kind in SHIPPED.items()}
+    found = {name: f"bundled {one.kind}, {one.task}, {scenes}" for name, one in SHIPPED.items()}
     for name, one in classifiers().items():
         found[name] = f"timm, {one.size}x{one.size}, {one.classes} ImageNet classes"
     return found

@@ -22,9 +22,9 @@ from maskaq.config.overrides import command_of
 from maskaq.config.parsing import to_json
 from maskaq.data.sheet import sheet
 from maskaq.errors import RunError
-from maskaq.figures import static, synthesis
+from maskaq.figures import overlays, static, synthesis
 from maskaq.figures.chart import Chart
-from maskaq.figures.results import accuracy, compare, curves, disagreements, tensors
+from maskaq.figures.results import accuracy, compare, curves, disagreements, per_class, tensors
 from maskaq.formulas import FORMULAS
 from maskaq.models.menu import shapes
 from maskaq.regions.numpy_masks import mask_of
@@ -35,6 +35,7 @@ from maskaq.results.store import Stored
 
 _ROWS = 1000  # shown of a table; more make the file slow to open
 _SHEET = 32  # images
+_APART = 4  # images with the answers of dense tasks
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
@@ -96,7 +97,9 @@ def _section(name: str, run: Stored) -> dict[str, object]:
     samples = f"Images from the source {source} that Q was fitted to, {count:g} in all"
     pictures = [] if run.sheet is None else [(run.sheet, samples)]
     predictions, told = None, ""
-    if evidence is not None and run.samples:
+    if evidence is not None and evidence.shown:
+        pictures += [(_apart(evidence), "Truth, P and Q on the images on which they differ most")]
+    elif evidence is not None and run.samples and not result.dense:
         pictures += _informative(run, evidence)
         p, q = zip(evidence.seen, evidence.certainty, strict=True)
         predictions = synthesis.gallery_frame(run.samples["labels"], p, q, evidence.classes)
@@ -129,9 +132,18 @@ def _informative(run: Stored, evidence: Evidence) -> list[tuple[Image.Image, str
     return [(sheet(dimmed), caption)]
 
 
+def _apart(evidence: Evidence) -> Image.Image:
+    """The answers on some images of `Evidence.apart`, one row each."""
+    rows = overlays.of_evidence(evidence)[:_APART]
+    return sheet(np.stack([answer.picture for row in rows for answer in row]))
+
+
 def _charts(run: Stored, evidence: Evidence | None) -> list[Chart]:
     report, charts = tensors.frame(run.result), [accuracy.p_and_q(run.result)]
-    if evidence is not None:
+    if evidence is not None and evidence.per_class is not None:
+        table, result = per_class.frame(evidence.per_class, evidence.classes), run.result
+        charts.append(per_class.changes(table, result.metrics[0], result.evaluated))
+    elif evidence is not None:
         p, q = evidence.answers  # [n] each
         images = disagreements.frame(evidence.labels, p, q, evidence.classes)
         charts.append(disagreements.outcomes(images))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from maskaq.config.components import TASKS
 from maskaq.config.overrides import command_of
 from maskaq.figures.results import compare
 from maskaq.precomputed import deployment
@@ -141,8 +142,10 @@ def _sure(runs: Sequence[Stored], names: Sequence[str]) -> str:
         for name, share in zip(names, (run.result.agreeing for run in runs), strict=True)
     }
     if len(runs) == 1:
+        agreement = TASKS[runs[0].result.task].agreement
         return (
-            f"{text}. The quantized model gives the answer of the full one for {shares[names[0]]}."
+            f"{text}. The quantized model gives the answer of the full one for {shares[names[0]]} "
+            f"of the {agreement}."
         )
     order = sorted(zip(names, runs, strict=True), key=lambda pair: pair[1].result.agreement)
     shown = names if len(runs) <= MOST else [order[0][0], order[-1][0]]

@@ -100,6 +100,11 @@ class RunResult:
         return TASKS[self.task].metrics
 
     @property
+    def dense(self) -> bool:
+        """Whether the task has an answer for every part of an image."""
+        return self.task in ("segmentation", "detection")
+
+    @property
     def top1_p(self) -> Interval:
         """The main metric of P with its interval and the number of images."""
         return Interval(self.fp.top1, self.fp.top1_low, self.fp.top1_high, self.evaluated)

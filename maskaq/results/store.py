@@ -2,7 +2,7 @@
 
 result.json          spec, accuracies, seconds, per-tensor report
 curves.parquet       one row per event with metrics
-samples.safetensors  uint8 images [N,3,S,S] and int64 labels [N]
+samples.safetensors  uint8 images [N,3,S,S] and labels [N,..], what P should see in them
 samples.png          the first samples on one sheet
 evidence.safetensors, frames.webp   see `maskaq.results.artifacts`
 q.safetensors        complete state of Q, from which `load_q` rebuilds it
@@ -68,7 +68,8 @@ class Stored:
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
-        """`images` uint8 [N,3,S,S] and `labels` int64 [N]; empty if they are not stored."""
+        """`images` uint8 [N,3,S,S] and `labels`, what P should see in them, [N,..]: in
+        classification int64 [N]. Empty if they are not stored."""
         name = "samples.safetensors"
         if name not in self.manifest.files:
             return {}
@@ -79,7 +80,7 @@ class Stored:
         images, labels = arrays.get("images"), arrays.get("labels")
         if images is None or labels is None or images.dtype != np.uint8 or images.ndim != 4:
             raise RunError(f"{path} does not contain samples; repeat the run.")
-        if images.shape[1] != 3 or labels.shape != images.shape[:1] or not images.size:
+        if images.shape[1] != 3 or labels.shape[:1] != images.shape[:1] or not images.size:
             raise RunError(f"{path} has images {images.shape} with labels {labels.shape}.")
         return arrays
 

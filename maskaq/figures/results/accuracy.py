@@ -21,12 +21,8 @@ _MARKS = {"P": (BLUE, "circle"), "Q": (VERMILLION, "diamond")}
 def frame(result: RunResult) -> pd.DataFrame:
     """Columns model (`P`, `Q`, `P and Q`), measure, value, low, high (all in %) and n."""
     rows = [
-        (
-            model,
-            f"top-{k}",
-            *(100 * getattr(shares, f"top{k}{end}") for end in ("", "_low", "_high")),
-        )
-        for k in (1, 5)
+        (model, name, *(100 * getattr(shares, f"top{k}{end}") for end in ("", "_low", "_high")))
+        for k, name in zip((1, 5), result.metrics, strict=True)
         for model, shares in (("P", result.fp), ("Q", result.q))
     ]
     rows.append(("P and Q", "agreement", *(100 * share for share in result.agreeing[:3])))
@@ -35,7 +31,7 @@ def frame(result: RunResult) -> pd.DataFrame:
 
 
 def p_and_q(result: RunResult) -> Chart:
-    """Top-1 and top-5 accuracy of P and Q."""
+    """Both metrics of P and Q."""
     table = frame(result)
     figure = go.Figure()
     for model, (colour, symbol) in _MARKS.items():
@@ -48,21 +44,25 @@ def p_and_q(result: RunResult) -> Chart:
         )
     # Points, unlike bars, need no zero; a tight range makes the error bars visible.
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10))
-    figure.update_xaxes(title="correct answers, %", range=[lowest, 101])
+    title = " and ".join(result.metrics) if result.dense else "correct answers"
+    figure.update_xaxes(title=f"{title}, %", range=[lowest, 101])
     figure.update_yaxes(autorange="reversed")
     count = int(table["n"].iloc[0])
     finish(figure, f"Accuracy on {count:,} images, with 95 % intervals", 300)
-    return Chart(figure, table, _describe(table), "accuracy")
+    return Chart(figure, table, _describe(table, result), "accuracy")
 
 
-def _describe(table: pd.DataFrame) -> str:
+def _describe(table: pd.DataFrame, result: RunResult) -> str:
+    metric = result.metrics[0]
     values = table.set_index(["measure", "model"])["value"]
-    p, q = values["top-1", "P"], values["top-1", "Q"]
+    p, q = values[metric, "P"], values[metric, "Q"]
     change = (
         "the same as"
         if abs(p - q) < 0.05
         else f"{abs(p - q):.1f} points {'above' if q > p else 'below'}"
     )
+    if result.dense:
+        return f"Q has {q:.1f} % {metric}, {change} P with {p:.1f} %."
     return f"Q is right on {q:.1f} % of the images, {change} P with {p:.1f} %."
 
 
@@ -102,7 +102,8 @@ def sources(results: Sequence[RunResult]) -> Chart:
             **point_style(rows, marker_style(number), "%{y}"),
         )
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10)) if len(table) else 0
-    figure.update_xaxes(title="top-1 accuracy, %", range=[lowest, 101])
+    metric = " or ".join(dict.fromkeys(result.metrics[0] for result in results)) or "accuracy"
+    figure.update_xaxes(title=f"{metric}, %", range=[lowest, 101])
     figure.update_yaxes(
         categoryorder="array", categoryarray=list(dict.fromkeys(names)), autorange="reversed"
     )
@@ -130,4 +131,4 @@ def _describe_sources(table: pd.DataFrame) -> str:
         f"{source} at {bits} {value:.1f} %"
         for source, bits, value in ordered[["source", "bits", "value"]].itertuples(index=False)
     ]
-    return f"P is right on {p['value'].max():.1f} %; Q by sample source: {', '.join(parts)}."
+    return f"P has {p['value'].max():.1f} %; Q by sample source: {', '.join(parts)}."

@@ -159,8 +159,8 @@ def _describe(table: pd.DataFrame) -> str:
         return "No run is chosen."
     best, worst = q.iloc[0], q.iloc[-1]
     if len(q) == 1:
-        return f"Q is right on {best['value']:.1f} % of the images ({best['run']})."
-    summary = f"Highest top-1 accuracy of Q: {best['run']} with {best['value']:.1f} %"
+        return f"Q has {best['value']:.1f} % ({best['run']})."
+    summary = f"Highest accuracy of Q: {best['run']} with {best['value']:.1f} %"
     overlap = "; their intervals overlap" if worst["high"] >= best["low"] else ""
     return f"{summary}; lowest: {worst['run']} with {worst['value']:.1f} %{overlap}."
 

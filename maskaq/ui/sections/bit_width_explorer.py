@@ -43,10 +43,11 @@ def panel(run: Stored, choice: Choice, formats: QuantOptions) -> None:
     formats: the other number formats of the run.
     """
     spec = run.result.spec
-    if spec.model not in SHIPPED or spec.weights or spec.data:
+    possible = [name for name, one in SHIPPED.items() if one.task == "classification"]
+    if spec.model not in possible or spec.weights or spec.data:
         st.info(
-            f"This section needs a bundled model ({', '.join(SHIPPED)}), which is evaluated on "
-            "scenes. For other models press Run above."
+            f"This section needs a bundled classifier ({', '.join(possible)}), which is evaluated "
+            "on scenes. For other models press Run above."
         )
         return
     stored = None

@@ -13,6 +13,7 @@ from maskaq.figures.results import layer_bits, tensors
 from maskaq.results import verdicts
 from maskaq.ui.sections import (
     bit_width_explorer,
+    dense_results,
     run_results,
     sample_gallery,
     synthesis_player,
@@ -69,7 +70,10 @@ def _examples(spec: RunSpec, choice: Choice) -> None:
 def draw(run: Stored, choice: Choice) -> None:
     """The images: how they form, what their loss consists of, and what the models see in them."""
     synthesis_player.film(run)
-    sample_gallery.samples(run, choice.mask_ratio)
+    if run.result.dense:
+        dense_results.samples(run)
+    else:
+        sample_gallery.samples(run, choice.mask_ratio)
 
 
 def fit(run: Stored, choice: Choice) -> None:
@@ -105,6 +109,8 @@ def result(run: Stored, choice: Choice) -> None:
         bit_width_explorer.panel(run, choice, run.result.spec.quantization)
     elif view == "Sources":
         _sources(run)
+    elif run.result.dense:
+        dense_results.differences(run)
     else:
         sample_gallery.disagreeing(run)
     show.simulated(run.result.spec.model)

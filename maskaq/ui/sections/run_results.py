@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from maskaq.config.components import SOURCES
+from maskaq.config.components import SOURCES, TASKS
 from maskaq.config.overrides import command_of
 from maskaq.figures.results import accuracy, curves
 from maskaq.ui.widgets import show
@@ -31,9 +31,9 @@ def headline(run: Stored) -> None:
         show.chart(
             accuracy.p_and_q(result).with_suffix(slug(result)),
             key="accuracy",
-            note=f"P and Q predict the same class for {100 * result.agreement:.1f} % of the images "
-            f"({100 * result.agreement_low:.1f} to {100 * result.agreement_high:.1f} %). Top-5: "
-            "the true class is among the five most likely ones.",
+            note=f"P and Q agree on {100 * result.agreement:.1f} % "
+            f"({100 * result.agreement_low:.1f} to {100 * result.agreement_high:.1f} %) "
+            f"of the {TASKS[result.task].agreement}. {TASKS[result.task].second}",
         )
         show.notes(result.notes)
         repeat(run)
@@ -60,6 +60,11 @@ def recognised_in(result: RunResult) -> str:
     share = result.recognised
     if result.cosine is not None:
         return f"{share.n} images from the source {result.spec.synthesis.source}, without labels."
+    if result.dense:
+        return (
+            f"{share.n} images from the source {result.spec.synthesis.source}: P sees "
+            f"{100 * share.value:.0f} % of what they were made to show."
+        )
     return (
         f"{share.n} images from the source {result.spec.synthesis.source}: P recognises the "
         f"intended class in {100 * share.value:.0f} % of them (95 % interval "
