@@ -1,4 +1,4 @@
-"""The answers of the bundled models to all evaluation scenes, for `maskaq.precomputed.p_answers`.
+"""The answers of the bundled classifiers to the evaluation scenes, for `precomputed.p_answers`.
 
     python -m benchmarks.p_answers
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from maskaq.data.scenes import SPLITS, scenes
 from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.files import atomic_write, sha256
+from maskaq.models import bundled
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import load_model
 from maskaq.precomputed import p_answers
@@ -24,7 +25,7 @@ from maskaq.tasks.classification import Answers
 
 def main() -> None:
     tensors, weights = {}, {}
-    for model in BUNDLED:
+    for model in (one.name for one in bundled.of_task("classification")):
         found = answers(model, len(SPLITS["evaluation"]))
         for name, values in found._asdict().items():
             tensors[f"{model}.{name}"] = values.numpy().astype(np.uint8)

@@ -68,7 +68,7 @@ def installed(package: str) -> bool:
 
 def in_onnxruntime(path: Path, threads: int) -> Run:
     file = opened(path, threads=threads)
-    return lambda images: file.logits(torch.from_numpy(images))
+    return lambda images: file.outputs(torch.from_numpy(images))
 
 
 def in_openvino(path: Path, threads: int) -> Run:

@@ -5,9 +5,12 @@ import streamlit as st
 from maskaq.data.upload import read_picture
 from maskaq.errors import DataError
 from maskaq.precomputed import worlds
+from maskaq.precomputed.dense import COMMAND, MODELS
+from maskaq.ui.dense import component
 from maskaq.ui.playground import session, tables, view
 from maskaq.ui.shell import router
 from maskaq.ui.state import pages, url
+from maskaq.ui.widgets import tabs
 
 WAYS = {"teach": pages.LEARN, "evidence": pages.COMPARE}
 
@@ -26,8 +29,28 @@ def camera() -> None:
     st.rerun()
 
 
+def dense(task: str) -> None:
+    """The playground of segmentation or detection, and the numbers behind it."""
+    component.mount(task)
+    numbers = st.expander(
+        "The numbers behind this page, and where they come from", key="numbers", on_change="rerun"
+    )
+    if numbers.open:
+        numbers.markdown(component.about(task))
+        numbers.dataframe(
+            component.table(task),
+            hide_index=True,
+            alt="Metric of P and Q for every number format and source of images.",
+        )
+        numbers.code(COMMAND, language=None)
+    st.stop()
+
+
 router.enter()
 url.declare(view=view.FIELD)
+task = tabs.one_of(("Classification", "Segmentation", "Detection"), "Task", key="task").lower()
+if task in MODELS:
+    dense(task)
 sent = session.show()
 session.wait()
 if sent.go in WAYS:

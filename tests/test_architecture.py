@@ -29,7 +29,7 @@ FLOORS = (
     ("reports",),
     ("ui.state",),
     ("ui.widgets",),
-    ("ui.sections", "ui.playground", "ui.sandbox"),
+    ("ui.sections", "ui.dense", "ui.playground", "ui.sandbox"),
     ("ui.shell",),
     ("commands", "pages"),
     ("cli", "app", "__main__"),

@@ -32,8 +32,8 @@ def kinds(notebook: nbformat.NotebookNode) -> list[list[str]]:
     ]
 
 
-def test_there_are_five() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+def test_there_are_six() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
 
 
 @every_notebook

@@ -98,8 +98,8 @@ def _report(exported: Exported) -> str:
         lines += [
             f"codes equal to Q's: {codes.weights:,} of weights, {codes.activations:,} of "
             f"activations{ties}",
-            f"top-1 of the file: {as_percent(answers.top1)} images",
-            f"top-1 of Q:        {as_percent(answers.q)} images",
+            f"{answers.metric} of the file: {as_percent(answers.top1)} images",
+            f"{answers.metric} of Q:        {as_percent(answers.q)} images",
             f"difference:        {100 * answers.difference.value:+.2f} points "
             f"[{100 * answers.difference.low:+.2f}, {100 * answers.difference.high:+.2f}]",
             f"same answer as Q:  {as_percent(answers.agreement)}; Q itself, with 1e-4 of noise on "

@@ -122,14 +122,8 @@ def _write_onnx(
         draft = Path(place) / "draft.onnx"
         made = onnx_file.write(exportable(q, TARGETS[target]), (3, *p.sides), draft, about)
         codes = verify.compare_codes(made, q, p.normalise(data.images[:_CHECKED]))
-        answers = verify.compare_answers(
-            session.opened(draft),
-            q,
-            data.images[:count],
-            data.labels[:count],
-            p.normalise,
-            progress,
-        )
+        chosen = replace(data, images=data.images[:count], labels=data.labels[:count])
+        answers = verify.compare_answers(session.opened(draft), q, chosen, p, progress)
         fused = session.fused_nodes(draft, Path(place))
     checked = {"codes": asdict(codes), "answers": asdict(answers), "fused": fused}
     onnx_file.add_metadata(made, {"checked": checked})

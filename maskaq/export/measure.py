@@ -156,7 +156,7 @@ def _of_file(
     files = {count: opened(path, threads=count, provider=provider) for count in threads}
 
     def run(images: Tensor, count: int) -> object:
-        return files[count].logits(images)
+        return files[count].outputs(images)
 
     return _Candidate(path.name, path.stat().st_size, path, run, metadata)
 

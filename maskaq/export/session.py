@@ -36,11 +36,12 @@ class ExportedModel:
     metadata: Mapping[str, Any]
     session: onnxruntime.InferenceSession
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Logits [N,K] of normalised images [N,3,H,W], batch by batch."""
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Outputs [N,..] for normalised images [N,3,H,W], batch by batch: logits [N,K] of a
+        classifier."""
         parts = [part.cpu().float().numpy() for part in inputs.split(_BATCH)]
         outs = [self.session.run(None, {INPUT: part})[0] for part in parts]
-        return torch.from_numpy(np.concatenate(outs))  # [N,K]
+        return torch.from_numpy(np.concatenate(outs))  # [N,..]
 
 
 def opened(path: Path, *, threads: int = 0, provider: str = "CPU") -> ExportedModel:

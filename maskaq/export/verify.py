@@ -16,14 +16,20 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from maskaq.config import components
 from maskaq.errors import ExportError, some
 from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.export.compact import constants, full_names
 from maskaq.export.graph import NIBBLE
 from maskaq.export.session import ExportedModel, outputs_of
-from maskaq.intervals import Interval, paired, wilson
+from maskaq.intervals import Interval, paired
+from maskaq.models.loading import LoadedModel
 from maskaq.quantization.quantizers.base import Quantizer
 from maskaq.quantization.storage import weight_codes
+from maskaq.results.comparison import between_draws
+from maskaq.runs.context import Data
+from maskaq.tasks import TASKS
+from maskaq.tasks.base import Evaluation
 
 NOISE = 1e-4  # standard deviation, of inputs with standard deviation 1
 _TIE = 1e-3  # distance from the middle between two levels, in steps
@@ -45,9 +51,10 @@ class Codes:
 class Answers:
     """Answers of a file on labelled images, beside Q's.
 
-    top1: of the file. q: of Q. difference: of the two on the same images. agreement: share of the
-    images on which both predict the same class. floor: the same for Q and Q under 1e-4 of input
-    noise, which no correct file has to exceed.
+    top1: main metric of the file. metric: its name. q: of Q. difference: of the two on the same
+    images. agreement: as in `tasks.base.Evaluation`, in classification the share of the images with
+    the same predicted class. floor: the same for Q and Q under 1e-4 of input noise, which no
+    correct file has to exceed.
     """
 
     top1: Interval
@@ -55,6 +62,7 @@ class Answers:
     difference: Interval
     agreement: Interval
     floor: Interval
+    metric: str = "top-1"
 
 
 def compare_codes(made: onnx.ModelProto, q: nn.Module, images: Tensor) -> Codes:
@@ -124,31 +132,44 @@ def _compare_weights(made: onnx.ModelProto, q: nn.Module) -> int:
 def compare_answers(
     file: ExportedModel,
     q: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    normalise: Callable[[Tensor], Tensor],
+    data: Data,
+    loaded: LoadedModel,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Answers:
     """Answers of the file, of Q, and of Q under noise, on the same images.
 
     Args:
-        images: uint8 [N,3,H,W]. labels: int64 [N]. normalise: as in `evaluate`.
+        data: the images and their truth. loaded: P, for its task and its preprocessing.
         progress: called after each batch with the number of images so far, and of all.
     """
+    task, classes = TASKS[loaded.task], len(loaded.class_names)
+    judge, floor = task.judge(classes), task.judge(classes)
     generator = torch.Generator().manual_seed(0)
-    rows: list[Tensor] = []
-    for batch in images.split(batch_size_for(q)):
-        inputs = normalise(batch)
+    size, done = batch_size_for(q), 0
+    for batch, truth in zip(data.images.split(size), data.labels.split(size), strict=True):
+        inputs = loaded.normalise(batch)
         noise = torch.randn(inputs.shape, generator=generator).to(inputs) * NOISE
-        answers = (file.logits(inputs), q(inputs).cpu(), q(inputs + noise).cpu())  # [B,K] each
-        rows.append(torch.stack([one.argmax(1) for one in answers]))  # [3,B]
-        progress(sum(row.shape[1] for row in rows), len(images))
-    found, own, noisy = torch.cat(rows, 1)  # [N] each
-    n, right, right_q = len(labels), found == labels, own == labels
+        own = q(inputs).cpu()  # [B,..]
+        judge.add(torch.stack([own, file.outputs(inputs)]), truth)
+        floor.add(torch.stack([own, q(inputs + noise).cpu()]), truth)
+        done += len(batch)
+        progress(done, len(data.images))
+    found = judge.evaluation()
     return Answers(
-        wilson(int(right.sum()), n),
-        wilson(int(right_q.sum()), n),
-        paired(int((right_q & ~right).sum()), int((right & ~right_q).sum()), n),
-        wilson(int((found == own).sum()), n),
-        wilson(int((noisy == own).sum()), n),
+        found.top1[1],
+        found.top1[0],
+        _difference(found, data.labels),
+        found.agreement,
+        floor.evaluation().agreement,
+        components.TASKS[loaded.task].metrics[0],
     )
+
+
+def _difference(found: Evaluation, labels: Tensor) -> Interval:
+    """The main metric of the second model minus that of the first, on the same images."""
+    if found.draws is not None:
+        change = found.top1[1].value - found.top1[0].value
+        return between_draws(change, *found.draws.numpy(), len(labels))
+    right_q, right = found.answers == labels  # [N] each
+    only_q, only_file = int((right_q & ~right).sum()), int((right & ~right_q).sum())
+    return paired(only_q, only_file, len(labels))

@@ -42,7 +42,7 @@ def runs(table: pd.DataFrame) -> bytes:
         )
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel("share of the images, %")
+    axes.set_xlabel("accuracy and agreement, %")
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"Accuracy on {counts} images, 95 % intervals"
     axes.set_title(title, loc="left", fontsize=11)

@@ -50,13 +50,15 @@ class Maps(NamedTuple):
     probabilities times values, before the output projection.
 
     windows: if attention is computed in W windows, where they lie; the first axis then is B*W, the
-    windows of the first image first.
+    windows of the first image first. reads_patches: whether the head reads the patches, so that
+    their attention counts, and not that of the class token.
     """
 
     logits: Tensor
     probs: Tensor
     heads: Tensor
     windows: Windows | None = None
+    reads_patches: bool = False
 
 
 def windows_in(maps: Sequence[Maps]) -> list[Windows]:
@@ -184,7 +186,10 @@ def observe(
             own.fused_attn = False
     if products.maps is None:
         raise ModelError(f"{type(module).__name__} did not compute attention in this pass.")
-    return out, products.maps._replace(windows=vars(module).get("windows"))
+    notes = vars(module)
+    return out, products.maps._replace(
+        windows=notes.get("windows"), reads_patches=notes.get("reads_patches", False)
+    )
 
 
 @contextmanager

@@ -81,18 +81,30 @@ def _mark(model: nn.Module) -> list[nn.Module]:
     traced = "structure" in vars(model)  # Q has that of P, and no plain convolution any more
     if not traced and not any(isinstance(module, nn.Conv2d) for module in model.modules()):
         raise _unsupported(model)
-    marked: list[nn.Module] = []
+    found: dict[str, Windows | None] = {}
     stages: list[tuple[int, int]] = []
     structure = structure_of(model)
     for name, call in structure.attention.items():
-        module, block = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])
-        windows = _windows(block, stages, call.shape)
-        if windows is None and not _covers_the_grid(model, call.shape):
-            continue
-        vars(module).update(attention_index=len(marked), windows=windows)
-        marked.append(module)
-    if not marked or structure.others:  # some blocks attend in a way that cannot be recorded
+        windows = _windows(model.get_submodule(name.rpartition(".")[0]), stages, call.shape)
+        if windows is not None or _covers_the_grid(model, call.shape):
+            found[name] = windows
+    if not found or structure.others:  # some blocks attend in a way that cannot be recorded
         raise _unsupported(model)
+    return mark_attention(model, found)
+
+
+def mark_attention(model: nn.Module, windows: Mapping[str, Windows | None]) -> list[nn.Module]:
+    """Say which modules compute attention between patches, where that cannot be found out.
+
+    A model whose head reads the patches, and not the class token, says so by `reads_patches`.
+
+    windows: those of each module, by name in the order of execution; None where attention is
+    between all patches, after the prefix tokens. Copies of the model keep what is said.
+    """
+    marked = [model.get_submodule(name) for name in windows]
+    for index, (module, own) in enumerate(zip(marked, windows.values(), strict=True)):
+        vars(module).update(attention_index=index, windows=own)
+        vars(module)["reads_patches"] = getattr(model, "reads_patches", False)
     return marked
 
 

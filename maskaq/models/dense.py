@@ -16,6 +16,8 @@ from torch import Tensor
 class PatchModel(VisionTransformer):
     """A ViT whose head maps every patch token to `outputs` numbers."""
 
+    reads_patches = True
+
     def __init__(self, outputs: int, **options: Any) -> None:
         super().__init__(global_pool="", num_classes=outputs, **options)
 

@@ -57,6 +57,11 @@ class LoadedModel:
         return self.task == "classification"
 
     @property
+    def dense(self) -> bool:
+        """Whether the outputs say something about every part of an image."""
+        return self.task in ("segmentation", "detection")
+
+    @property
     def sides(self) -> tuple[int, int]:
         """Height and width of the images in pixels."""
         height, width = self.data_config["input_size"][-2:]

@@ -27,6 +27,7 @@ from maskaq.models.blocks import between, blocks_in
 # Functions by their names: each exists as a function, as a method and, some, as an operator.
 MATMULS = frozenset({"matmul", "__matmul__", "bmm", "mm"})
 _LAYERS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
+_TRANSPOSED = frozenset({"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
 SOFTMAX = "softmax"
 KERNEL = "scaled_dot_product_attention"
 _ACTIVATIONS = frozenset({"gelu", "relu"})
@@ -189,6 +190,9 @@ class _Tracer(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _LAYERS:
             self._layer(args, kwargs, out)
+        elif name in _TRANSPOSED:
+            count = args[0].numel() * math.prod(weight_of(args, kwargs).shape[1:])
+            self._other(self._running[-1] if self._running else "", count)
         if inputs:
             self._follow(name, args, kwargs, inputs, out)
         return out
@@ -306,9 +310,9 @@ class _Tracer(TorchFunctionMode):
         return tuple(chain) if blocks and blocks <= set(chain) else ()
 
 
-def classifiers(model: nn.Module) -> list[nn.Linear]:
-    """The linear layers that compute the logits: one, or two in a distilled model."""
+def classifiers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """The layers that compute the outputs: one, or several as in a distilled model."""
     get: Callable[[], Any] = getattr(model, "get_classifier", lambda: None)
     found = get()
     several = found if isinstance(found, tuple | list) else (found,)
-    return [layer for layer in several if isinstance(layer, nn.Linear)]
+    return [layer for layer in several if isinstance(layer, nn.Linear | nn.Conv2d)]

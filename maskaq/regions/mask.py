@@ -28,11 +28,14 @@ def class_attention(probs: Tensor, prefix: int) -> Tensor:
 def attention_to_patches(block: Maps, prefix: int, reading: str = "paper") -> Tensor:
     """Attention to each patch in one block, by head: [B,H,N].
 
-    `class_attention` if attention is between all tokens. In windows, where there is no class token,
+    `class_attention` if attention is between all tokens, or the mean over all patches if the head
+    reads them, as in segmentation and detection. In windows, where there is no class token,
     the mean over the queries of the patch's window, divided by the number of windows. The weights
     of an image then add up to 1, or to less if windows reach beyond it.
     """
     full = block.probs if reading == "paper" else block.logits
+    if block.windows is None and block.reads_patches:
+        return full[:, :, prefix:, prefix:].mean(2)  # [B,H,N]
     if block.windows is None:
         return class_attention(full, prefix)
     return block.windows.undo(full.mean(2)) / block.windows.count  # [B,H,N]

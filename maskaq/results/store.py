@@ -40,6 +40,8 @@ from maskaq.results.manifest import Manifest
 from maskaq.results.result import RunResult
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from maskaq.results.result import Finished
 
 Q_FILE = "q.safetensors"
@@ -104,7 +106,7 @@ def save(finished: Finished, folder: Path) -> None:
 
     spec, samples = finished.result.spec, finished.samples
     with _atomic(folder) as draft:
-        images = {"images": samples.images.contiguous(), "labels": samples.labels}
+        images = {"images": samples.images.contiguous(), "labels": _small(samples.labels)}
         save_file(images, draft / "samples.safetensors")
         sheet(samples.images[:_SHEET].numpy()).save(draft / "samples.png", optimize=True)
         finished.curves.to_parquet(draft / "curves.parquet")
@@ -116,6 +118,12 @@ def save(finished: Finished, folder: Path) -> None:
         (draft / "log.txt").write_text("".join(f"{line}\n" for line in finished.log))
         (draft / "result.json").write_text(finished.result.to_json() + "\n")
         manifest.seal(draft)
+
+
+def _small(labels: Tensor) -> Tensor:
+    """Class maps in 8 bits; other labels unchanged."""
+    maps = labels.ndim > 1 and not labels.is_floating_point()
+    return labels.byte() if maps else labels.contiguous()
 
 
 def files(finished: Finished) -> dict[str, bytes]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskaq.config import RunSpec
-from maskaq.data.folder import load_images, split_images, subfolder_names
+from maskaq.data.annotations import AnnotatedImages, load_annotated
+from maskaq.data.folder import Images, load_images, split_images, subfolder_names
 from maskaq.data.scene_sets import scene_set
 from maskaq.data.scenes import SPLITS
 from maskaq.errors import DataError
@@ -41,13 +43,13 @@ class RunContext:
 
     Passed from run to run it saves loading them, and evaluating P again.
 
-    p_answers: of P to the evaluation images: they ship with a bundled model, else they are those of
-    the first run.
+    p_answers: what the judge of a run needs to know about P on the evaluation images, `Answers` in
+    classification. They ship with a bundled classifier, else they are those of the first run.
     """
 
     loaded: LoadedModel
     data: Data
-    p_answers: Answers | None = None
+    p_answers: Any = None
 
     @classmethod
     def of(cls, spec: RunSpec, loaded: LoadedModel | None = None) -> RunContext:
@@ -102,20 +104,40 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
 def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     needed = spec.synthesis.images if spec.synthesis.source == "real" else 0
     holdout = max(spec.holdout, needed)
+    limit = spec.eval_images + holdout if spec.eval_images else 0
+    how: dict[str, Any] = {
+        "limit": limit,
+        "seed": spec.seed,
+        "skip_unreadable": spec.skip_unreadable,
+    }
+    if loaded.dense:
+        config, names = loaded.data_config, loaded.class_names
+        annotated = load_annotated(loaded.task, spec.data, config, names, **how)
+        held_out, evaluation = split_images(annotated, holdout, spec.seed)
+        return _split(held_out, held_out.truth, evaluation, evaluation.truth)
     names = loaded.class_names if loaded.classifies else subfolder_names(spec.data)
-    everything = load_images(
+    labelled = load_images(
         spec.data,
         loaded.data_config,
         synsets=loaded.synsets,
         classes=len(names),
         names=names,
-        limit=spec.eval_images + holdout if spec.eval_images else 0,
-        seed=spec.seed,
-        skip_unreadable=spec.skip_unreadable,
+        **how,
     )
-    held_out, evaluation = split_images(everything, holdout, spec.seed)
+    chosen, rest = split_images(labelled, holdout, spec.seed)
+    return _split(chosen, chosen.labels, rest, rest.labels, names)
+
+
+def _split(
+    held_out: Images | AnnotatedImages,
+    held_out_truth: Tensor,
+    evaluation: Images | AnnotatedImages,
+    truth: Tensor,
+    names: tuple[str, ...] = (),
+) -> Data:
+    """The images of a folder, of which some are held out for the source `real`."""
 
     def calibration(count: int) -> tuple[Tensor, Tensor]:
-        return held_out.images[:count], held_out.labels[:count]
+        return held_out.images[:count], held_out_truth[:count]
 
-    return Data(evaluation.images, evaluation.labels, calibration, evaluation.notes, names)
+    return Data(evaluation.images, truth, calibration, evaluation.notes, names)

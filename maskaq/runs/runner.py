@@ -212,7 +212,7 @@ class _Run:
         every = -(-len(self.frames) // FRAMES) or 1
         frames = self.frames[:-1:every] + self.frames[-1:]  # always with the last one
         return Evidence(
-            labels=self.task.caption(self.data.labels).int().numpy(),
+            labels=self.task.caption(self.data.labels, len(self.loaded.class_names)).int().numpy(),
             answers=self.evaluation.answers.int().numpy(),
             apart=images.numpy(),
             apart_index=apart.int().numpy(),

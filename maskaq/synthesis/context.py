@@ -181,7 +181,7 @@ def _check_task(loaded: LoadedModel, options: SynthesisOptions) -> None:
         OptionError: such a setting, and the task is dense.
     """
     share = options.savings.patches
-    if share < 1 and loaded.task in ("segmentation", "detection"):
+    if share < 1 and loaded.dense:
         raise OptionError(
             f"savings.patches is {share}, but {loaded.name} answers for every patch, so none can "
             "be dropped; leave it at 1."

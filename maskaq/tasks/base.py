@@ -60,6 +60,36 @@ class Evaluation:
     of_p: Any = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class ModelScore:
+    """How well one model does a dense task.
+
+    main, second: the two metrics. draws: the main one in resamples of the images, [R]. per_class:
+    [K]. answers: for captions, int64 [N]. predictions: of all images, to be compared with those of
+    another model.
+    """
+
+    main: Interval
+    second: Interval
+    draws: Tensor
+    per_class: Tensor
+    answers: Tensor
+    predictions: Any
+
+    def against(self, q: ModelScore, agreement: Interval, apart: Tensor) -> Evaluation:
+        """The evaluation of Q, if this is the score of P."""
+        return Evaluation(
+            (self.main, q.main),
+            (self.second, q.second),
+            agreement,
+            torch.stack([self.answers, q.answers]),  # [2,N]
+            apart,
+            per_class=torch.stack([self.per_class, q.per_class]),  # [2,K]
+            draws=torch.stack([self.draws, q.draws]),  # [2,R]
+            of_p=self,
+        )
+
+
 class Judge(Protocol):
     """Collects the outputs of P and Q on the evaluation images, batch by batch."""
 
@@ -102,11 +132,11 @@ class Task(Protocol):
     def summary(self, p: Tensor, outputs: Tensor) -> Summary:
         """What outputs [..B,..] say in one word. p: outputs of P to the same images, [B,..]."""
 
-    def caption(self, truth: Tensor) -> Tensor:
-        """The truth [B,..] in one word, a class: int64 [B]."""
+    def caption(self, truth: Tensor, classes: int) -> Tensor:
+        """The truth [B,..] in one word, one of so many classes: int64 [B]."""
 
     def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-        """The truth [B,..] and the outputs of P and Q, [2,B,..], as stored for figures."""
+        """The truth [B,..] and the outputs of some models, [M,B,..], as stored for figures."""
 
     def judge(self, classes: int, known: Any = None) -> Judge:
         """A new judge. known: what an earlier one found out about P on the same images."""

@@ -77,7 +77,7 @@ class Classification:
         best = outputs.softmax(-1).max(-1)  # [..B] each
         return Summary(best.indices, best.values)
 
-    def caption(self, truth: Tensor) -> Tensor:
+    def caption(self, truth: Tensor, classes: int) -> Tensor:
         """The label."""
         return truth
 

@@ -20,7 +20,7 @@ from maskaq.tasks.average_precision import (
     Detections,
     RankedDetections,
 )
-from maskaq.tasks.base import Cut, Evaluation, Summary
+from maskaq.tasks.base import Cut, Evaluation, ModelScore, Summary
 from maskaq.tasks.classification import kl_divergence, sampled_log_probability
 from maskaq.tasks.layouts import sample_layouts
 from maskaq.tasks.resampling import interval_of, resampled_weights
@@ -105,76 +105,94 @@ class Detection:
         best = probabilities.flatten(-2).max(-1)  # [..B] each
         return Summary(best.indices % probabilities.shape[-1], best.values)
 
-    def caption(self, truth: Tensor) -> Tensor:
+    def caption(self, truth: Tensor, classes: int) -> Tensor:
         """The class of the largest object, 0 without any: [B]."""
         present = truth[..., 0] != ABSENT  # [B,M]
         largest = (_area(truth[..., 1:]) * present).argmax(1, keepdim=True)  # [B,1]
         return truth[..., 0].gather(1, largest)[:, 0].clamp(min=0).long()
 
     def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-        """`boxes`: of the truth, of P and of Q, float [3,B,M,6]: class, or -1, probability, left,
-        top, right and bottom as shares of the sides. Detections have a probability of 0.3 or more.
+        """`boxes`: of the truth and of the models, float [1+M,B,D,6]: class, or -1, probability,
+        left, top, right and bottom as shares of the sides. Detections have a probability of 0.3 or
+        more.
         """
         found = [[detections(own) for own in one] for one in outputs]
         sure = [[own.at(own.scores >= _SHOWN) for own in one] for one in found]
         return {"boxes": _padded([[_objects(own) for own in truth], *sure])}
 
-    def judge(self, classes: int, known: None = None) -> Found:
+    def judge(self, classes: int, known: ModelScore | None = None) -> Objects:
         """Compares detections with objects."""
-        return Found(classes)
+        return Objects(classes, known)
 
 
-class Found:
-    """The detections of P and Q so far."""
+class Objects:
+    """What P and Q find. known: the score of P on all images."""
 
-    needs_p = True
+    def __init__(self, classes: int, known: ModelScore | None = None) -> None:
+        self._known = known
+        self._models = [_Matched(classes) for _ in range(2 if known is None else 1)]
 
-    def __init__(self, classes: int) -> None:
-        self._metrics = [coco_metric() for _ in range(2)]
-        self._ranked = [RankedDetections(classes) for _ in range(2)]
-        self._same: list[tuple[int, int, int]] = []  # objects of P, of these Q's too, objects of Q
-        self._answers: list[Tensor] = []
+    @property
+    def needs_p(self) -> bool:
+        return self._known is None
 
     def add(self, outputs: Tensor, truth: Tensor) -> None:
-        """Outputs [2,B,N,K+5] and objects [B,M,5]."""
+        """Proposals [M,B,N,K+5] and objects [B,M,5]."""
         objects = [_objects(own) for own in truth]
-        both = [[detections(own) for own in one] for one in outputs]
-        for metric, ranked, found in zip(self._metrics, self._ranked, both, strict=True):
-            metric.update([_as_coco(own) for own in found], [_as_coco(own) for own in objects])
-            ranked.add(found, objects)
-        for p, q in zip(*both, strict=True):
-            sure_p, sure_q = (own.at(own.scores >= _SURE) for own in (p, q))
-            same = int(_found(sure_p, sure_q).sum())
-            self._same.append((len(sure_p.boxes), same, len(sure_q.boxes)))
-        self._answers.append(TASK.summary(outputs[0], outputs).classes)  # [2,B]
+        for model, proposals in zip(self._models, outputs, strict=True):
+            model.add(proposals, objects)
 
     def evaluation(self) -> Evaluation:
         """Of all images; the intervals are percentiles of a bootstrap over images."""
-        count = len(self._same)
-        weights = resampled_weights(count)  # [R,N]
-        ap, ap50, per_class, draws = [], [], [], []
-        for metric, ranked in zip(self._metrics, self._ranked, strict=True):
-            value, drawn = metric.compute(), ranked.average_precision(weights)  # [R,10,K]
-            draws.append(drawn.nanmean((1, 2)))  # [R]
-            ap.append(interval_of(float(value["map"]), draws[-1], count))
-            ap50.append(interval_of(float(value["map_50"]), drawn[:, 0].nanmean(1), count))
-            once = torch.ones(1, count, dtype=torch.double)
-            per_class.append(ranked.average_precision(once)[0].mean(0))  # [K]
-        same = torch.tensor(self._same, dtype=torch.double)  # [N,3]
-        total, agreed, _ = same.sum(0).tolist()
-        sums = weights @ same  # [R,3]
-        agreement = interval_of(
-            agreed / total if total else 1.0, sums[:, 1] / sums[:, 0].clamp(min=1), count
+        scores = [model.score() for model in self._models]
+        p, q = self._known or scores[0], scores[-1]
+        pairs = zip(p.predictions, q.predictions, strict=True)
+        counts = torch.tensor([_in_common(*pair) for pair in pairs], dtype=torch.double)  # [N,3]
+        only_p, both, _ = counts.sum(0).tolist()
+        sums = resampled_weights(len(counts)) @ counts  # [R,3]
+        spread = sums[:, 1] / sums[:, :2].sum(1).clamp(min=1)  # [R]
+        share = both / (only_p + both) if only_p + both else 1.0
+        agreement = interval_of(share, spread, len(counts))
+        return p.against(q, agreement, (counts[:, 0] + counts[:, 2]).float())
+
+
+class _Matched:
+    """The detections of one model, matched with the objects."""
+
+    def __init__(self, classes: int) -> None:
+        self._metric, self._ranked = coco_metric(), RankedDetections(classes)
+        self._found: list[Detections] = []
+        self._answers: list[Tensor] = []
+
+    def add(self, proposals: Tensor, objects: list[Detections]) -> None:
+        """Proposals [B,N,K+5] and the objects of each image."""
+        found = [detections(own) for own in proposals]
+        self._metric.update([_as_coco(own) for own in found], [_as_coco(own) for own in objects])
+        self._ranked.add(found, objects)
+        self._found += found
+        self._answers.append(TASK.summary(proposals, proposals).classes)  # [B]
+
+    def score(self) -> ModelScore:
+        """On all images; the predictions are the detections of each image."""
+        value, count = self._metric.compute(), len(self._found)
+        drawn = self._ranked.average_precision(resampled_weights(count))  # [R,10,K]
+        once = self._ranked.average_precision(torch.ones(1, count, dtype=torch.double))[0]  # [10,K]
+        draws = drawn.nanmean((1, 2))  # [R]
+        return ModelScore(
+            interval_of(float(value["map"]), draws, count),
+            interval_of(float(value["map_50"]), drawn[:, 0].nanmean(1), count),
+            draws,
+            once.mean(0),
+            torch.cat(self._answers),
+            self._found,
         )
-        return Evaluation(
-            (ap[0], ap[1]),
-            (ap50[0], ap50[1]),
-            agreement,
-            torch.cat(self._answers, 1),
-            apart=(same[:, 0] + same[:, 2] - 2 * same[:, 1]).clamp(min=0).float(),
-            per_class=torch.stack(per_class),
-            draws=torch.stack(draws),
-        )
+
+
+def _in_common(p: Detections, q: Detections) -> tuple[int, int, int]:
+    """Objects that only P finds, that both find, and that only Q finds."""
+    sure_p, sure_q = (own.at(own.scores >= _SURE) for own in (p, q))
+    both = int(_found(sure_p, sure_q).sum())
+    return len(sure_p.boxes) - both, both, max(0, len(sure_q.boxes) - both)
 
 
 def coco_metric() -> MeanAveragePrecision:

@@ -58,7 +58,7 @@ class Features:
         cosine = F.cosine_similarity(outputs, p.expand_as(outputs), dim=-1)  # [..B]
         return Summary(torch.zeros(cosine.shape, dtype=torch.long), cosine)
 
-    def caption(self, truth: Tensor) -> Tensor:
+    def caption(self, truth: Tensor, classes: int) -> Tensor:
         """The class."""
         return truth
 

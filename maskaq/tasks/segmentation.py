@@ -6,14 +6,11 @@ of the truth. Pixels of class 255 have no truth and do not count.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.classification import MulticlassJaccardIndex
 
-from maskaq.tasks.base import Cut, Evaluation, Summary
+from maskaq.tasks.base import Cut, Evaluation, ModelScore, Summary
 from maskaq.tasks.classification import kl_divergence, sampled_log_probability
 from maskaq.tasks.layouts import painted, sample_layouts
 from maskaq.tasks.resampling import interval_of, resampled_weights
@@ -91,68 +88,77 @@ class Segmentation:
         values = probabilities.gather(-2, own)[..., 0, :] * mask  # [..B,h*w]
         return Summary(best, values.sum(-1) / mask.sum(-1).clamp(min=1))
 
-    def caption(self, truth: Tensor) -> Tensor:
-        """The class, apart from the last one, that most pixels have: [B]."""
-        flat = truth.flatten(1)  # [B,H*W]
-        last = int(flat[flat != VOID].max()) if (flat != VOID).any() else 0
-        counts = torch.zeros(len(flat), VOID + 1, dtype=torch.long)
+    def caption(self, truth: Tensor, classes: int) -> Tensor:
+        """The class, apart from the last one, that most pixels have; the last one without any."""
+        counts = torch.zeros(len(truth), VOID + 1, dtype=torch.long)
+        flat = truth.flatten(1).long()  # [B,H*W]
         counts.scatter_add_(1, flat, torch.ones_like(flat))  # [B,256]
-        return counts[:, :last].argmax(1) if last else torch.zeros(len(flat), dtype=torch.long)
+        largest = counts[:, : classes - 1].max(1)  # [B] each
+        return largest.indices.where(largest.values > 0, classes - 1)
 
     def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-        """`maps`: classes of the truth, of P and of Q, uint8 [3,B,H,W]."""
+        """`maps`: classes of the truth and of the models, uint8 [1+M,B,H,W]."""
         maps = [_at(one, truth).argmax(1) for one in outputs]  # [B,H,W] each
         return {"maps": torch.stack([truth, *maps]).to(torch.uint8)}
 
-    def judge(self, classes: int, known: None = None) -> Confusions:
+    def judge(self, classes: int, known: ModelScore | None = None) -> Pixels:
         """Counts pixels by their class and the predicted one."""
-        return Confusions(classes)
+        return Pixels(classes, known)
 
 
-class Confusions:
-    """The confusion matrix of each image for P and Q, and the pixels on which they agree."""
+class Pixels:
+    """What P and Q say about each pixel. known: the score of P on all images."""
 
-    needs_p = True
+    def __init__(self, classes: int, known: ModelScore | None = None) -> None:
+        self._known = known
+        self._models = [_Confusions(classes) for _ in range(2 if known is None else 1)]
 
-    def __init__(self, classes: int) -> None:
-        self._classes = classes
-        metrics: dict[str, Any] = {"num_classes": classes, "ignore_index": VOID}
-        self._miou = [MulticlassJaccardIndex(**metrics) for _ in range(2)]
-        self._matrices: list[Tensor] = []
-        self._same: list[Tensor] = []
-        self._answers: list[Tensor] = []
+    @property
+    def needs_p(self) -> bool:
+        return self._known is None
 
     def add(self, outputs: Tensor, truth: Tensor) -> None:
-        """Outputs [2,B,K,h,w] and classes [B,H,W]."""
-        maps = torch.stack([_at(one, truth).argmax(1) for one in outputs])  # [2,B,H,W]
-        for metric, predicted in zip(self._miou, maps, strict=True):
-            metric.update(predicted, truth)
-        matrices = [confusion(predicted, truth, self._classes) for predicted in maps]
-        self._matrices.append(torch.stack(matrices))  # [2,B,K,K]
-        self._same.append((maps[0] == maps[1]).float().mean((1, 2)))  # [B]
-        self._answers.append(TASK.summary(outputs[0], outputs).classes)  # [2,B]
+        """Logits [M,B,K,h,w] and classes [B,H,W]."""
+        for model, logits in zip(self._models, outputs, strict=True):
+            model.add(_at(logits, truth).argmax(1), truth)
 
     def evaluation(self) -> Evaluation:
         """Of all images; the intervals are percentiles of a bootstrap over images."""
-        matrices, same = torch.cat(self._matrices, 1).double(), torch.cat(self._same)
-        count = len(same)
-        weights = resampled_weights(count)  # [R,N]
-        miou, right, draws = [], [], []
-        for metric, own in zip(self._miou, matrices, strict=True):
-            drawn = (weights @ own.flatten(1)).view(-1, *own.shape[1:])  # [R,K,K]
-            draws.append(iou_of(drawn).nanmean(-1))  # [R]
-            miou.append(interval_of(float(metric.compute()), draws[-1], count))
-            shares = right_share(drawn)  # [R]
-            right.append(interval_of(float(right_share(own.sum(0))), shares, count))
-        agreement = interval_of(float(same.mean()), weights @ same.double() / count, count)
-        return Evaluation(
-            (miou[0], miou[1]),
-            (right[0], right[1]),
-            agreement,
-            torch.cat(self._answers, 1),
-            apart=1 - same,
-            per_class=iou_of(matrices.sum(1)),
-            draws=torch.stack(draws),
+        scores = [model.score() for model in self._models]
+        p, q = self._known or scores[0], scores[-1]
+        same = (p.predictions == q.predictions).double().mean((1, 2))  # [N]
+        spread = resampled_weights(len(same)) @ same / len(same)  # [R]
+        agreement = interval_of(float(same.mean()), spread, len(same))
+        return p.against(q, agreement, 1 - same.float())
+
+
+class _Confusions:
+    """The confusion matrix of each image for one model."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._matrices: list[Tensor] = []
+        self._maps: list[Tensor] = []
+
+    def add(self, predicted: Tensor, truth: Tensor) -> None:
+        """Predicted and true classes, int64 [B,H,W]."""
+        self._matrices.append(confusion(predicted, truth, self._classes))  # [B,K,K]
+        self._maps.append(predicted.to(torch.uint8))
+
+    def score(self) -> ModelScore:
+        """On all images; the predictions are their class maps, uint8 [N,H,W]."""
+        matrices, maps = torch.cat(self._matrices).double(), torch.cat(self._maps)
+        total, count = matrices.sum(0), len(matrices)
+        drawn = resampled_weights(count) @ matrices.flatten(1)  # [R,K*K]
+        drawn = drawn.view(-1, *total.shape)  # [R,K,K]
+        draws, per_class = iou_of(drawn).nanmean(-1), iou_of(total)  # [R], [K]
+        return ModelScore(
+            interval_of(float(per_class.nanmean()), draws, count),
+            interval_of(float(right_share(total)), right_share(drawn), count),
+            draws,
+            per_class,
+            TASK.caption(maps, self._classes),
+            maps,
         )
 
 

@@ -203,5 +203,5 @@ def test_answers_do_not_depend_on_the_batch(file):
     p = maskaq.load_model("scenes_vit")
     images = p.normalise(scenes("evaluation", range(6)).images)
     model = opened(file)
-    single = np.concatenate([model.logits(images[i : i + 1]) for i in range(6)])
-    assert np.allclose(single, model.logits(images), atol=1e-4)
+    single = np.concatenate([model.outputs(images[i : i + 1]) for i in range(6)])
+    assert np.allclose(single, model.outputs(images), atol=1e-4)

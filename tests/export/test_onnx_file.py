@@ -95,7 +95,7 @@ def test_the_batch_size_is_free_and_answers_are_those_of_q(exported, small):
     q, path = exported(8, 8, "avx2")
     file = opened(path)
     for count in (1, 5, 12):
-        found = file.logits(images[:count])
+        found = file.outputs(images[:count])
         assert found.shape == (count, 5)
         assert (found - q(images[:count])).abs().max() < 0.05 * q(images).abs().max()
 
@@ -160,7 +160,7 @@ def test_every_family_is_exported(name, tmp_path):
     made = onnx_file.write(exportable(q, TARGETS["avx2"]), tuple(images.shape[1:]), path, {})
     codes = verify.compare_codes(made, q, images[:2])
     assert codes.ties <= 1e-3 * codes.activations
-    error = (opened(path).logits(images) - q(images)).abs().max()
+    error = (opened(path).outputs(images) - q(images)).abs().max()
     assert error < 0.1 * q(images).abs().max()
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maskaq.models.attention import Maps
+from maskaq.models.attention import Maps, record
+from maskaq.models.loading import load_model
 from maskaq.regions.mask import informative_mask, patch_attention, random_drop, ratio_at
 
 
@@ -116,3 +117,14 @@ def test_masks_of_different_size_keep_their_share() -> None:
     mask = torch.tensor([[True] * 10, [True] * 4 + [False] * 6])
     kept = random_drop(mask, 0.5, torch.Generator().manual_seed(0))
     assert kept.sum(-1).tolist() == [5, 2]
+
+
+def test_where_the_head_reads_patches_the_mean_of_their_attention_counts() -> None:
+    loaded = load_model("scenes_vit_seg")
+    images = loaded.normalise(torch.rand(2, 3, 64, 64))
+    with torch.no_grad(), record(loaded.model) as maps:
+        loaded.model(images)
+    expected = torch.stack([block.probs[:, :, 1:, 1:].mean((1, 2)) for block in maps]).mean(0)
+    torch.testing.assert_close(patch_attention(maps, 1), expected)
+    classes = [block._replace(reads_patches=False) for block in maps]
+    assert not torch.allclose(patch_attention(classes, 1), expected, rtol=0.05)

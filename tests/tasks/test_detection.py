@@ -116,7 +116,7 @@ def test_every_number_of_an_evaluation_by_hand() -> None:
     shown = TASK.shown(truth, torch.stack([p, q]))["boxes"]
     assert shown.shape == (3, 2, 2, 6)
     assert shown[:, 0, :, 0].sort(1).values.tolist() == [[0, 1], [0, 1], [-1, 0]]
-    assert TASK.caption(truth).tolist() == [0, 0]
+    assert TASK.caption(truth, CLASSES).tolist() == [0, 0]
 
 
 def test_the_loss_falls_when_proposals_come_closer_to_their_objects() -> None:

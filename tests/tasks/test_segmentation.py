@@ -160,7 +160,7 @@ def test_the_summary_is_the_largest_class_that_is_not_the_background() -> None:
     assert (certainty > 0.9).all()
     truth = torch.full((1, 4, 4), 2)
     truth[0, 0] = 0
-    assert TASK.caption(truth).tolist() == [0]
+    assert TASK.caption(truth, 3).tolist() == [0]
 
 
 def test_targets_have_regions_of_several_classes_and_do_not_depend_on_their_number() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -90,7 +90,19 @@ def _classes(
     return Classes(count or max(map(len, known)), *known)
 
 
-def split_images(images: Images, calibration: int, seed: int = 0) -> tuple[Images, Images]:
+class Pickable(Protocol):
+    """A batch of images of which some can be picked."""
+
+    def __len__(self) -> int: ...
+
+    def pick(self, positions: Tensor) -> Self:
+        """The images at `positions`, int64 [n], in that order."""
+
+
+Batch = TypeVar("Batch", bound=Pickable)
+
+
+def split_images(images: Batch, calibration: int, seed: int = 0) -> tuple[Batch, Batch]:
     """Split off `calibration` random images; the rest are the evaluation images.
 
     Raises:

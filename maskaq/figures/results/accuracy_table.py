@@ -23,8 +23,10 @@ def frame(table: pd.DataFrame, bits: str) -> pd.DataFrame:
     return rows.assign(**shares, retention=100 * rows["q"] / rows["p"]).reset_index(drop=True)
 
 
-def heatmap(table: pd.DataFrame, bits: str) -> Chart:
+def heatmap(table: pd.DataFrame, bits: str, metric: str = "top-1") -> Chart:
     """A heat map from `frame`: a row per source, a column per back-end.
+
+    metric: what was measured, for the legend.
 
     Each cell shows the mean over seeds, in bold if its source cannot be told apart from the best
     with this back-end, and half of its 95 % interval.
@@ -43,7 +45,7 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
             rows,
             columns,
             cells,
-            "top-1, %",
+            f"{metric}, %",
             showscale=False,
             hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
         )
@@ -52,7 +54,8 @@ def heatmap(table: pd.DataFrame, bits: str) -> Chart:
     figure.update_xaxes(title="back-end", side="bottom", showgrid=False)
     figure.update_yaxes(title="source of the images", autorange="reversed", showgrid=False)
     seeds, count = _span(table["seeds"]), _span(table["n"])
-    title = f"Accuracy of Q at {bits}, %<br><sup>n = {count} images, seeds: {seeds}</sup>"
+    what = "Accuracy" if metric == "top-1" else metric
+    title = f"{what} of Q at {bits}, %<br><sup>n = {count} images, seeds: {seeds}</sup>"
     finish(figure, title, 140 + 40 * len(rows))
     return Chart(figure, table, _describe(table), "accuracy")
 

@@ -98,7 +98,7 @@ def runs(results: Sequence[RunResult]) -> Chart:
             **style | _named(rows, measure),
         )
     _one_row_per_run(figure, order)
-    figure.update_xaxes(title="share of the images, %", range=_reach(table))
+    figure.update_xaxes(title="accuracy and agreement, %", range=_reach(table))
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"Accuracy on {counts or 'no'} images, 95 % intervals"
     finish(figure, title, 190 + 40 * len(order), legend_below=True)

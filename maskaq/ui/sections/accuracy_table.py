@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from maskaq.config.components import TASKS
 from maskaq.figures.results import accuracy_table as figures
+from maskaq.models import menu
 from maskaq.precomputed import accuracy_table
 from maskaq.results import table_verdicts
 from maskaq.ui.widgets import bit_pairs, show
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 _NOTE = (
     "Each cell: the accuracy of the quantized model **Q**, averaged over the seeds, and its 95 % "
-    "interval (Student's over seeds, on the same images; with one seed Wilson's over images). "
+    "interval (Student's over seeds, on the same images; with one seed over images). "
     "**Bold**: the best source of its column, and those whose intervals overlap with its own. "
     "`reconstruct` is shown without its last finetuning at 3 bits or fewer. Arithmetic "
     "is simulated."
@@ -44,7 +46,8 @@ def section(choice: Choice) -> None:
         return
     table = figures.frame(accuracy_table.over_seeds(cells), choice.bits)
     show.verdict(f"At {choice.bits}: {table_verdicts.of_measured(table)}")
-    chart = figures.heatmap(table, choice.bits).with_suffix(f"{model}-{choice.bits}")
+    metric = TASKS[menu.task_of(model)].metrics[0]
+    chart = figures.heatmap(table, choice.bits, metric).with_suffix(f"{model}-{choice.bits}")
     when = f"{datetime.fromisoformat(measured.created):%d %B %Y}"
     show.chart(
         chart,

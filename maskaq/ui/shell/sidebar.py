@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from maskaq.config import BITS
-from maskaq.models.menu import BUNDLED, Shape, shape_of, shapes
+from maskaq.models.menu import BUNDLED, SHIPPED, Shape, shape_of, shapes, task_of
 from maskaq.precomputed import photographs
 from maskaq.ui.state import url
 from maskaq.ui.state.selection import (
@@ -20,6 +20,8 @@ from maskaq.ui.state.selection import (
 )
 from maskaq.ui.state.uploads import UPLOAD, WEIGHTS, path
 from maskaq.ui.widgets import spotlight
+
+_TASK = "model_task"  # key of the control
 
 
 def check(drawn: Collection[str]) -> None:
@@ -63,14 +65,32 @@ def controls(drawn: Collection[str]) -> None:
 
 
 def _model() -> None:
+    state = st.session_state
+    task = state[_TASK] = task_of(state.get("model", BUNDLED))  # of the model, not of its own
+    st.segmented_control(
+        "Task",
+        list(dict.fromkeys(one.task for one in SHIPPED.values())),
+        key=_TASK,
+        required=True,
+        format_func=str.capitalize,
+        on_change=_first_of_task,
+        help="What the model answers: a class for the picture, a class for each pixel, or boxes.",
+    )
     st.selectbox(
         "Model P",
-        list(shapes()),
+        [name for name in shapes() if task_of(name) == task],
         key="model",
         bind="query-params",
-        help=f"{BUNDLED} ships with maskaq. All other models are from timm: their weights are "
-        "downloaded on request, or read from a file on the server, see *Your own* below.",
+        help=f"{', '.join(SHIPPED)} ship with maskaq. All other models are from timm: their "
+        "weights are downloaded on request, or read from a file on the server, see *Your own* "
+        "below.",
     )
+
+
+def _first_of_task() -> None:
+    """Take the first model of the chosen task."""
+    state = st.session_state
+    state["model"] = next(name for name in shapes() if task_of(name) == state[_TASK])
 
 
 def _bits(key: str, label: str, meaning: str) -> None:

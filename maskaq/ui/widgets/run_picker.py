@@ -75,7 +75,7 @@ def select(stored: Sequence[Stored], *, key: str, default: Sequence[Stored]) -> 
         persist_state="session",
         placeholder="Choose one or more runs",
         help="Stored examples, the runs of this browser tab, and runs that were stored on this "
-        "server from the command line, each with the top-1 accuracy of its quantized model.",
+        "server from the command line, each with the accuracy of its quantized model.",
     )
     return [by_label[label] for label in chosen]
 

@@ -1,0 +1,1 @@
+"""Segmentation and detection in the playground: a browser component and what it is sent."""
