@@ -34,6 +34,7 @@ from maskaq.precomputed.dense import BITS, FOLDER, MODELS, SOURCES
 from maskaq.quantization.storage import load_q
 from maskaq.results import size
 from maskaq.results.result import RunResult
+from maskaq.runs.cache import context_of
 from maskaq.tasks import TASKS
 from maskaq.tasks.base import Task
 
@@ -56,7 +57,7 @@ def main() -> None:
             for bits in BITS:
                 own = spec(task, source, bits)
                 folder = args.out / name_of(own)
-                results[source, bits] = result_of(own, folder)
+                results[source, bits] = result_of(own, folder, context_of(own))
                 print(row(results[source, bits]), flush=True)
                 if args.examples and bits in EXAMPLES:
                     ship(folder)

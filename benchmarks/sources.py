@@ -20,6 +20,7 @@ from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.results import manifest, store
 from maskaq.results.result import RunResult
+from maskaq.runs.context import RunContext
 from maskaq.runs.execute import execute
 from maskaq.ui.state.stored_runs import EXAMPLES
 
@@ -90,11 +91,14 @@ def cell(args: argparse.Namespace, bits: str, source: str, backend: str, seed: i
     )
 
 
-def result_of(spec: RunSpec, folder: Path) -> RunResult:
-    """The stored result of exactly this spec, or that of a new run."""
+def result_of(spec: RunSpec, folder: Path, context: RunContext | None = None) -> RunResult:
+    """The stored result of exactly this spec, or that of a new run.
+
+    context: as in `runner.run`; without one the run's seconds contain loading and evaluating P.
+    """
     if (folder / "result.json").is_file() and (stored := store.read(folder)).result.spec == spec:
         return stored.result
-    finished = execute(spec)
+    finished = execute(spec, context=context)
     store.save(finished, folder)
     return finished.result
 

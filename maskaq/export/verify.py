@@ -169,7 +169,7 @@ def _difference(found: Evaluation, labels: Tensor) -> Interval:
     """The main metric of the second model minus that of the first, on the same images."""
     if found.draws is not None:
         change = found.top1[1].value - found.top1[0].value
-        return between_draws(change, *found.draws.numpy(), len(labels))
+        return between_draws(change, found.draws[0].numpy(), found.draws[1].numpy(), len(labels))
     right_q, right = found.answers == labels  # [N] each
     only_q, only_file = int((right_q & ~right).sum()), int((right & ~right_q).sum())
     return paired(only_q, only_file, len(labels))

@@ -1,26 +1,29 @@
 """Load P by name, with the preprocessing and class names that belong to its weights."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from maskaq.config.options import require_one_of
 from maskaq.config.run_spec import POOLINGS
 from maskaq.data.class_list import read_class_list
-from maskaq.errors import DataError, ModelError, OptionError, WeightsError
+from maskaq.errors import ModelError, OptionError, WeightsError
 from maskaq.models import download
-from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
+from maskaq.models.architectures import BUNDLED, TRANSFORMERS, build, check_name, hub_file
 from maskaq.models.backbone import fuse_biases, tokens_of
+from maskaq.models.dense_transformers import load_dense
+from maskaq.models.loaded import LoadedModel
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
+
+__all__ = ["LoadedModel", "load_model", "with_class_names"]
 
 _IMAGENET_TAG = re.compile(r"\..*in1k")
 _FEATURES = (
@@ -28,75 +31,6 @@ _FEATURES = (
     "the nearest neighbours of images and the cosine of features"
 )
 _QUIET = 2.0  # seconds of a download without a progress bar
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """P with its preprocessing and classes.
-
-    model: float32, in eval mode, frozen. data_config: timm's preprocessing for these weights.
-    class_names: one per output; none if the model outputs features. grid: patches in rows and
-    columns. prefix: number of tokens before the patches (CLS, distillation, registers). synsets:
-    WordNet ids of the classes if they are ImageNet's, else empty. notes: what was decided while
-    reading the weights, or assumed about the model. task: a name in `maskaq.tasks.TASKS`.
-    """
-
-    name: str
-    model: nn.Module
-    data_config: Mapping[str, Any]
-    class_names: tuple[str, ...]
-    grid: tuple[int, int]
-    prefix: int
-    synsets: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    task: str = "classification"
-
-    @property
-    def classifies(self) -> bool:
-        """Whether the outputs are the classes of images."""
-        return self.task == "classification"
-
-    @property
-    def dense(self) -> bool:
-        """Whether the outputs say something about every part of an image."""
-        return self.task in ("segmentation", "detection")
-
-    @property
-    def sides(self) -> tuple[int, int]:
-        """Height and width of the images in pixels."""
-        height, width = self.data_config["input_size"][-2:]
-        return int(height), int(width)
-
-    @property
-    def size(self) -> int:
-        """The longer side of the images in pixels, S."""
-        return max(self.sides)
-
-    @property
-    def mean(self) -> Tensor:
-        """Channel means [1,3,1,1], of images in 0..1."""
-        return torch.tensor(self.data_config["mean"]).view(1, 3, 1, 1)
-
-    @property
-    def std(self) -> Tensor:
-        """Channel standard deviations [1,3,1,1], of images in 0..1."""
-        return torch.tensor(self.data_config["std"]).view(1, 3, 1, 1)
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """The model's input, float32 [B,3,S,S], from images uint8 or float in 0..1.
-
-        Raises:
-            DataError: wrong shape or dtype.
-        """
-        if images.shape[1:] != (3, *self.sides) or not (
-            images.dtype == torch.uint8 or images.is_floating_point()
-        ):
-            raise DataError(
-                f"images are {images.dtype} {list(images.shape)}; {self.name} needs uint8 or float "
-                f"in 0..1, [B, 3, {self.sides[0]}, {self.sides[1]}]."
-            )
-        unit = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-        return (unit - self.mean.to(unit.device)) / self.std.to(unit.device)
 
 
 def load_model(
@@ -109,7 +43,8 @@ def load_model(
     """Load a bundled model, or a supported backbone of timm.
 
     Args:
-        name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`.
+        name: `scenes_vit` or a timm name, such as `deit_tiny_patch16_224`; or `transformers:` with
+            a folder or a repository of the model hub, for segmentation and detection.
         weights: a safetensors or PyTorch file, the index of one in several files, or a folder; it
             sets the number of classes and the image size. None or "" loads the bundled or
             pretrained weights.
@@ -121,6 +56,8 @@ def load_model(
         WeightsError: the file cannot be read or does not fit.
         OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
+    if name.startswith(TRANSFORMERS):
+        return _of_transformers(name, weights, class_names, global_pool)
     check_name(name)
     given, classes = _fitted(name, weights, global_pool)
     model = fuse_biases(given.model).eval().requires_grad_(False)
@@ -136,6 +73,17 @@ def load_model(
     prefix, own = tokens.prefix, tuple(notes)
     task = BUNDLED[name].task if name in BUNDLED else "classification" if names else "features"
     return LoadedModel(name, model, config, names, tokens.grid, prefix, synsets, own, task)
+
+
+def _of_transformers(
+    name: str, weights: str | Path | None, class_names: Sequence[str] | None, global_pool: str
+) -> LoadedModel:
+    if weights or global_pool:
+        raise OptionError(
+            f"{name} comes with its weights and its pooling; leave out --weights and --global-pool."
+        )
+    place = name.removeprefix(TRANSFORMERS)
+    return replace(load_dense(place, class_names=class_names), name=name)
 
 
 def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:

@@ -20,6 +20,9 @@ from maskaq.precomputed import p_answers
 from maskaq.synthesis.sources import Calibration
 from maskaq.tasks.classification import Answers
 
+_LABELLED = "one folder of images for each class, named by synset or class index"
+_ANNOTATED = "images and class maps as in ADE20K, or with boxes as in COCO"
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -89,9 +92,10 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
     if spec.data:
         return _folder(spec, loaded)
     if spec.model not in BUNDLED:
+        form = _ANNOTATED if loaded.dense else _LABELLED
         raise DataError(
-            f"{spec.model} needs labelled images to be evaluated on: pass --data FOLDER, with one "
-            "folder of images for each class, named by synset or class index."
+            f"{spec.model} needs labelled images to be evaluated on: pass --data FOLDER, with "
+            f"{form}."
         )
     count = min(spec.eval_images or len(SPLITS["evaluation"]), len(SPLITS["evaluation"]))
 

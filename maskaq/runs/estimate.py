@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 from maskaq.config import RunSpec, SynthesisOptions
 from maskaq.config.components import BACKENDS
 from maskaq.config.sample_key import batches, sample_key
+from maskaq.data.annotations import count_annotated
 from maskaq.data.folder import count_images
 from maskaq.data.scenes import SPLITS
 from maskaq.events import Event
+from maskaq.models.loading import LoadedModel
 from maskaq.results.result import Finished
 from maskaq.runs import environment
 from maskaq.runs.cache import context_of
@@ -144,7 +146,7 @@ class _Meter:
             times = (full.epochs - 1) // full.refresh
             steps = images * full.refresh_steps * times if batches(spec) else 0
             fit += self.seconds_per_image_step(spec) * steps if steps else 0.0
-        return fit, measured.evaluated * _evaluation_images(spec)
+        return fit, measured.evaluated * _evaluation_images(spec, _context(spec).loaded)
 
     def _fit(self, spec: RunSpec) -> _Fit:
         images = min(spec.synthesis.images, max(spec.fit.batch, spec.synthesis.batch))
@@ -198,12 +200,15 @@ def _measure_fit(spec: RunSpec, context: RunContext) -> _Fit:
     return _Fit(before / count, learned, evaluated, len(stamps))
 
 
-def _evaluation_images(spec: RunSpec) -> int:
+def _evaluation_images(spec: RunSpec, loaded: LoadedModel) -> int:
     """How many images a run is evaluated on."""
-    available = _images(spec.data) - spec.holdout if spec.data else len(SPLITS["evaluation"])
+    available = len(SPLITS["evaluation"])
+    if spec.data:
+        names = loaded.class_names if loaded.dense else ()
+        available = _images(spec.data, loaded.task, names) - spec.holdout
     return min(spec.eval_images, available) if spec.eval_images else available
 
 
 @lru_cache(maxsize=8)
-def _images(folder: str) -> int:
-    return count_images(folder)
+def _images(folder: str, task: str, class_names: tuple[str, ...]) -> int:
+    return count_annotated(task, folder, class_names) if class_names else count_images(folder)

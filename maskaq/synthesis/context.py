@@ -169,8 +169,8 @@ def _check_windows(loaded: LoadedModel, options: SynthesisOptions) -> None:
         wrong.append("the reading 'released' of terms of the maps")
     if wrong:
         raise OptionError(
-            f"{loaded.name} computes attention in windows; not defined for them: "
-            f"{', '.join(wrong)}. Leave it at its default."
+            f"{loaded.name} computes attention in windows or with fewer keys than queries; not "
+            f"defined there: {', '.join(wrong)}. Leave it at its default."
         )
 
 

@@ -35,7 +35,16 @@ def exported(request, tmp_path_factory):
     )
     store.save(execute(spec, progress=False), folder)
     path = folder.parent / "w8a8.onnx"
-    arguments = ["export", str(folder), "--out", str(path), "--target", "avx2", "--images", "40"]
+    arguments = [
+        "export",
+        str(folder),
+        "--out",
+        str(path),
+        "--target",
+        "avx2",
+        "--eval-images",
+        "40",
+    ]
     assert main(arguments) == 0
     return request.param, path, folder
 

@@ -48,7 +48,7 @@ def test_models_without_attention_between_patches_are_refused_by_name(name: str)
     check_name(name)  # a name of timm
     with pytest.raises(
         ModelError,
-        match=rf"{name} is not supported; supported: scenes_vit, scenes_swin; .*Swin, Swin",
+        match=rf"{name} is not supported; supported: scenes_vit, scenes_swin, .*Swin, Swin",
     ):
         build(name)
 

@@ -141,13 +141,17 @@ def test_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         load_model("scenes_vit")
 
 
+LEAST = {"scenes_vit_seg": ("mIoU", 0.63), "scenes_vit_det": ("AP", 0.6)}
+
+
 @pytest.mark.parametrize("name", bundled.MODELS)
 def test_a_bundled_checkpoint_matches_its_card(name: str) -> None:
     card = json.loads(bundled.MODELS[name].card.read_text())
     raw = bundled.MODELS[name].checkpoint.read_bytes()
     assert card["sha256"] == hashlib.sha256(raw).hexdigest()
     assert len(raw) < 8_000_000
-    assert card["top1"]["value"] >= 0.85
+    metric, least = LEAST.get(name, ("top1", 0.85))
+    assert card[metric]["value"] >= least
 
 
 def test_normalise(scenes_p: LoadedModel) -> None:

@@ -114,6 +114,17 @@ def load_annotated(
     return AnnotatedImages(read.images, truth, paths, (*found.notes, *read.notes, *notes))
 
 
+def count_annotated(task: str, path: str | Path, class_names: Sequence[str]) -> int:
+    """Number of annotated images of a folder, without reading them.
+
+    Raises:
+        OptionError, DataError: as `load_annotated`.
+    """
+    if task not in _FORMS:
+        raise OptionError(unknown("task with annotated images", task, _FORMS))
+    return len(_FORMS[task](Path(path), class_names).images)
+
+
 def _selected(count: int, limit: int, seed: int) -> list[int]:
     """Positions of the images: those that `load_images` selects from one class, in its order."""
     if not limit:

@@ -66,6 +66,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
         MaskaqError: the loss is not finite.
     """
     options = task.options.reconstruction
+    units_p = units_of(task.p)  # raises where there is no chain of them
     device = _device(task)
     generator = torch.Generator(device).manual_seed(task.seed)
     views = _views(task, task.images.to(device), generator)
@@ -77,7 +78,6 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     weights = fisher_weights(
         task.p, views[:_FISHER_VIEWS], task.prefix, generator, task.purpose.likelihood
     )
-    units_p = units_of(task.p)
     units_q = [replace(unit, module=task.q.get_submodule(unit.name)) for unit in units_p]
     x_p, x_q = _inputs_of(units_p[0], task.p, views), _inputs_of(units_q[0], task.q, views)
     blocks = list(zip(units_p, units_q, weights, strict=True))
