@@ -93,7 +93,7 @@ def synthesis() -> plt.Figure:
 def bits() -> plt.Figure:
     """Top-1 by number format, one line per source."""
     table = by_bits.frame(
-        [store.read(path).result for path in sorted(EXAMPLES.glob("scenes_vit_*"))]
+        [store.read(path).result for path in sorted(EXAMPLES.glob("scenes_vit_W*"))]
     )
     figure, axes = plt.subplots(figsize=(6.5, 3.4))
     q = table[table["source"] != "none"]

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from maskaq.config.presets import METHODS
-from maskaq.precomputed import default_run
+from maskaq.precomputed import default_run, dense
 from maskaq.precomputed.default_run import MeasuredRun
 from maskaq.precomputed.showcase import BITS
 from maskaq.results.result import RunResult
@@ -129,7 +129,8 @@ def about_runs(model: str) -> str:
 def stored(model: str) -> dict[tuple[str, str], RunResult]:
     """The runs of a model that ship with the library, by number format and source."""
     files = sorted(EXAMPLES.glob(f"{model}_*/result.json"))
-    runs = [RunResult.from_json(path.read_text()) for path in files]
+    found = [RunResult.from_json(path.read_text()) for path in files]
+    runs = [run for run in found if run.spec.model == model]
     return {(run.spec.quantization.name, run.spec.synthesis.source): run for run in runs}
 
 
@@ -153,6 +154,28 @@ def day(created: str) -> str:
     return f"{datetime.fromisoformat(created):%-d %B %Y}"
 
 
+def dense_table(task: str) -> str:
+    """The metric of a dense task: sources down, number formats across."""
+    about = dense.read(task).about
+    lines = [row(f"{about['metric']}, %", *dense.BITS), "|---" * (1 + len(dense.BITS)) + "|"]
+    for source in dense.SOURCES:
+        values = (percent(*about["q"][source][bits]) for bits in dense.BITS)
+        lines.append(row(f"`{source}`", *values))
+    return "\n".join(lines)
+
+
+def about_dense() -> str:
+    """P, images and machine of the runs behind `dense_table`."""
+    found = [dense.read(task).about for task in dense.MODELS]
+    p = " and ".join(f"{one['metric']} {percent(*one['p'])}" for one in found)
+    one = found[0]
+    return textwrap.fill(
+        f"{one['n']:,} evaluation scenes of one to four garments, P: {p} in %, one seed; "
+        f"{one['device']}; {day(one['created'])}.",
+        WIDTH,
+    )
+
+
 FRAGMENTS: dict[str, Callable[[], str]] = {
     "default-run": duration,
     "default-output": output,
@@ -160,6 +183,9 @@ FRAGMENTS: dict[str, Callable[[], str]] = {
     "runs-by-bits": partial(by_bits, "scenes_vit"),
     "runs": partial(every_run, "scenes_vit"),
     "about-runs": partial(about_runs, "scenes_vit"),
+    "segmentation": partial(dense_table, "segmentation"),
+    "detection": partial(dense_table, "detection"),
+    "about-dense": about_dense,
     "swin-runs-by-bits": partial(by_bits, "scenes_swin"),
     "swin-runs": partial(every_run, "scenes_swin"),
     "about-swin-runs": partial(about_runs, "scenes_swin"),

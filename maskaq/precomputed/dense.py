@@ -24,7 +24,7 @@ from maskaq.files import reading
 FOLDER = Path(__file__).with_name("dense")
 MODELS = {"segmentation": "scenes_vit_seg", "detection": "scenes_vit_det"}
 SOURCES = ("noise", "maskaq", "real")
-BITS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3", "W2A4")
+BITS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3")
 COMMAND = "python -m benchmarks.dense"
 
 

@@ -33,6 +33,7 @@ class Dense {
   }
 
   build() {
+    this.find("h1").textContent = this.dense ? "What is each pixel part of?" : "Which objects are where?";
     const amount = this.find(".amount");
     amount.value = this.dense ? 55 : 50;
     const bits = this.find(".bits");
