@@ -38,7 +38,7 @@ from maskaq.runs.cache import context_of
 from maskaq.tasks import TASKS
 from maskaq.tasks.base import Task
 
-EXAMPLES = ("W4A4", "W3A3")  # number formats of the runs that ship
+EXAMPLES = ("W4A4",)  # number formats of the runs that ship; each takes a megabyte
 PICTURES = range(4000, 4012)  # scenes of the calibration split, which no run uses
 OUT = Path("runs/dense")
 

@@ -28,7 +28,6 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.savings import SAVINGS
 from maskaq.config import Savings, SynthesisOptions
@@ -189,7 +188,6 @@ def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
     batch, precision, device = how
     shape = (batch, *loaded.data_config["input_size"])
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    labels = sample_targets(loaded, batch, 0).to(device)
 
     def through(model: nn.Module) -> Callable[[], object]:
         inputs = images.clone().requires_grad_()
@@ -197,9 +195,8 @@ def floors(loaded: LoadedModel, how: How) -> dict[str, Callable[[], object]]:
         def once() -> object:
             half = precision == "bfloat16"
             with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
-                logits = model(inputs)
-            loss = functional.cross_entropy(logits.float(), labels)
-            return torch.autograd.grad(loss, inputs)
+                outputs = model(inputs)
+            return torch.autograd.grad(outputs.float().square().mean(), inputs)
 
         return once
 

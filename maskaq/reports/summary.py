@@ -144,8 +144,8 @@ def _sure(runs: Sequence[Stored], names: Sequence[str]) -> str:
     if len(runs) == 1:
         agreement = TASKS[runs[0].result.task].agreement
         return (
-            f"{text}. The quantized model gives the answer of the full one for {shares[names[0]]} "
-            f"of the {agreement}."
+            f"{text}. The quantized model answers as the full one for {shares[names[0]]} of the "
+            f"{agreement}."
         )
     order = sorted(zip(names, runs, strict=True), key=lambda pair: pair[1].result.agreement)
     shown = names if len(runs) <= MOST else [order[0][0], order[-1][0]]

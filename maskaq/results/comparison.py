@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from maskaq.config.dotted import flat
 from maskaq.config.overrides import command_of
 from maskaq.intervals import Interval, paired
-from maskaq.results.result import RunResult
+from maskaq.results.result import RunResult, main_metrics
 from maskaq.results.store import Stored
 
 
@@ -28,7 +28,7 @@ def comparison(runs: Sequence[Stored]) -> pd.DataFrame:
         for name in specs[0]
         if len({str(spec[name]) for spec in specs}) > 1
     }
-    metric = " or ".join(dict.fromkeys(run.result.metrics[0] for run in runs))
+    metric = main_metrics([run.result for run in runs])
     rows[f"P {metric}"] = [_percent(run.result.top1_p) for run in runs]
     rows[f"Q {metric}"] = [_percent(run.result.top1_q) for run in runs]
     rows["Q minus first, points"] = [_points(runs[0], run) for run in runs]

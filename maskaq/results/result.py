@@ -173,6 +173,11 @@ class RunResult:
             ) from error
 
 
+def main_metrics(results: Sequence[RunResult]) -> str:
+    """The names of the main metrics of some runs: `top-1`, or `mIoU or AP`."""
+    return " or ".join(dict.fromkeys(result.metrics[0] for result in results))
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
     """The outcome of a run, before it is stored.

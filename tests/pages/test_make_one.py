@@ -62,7 +62,7 @@ def test_the_result_is_a_sentence_before_a_figure(open_page, text, drawn):
     assert not app.exception
     shown = text(app)
     assert "**At W4A4 the quantized model keeps 97.8 % of the accuracy**: 88.0 % of 500" in shown
-    assert "P and Q predict the same class for 93.0 % of the images (90.0 to 95.0 %)" in shown
+    assert "P and Q agree on 93.0 % (90.0 to 95.0 %) of the images" in shown
     assert "Simulated arithmetic" in shown
     assert drawn(app, "Accuracy on 500 images")
 

@@ -16,8 +16,8 @@ def run(right, *, order=0, images=LABELS):
     answers = np.ones((2, 1000), np.int32)
     answers[0] = 0
     answers[1, (np.arange(right) + order) % 1000] = 0
-    evidence = SimpleNamespace(labels=images, answers=answers)
-    result = SimpleNamespace(top1_q=wilson(right, 1000))
+    evidence = SimpleNamespace(labels=images, answers=answers, draws=None)
+    result = SimpleNamespace(top1_q=wilson(right, 1000), task="classification")
     return SimpleNamespace(result=result, evidence=evidence)
 
 

@@ -11,10 +11,12 @@ import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, VERMILLION, finish, marker_style, point_style
+from maskaq.results.result import main_metrics
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
 
+_TOP1 = "top-1"
 _MARKS = {"P": (BLUE, "circle"), "Q": (VERMILLION, "diamond")}
 
 
@@ -102,15 +104,16 @@ def sources(results: Sequence[RunResult]) -> Chart:
             **point_style(rows, marker_style(number), "%{y}"),
         )
     lowest = max(0, 10 * math.floor((table["low"].min() - 2) / 10)) if len(table) else 0
-    metric = " or ".join(dict.fromkeys(result.metrics[0] for result in results)) or "accuracy"
-    figure.update_xaxes(title=f"{metric}, %", range=[lowest, 101])
+    metric = main_metrics(results) or _TOP1
+    axis = "top-1 accuracy" if metric == _TOP1 else metric
+    figure.update_xaxes(title=f"{axis}, %", range=[lowest, 101])
     figure.update_yaxes(
         categoryorder="array", categoryarray=list(dict.fromkeys(names)), autorange="reversed"
     )
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"P and Q on {counts or 'no'} images, with 95 % intervals"
     finish(figure, title, 170 + 34 * names.nunique(), legend_below=True)
-    return Chart(figure, table, _describe_sources(table), "sources")
+    return Chart(figure, table, _describe_sources(table, metric), "sources")
 
 
 def _names(table: pd.DataFrame) -> pd.Series[str]:
@@ -122,7 +125,7 @@ def _names(table: pd.DataFrame) -> pd.Series[str]:
     return names + ", " + table["model"] if table["model"].nunique() > 1 else names
 
 
-def _describe_sources(table: pd.DataFrame) -> str:
+def _describe_sources(table: pd.DataFrame, metric: str) -> str:
     p, q = table[table["source"] == "none"], table[table["source"] != "none"]
     if q.empty:
         return "No run to show."
@@ -131,4 +134,6 @@ def _describe_sources(table: pd.DataFrame) -> str:
         f"{source} at {bits} {value:.1f} %"
         for source, bits, value in ordered[["source", "bits", "value"]].itertuples(index=False)
     ]
-    return f"P has {p['value'].max():.1f} %; Q by sample source: {', '.join(parts)}."
+    share = f"{p['value'].max():.1f} %"
+    of_p = f"P is right on {share}" if metric == _TOP1 else f"P has {share} {metric}"
+    return f"{of_p}; Q by sample source: {', '.join(parts)}."

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from maskaq.figures.chart import Chart
 from maskaq.figures.style import BLUE, GREEN, PALETTE, VERMILLION, finish, point_style
+from maskaq.results.result import main_metrics
 
 if TYPE_CHECKING:
     from maskaq.results.result import RunResult
@@ -102,7 +103,7 @@ def runs(results: Sequence[RunResult]) -> Chart:
     counts = " and ".join(f"{count:,}" for count in sorted(set(table["n"])))
     title = f"Accuracy on {counts or 'no'} images, 95 % intervals"
     finish(figure, title, 190 + 40 * len(order), legend_below=True)
-    return Chart(figure, table, _describe(table), "compare-accuracy")
+    return Chart(figure, table, _describe(table, main_metrics(results)), "compare-accuracy")
 
 
 def one_p(table: pd.DataFrame) -> bool:
@@ -153,14 +154,17 @@ def _one_row_per_run(figure: go.Figure, order: list[str]) -> None:
     )
 
 
-def _describe(table: pd.DataFrame) -> str:
+def _describe(table: pd.DataFrame, metric: str) -> str:
     q = table[table["measure"] == Q].sort_values("value", ascending=False)
     if q.empty:
         return "No run is chosen."
     best, worst = q.iloc[0], q.iloc[-1]
     if len(q) == 1:
-        return f"Q has {best['value']:.1f} % ({best['run']})."
-    summary = f"Highest accuracy of Q: {best['run']} with {best['value']:.1f} %"
+        if metric == "top-1":
+            return f"Q is right on {best['value']:.1f} % of the images ({best['run']})."
+        return f"Q has {best['value']:.1f} % {metric} ({best['run']})."
+    what = "top-1 accuracy" if metric == "top-1" else metric
+    summary = f"Highest {what} of Q: {best['run']} with {best['value']:.1f} %"
     overlap = "; their intervals overlap" if worst["high"] >= best["low"] else ""
     return f"{summary}; lowest: {worst['run']} with {worst['value']:.1f} %{overlap}."
 

@@ -31,8 +31,7 @@ def check(drawn: Collection[str]) -> None:
 
     drawn: keys of the controls of this page.
     """
-    model = st.session_state.get("model") or st.query_params.get("model", BUNDLED)
-    shape = shapes().get(model, shape_of(BUNDLED))
+    shape = shapes().get(_current(), shape_of(BUNDLED))
     bits = url.whole(BITS.start, BITS.stop - 1, 4)
     fields = {
         "model": url.one_of(shapes(), BUNDLED, "a name from the menu Model P"),
@@ -65,8 +64,7 @@ def controls(drawn: Collection[str]) -> None:
 
 
 def _model() -> None:
-    state = st.session_state
-    task = state[_TASK] = task_of(state.get("model", BUNDLED))  # of the model, not of its own
+    task = st.session_state[_TASK] = task_of(_current())  # that of the model
     st.segmented_control(
         "Task",
         list(dict.fromkeys(one.task for one in SHIPPED.values())),
@@ -85,6 +83,11 @@ def _model() -> None:
         "weights are downloaded on request, or read from a file on the server, see *Your own* "
         "below.",
     )
+
+
+def _current() -> str:
+    """The model, also before its control is drawn."""
+    return str(st.session_state.get("model") or st.query_params.get("model", BUNDLED))
 
 
 def _first_of_task() -> None:
