@@ -22,17 +22,16 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from benchmarks.sources import name_of, result_of, row, ship
+from benchmarks.worlds.write import bytes_of, ends
 from maskaq.config import RunSpec
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.data.scene_sets import scene_set
 from maskaq.files import atomic_write, sha256
-from maskaq.intervals import Interval
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model
 from maskaq.precomputed.dense import BITS, FOLDER, MODELS, SOURCES
 from maskaq.quantization.storage import load_q
-from maskaq.results import size
 from maskaq.results.result import RunResult
 from maskaq.runs.cache import context_of
 from maskaq.tasks import TASKS
@@ -113,7 +112,6 @@ def about_of(
 ) -> dict[str, Any]:
     """The numbers, see `maskaq.precomputed.dense.DensePictures`."""
     newest = max(results.values(), key=lambda result: result.created)
-    counts = {name: one.numel() for name, one in loaded.model.named_parameters()}
     captions = TASKS[task].caption(truth, len(loaded.class_names)).tolist()
 
     def by_bits(number: Any) -> dict[str, dict[str, list[float]]]:
@@ -132,19 +130,13 @@ def about_of(
         "q": by_bits(lambda result: result.top1_q),
         "agreement": by_bits(lambda result: result.agreeing),
         "n": newest.evaluated,
-        "bytes": {"P": 4 * sum(counts.values())}
-        | {bits: size.packed(counts, results["maskaq", bits].tensors) for bits in BITS},
+        "bytes": bytes_of(loaded, {bits: results["maskaq", bits] for bits in BITS}),
         "backend": newest.spec.fit.backend,
         "images": newest.spec.synthesis.images,
         "seed": newest.spec.seed,
         "device": newest.device,
         "created": newest.created,
     }
-
-
-def ends(interval: Interval) -> list[float]:
-    """A share and the ends of its 95 % interval."""
-    return list(interval[:3])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """Playground: a picture, what every head sees in it, and what quantization does to the answer."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import pandas as pd
 import streamlit as st
 
 from maskaq.data.upload import read_picture
@@ -29,28 +33,36 @@ def camera() -> None:
     st.rerun()
 
 
-def dense(task: str) -> None:
-    """The playground of segmentation or detection, and the numbers behind it."""
-    component.mount(task)
-    numbers = st.expander(
+def behind(
+    about: Callable[[], str],
+    numbers: Callable[[], pd.DataFrame],
+    commands: Iterable[str],
+    alt: str,
+) -> None:
+    """The numbers of the page. They need large scripts, so they are only drawn when open."""
+    place = st.expander(
         "The numbers behind this page, and where they come from", key="numbers", on_change="rerun"
     )
-    if numbers.open:
-        numbers.markdown(component.about(task))
-        numbers.dataframe(
-            component.table(task),
-            hide_index=True,
-            alt="Metric of P and Q for every number format and source of images.",
-        )
-        numbers.code(COMMAND, language=None)
-    st.stop()
+    if not place.open:
+        return
+    place.markdown(about())
+    place.dataframe(numbers(), hide_index=True, alt=alt)
+    for command in commands:
+        place.code(command, language=None)
 
 
 router.enter()
 url.declare(view=view.FIELD)
 task = tabs.one_of(("Classification", "Segmentation", "Detection"), "Task", key="task").lower()
 if task in MODELS:
-    dense(task)
+    component.mount(task)
+    behind(
+        partial(component.about, task),
+        partial(component.table, task),
+        [COMMAND],
+        "Metric of P and Q for every number format and source of images.",
+    )
+    st.stop()
 sent = session.show()
 session.wait()
 if sent.go in WAYS:
@@ -59,16 +71,9 @@ if sent.camera:
     camera()
 
 world = view.world_of(session.current().picture)
-# Its content needs large scripts, so it is only drawn when it is open.
-numbers = st.expander(
-    "The numbers behind this page, and where they come from", key="numbers", on_change="rerun"
+behind(
+    partial(tables.about, world),
+    partial(tables.accuracies, world),
+    [f"{command} {world.name}" for command in worlds.COMMANDS],
+    "Accuracy of P and Q for every number format and source of images.",
 )
-if numbers.open:
-    numbers.markdown(tables.about(world))
-    numbers.dataframe(
-        tables.accuracies(world),
-        hide_index=True,
-        alt="Accuracy of P and Q for every number format and source of images.",
-    )
-    for command in worlds.COMMANDS:
-        numbers.code(f"{command} {world.name}", language=None)

@@ -10,7 +10,7 @@ Weights and evaluation images stay out; what is written are results, pictures wh
 import argparse
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from maskaq.queries.attention import preprocessed
 from maskaq.queries.look import look_at
 from maskaq.results import size, store
 from maskaq.results.comparison import difference
+from maskaq.results.result import RunResult
 from maskaq.results.store import Stored
 
 SYNTHETIC = 6  # synthetic images that are shown as they form, and can be looked at
@@ -99,7 +100,6 @@ def about_of(
 ) -> dict[str, Any]:
     """The content of `world.json`, see `maskaq.precomputed.worlds.World`."""
     results = {cell: run.result for cell, run in stored.items()}
-    counts = {name: one.numel() for name, one in loaded.model.named_parameters()}
     newest = max(results.values(), key=lambda result: result.created)
     answers = {
         source: {bits: ends(results[source, bits].top1_q) for bits in BITS} for source in SOURCES
@@ -129,8 +129,7 @@ def about_of(
         },
         "bits": BITS,
         "tested": TESTED[loaded.name],
-        "bytes": {"P": 4 * sum(counts.values())}
-        | {bits: size.packed(counts, results["maskaq", bits].tensors) for bits in BITS},
+        "bytes": bytes_of(loaded, {bits: results["maskaq", bits] for bits in BITS}),
         "backend": newest.spec.fit.backend,
         "images": newest.spec.synthesis.images,
         "seed": newest.spec.seed,
@@ -138,6 +137,13 @@ def about_of(
         "device": newest.device,
         "created": newest.created,
     }
+
+
+def bytes_of(loaded: LoadedModel, results: Mapping[str, RunResult]) -> dict[str, int]:
+    """Bytes of the weights of `P`, and of Q packed, by number format."""
+    counts = {name: one.numel() for name, one in loaded.model.named_parameters()}
+    packed = {bits: size.packed(counts, result.tensors) for bits, result in results.items()}
+    return {"P": 4 * sum(counts.values())} | packed
 
 
 def ends(interval: Interval) -> list[float]:

@@ -84,7 +84,7 @@ class TaskInfo:
 
     implementation: `module:object`, a `maskaq.tasks.base.Task`. description: one line for menus.
     metrics: names of the main metric and of the second one. agreement: what P and Q agree on.
-    second: what the second metric means.
+    second: what the second metric means. dense: whether the answer is about every part of an image.
     """
 
     implementation: str
@@ -92,6 +92,7 @@ class TaskInfo:
     metrics: tuple[str, str]
     agreement: str
     second: str
+    dense: bool = False
 
 
 TASKS: Registry[TaskInfo] = Registry("task")
@@ -116,6 +117,7 @@ TASKS |= {
         ("mIoU", "pixel accuracy"),
         "pixels",
         "mIoU: intersection over union of truth and answer, mean of the classes.",
+        dense=True,
     ),
     "detection": TaskInfo(
         "maskaq.tasks.detection:TASK",
@@ -123,6 +125,7 @@ TASKS |= {
         ("AP", "AP50"),
         "objects that P finds",
         "AP: average precision over ten overlaps, as in COCO; AP50 is that at an overlap of 0.5.",
+        dense=True,
     ),
 }
 

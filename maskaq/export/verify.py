@@ -22,11 +22,11 @@ from maskaq.evaluation.accuracy import batch_size_for
 from maskaq.export.compact import constants, full_names
 from maskaq.export.graph import NIBBLE
 from maskaq.export.session import ExportedModel, outputs_of
-from maskaq.intervals import Interval, paired
+from maskaq.intervals import Interval
 from maskaq.models.loading import LoadedModel
 from maskaq.quantization.quantizers.base import Quantizer
 from maskaq.quantization.storage import weight_codes
-from maskaq.results.comparison import between_draws
+from maskaq.results.comparison import Scored, between
 from maskaq.runs.context import Data
 from maskaq.tasks import TASKS
 from maskaq.tasks.base import Evaluation
@@ -158,18 +158,19 @@ def compare_answers(
     return Answers(
         found.top1[1],
         found.top1[0],
-        _difference(found, data.labels),
+        _difference(found, task.caption(data.labels, classes)),
         found.agreement,
         floor.evaluation().agreement,
         components.TASKS[loaded.task].metrics[0],
     )
 
 
-def _difference(found: Evaluation, labels: Tensor) -> Interval:
-    """The main metric of the second model minus that of the first, on the same images."""
-    if found.draws is not None:
-        change = found.top1[1].value - found.top1[0].value
-        return between_draws(change, found.draws[0].numpy(), found.draws[1].numpy(), len(labels))
-    right_q, right = found.answers == labels  # [N] each
-    only_q, only_file = int((right_q & ~right).sum()), int((right & ~right_q).sum())
-    return paired(only_q, only_file, len(labels))
+def _difference(found: Evaluation, captions: Tensor) -> Interval:
+    """The main metric of the second model minus that of the first, on the same images.
+
+    captions: of the truth, int64 [N], in classification the labels.
+    """
+    right = (found.answers == captions).numpy()  # [2,N]
+    draws = (None, None) if found.draws is None else found.draws.numpy()  # [2,R]
+    q, file = (Scored(found.top1[i].value, right[i], draws[i]) for i in range(2))
+    return between(q, file)

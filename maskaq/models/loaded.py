@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from maskaq.config.components import TASKS
 from maskaq.errors import DataError
 
 
@@ -39,7 +40,7 @@ class LoadedModel:
     @property
     def dense(self) -> bool:
         """Whether the outputs say something about every part of an image."""
-        return self.task in ("segmentation", "detection")
+        return TASKS[self.task].dense
 
     @property
     def sides(self) -> tuple[int, int]:

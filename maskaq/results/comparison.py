@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from maskaq.config.dotted import flat
 from maskaq.config.overrides import command_of
 from maskaq.intervals import Interval, paired
+from maskaq.results.artifacts import Evidence
 from maskaq.results.result import RunResult, main_metrics
 from maskaq.results.store import Stored
 
@@ -48,18 +50,36 @@ def difference(first: Stored, other: Stored) -> Interval | None:
         return None
     if not np.array_equal(a.answers[0], b.answers[0]) or first.result.task != other.result.task:
         return None
-    if a.draws is not None and b.draws is not None:
-        change = other.result.q.top1 - first.result.q.top1
-        return between_draws(change, a.draws[1], b.draws[1], len(a.labels))
-    hits_a, hits_b = a.answers[1] == a.labels, b.answers[1] == b.labels  # [n] each
-    return paired(int((hits_a & ~hits_b).sum()), int((hits_b & ~hits_a).sum()), len(hits_a))
+    return between(scored(first.result.top1_q.value, a, 1), scored(other.result.top1_q.value, b, 1))
 
 
-def between_draws(
-    change: float, first: NDArray[np.float32], other: NDArray[np.float32], n: int
-) -> Interval:
-    """A difference with the percentiles of its resamples [R]; n: images."""
-    low, high = np.quantile(other - first, [0.025, 0.975])
+class Scored(NamedTuple):
+    """The main metric of one model, and what pairs it with that of another one.
+
+    right: which images it answers rightly, bool [n]. draws: the metric in resamples of the images,
+    [R], if it is no mean over them.
+    """
+
+    metric: float
+    right: NDArray[np.bool_]
+    draws: NDArray[np.float32] | None
+
+
+def scored(metric: float, evidence: Evidence, model: int) -> Scored:
+    """The model of a stored run: 0 is P, 1 is Q."""
+    draws = None if evidence.draws is None else evidence.draws[model]
+    return Scored(metric, evidence.answers[model] == evidence.labels, draws)
+
+
+def between(first: Scored, other: Scored) -> Interval:
+    """The metric of the other model minus that of the first, on the same images."""
+    n = len(first.right)
+    if first.draws is None or other.draws is None:
+        return paired(
+            int((first.right & ~other.right).sum()), int((other.right & ~first.right).sum()), n
+        )
+    change = other.metric - first.metric
+    low, high = np.quantile(other.draws - first.draws, [0.025, 0.975])
     return Interval(change, min(float(low), change), max(float(high), change), n)
 
 

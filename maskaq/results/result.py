@@ -102,7 +102,7 @@ class RunResult:
     @property
     def dense(self) -> bool:
         """Whether the task has an answer for every part of an image."""
-        return self.task in ("segmentation", "detection")
+        return TASKS[self.task].dense
 
     @property
     def top1_p(self) -> Interval:

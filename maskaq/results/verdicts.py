@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from maskaq.errors import OptionError
-from maskaq.intervals import Interval, paired
-from maskaq.results.comparison import between_draws, difference
+from maskaq.intervals import Interval
+from maskaq.results.comparison import between, difference, scored
 from maskaq.results.store import Stored
 
 _LISTED = 4  # runs that a sentence names
@@ -40,11 +40,8 @@ def q_minus_p(run: Stored) -> Interval | None:
     evidence = run.evidence
     if evidence is None:
         return None
-    if evidence.draws is not None:
-        change = run.result.q.top1 - run.result.fp.top1
-        return between_draws(change, evidence.draws[0], evidence.draws[1], len(evidence.labels))
-    p, q = evidence.answers == evidence.labels  # [n] each
-    return paired(int((p & ~q).sum()), int((q & ~p).sum()), len(evidence.labels))
+    p, q = run.result.fp.top1, run.result.q.top1
+    return between(scored(p, evidence, 0), scored(q, evidence, 1))
 
 
 def among(runs: Sequence[Stored], names: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from maskaq.config import RunSpec
-from maskaq.data.annotations import AnnotatedImages, load_annotated
-from maskaq.data.folder import Images, load_images, split_images, subfolder_names
+from maskaq.data.annotations import load_annotated
+from maskaq.data.folder import load_images, split_images, subfolder_names
 from maskaq.data.scene_sets import scene_set
 from maskaq.data.scenes import SPLITS
 from maskaq.errors import DataError
@@ -108,40 +108,26 @@ def load_data(spec: RunSpec, loaded: LoadedModel) -> Data:
 def _folder(spec: RunSpec, loaded: LoadedModel) -> Data:
     needed = spec.synthesis.images if spec.synthesis.source == "real" else 0
     holdout = max(spec.holdout, needed)
-    limit = spec.eval_images + holdout if spec.eval_images else 0
     how: dict[str, Any] = {
-        "limit": limit,
+        "limit": spec.eval_images + holdout if spec.eval_images else 0,
         "seed": spec.seed,
         "skip_unreadable": spec.skip_unreadable,
     }
+    names = subfolder_names(spec.data) if loaded.task == "features" else loaded.class_names
     if loaded.dense:
-        config, names = loaded.data_config, loaded.class_names
-        annotated = load_annotated(loaded.task, spec.data, config, names, **how)
-        held_out, evaluation = split_images(annotated, holdout, spec.seed)
-        return _split(held_out, held_out.truth, evaluation, evaluation.truth)
-    names = loaded.class_names if loaded.classifies else subfolder_names(spec.data)
-    labelled = load_images(
-        spec.data,
-        loaded.data_config,
-        synsets=loaded.synsets,
-        classes=len(names),
-        names=names,
-        **how,
-    )
-    chosen, rest = split_images(labelled, holdout, spec.seed)
-    return _split(chosen, chosen.labels, rest, rest.labels, names)
-
-
-def _split(
-    held_out: Images | AnnotatedImages,
-    held_out_truth: Tensor,
-    evaluation: Images | AnnotatedImages,
-    truth: Tensor,
-    names: tuple[str, ...] = (),
-) -> Data:
-    """The images of a folder, of which some are held out for the source `real`."""
+        everything = load_annotated(loaded.task, spec.data, loaded.data_config, names, **how)
+    else:
+        everything = load_images(
+            spec.data,
+            loaded.data_config,
+            synsets=loaded.synsets,
+            classes=len(names),
+            names=names,
+            **how,
+        )
+    held_out, evaluation = split_images(everything, holdout, spec.seed)
 
     def calibration(count: int) -> tuple[Tensor, Tensor]:
-        return held_out.images[:count], held_out_truth[:count]
+        return held_out.images[:count], held_out.labels[:count]
 
-    return Data(evaluation.images, truth, calibration, evaluation.notes, names)
+    return Data(evaluation.images, evaluation.labels, calibration, evaluation.notes, names)

@@ -32,7 +32,7 @@ _MOST = 100  # detections of an image, as in COCO
 _FOUND = 0.5  # intersection over union at which a detection is of an object
 _SURE = 0.5  # probability from which a detection counts for the agreement
 _SHOWN = 0.3  # and from which one is stored for figures
-_BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0  # of the boxes in the loss, as in DETR
+BOX_WEIGHT, OVERLAP_WEIGHT = 5.0, 2.0  # of the boxes in the loss, as in DETR
 _VISIBLE = 0.3  # share of an object's area that a view has to show
 _SPREAD = 0.05  # standard deviation of the boxes' sides in the likelihood, as a share of the image
 
@@ -88,7 +88,7 @@ class Detection:
         objects = 1 - logits_p.softmax(-1)[..., -1]  # [B,N]
         distance = (boxes_p - boxes_q).abs().mean(-1)  # [B,N]
         boxes = (objects * distance).sum() / objects.sum().clamp(min=1e-6)
-        return classes + _BOX_WEIGHT * boxes
+        return classes + BOX_WEIGHT * boxes
 
     def likelihood(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Of a class sampled for each proposal, and of normally distributed boxes where that is an
@@ -175,8 +175,10 @@ class _Matched:
     def score(self) -> ModelScore:
         """On all images; the predictions are the detections of each image."""
         value, count = self._metric.compute(), len(self._found)
-        drawn = self._ranked.average_precision(resampled_weights(count))  # [R,10,K]
-        once = self._ranked.average_precision(torch.ones(1, count, dtype=torch.double))[0]  # [10,K]
+        all_once = torch.ones(1, count, dtype=torch.double)
+        weights = torch.cat([all_once, resampled_weights(count)])  # [1+R,N]
+        found = self._ranked.average_precision(weights)  # [1+R,10,K]
+        once, drawn = found[0], found[1:]
         draws = drawn.nanmean((1, 2))  # [R]
         return ModelScore(
             interval_of(float(value["map"]), draws, count),
@@ -260,14 +262,13 @@ def _set_loss(proposals: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, torch.full((len(logits),), nothing, device=logits.device))
     distance = torch.cdist(objects.boxes, boxes, p=1) / 4  # [m,N]
     overlap = generalized_box_iou(objects.boxes, boxes)  # [m,N]
-    surprise = -logits.log_softmax(-1)[:, objects.classes].T  # [m,N]
-    cost = surprise + _BOX_WEIGHT * distance + _OVERLAP_WEIGHT * (1 - overlap)
+    surprise = -logits.log_softmax(-1)  # [N,K+1]
+    cost = surprise[:, objects.classes].T + BOX_WEIGHT * distance + OVERLAP_WEIGHT * (1 - overlap)
     object_of, proposal_of = linear_sum_assignment(cost.detach().cpu().numpy())
     free = (box_iou(objects.boxes, boxes.detach()) < _FOUND).all(0)  # [N]
     free[proposal_of] = False
-    background = -logits.log_softmax(-1)[:, nothing]  # [N]
     matched = cost[object_of, proposal_of].mean()
-    loss: Tensor = matched + (background * free).sum() / free.sum().clamp(min=1)
+    loss: Tensor = matched + (surprise[:, nothing] * free).sum() / free.sum().clamp(min=1)
     return loss
 
 

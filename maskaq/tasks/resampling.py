@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -11,10 +13,11 @@ RESAMPLES = 500
 _SEED = 0
 
 
+@lru_cache(maxsize=1)  # every score of an evaluation needs them
 def resampled_weights(count: int, resamples: int = RESAMPLES) -> Tensor:
     """How often each image is in each resample, drawn with replacement: float64 [R,N].
 
-    The same for P and Q, so that their difference is paired.
+    The same for P and Q, so that their difference is paired. They are shared: do not modify them.
     """
     generator = torch.Generator().manual_seed(_SEED)
     chosen = torch.randint(count, (resamples, count), generator=generator)  # [R,N]

@@ -74,7 +74,7 @@ def test_every_page_opens_with_a_dense_model(open_page, page, task) -> None:
 
 def test_the_task_of_the_sidebar_chooses_a_model(open_page) -> None:
     app = open_page(pages.MAKE_ONE)
-    task = app.button_group(key="model_task")
+    task = app.selectbox(key="model_task")
     assert task.value == "classification"
     assert "scenes_vit_seg" not in app.selectbox(key="model").options
     app = task.set_value("detection").run()

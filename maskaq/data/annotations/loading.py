@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,29 +12,8 @@ from torch import Tensor
 from maskaq.data.annotations.class_maps import list_class_maps
 from maskaq.data.annotations.objects import list_objects
 from maskaq.data.annotations.whole_images import Size, read_whole
+from maskaq.data.folder import Images
 from maskaq.errors import DataError, OptionError, unknown
-
-
-@dataclass(frozen=True, eq=False)
-class AnnotatedImages:
-    """Images and what is in them.
-
-    images: uint8 [N,3,H,W]. truth: [N,..]; the class of each pixel, int64 [N,H,W], or the objects,
-    float [N,M,5]. paths: of the images. notes: what was decided or left out.
-    """
-
-    images: Tensor
-    truth: Tensor
-    paths: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def pick(self, positions: Tensor) -> AnnotatedImages:
-        """The images at `positions`, int64 [n], in that order."""
-        paths = tuple(self.paths[index] for index in positions.tolist())
-        return AnnotatedImages(self.images[positions], self.truth[positions], paths, self.notes)
 
 
 class Annotations(Protocol):
@@ -75,7 +53,7 @@ def load_annotated(
     limit: int = 0,
     seed: int = 0,
     skip_unreadable: bool = False,
-) -> AnnotatedImages:
+) -> Images:
     """Read the annotated images of a folder: maps of classes, or boxes in COCO's format.
 
     A model for dense predictions sees the whole image, resized to its input without regard to the
@@ -111,7 +89,7 @@ def load_annotated(
     height, width = read.images.shape[2:]
     truth, notes = found.truth(kept, read.sizes, (height, width))
     paths = tuple(found.images[index] for index in kept)
-    return AnnotatedImages(read.images, truth, paths, (*found.notes, *read.notes, *notes))
+    return Images(read.images, truth, paths, (*found.notes, *read.notes, *notes))
 
 
 def count_annotated(task: str, path: str | Path, class_names: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +25,9 @@ from maskaq.errors import DataError
 class Images:
     """Labelled images.
 
-    images: uint8 [N,3,S,S]. labels: int64 [N]. paths: of the files; of a row of a Parquet file,
-    `FILE.parquet row 3`. notes: what was decided or left out.
+    images: uint8 [N,3,S,S]. labels: classes, int64 [N]; for annotated images the class of each
+    pixel, int64 [N,H,W], or the objects, float [N,M,5]. paths: of the files; of a row of a Parquet
+    file, `FILE.parquet row 3`. notes: what was decided or left out.
     """
 
     images: Tensor
@@ -90,19 +91,7 @@ def _classes(
     return Classes(count or max(map(len, known)), *known)
 
 
-class Pickable(Protocol):
-    """A batch of images of which some can be picked."""
-
-    def __len__(self) -> int: ...
-
-    def pick(self, positions: Tensor) -> Self:
-        """The images at `positions`, int64 [n], in that order."""
-
-
-Batch = TypeVar("Batch", bound=Pickable)
-
-
-def split_images(images: Batch, calibration: int, seed: int = 0) -> tuple[Batch, Batch]:
+def split_images(images: Images, calibration: int, seed: int = 0) -> tuple[Images, Images]:
     """Split off `calibration` random images; the rest are the evaluation images.
 
     Raises:

@@ -30,11 +30,11 @@ from maskaq.data.scenes import SPLITS
 from maskaq.intervals import Interval
 from maskaq.models import bundled
 from maskaq.models.dense import PatchModel, patch_centres
-from maskaq.models.training.loop import Schedule, autocast, fit, normalise
+from maskaq.models.training.loop import Schedule, StepLoss, autocast, fit, normalise
 from maskaq.tasks import TASKS
+from maskaq.tasks.detection import BOX_WEIGHT, OVERLAP_WEIGHT
 
 _NEAR = 0.19  # of the image's side: patches this near to the centre of a box propose it
-_BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0  # in the loss, as in DETR (Carion et al. 2020)
 _EVALUATED = 250  # scenes at a time
 
 Losses = Mapping[str, Tensor]
@@ -84,8 +84,8 @@ def proposal_losses(proposals: Tensor, batch: GroupScenes) -> Losses:
     overlap = generalized_box_iou_loss(boxes[near], targets[near], reduction="mean")
     return {
         "classes": F.cross_entropy(logits.flatten(0, 1), classes.flatten()),
-        "boxes": _BOX_WEIGHT * (boxes[near] - targets[near]).abs().mean(),
-        "overlap": _OVERLAP_WEIGHT * overlap,
+        "boxes": BOX_WEIGHT * (boxes[near] - targets[near]).abs().mean(),
+        "overlap": OVERLAP_WEIGHT * overlap,
     }
 
 
@@ -145,29 +145,30 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     models: dict[str, Any] = {task: head.model.architecture() for task, head in HEADS.items()}
-    joint, own, head = _Joint(models), models[model.task], HEADS[model.task]
+    joint, own = _Joint(models), models[model.task]
     joint.body.load_state_dict(_body(load_file(bundled.VIT.checkpoint)), strict=False)
 
-    def all_tasks(step: int) -> tuple[Tensor, Losses]:
-        batch = batch_at(step, recipe, garments)
-        with autocast(recipe.precision):
-            outputs = joint(normalise(batch.images))
-        losses: dict[str, Tensor] = {}
-        for task, other in HEADS.items():
-            losses |= other.losses(outputs[task], batch)
-        return torch.stack([*losses.values()]).sum(), losses
+    def alone(images: Tensor) -> dict[str, Tensor]:
+        return {model.task: own(images)}
 
-    def one_task(step: int) -> tuple[Tensor, Losses]:
-        batch = batch_at(recipe.steps + step, recipe, garments)
-        with autocast(recipe.precision):
-            output = own(normalise(batch.images))
-        losses = head.losses(output, batch)
-        return torch.stack([*losses.values()]).sum(), losses
+    def loss_of(answer: Callable[[Tensor], dict[str, Tensor]], first: int) -> StepLoss:
+        """The loss of what `answer` returns by task, on the scenes from step `first` on."""
 
-    fit(joint, recipe.schedule(recipe.steps, recipe.lr), all_tasks, work / "dense.pt")
+        def loss(step: int) -> tuple[Tensor, Losses]:
+            batch = batch_at(first + step, recipe, garments)
+            with autocast(recipe.precision):
+                outputs = answer(normalise(batch.images))
+            losses: dict[str, Tensor] = {}
+            for task, output in outputs.items():
+                losses |= HEADS[task].losses(output, batch)
+            return torch.stack([*losses.values()]).sum(), losses
+
+        return loss
+
+    fit(joint, recipe.schedule(recipe.steps, recipe.lr), loss_of(joint, 0), work / "dense.pt")
     own.load_state_dict(_body(joint.body.state_dict()), strict=False)
     schedule = recipe.schedule(recipe.refine_steps, recipe.refine_lr)
-    fit(own, schedule, one_task, work / f"{model.name}.pt")
+    fit(own, schedule, loss_of(alone, recipe.steps), work / f"{model.name}.pt")
     return own, evaluate(own, model.task)
 
 

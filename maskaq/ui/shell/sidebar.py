@@ -65,11 +65,10 @@ def controls(drawn: Collection[str]) -> None:
 
 def _model() -> None:
     task = st.session_state[_TASK] = task_of(_current())  # that of the model
-    st.segmented_control(
+    st.selectbox(
         "Task",
         list(dict.fromkeys(one.task for one in SHIPPED.values())),
         key=_TASK,
-        required=True,
         format_func=str.capitalize,
         on_change=_first_of_task,
         help="What the model answers: a class for the picture, a class for each pixel, or boxes.",

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from maskaq.data import decoding
-from maskaq.data.annotations import AnnotatedImages, load_annotated, png_numbers
+from maskaq.data.annotations import load_annotated, png_numbers
 from maskaq.data.annotations.class_maps import nearest
 from maskaq.data.annotations.numbering import VOID
-from maskaq.data.folder import load_images, split_images
+from maskaq.data.folder import Images, load_images, split_images
 from maskaq.errors import DataError, OptionError
 from maskaq.tasks import segmentation
 
@@ -54,22 +54,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(folder: Path, names: tuple[str, ...] = NAMES, **options: object) -> AnnotatedImages:
+def load(folder: Path, names: tuple[str, ...] = NAMES, **options: object) -> Images:
     return load_annotated("segmentation", folder, CONFIG, names, **options)
 
 
 def test_whole_images_and_their_truth_are_resized_alike(folder: Path) -> None:
     found = load(folder)
     assert (found.images.shape, found.images.dtype) == ((3, 3, 8, 12), torch.uint8)
-    assert (found.truth.shape, found.truth.dtype) == ((3, 8, 12), torch.int64)
-    for path, pixels, truth in zip(found.paths, found.images, found.truth, strict=True):
+    assert (found.labels.shape, found.labels.dtype) == ((3, 8, 12), torch.int64)
+    for path, pixels, truth in zip(found.paths, found.images, found.labels, strict=True):
         with Image.open(path) as raw:
             picture = np.array(raw.resize((12, 8), Image.Resampling.BILINEAR))
         assert torch.equal(pixels, torch.from_numpy(picture).movedim(-1, 0))
         with Image.open(folder / "annotations" / f"{path.stem}.png") as raw:
             numbers = np.array(raw.resize((12, 8), Image.Resampling.NEAREST))
         assert truth.tolist() == numbers.tolist()
-    assert set(found.truth.unique().tolist()) == {0, 1, 2, 3, VOID}
+    assert set(found.labels.unique().tolist()) == {0, 1, 2, 3, VOID}
     assert found.notes == ()
 
 
@@ -95,12 +95,12 @@ def write_palette(path: Path, numbers: np.ndarray, bits: int = 8) -> None:
 
 
 def test_a_palette_has_class_numbers_and_not_colours(folder: Path) -> None:
-    plain = load(folder).truth
+    plain = load(folder).labels
     for path in (folder / "annotations").iterdir():
         with Image.open(path) as grey:
             numbers = np.array(grey)
         write_palette(path, numbers)
-    assert torch.equal(load(folder).truth, plain)
+    assert torch.equal(load(folder).labels, plain)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -109,7 +109,7 @@ def test_a_palette_may_have_fewer_bits(folder: Path, bits: int) -> None:
     for path in (folder / "annotations").iterdir():
         write_palette(path, numbers, bits)
     expected = nearest(numbers.astype(np.uint8), 8, 12)
-    assert load(folder).truth.tolist() == [expected.tolist()] * 3
+    assert load(folder).labels.tolist() == [expected.tolist()] * 3
 
 
 def test_a_limit_selects_as_the_class_folders_do(folder: Path, tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_limit_selects_as_the_class_folders_do(folder: Path, tmp_path: Path) -
     assert load(folder, limit=4, seed=6).paths != some.paths
     assert load(folder, limit=99).paths != load(folder).paths
     whole = load(folder)
-    for path, pixels, truth in zip(some.paths, some.images, some.truth, strict=True):
+    for path, pixels, truth in zip(some.paths, some.images, some.labels, strict=True):
         position = whole.paths.index(path)
         assert torch.equal(pixels, whole.images[position])
-        assert torch.equal(truth, whole.truth[position])
+        assert torch.equal(truth, whole.labels[position])
 
 
 def test_a_split_keeps_images_and_truth_together(folder: Path) -> None:
@@ -136,8 +136,8 @@ def test_a_split_keeps_images_and_truth_together(folder: Path) -> None:
     held_out, rest = split_images(whole, 1, seed=2)
     assert (len(held_out), len(rest)) == (1, 2)
     for part in (held_out, rest):
-        for path, truth in zip(part.paths, part.truth, strict=True):
-            assert torch.equal(truth, whole.truth[whole.paths.index(path)])
+        for path, truth in zip(part.paths, part.labels, strict=True):
+            assert torch.equal(truth, whole.labels[whole.paths.index(path)])
 
 
 def test_unreadable_images_are_refused_or_left_out_with_their_truth(folder: Path) -> None:
@@ -148,7 +148,7 @@ def test_unreadable_images_are_refused_or_left_out_with_their_truth(folder: Path
         load(folder)
     found = load(folder, skip_unreadable=True)
     assert [path.name for path in found.paths] == ["0.jpg", "2.jpg"]
-    assert torch.equal(found.truth, whole.truth[[0, 2]])
+    assert torch.equal(found.labels, whole.labels[[0, 2]])
     assert found.notes == ("left out 1 unreadable image: images/1.jpg",)
 
 
@@ -288,7 +288,7 @@ def test_annotations_of_turned_images_are_of_the_upright_ones(folder: Path, endi
         load(folder)
     write_map(folder / "annotations" / "1.png", [3], (16, 24))
     found = load(folder)
-    assert found.truth[1].unique().tolist() == [3]
+    assert found.labels[1].unique().tolist() == [3]
     assert found.notes[-1] == (
         "the annotations of images that were turned are taken to be of upright ones"
     )
@@ -308,7 +308,7 @@ def test_an_orientation_that_turns_nothing(folder: Path, orientation: int) -> No
     write_image(folder / "images" / "1.jpg", seed=1, exif=exif(orientation))
     found = load(folder)
     assert torch.equal(found.images, whole.images)
-    assert torch.equal(found.truth, whole.truth)
+    assert torch.equal(found.labels, whole.labels)
     assert found.notes == ()
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from maskaq.data.annotations import AnnotatedImages, load_annotated
+from maskaq.data.annotations import load_annotated
 from maskaq.data.annotations.objects import ABSENT
+from maskaq.data.folder import Images
 from maskaq.errors import DataError
 from maskaq.tasks import detection
 
@@ -62,7 +63,7 @@ def write(place: Path, data: object, folder: str = "val2017") -> Path:
 
 def load(
     place: Path, names: tuple[str, ...] = NAMES, config: dict[str, Any] = CONFIG, **options: object
-) -> AnnotatedImages:
+) -> Images:
     return load_annotated("detection", place, config, names, **options)
 
 
@@ -78,13 +79,13 @@ def test_boxes_are_shares_of_whole_images(tmp_path: Path, sides: tuple[int, int]
     assert (found.images.shape, found.images.dtype) == ((3, 3, *sides), torch.uint8)
     assert found.images[:, 0].float().mean((1, 2)).diff().min() > 0  # redder by name
     assert [path.name for path in found.paths] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert found.truth.dtype == torch.float32
+    assert found.labels.dtype == torch.float32
     expected = [
         [[1, 0, 0.25, 0.5, 1], [ABSENT, 0, 0, 0, 0]],
         [[2, 0.25, 0.25, 0.75, 0.75], [0, 0, 0, 0.025, 0.05]],
         [[ABSENT, 0, 0, 0, 0]] * 2,
     ]
-    torch.testing.assert_close(found.truth, torch.tensor(expected, dtype=torch.float32))
+    torch.testing.assert_close(found.labels, torch.tensor(expected, dtype=torch.float32))
     assert found.notes == ("objects are from annotations/instances_val2017.json", GROUPS)
 
 
@@ -101,7 +102,7 @@ def test_an_object_covers_the_same_part_of_the_resized_image(tmp_path: Path) -> 
     picture.save(tmp_path / "val2017" / "b.png")
     (tmp_path / "val2017" / "b.png").rename(tmp_path / "val2017" / "b.jpg")
     found = load(tmp_path)
-    _, left, top, right, bottom = (found.truth[1, 0] * 8).tolist()
+    _, left, top, right, bottom = (found.labels[1, 0] * 8).tolist()
     inside = found.images[1, 0, int(top) : int(bottom), int(left) : int(right)]
     assert inside.shape == (8, 2)
     assert inside.min() > 200
@@ -116,9 +117,9 @@ def test_a_limit_selects_images_with_their_objects(tmp_path: Path) -> None:
         some = load(place, limit=1, seed=seed)
         assert load(place, limit=2, seed=seed).paths[:1] == some.paths
         position = whole.paths.index(some.paths[0])
-        own = whole.truth[position]
+        own = whole.labels[position]
         present = max(1, int((own[:, 0] != ABSENT).sum()))
-        assert torch.equal(some.truth[0], own[:present])
+        assert torch.equal(some.labels[0], own[:present])
         assert torch.equal(some.images[0], whole.images[position])
         none = "the images that were read have no objects" in some.notes
         assert none == (some.paths[0].name == "c.jpg")
@@ -133,7 +134,7 @@ def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
     data["categories"].reverse()
     again = load(write(tmp_path, data), limit=2, seed=3)
     assert again.paths == first.paths
-    assert torch.equal(again.truth, first.truth)
+    assert torch.equal(again.labels, first.labels)
 
 
 def test_unreadable_images_are_refused_or_left_out_with_their_objects(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_unreadable_images_are_refused_or_left_out_with_their_objects(tmp_path: 
         load(place)
     found = load(place, skip_unreadable=True)
     assert [path.name for path in found.paths] == ["b.jpg", "c.jpg"]
-    assert found.truth[:, :, 0].tolist() == [[2, 0], [ABSENT, ABSENT]]
+    assert found.labels[:, :, 0].tolist() == [[2, 0], [ABSENT, ABSENT]]
     assert found.notes[-1] == "left out 1 unreadable image: val2017/a.jpg"
 
 
@@ -161,7 +162,7 @@ def test_a_box_up_to_one_pixel_outside_is_clipped(
     data = content()
     data["annotations"][0]["bbox"] = box
     found = load(write(tmp_path, data))
-    torch.testing.assert_close(found.truth[1, 0, 1:], torch.tensor(expected))
+    torch.testing.assert_close(found.labels[1, 0, 1:], torch.tensor(expected))
     assert found.notes[-1] == "clipped 1 box, which was up to one pixel outside of the image"
 
 
@@ -171,7 +172,7 @@ def test_the_rounding_of_a_sum_is_not_clipped_aloud(tmp_path: Path) -> None:
     bbox = [14.3, 0, 25.7000000001, 20]
     data["annotations"] = [{"image_id": 7, "category_id": 30, "bbox": bbox}]
     found = load(write(tmp_path, data))
-    assert found.truth[0, 0, 3] == 1
+    assert found.labels[0, 0, 3] == 1
     assert not any("clipped" in note for note in found.notes)
 
 
@@ -180,9 +181,9 @@ def test_overlapping_and_identical_boxes_are_kept(tmp_path: Path) -> None:
     same = {"image_id": 8, "category_id": 20, "bbox": [1, 1, 9, 9]}
     data["annotations"] += [dict(same), dict(same), {**same, "bbox": [2, 2, 9, 9]}]
     found = load(write(tmp_path, data))
-    assert found.truth.shape == (3, 4, 5)
-    assert torch.equal(found.truth[0, 1], found.truth[0, 2])
-    assert not torch.equal(found.truth[0, 2], found.truth[0, 3])
+    assert found.labels.shape == (3, 4, 5)
+    assert torch.equal(found.labels[0, 1], found.labels[0, 2])
+    assert not torch.equal(found.labels[0, 2], found.labels[0, 3])
 
 
 def bbox(*values: float) -> Callable[[Content], None]:
@@ -232,5 +233,5 @@ def test_boxes_of_turned_images_are_of_the_upright_ones(tmp_path: Path) -> None:
     data["annotations"][0]["bbox"] = [0, 30, 20, 10]
     place.joinpath("annotations", "instances_val2017.json").write_text(json.dumps(data))
     found = load(place)
-    torch.testing.assert_close(found.truth[1, 0, 1:], torch.tensor([0, 0.75, 1, 1]))
+    torch.testing.assert_close(found.labels[1, 0, 1:], torch.tensor([0, 0.75, 1, 1]))
     assert "upright" in found.notes[-1]

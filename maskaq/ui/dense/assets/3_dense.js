@@ -13,8 +13,7 @@ class Dense {
   }
 
   async update(bytes) {
-    const dark = getComputedStyle(this.root).getPropertyValue("--st-background-color").trim();
-    this.root.classList.toggle("dark", isDark(dark));
+    this.root.classList.toggle("dark", isDark(this.root));
     if (this.bytes === bytes.byteLength && this.about) return this.draw();
     const message = unpack(bytes);
     const { arrays } = message;
@@ -98,7 +97,7 @@ class Dense {
     for (const output of this.root.querySelectorAll(".bits-out")) output.textContent = about.bits[bits];
     this.find(".bits").value = bits;
     this.find(".bits").setAttribute("aria-valuetext", about.bits[bits]);
-    this.find(".amount-name").textContent = this.dense ? `Opacity ${percent(amount, 0)}` : `Sure by ${percent(amount, 0)}`;
+    this.find(".amount-name").textContent = this.dense ? `Opacity ${percent(amount, 0)}` : `At least ${percent(amount, 0)} sure`;
     for (const button of this.find(".choices").children) button.setAttribute("aria-pressed", button.dataset.source === source);
     [...this.find(".strip").children].forEach((button, i) => button.setAttribute("aria-pressed", i === picture));
     drawScores(this.find(".scores"), about, this.chosen, (at) => this.choose({ bits: at }));
@@ -121,13 +120,4 @@ class Dense {
     const times = (about.bytes.P / about.bytes[format]).toFixed(1);
     this.find(".size").textContent = `Weights: ${(about.bytes.P / 1e6).toFixed(1)} MB in full precision, ${(about.bytes[format] / 1e6).toFixed(2)} MB packed at ${format} (${times} times smaller, computed). The arithmetic is simulated.`;
   }
-}
-
-// Whether a CSS colour is dark.
-function isDark(text) {
-  const probe = document.createElement("canvas").getContext("2d");
-  probe.fillStyle = text || "#fff";
-  probe.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
-  return 0.299 * red + 0.587 * green + 0.114 * blue < 128;
 }

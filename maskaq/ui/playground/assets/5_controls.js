@@ -30,7 +30,7 @@ Object.assign(Playground.prototype, {
   // Elements whose number depends on the model or on the message.
   layout() {
     const { world, message } = this;
-    const dark = brightness(getComputedStyle(this.root).getPropertyValue("--st-background-color")) < 0.5;
+    const dark = isDark(this.root);
     this.root.classList.toggle("dark", dark);
     const heads = this.find(".heads");
     if (heads.childElementCount !== world.heads) {
@@ -130,13 +130,4 @@ function checksum(bytes) {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 97) sum = (sum * 31 + bytes[i]) | 0;
   return sum;
-}
-
-function brightness(colour) {
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d");
-  context.fillStyle = colour.trim() || "#fff";
-  context.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
-  return (0.3 * red + 0.59 * green + 0.11 * blue) / 255;
 }

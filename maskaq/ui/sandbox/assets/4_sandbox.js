@@ -22,7 +22,7 @@ class Sandbox {
   update(bytes, send) {
     this.send = send;
     const message = unpack(bytes);
-    const dark = brightness(getComputedStyle(this.root).getPropertyValue("--st-background-color")) < 0.5;
+    const dark = isDark(this.root);
     this.root.classList.toggle("dark", dark);
     if (this.message?.stamp === message.stamp || this.grip) return;
     const { values, levels, edges, codes, hand_levels: hand, hand_edges: borders } = message.arrays;
@@ -213,12 +213,4 @@ function nearest(sorted, value) {
     else high = middle;
   }
   return value - sorted[low] < sorted[high] - value ? low : high;
-}
-
-function brightness(colour) {
-  const context = document.createElement("canvas").getContext("2d");
-  context.fillStyle = colour.trim() || "#fff";
-  context.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
-  return (0.3 * red + 0.59 * green + 0.11 * blue) / 255;
 }
