@@ -8,9 +8,9 @@ import streamlit as st
 
 from maskaq.data.upload import read_picture
 from maskaq.errors import DataError
-from maskaq.precomputed import worlds
+from maskaq.precomputed import dream, worlds
 from maskaq.precomputed.dense import COMMAND, MODELS
-from maskaq.ui.dense import component
+from maskaq.ui.dense import component, dreaming
 from maskaq.ui.playground import session, tables, view
 from maskaq.ui.shell import router
 from maskaq.ui.state import pages, url
@@ -56,10 +56,12 @@ url.declare(view=view.FIELD)
 task = tabs.one_of(("Classification", "Segmentation", "Detection"), "Task", key="task").lower()
 if task in MODELS:
     component.mount(task)
+    if task == "segmentation":
+        dreaming.section()
     behind(
         partial(component.about, task),
         partial(component.table, task),
-        [COMMAND],
+        [COMMAND, dream.COMMAND] if task == "segmentation" else [COMMAND],
         "Metric of P and Q for every number format and source of images.",
     )
     st.stop()

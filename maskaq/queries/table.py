@@ -19,6 +19,7 @@ _PLACES |= {
     "attribution": "maskaq.queries.attention:attribution",
     "removal": "maskaq.queries.removal:removal",
     "accuracy": "maskaq.queries.accuracy:accuracy",
+    "dream": "maskaq.queries.dream:dream",
     "inspect": "maskaq.queries.checks:inspect",
     "cost": "maskaq.queries.checks:cost",
     "export": "maskaq.queries.export:exported",

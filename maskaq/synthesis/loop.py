@@ -53,6 +53,7 @@ def optimise_images(
     device: str = "cpu",
     make_q: MakeQ | None = None,
     start: Samples | None = None,
+    targets: Tensor | None = None,
     max_crops: int = 0,
     checkpoints: Checkpoints = NOWHERE,
     only: int | None = None,
@@ -68,6 +69,7 @@ def optimise_images(
         make_q: makes a recordable Q from normalised images [B,3,S,S]; see `freeze_weights`. Called
             once per batch when alignment begins, and only if its coefficient is above 0.
         start: samples to continue from, with their labels, instead of new ones (a refresh).
+        targets: what P should see in new images, [options.images,..]; sampled without data if None.
         max_crops: largest number of crops of each image with separate labels, 0 to 4 (SARDFQ); see
             `terms.multi_semantic`.
         checkpoints: where batches keep their states and resume from.
@@ -85,7 +87,9 @@ def optimise_images(
     context = SynthesisContext.of(loaded, options, precision, device, make_q, max_crops)
     _check(context)
     count = options.images if start is None else len(start.images)
-    labels = sample_targets(loaded, count, seed) if start is None else start.labels
+    labels = targets if start is None else start.labels
+    if labels is None:
+        labels = sample_targets(loaded, count, seed)
     firsts: Sequence[int] = range(0, count, options.batch) if only is None else [only]
     total = options.steps * len(firsts)
     parts: list[Samples] = []

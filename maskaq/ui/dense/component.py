@@ -15,12 +15,12 @@ from maskaq.precomputed import dense
 from maskaq.precomputed.dense import BITS, SOURCES
 from maskaq.ui.widgets import browser
 
-_ASSETS = Path(__file__).with_name("assets")
+ASSETS = Path(__file__).with_name("assets")
 
 
 def mount(task: str) -> Any:
     """Show the pictures of a task."""
-    return browser.mount("dense", _ASSETS, key=f"dense_{task}", data=message(task))
+    return browser.mount("dense", ASSETS, key=f"dense_{task}", data=message(task))
 
 
 @lru_cache(maxsize=2)

@@ -13,8 +13,9 @@ def mount(name: str, assets: Path, *, key: str, data: bytes, **callbacks: Any) -
     """Show a component. Returns what the browser sent in this rerun, as attributes.
 
     Args:
-        name: of its files `NAME.html` and `NAME.css`.
-        assets: their folder, with scripts that share one scope, in the order of their names.
+        name: of its file `NAME.html`.
+        assets: its folder, with styles, and scripts that share one scope, in the order of their
+            names.
         data: bytes that its script reads with `unpack`.
         callbacks: functions `on_VALUE_change` for each value that the browser sends.
     """
@@ -25,10 +26,10 @@ def mount(name: str, assets: Path, *, key: str, data: bytes, **callbacks: Any) -
 
 @cache
 def _sources(name: str, assets: Path) -> tuple[str, str, str]:
-    scripts = [path.read_text() for folder in (_SHARED, assets) for path in _scripts(folder)]
-    html, css = ((assets / f"{name}.{kind}").read_text() for kind in ("html", "css"))
-    return html, css, "\n".join(scripts)
-
-
-def _scripts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.js"))
+    css, script = (
+        "\n".join(
+            path.read_text() for folder in (_SHARED, assets) for path in sorted(folder.glob(kind))
+        )
+        for kind in ("*.css", "*.js")
+    )
+    return (assets / f"{name}.html").read_text(), css, script

@@ -12,6 +12,8 @@ class Dense {
     return this.root.querySelector(selector);
   }
 
+  close() {}
+
   async update(bytes) {
     this.root.classList.toggle("dark", isDark(this.root));
     if (this.bytes === bytes.byteLength && this.about) return this.draw();

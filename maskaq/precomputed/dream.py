@@ -1,0 +1,38 @@
+"""A painting, and pictures that P segments so; read without torch.
+
+`python -m benchmarks.dream` writes the file. Its arrays are those of `maskaq.queries.dream.dream`,
+and the painting, uint8 [h,w].
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from maskaq.files import reading
+from maskaq.precomputed.dense import FOLDER
+
+FILE = FOLDER / "dream.safetensors"
+COMMAND = "python -m benchmarks.dream"
+
+
+class Dream(NamedTuple):
+    """about: model, weights (SHA-256), classes, seed, device, created."""
+
+    about: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+@lru_cache(maxsize=1)
+def read() -> Dream:
+    """The stored dream. It is shared: do not modify it.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    with reading(FILE, "reinstall maskaq", SafetensorError), safe_open(FILE, "np") as file:
+        arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        return Dream(json.loads(file.metadata()["about"]), arrays)
