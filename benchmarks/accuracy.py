@@ -28,9 +28,11 @@ import pandas as pd
 from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
+from maskaq.config.components import TASKS
 from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
+from maskaq.models.menu import task_of
 from maskaq.precomputed import accuracy_table
 from maskaq.precomputed.accuracy_table import Cell, over_seeds
 from maskaq.quantization.backends import BACKENDS
@@ -154,6 +156,7 @@ def table(cells: Sequence[Cell]) -> str:
     the 95 % interval.
     """
     rows = over_seeds(pd.DataFrame([asdict(cell) for cell in cells]))
+    metric = TASKS[task_of(cells[0].model)].metrics[0]
     parts = []
     for bits, part in rows.groupby("bits", sort=False):
         across = list(dict.fromkeys(part["backend"]))
@@ -164,7 +167,7 @@ def table(cells: Sequence[Cell]) -> str:
             lines.append(f"| {source} | {' | '.join(values)} |")
         seeds = sorted({cell.seed for cell in cells if cell.bits == bits})
         caption = (
-            f"{bits}: top-1 of Q in %, P {100 * part['p'].mean():.1f} %, "
+            f"{bits}: {metric} of Q in %, P {100 * part['p'].mean():.1f} %, "
             f"n = {part['n'].iloc[0]:,} images, seeds {' '.join(map(str, seeds))}"
         )
         parts.append("\n".join([caption, "", *lines]))

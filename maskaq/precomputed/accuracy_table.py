@@ -1,6 +1,6 @@
 """The shipped table of accuracies: every source with every back-end; read without torch.
 
-`python -m benchmarks.accuracy --store` writes it, one part per model. The shipped table uses the
+`python -m benchmarks.accuracy --store` writes it, one part per model. That of `scenes_vit` uses the
 settings that the methods had until November 2026: more synthesis steps at a lower rate, and block
 reconstruction with learned rounding. It leaves out the finetuning at few bits.
 """
@@ -31,7 +31,8 @@ COMMAND = f"python -m benchmarks.accuracy --seed 0 1 2 --set {' '.join(SETTINGS)
 class Cell:
     """One run of the table.
 
-    p, q: top-1 of P and Q on the same n images, in 0..1. q_low, q_high: Q's 95 % interval (Wilson).
+    p, q: the main metric of the model's task for P and Q on the same n images, in 0..1. q_low,
+    q_high: Q's 95 % interval over images (Wilson's, or of a bootstrap for mIoU and AP).
     seconds: duration of fit and evaluation. drawing: duration of the synthesis, in seconds; cells
     with the same samples share it.
     """
@@ -96,7 +97,7 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     Returns one row per bits, source and back-end with the columns bits, source, backend, p, q
     (means over seeds), lowest, highest (over seeds), low, high, seeds, n and seconds (mean). low
     and high are a 95 % interval: with several seeds Student's interval of the mean over repeated
-    synthesis and fitting, on the same images; with one seed Wilson's interval over images.
+    synthesis and fitting, on the same images; with one seed the interval over images.
     """
     rows = []
     for key, cells in table.groupby(["bits", "source", "backend"], sort=False):

@@ -21,9 +21,9 @@ _NOTE = (
     "Each cell: the accuracy of the quantized model **Q**, averaged over the seeds, and its 95 % "
     "interval (Student's over seeds, on the same images; with one seed over images). "
     "**Bold**: the best source of its column, and those whose intervals overlap with its own. "
-    "`reconstruct` is shown without its last finetuning at 3 bits or fewer. Arithmetic "
-    "is simulated."
+    "Arithmetic is simulated."
 )
+_UNTUNED = " `reconstruct` is shown without its last finetuning at 3 bits or fewer."
 
 
 def section(choice: Choice) -> None:
@@ -48,10 +48,11 @@ def section(choice: Choice) -> None:
     show.verdict(f"At {choice.bits}: {table_verdicts.of_measured(table)}")
     metric = TASKS[menu.task_of(model)].metrics[0]
     chart = figures.heatmap(table, choice.bits, metric).with_suffix(f"{model}-{choice.bits}")
+    untuned = _UNTUNED if "fit.reconstruction.tune=0" in measured.command else ""
     when = f"{datetime.fromisoformat(measured.created):%d %B %Y}"
     show.chart(
         chart,
         key="crossed",
-        note=f"{_NOTE} Measured with {model} on {when}, {measured.device}, by "
+        note=f"{_NOTE}{untuned} Measured with {model} on {when}, {measured.device}, by "
         f"`{measured.command}`.",
     )
