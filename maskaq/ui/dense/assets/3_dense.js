@@ -102,7 +102,7 @@ class Dense {
     this.find(".amount-name").textContent = this.dense ? `Opacity ${percent(amount, 0)}` : `At least ${percent(amount, 0)} sure`;
     for (const button of this.find(".choices").children) button.setAttribute("aria-pressed", button.dataset.source === source);
     [...this.find(".strip").children].forEach((button, i) => button.setAttribute("aria-pressed", i === picture));
-    drawScores(this.find(".scores"), about, this.chosen, (at) => this.choose({ bits: at }));
+    drawScores(this.find(".scores"), scoresOf(about), { bits: about.bits[bits], source }, (format) => this.choose({ bits: about.bits.indexOf(format) }));
     this.say(answers, amount);
     this.root.dataset.drawn = Number(this.root.dataset.drawn || 0) + 1;
   }

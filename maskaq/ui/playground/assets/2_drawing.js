@@ -103,49 +103,6 @@ function drawLines(parent, series, block, title) {
   }
 }
 
-// Accuracy by number format: one mark with an interval per source, P as a line.
-function drawAccuracy(parent, world, sources, chosen, onChoose) {
-  const [width, height, left, bottom] = [400, 150, 34, 22];
-  parent.replaceChildren();
-  parent.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg(parent, "title", {}, accuracyTitle(world, sources));
-  const step = (width - left) / world.bits.length;
-  const y = (value) => 20 + (1 - value) * (height - bottom - 26);
-  const { bits, source } = chosen;
-  svg(parent, "rect", { class: "now", x: left + world.bits.indexOf(bits) * step, y: 14, width: step, height: height - bottom - 8 });
-  for (const value of [0, 0.5, 1]) {
-    svg(parent, "line", { class: "axis", x1: left, x2: width, y1: y(value), y2: y(value) });
-    svg(parent, "text", { x: left - 4, y: y(value) + 4, "text-anchor": "end" }, `${100 * value}%`);
-  }
-  svg(parent, "line", { x1: left, x2: width, y1: y(world.p[0]), y2: y(world.p[0]), stroke: "var(--p)", "stroke-width": 2, "stroke-dasharray": "5 3" });
-  let place = left;
-  for (const [name, colour] of [["full precision", "var(--p)"], ...sources.map((one) => [one.short, one.colour])]) {
-    svg(parent, "circle", { cx: place + 4, cy: 5, r: 4, fill: colour });
-    svg(parent, "text", { x: place + 11, y: 9 }, name);
-    place += 22 + 5.8 * name.length;
-  }
-  world.bits.forEach((name, i) => {
-    const middle = left + (i + 0.5) * step;
-    svg(parent, "text", { x: middle, y: height - bottom + 14, "text-anchor": "middle", "font-weight": name === bits ? 700 : 400 }, name);
-    sources.forEach((one, k) => {
-      const [value, low, high] = world.q[one.name][name];
-      const x = middle + (k - (sources.length - 1) / 2) * 15;
-      svg(parent, "line", { x1: x, x2: x, y1: y(low), y2: y(high), stroke: one.colour, "stroke-width": 2 });
-      svg(parent, "circle", { cx: x, cy: y(value), r: name === bits && one.name === source ? 6 : 4, fill: one.colour });
-    });
-    const hit = svg(parent, "rect", { class: "hit", x: left + i * step, y: 12, width: step, height: height - 12 });
-    hit.addEventListener("click", () => onChoose(name));
-  });
-}
-
-function accuracyTitle(world, sources) {
-  const rows = world.bits.map((bits) => {
-    const parts = sources.map((one) => `${one.short} ${percent(world.q[one.name][bits][0])}`);
-    return `${bits}: ${parts.join(", ")}`;
-  });
-  return `Accuracy, full precision ${percent(world.p[0])}. ${rows.join(". ")}. n = ${world.n}.`;
-}
-
 function percent(value) {
   return `${(100 * value).toFixed(value > 0 && value < 0.01 ? 1 : 0)} %`;
 }

@@ -199,9 +199,9 @@ class Playground {
     this.find(".bits-out").textContent = view.bits;
     this.find(".verdict").textContent = verdict(world, view.bits, view.source);
     this.find(".size").textContent = `${accuracies(world, view.bits, view.source)} ${sizes(world, view.bits)}`;
-    const chart = this.find(".accuracy");
-    drawAccuracy(chart, world, SOURCES, view, (bits) => this.set({ bits }));
-    chart.setAttribute("aria-label", accuracyTitle(world, SOURCES));
+    const sources = SOURCES.map(({ name, short, colour }) => ({ name, label: short, colour, q: world.q[name] }));
+    const scores = { metric: "Accuracy", bits: world.bits, p: world.p, n: world.n, sources, range: [0, 1], size: [400, 150] };
+    drawScores(this.find(".accuracy"), scores, view, (bits) => this.set({ bits }));
   }
 
   later(action, milliseconds) {
