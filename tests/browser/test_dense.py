@@ -128,7 +128,7 @@ def test_a_painting_becomes_a_picture_that_the_model_segments_so(app, visit) -> 
     )
     assert painted(page).endswith(": Trouser")
     page.locator(".dream .stage").fill("0")
-    expect(verdict).to_contain_text("After 1 steps")
+    expect(verdict).to_contain_text("After 1 step,")
 
 
 def test_the_keyboard_paints_too(app, visit) -> None:

@@ -111,6 +111,11 @@ class Dream {
     return this.cells.every((number, i) => number === this.about.arrays.painting.data[i]);
   }
 
+  get after() {
+    const count = this.about.steps[this.chosen.stage];
+    return `After ${count} step${count === 1 ? "" : "s"}`;
+  }
+
   choose(change) {
     Object.assign(this.chosen, change);
     this.draw();
@@ -179,7 +184,7 @@ class Dream {
     const stage = this.find(".stage");
     stage.max = about.steps.length - 1;
     stage.value = chosen.stage;
-    this.find(".stage-name").textContent = `After ${about.steps[chosen.stage]} steps`;
+    this.find(".stage-name").textContent = this.after;
     this.find(".opacity-name").textContent = `Regions ${percent(opacity, 0)}`;
     this.find(".size-out").textContent = this.find(".brush").value;
     for (const [list, value] of [[".classes", chosen.brush], [".pictures-of", chosen.picture]]) {
@@ -232,8 +237,8 @@ class Dream {
       const own = share(chosen.stage, false);
       const whole = `${percent(share(chosen.stage, true), 0)} of all pixels`;
       strong.textContent = Number.isNaN(own)
-        ? `After ${about.steps[chosen.stage]} steps, the model sees nothing on ${whole}.`
-        : `After ${about.steps[chosen.stage]} steps, the model sees ${percent(own, 0)} of the painted pixels as painted, and ${whole}.`;
+        ? `${this.after}, the model sees nothing on ${whole}.`
+        : `${this.after}, the model sees ${percent(own, 0)} of the painted pixels as painted, and ${whole}.`;
       if (!Number.isNaN(own)) rest = ` After the first step it was ${percent(share(0, false), 0)} of the painted ones.`;
     }
     this.find(".verdict").replaceChildren(strong, rest);
