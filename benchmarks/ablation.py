@@ -24,10 +24,12 @@ from typing import Any
 from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
+from maskaq.config.components import TASKS
 from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.intervals import Interval, student
+from maskaq.models.menu import task_of
 from maskaq.results.result import RunResult
 
 WHOLE = "whole"
@@ -43,7 +45,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mask ratio 50 %": ("synthesis.mask_ratio=[0.5, 0.5]",),
     }
 )
-HEAD = "| bits | variant | Q top-1, % | difference, points | P top-1, % | seeds | n | seconds |"
+HEAD = "| bits | variant | Q {0}, % | difference, points | P {0}, % | seeds | n | seconds |"
 
 Results = Mapping[tuple[str, str], dict[int, RunResult]]  # by bits and variant, then by seed
 
@@ -63,7 +65,8 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.json:
         print(json.dumps(rows(results)))
         return
-    print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|")
+    metric = TASKS[task_of(args.model)].metrics[0]
+    print(HEAD.format(metric) + "\n" + "|---" * HEAD.count(" | ") + "|---|")
     print("\n".join(line(one) for one in rows(results)))
     print("\n" + verdict(rows(results)))
 

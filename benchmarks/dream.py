@@ -1,6 +1,8 @@
 """The dream that the playground shows before the visitor has painted anything.
 
     python -m benchmarks.dream
+
+The painting is `SHAPES`; the pictures come from the same function as those of a visitor's painting.
 """
 
 import json
