@@ -112,6 +112,23 @@ def replace_patches(images: Tensor, filled: Tensor, away: Tensor, grid: tuple[in
     return torch.where(plane.repeat_interleave(side[1], 3), filled, images)  # [n,3,S,S]
 
 
+def patch_counts(shares: Sequence[float], patches: int) -> list[int]:
+    """How many of so many patches each share is.
+
+    Raises:
+        OptionError: the shares are not ascending in 0..1, or there are fewer than two.
+
+    >>> patch_counts((0, 0.3, 1), 64)
+    [0, 19, 64]
+    """
+    ascending = list(shares) == sorted(set(shares))
+    if len(shares) < 2 or not ascending or shares[0] < 0 or shares[-1] > 1:
+        raise OptionError(
+            f"shares are {list(shares)}; allowed: two or more from 0 to 1, ascending."
+        )
+    return [round(share * patches) for share in shares]
+
+
 @torch.no_grad()
 def curves(
     models: Sequence[nn.Module],
@@ -139,14 +156,9 @@ def curves(
     Raises:
         OptionError: unknown fill, or shares that are not ascending in 0..1.
     """
-    ascending = list(shares) == sorted(set(shares))
-    if len(shares) < 2 or not ascending or shares[0] < 0 or shares[-1] > 1:
-        raise OptionError(
-            f"shares are {list(shares)}; allowed: two or more from 0 to 1, ascending."
-        )
-    fill_in, generator = FILLS[fill], torch.Generator().manual_seed(seed)
     patches = ranks.shape[1]
-    counts = [round(share * patches) for share in shares]
+    counts = patch_counts(shares, patches)
+    fill_in, generator = FILLS[fill], torch.Generator().manual_seed(seed)
     size = batch_size_for(models[0])
     parts: list[list[Tensor]] = []
     batches = list(zip(images.split(size), labels.split(size), ranks.split(size), strict=True))

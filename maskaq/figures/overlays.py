@@ -38,7 +38,7 @@ def of_evidence(evidence: Evidence) -> list[list[Shown]]:
         return []
     (values,) = evidence.shown.values()  # [3,k,..]
     return [
-        [_shown(image, one, evidence.classes) for one in answers]
+        [of_answer(image, one, evidence.classes) for one in answers]
         for image, answers in zip(evidence.apart, values.swapaxes(0, 1), strict=True)
     ]
 
@@ -47,11 +47,11 @@ def of_target(image: Pixels, target: NDArray[Any], names: Sequence[str]) -> Show
     """What a synthetic image was made to show: a class map [H,W], or objects [M,5]."""
     if target.ndim == 2 and target.shape[-1] == 5 and target.dtype.kind == "f":
         certain = np.ones((len(target), 1), np.float32)
-        return _shown(image, np.concatenate([target[:, :1], certain, target[:, 1:]], 1), names)
-    return _shown(image, target.astype(np.uint8), names)
+        return of_answer(image, np.concatenate([target[:, :1], certain, target[:, 1:]], 1), names)
+    return of_answer(image, target.astype(np.uint8), names)
 
 
-def _shown(image: Pixels, answer: NDArray[Any], names: Sequence[str]) -> Shown:
+def of_answer(image: Pixels, answer: NDArray[Any], names: Sequence[str]) -> Shown:
     """A class map [H,W], whose last class stays without colour, or boxes [M,6]."""
     if answer.dtype.kind == "f":
         numbers, picture = answer[:, 0], with_boxes(image, answer, names)

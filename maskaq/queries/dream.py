@@ -16,6 +16,7 @@ from maskaq.models.loading import LoadedModel
 from maskaq.queries import model_cache
 from maskaq.runs.environment import working_precision
 from maskaq.synthesis.loop import optimise_images
+from maskaq.tasks.segmentation import class_maps
 
 IMAGES = 2  # dreams of one painting, from different noise
 STEPS = 60
@@ -63,9 +64,8 @@ def dream(
             stages.append((item.step, item.images))
     images = torch.stack([images for _, images in stages])  # [F,2,3,S,S]
     with torch.inference_mode():
-        logits = loaded.model(loaded.normalise(images.flatten(0, 1))).float()  # [F*2,K,h,w]
-    logits = F.interpolate(logits, target.shape, mode="bilinear", align_corners=False)
-    maps = logits.argmax(1).unflatten(0, images.shape[:2])  # [F,2,S,S]
+        logits = loaded.model(loaded.normalise(images.flatten(0, 1)))  # [F*2,K,h,w]
+    maps = class_maps(logits, loaded.sides).unflatten(0, images.shape[:2])  # [F,2,S,S]
     return {
         "steps": np.array([step for step, _ in stages], np.int32),
         "images": images.numpy(),

@@ -18,6 +18,7 @@ _PLACES |= {
     "similarity": "maskaq.queries.attention:similarity",
     "attribution": "maskaq.queries.attention:attribution",
     "removal": "maskaq.queries.removal:removal",
+    "dense_removal": "maskaq.queries.removal:dense_removal",
     "accuracy": "maskaq.queries.accuracy:accuracy",
     "dream": "maskaq.queries.dream:dream",
     "inspect": "maskaq.queries.checks:inspect",

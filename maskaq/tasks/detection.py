@@ -7,6 +7,8 @@ an image has fewer than M, and its box.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
@@ -30,7 +32,7 @@ _LEAST = 0.05  # probability of a detection
 _OVERLAP = 0.6  # intersection over union from which the less certain of two detections is dropped
 _MOST = 100  # detections of an image, as in COCO
 _FOUND = 0.5  # intersection over union at which a detection is of an object
-_SURE = 0.5  # probability from which a detection counts for the agreement
+SURE = 0.5  # probability from which a detection counts for the agreement
 _SHOWN = 0.3  # and from which one is stored for figures
 BOX_WEIGHT, OVERLAP_WEIGHT = 5.0, 2.0  # of the boxes in the loss, as in DETR
 _VISIBLE = 0.3  # share of an object's area that a view has to show
@@ -75,7 +77,7 @@ class Detection:
     def reached(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Share of the objects that P finds: [B]."""
         pairs = zip(outputs, targets, strict=True)
-        found = [_found(_objects(wanted), detections(own)) for own, wanted in pairs]
+        found = [is_found(present_objects(wanted), detections(own)) for own, wanted in pairs]
         return torch.stack([hits.float().mean() if len(hits) else torch.ones(()) for hits in found])
 
     def divergence(self, p: Tensor, q: Tensor, temperature: float = 1.0) -> Tensor:
@@ -118,7 +120,7 @@ class Detection:
         """
         found = [[detections(own) for own in one] for one in outputs]
         sure = [[own.at(own.scores >= _SHOWN) for own in one] for one in found]
-        return {"boxes": _padded([[_objects(own) for own in truth], *sure])}
+        return {"boxes": padded([[present_objects(own) for own in truth], *sure])}
 
     def judge(self, classes: int, known: ModelScore | None = None) -> Objects:
         """Compares detections with objects."""
@@ -138,7 +140,7 @@ class Objects:
 
     def add(self, outputs: Tensor, truth: Tensor) -> None:
         """Proposals [M,B,N,K+5] and objects [B,M,5]."""
-        objects = [_objects(own) for own in truth]
+        objects = [present_objects(own) for own in truth]
         for model, proposals in zip(self._models, outputs, strict=True):
             model.add(proposals, objects)
 
@@ -192,8 +194,8 @@ class _Matched:
 
 def _in_common(p: Detections, q: Detections) -> tuple[int, int, int]:
     """Objects that only P finds, that both find, and that only Q finds."""
-    sure_p, sure_q = (own.at(own.scores >= _SURE) for own in (p, q))
-    both = int(_found(sure_p, sure_q).sum())
+    sure_p, sure_q = (own.at(own.scores >= SURE) for own in (p, q))
+    both = int(is_found(sure_p, sure_q).sum())
     return len(sure_p.boxes) - both, both, max(0, len(sure_q.boxes) - both)
 
 
@@ -219,13 +221,13 @@ def detections(proposals: Tensor) -> Detections:
     return Detections(boxes[kept], scores[kept], classes[kept])
 
 
-def _objects(truth: Tensor) -> Detections:
+def present_objects(truth: Tensor) -> Detections:
     """The objects [M,5] of one image that are present, as certain detections."""
     present = truth[truth[:, 0] != ABSENT]  # [m,5]
     return Detections(present[:, 1:], torch.ones(len(present)), present[:, 0].long())
 
 
-def _found(objects: Detections, among: Detections) -> Tensor:
+def is_found(objects: Detections, among: Detections) -> Tensor:
     """Which objects have a detection of their class that overlaps them: bool [m]."""
     if not len(among.boxes) or not len(objects.boxes):
         return torch.zeros(len(objects.boxes), dtype=torch.bool)
@@ -233,16 +235,16 @@ def _found(objects: Detections, among: Detections) -> Tensor:
     return (near & (objects.classes[:, None] == among.classes)).any(1)
 
 
-def _padded(rows: list[list[Detections]]) -> Tensor:
+def padded(rows: Sequence[Sequence[Detections]]) -> Tensor:
     """Detections of all rows and images as one tensor [rows,B,M,6]; -1 is the class of none."""
     most = max((len(own.boxes) for row in rows for own in row), default=0) or 1
-    padded = torch.zeros(len(rows), len(rows[0]), most, 6)
-    padded[..., 0] = ABSENT
+    boxes = torch.zeros(len(rows), len(rows[0]), most, 6)
+    boxes[..., 0] = ABSENT
     for number, row in enumerate(rows):
         for image, own in enumerate(row):
             values = torch.cat([own.classes[:, None], own.scores[:, None], own.boxes], 1)  # [D,6]
-            padded[number, image, : len(values)] = values
-    return padded
+            boxes[number, image, : len(values)] = values
+    return boxes
 
 
 def _as_coco(found: Detections) -> dict[str, Tensor]:
@@ -256,7 +258,7 @@ def _area(boxes: Tensor) -> Tensor:
 def _set_loss(proposals: Tensor, targets: Tensor) -> Tensor:
     """The loss of one image: proposals [N,K+5], objects [M,5] -> []."""
     logits, boxes = proposals[:, :-4].float(), proposals[:, -4:].float()
-    objects = _objects(targets)
+    objects = present_objects(targets)
     nothing = logits.shape[1] - 1
     if not len(objects.boxes):
         return F.cross_entropy(logits, torch.full((len(logits),), nothing, device=logits.device))

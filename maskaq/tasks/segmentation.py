@@ -52,14 +52,14 @@ class Segmentation:
 
     def target_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the pixels, in which each class of an image counts alike: [B]."""
-        logits = _at(outputs, targets)
+        logits = _at(outputs, _sides(targets))
         losses = F.cross_entropy(logits, targets, reduction="none", ignore_index=VOID)  # [B,H,W]
         weights = _class_weights(targets, logits.shape[1])  # [B,H,W]
         return (losses * weights).sum((1, 2))
 
     def reached(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Share of the pixels that P assigns to their class, mean of the classes: [B]."""
-        logits = _at(outputs, targets)
+        logits = _at(outputs, _sides(targets))
         hits = (logits.argmax(1) == targets).float()  # [B,H,W]
         return (hits * _class_weights(targets, logits.shape[1])).sum((1, 2))
 
@@ -98,7 +98,7 @@ class Segmentation:
 
     def shown(self, truth: Tensor, outputs: Tensor) -> dict[str, Tensor]:
         """`maps`: classes of the truth and of the models, uint8 [1+M,B,H,W]."""
-        maps = [_at(one, truth).argmax(1) for one in outputs]  # [B,H,W] each
+        maps = [class_maps(one, _sides(truth)) for one in outputs]  # [B,H,W] each
         return {"maps": torch.stack([truth, *maps]).to(torch.uint8)}
 
     def judge(self, classes: int, known: ModelScore | None = None) -> Pixels:
@@ -120,7 +120,7 @@ class Pixels:
     def add(self, outputs: Tensor, truth: Tensor) -> None:
         """Logits [M,B,K,h,w] and classes [B,H,W]."""
         for model, logits in zip(self._models, outputs, strict=True):
-            model.add(_at(logits, truth).argmax(1), truth)
+            model.add(class_maps(logits, _sides(truth)), truth)
 
     def evaluation(self) -> Evaluation:
         """Of all images; the intervals are percentiles of a bootstrap over images."""
@@ -189,11 +189,21 @@ def right_share(matrix: Tensor) -> Tensor:
     return matrix.diagonal(dim1=-2, dim2=-1).sum(-1) / matrix.sum((-2, -1))
 
 
-def _at(logits: Tensor, truth: Tensor) -> Tensor:
-    """Logits [B,K,h,w] in float32, at the resolution of the truth [B,H,W]: [B,K,H,W]."""
-    if logits.shape[2:] == truth.shape[1:]:
+def class_maps(logits: Tensor, sides: tuple[int, int]) -> Tensor:
+    """The class of each pixel of images of these sides, by logits [B,K,h,w]: [B,H,W]."""
+    return _at(logits, sides).argmax(1)
+
+
+def _at(logits: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Logits [B,K,h,w] in float32, at another resolution: [B,K,H,W]."""
+    if tuple(logits.shape[2:]) == sides:
         return logits.float()
-    return F.interpolate(logits.float(), truth.shape[1:], mode="bilinear", align_corners=False)
+    return F.interpolate(logits.float(), sides, mode="bilinear", align_corners=False)
+
+
+def _sides(maps: Tensor) -> tuple[int, int]:
+    """Height and width of class maps [B,H,W]."""
+    return maps.shape[1], maps.shape[2]
 
 
 def _nearest(start: Tensor, length: Tensor, size: int) -> Tensor:

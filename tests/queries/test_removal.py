@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from maskaq.config import QuantOptions
+from maskaq.data.scene_sets import scene_set
 from maskaq.data.scenes import scenes
 from maskaq.errors import MaskaqError, OptionError
-from maskaq.models.loading import LoadedModel
+from maskaq.models.loading import LoadedModel, load_model
 from maskaq.queries import model_cache
-from maskaq.queries.removal import removal
+from maskaq.queries.removal import dense_removal, removal
 
 IMAGE = scenes("evaluation", [3]).images[0]
 PICTURE = np.ascontiguousarray(IMAGE.permute(1, 2, 0).numpy())  # [S,S,3]
@@ -78,3 +79,66 @@ def test_patches_outside_the_grid_are_refused(away: tuple[int, ...]) -> None:
 def test_an_unknown_fill_is_refused() -> None:
     with pytest.raises(MaskaqError, match="fill"):
         removal("scenes_vit", "", PICTURE, (1,), "glitter")
+
+
+# Dense tasks.
+
+DENSE = {"segmentation": "scenes_vit_seg", "detection": "scenes_vit_det"}
+
+
+def crowd(task: str, number: int = 4) -> tuple[torch.Tensor, np.ndarray]:
+    """A scene of several objects [3,S,S], and as a picture [S,S,3]."""
+    image = scene_set(task, "evaluation", [number])[0][0]
+    return image, np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("task", DENSE)
+def test_a_whole_picture_keeps_everything(task: str) -> None:
+    image, picture = crowd(task)
+    answer = dense_removal(DENSE[task], "", picture)
+    np.testing.assert_array_equal(answer["image"], image.numpy())
+    np.testing.assert_array_equal(answer["p"]["shown"][0], answer["p"]["shown"][1])
+    same, all_of_them = answer["p"]["kept"]
+    np.testing.assert_array_equal(same, all_of_them)
+    assert same.sum() > 0
+    assert answer["q"] is None
+
+
+def test_the_class_maps_are_those_of_p_and_removed_pixels_do_not_count() -> None:
+    image, picture = crowd("segmentation")
+    away = tuple(range(16, 48))
+    answer = dense_removal("scenes_vit_seg", "", picture, away, "blur")
+    loaded = load_model("scenes_vit_seg")
+    inputs = loaded.normalise(torch.stack([image, torch.from_numpy(answer["image"])]))
+    with torch.no_grad():
+        maps = loaded.model(inputs).argmax(1).numpy()  # [2,S,S]
+    np.testing.assert_array_equal(answer["p"]["shown"], maps)
+    remaining = np.r_[0:16, 48:64]  # rows of pixels
+    whole, now = maps[:, remaining]
+    same, all_of_them = answer["p"]["kept"]
+    assert all_of_them.sum() == whole.size
+    np.testing.assert_array_equal(all_of_them, np.bincount(whole.ravel(), minlength=11))
+    assert same.sum() == (whole == now).sum()
+
+
+def test_objects_that_are_gone_are_not_lost() -> None:
+    _, picture = crowd("detection")
+    everything = dense_removal("scenes_vit_det", "", picture, tuple(range(64)))
+    assert not everything["p"]["kept"].any()
+    boxes = everything["p"]["shown"][0]
+    assert (boxes[:, 0] >= 0).any()
+    assert (boxes[boxes[:, 0] >= 0, 1] >= 0.5).all()
+
+
+@pytest.mark.parametrize("task", DENSE)
+def test_q_answers_for_dense_tasks_too(task: str) -> None:
+    _, picture = crowd(task)
+    samples = scene_set(task, "calibration", range(8))[0].numpy()
+    answer = dense_removal(DENSE[task], "", picture, (0, 1), samples=samples)
+    assert len(answer["q"]["shown"]) == 2
+    assert answer["q"]["kept"].shape == answer["p"]["kept"].shape
+
+
+def test_a_classifier_has_no_dense_answer() -> None:
+    with pytest.raises(OptionError, match="unknown dense task 'classification'"):
+        dense_removal("scenes_vit", "", PICTURE)

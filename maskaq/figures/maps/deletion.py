@@ -1,5 +1,7 @@
 """The predictions of P and Q while patches are removed."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -20,6 +22,21 @@ MEASURES = {
     "apart": "KL from P to Q, bits",
     "moved": "KL from the prediction on the whole image, bits",
 }
+# Of dense tasks, see `maskaq.tasks.remaining`; the first one is the main one.
+DENSE_MEASURES: Mapping[str, Mapping[str, str]] = {
+    "segmentation": {
+        "pixels": "pixels that keep their class, %",
+        "object pixels": "pixels of objects that keep their class, %",
+        "mIoU": "mIoU, %",
+    },
+    "detection": {
+        "objects": "objects that are found again, %",
+        "recall": "true objects that are found, %",
+    },
+}
+_LABELS = MEASURES | {
+    name: label for measures in DENSE_MEASURES.values() for name, label in measures.items()
+}
 ORDERS = {
     "informative": "informative patches first",
     "random": "patches in random order",
@@ -30,17 +47,19 @@ ORDERS = {
 def frame(table: pd.DataFrame, fill: str, measure: str, model: str) -> pd.DataFrame:
     """Columns order, away (removed share of the patches, %), value, low, high and n.
 
-    Accuracy and agreement are in %. table: from `maskaq.precomputed.claims`.
+    Shares are in %. table: from `maskaq.precomputed.claims`, or from
+    `maskaq.precomputed.dense_deletion` with one kind of patches; then also the column parts.
     """
     rows = table[(table["fill"] == fill) & (table["measure"] == measure)]
     rows = rows[(rows["model"] == model) & (rows["share"] != AREA)]
-    rows = in_percent(rows) if "%" in MEASURES[measure] else rows
+    rows = in_percent(rows) if "%" in _LABELS[measure] else rows
     rows = rows.assign(away=100 * rows["share"])
-    return rows[["order", "away", "value", "low", "high", "n"]].reset_index(drop=True)
+    columns = ["order", "away", "value", "low", "high", "n", "parts"]
+    return rows[[name for name in columns if name in rows]].reset_index(drop=True)
 
 
-def curves(table: pd.DataFrame, measure: str, fill: str, model: str) -> Chart:
-    """One line per order from `frame`."""
+def curves(table: pd.DataFrame, measure: str, fill: str, model: str, compared: str = "") -> Chart:
+    """One line per order from `frame`. compared: patches, for the title."""
     figure = go.Figure()
     for number, order in enumerate(ORDERS):
         rows = table[table["order"] == order]
@@ -52,21 +71,22 @@ def curves(table: pd.DataFrame, measure: str, fill: str, model: str) -> Chart:
             f"%{{customdata[1]:.1f}}), n = %{{customdata[2]:,}}<extra>{ORDERS[order]}</extra>",
         )
     figure.update_xaxes(title="removed share of the patches, %")
-    figure.update_yaxes(title=MEASURES[measure], rangemode="tozero")
+    figure.update_yaxes(title=_LABELS[measure], rangemode="tozero")
     count = int(table["n"].max())
     title = f"{model_label(model)}: patches replaced by {fill}<br>n = {count:,} scenes"
+    if compared:  # too long for one line
+        title = f"{model_label(model)}, {compared}<br>replaced by {fill}, n = {count:,} scenes"
     finish(figure, title, 420, legend_below=True)
-    return Chart(figure, table, f"{model}: {_describe(table, measure)}", f"deletion-{model}")
+    alt = f"{model}{f', {compared}' if compared else ''}: {_describe(table, measure)}"
+    return Chart(figure, table, alt, f"deletion-{model}")
 
 
 def _describe(table: pd.DataFrame, measure: str) -> str:
-    near = table.loc[(table["away"] - 30).abs().groupby(table["order"]).idxmin()]
-    parts = [
-        f"{row['value']:.1f} with {ORDERS[row['order']]}"
-        for _, row in near.set_index("order", drop=False).loc[list(ORDERS)].iterrows()
-    ]
-    away = float(near["away"].iloc[0])
-    return f"With {away:.0f} % of the patches removed ({MEASURES[measure]}): {', '.join(parts)}."
+    shared = table.groupby("away").filter(lambda rows: len(rows) == len(ORDERS))
+    away = float(shared["away"].iloc[int((shared["away"] - 30).abs().to_numpy().argmin())])
+    near = shared[shared["away"] == away].set_index("order")
+    parts = [f"{near['value'][order]:.1f} with {ORDERS[order]}" for order in ORDERS]
+    return f"With {away:.0f} % of the patches removed ({_LABELS[measure]}): {', '.join(parts)}."
 
 
 def areas_frame(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskaq.models.menu import BUNDLED
-from maskaq.precomputed import photographs, showcase, worlds
+from maskaq.config.components import TASKS
+from maskaq.models.menu import BUNDLED, task_of
+from maskaq.precomputed import dense, photographs, showcase, worlds
 from maskaq.ui.state import session, stored_runs
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def is_photograph(choice: Choice) -> bool:
     return _is_vit_tiny(choice) and choice.own.picture is None
 
 
+def is_dense(choice: Choice) -> bool:
+    """Whether the chosen model answers for every part of an image."""
+    return TASKS[task_of(choice.model)].dense
+
+
 def _is_vit_tiny(choice: Choice) -> bool:
     return choice.model == photographs.MODEL and not choice.own.weights
 
@@ -44,6 +50,8 @@ def stored_title(choice: Choice) -> str:
     """The title of the chosen stored picture, which some tabs show beside the visitor's own."""
     if is_photograph(choice):
         return f"Photograph: {photographs.photograph(photographs.names()[choice.image]).title}"
+    if is_dense(choice):
+        return str(dense.read(task_of(choice.model)).about["titles"][choice.image])
     return f"Scene: {showcase.scene(choice.image).name}"
 
 
@@ -62,18 +70,25 @@ def subject(choice: Choice) -> tuple[object, ...]:
 def question(choice: Choice) -> dict[str, Any]:
     """The arguments of a worker's task, as plain values and arrays."""
     own = choice.own.picture
-    if is_photograph(choice):
-        stored = photographs.photograph(photographs.names()[choice.image]).image
-    else:
-        stored = showcase.scene(choice.image).image  # [3,S,S]
     return {
         "model": choice.model,
         "weights": choice.own.weights,
-        "picture": np.ascontiguousarray(stored.transpose(1, 2, 0)) if own is None else own.pixels,
+        "picture": _stored(choice) if own is None else own.pixels,
         "weight_bits": choice.weight_bits,
         "activation_bits": choice.activation_bits,
         "samples": _samples(choice),
     }
+
+
+def _stored(choice: Choice) -> NDArray[np.uint8]:
+    """The chosen stored picture [S,S,3]; for dense tasks a scene with several objects."""
+    if is_photograph(choice):
+        image = photographs.photograph(photographs.names()[choice.image]).image
+    elif is_dense(choice):
+        image = dense.read(task_of(choice.model)).arrays["images"][choice.image]
+    else:
+        image = showcase.scene(choice.image).image  # [3,S,S]
+    return np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def _samples(choice: Choice) -> NDArray[np.uint8] | None:

@@ -16,6 +16,7 @@ from maskaq.regions.numpy_masks import mask_of, patch_count
 from maskaq.ui.sections.look_inside import (
     attention_maps,
     claim_verdicts,
+    dense_removal,
     picture,
     questions,
     tables,
@@ -46,6 +47,8 @@ def by_hand(choice: Choice) -> None:
     if not off and not st.session_state.get(_WARM):
         st.session_state[_WARM] = True
         service.warm()  # the first click is answered sooner
+    if questions.is_dense(choice) and maps.live:  # P is loaded, so this answer is quick
+        query.request(_query(choice), questions.subject(choice))
     away = _away(choice)
     mask = mask_of(maps.alpha, choice.mask_ratio)
     with right:
@@ -61,7 +64,9 @@ def by_hand(choice: Choice) -> None:
             show.verdict("Click patches to remove them. Which ones does the answer depend on?")
         if answer is None and not away and not maps.live:
             answer = _stored(choice)
-        if answer is not None:
+        if answer is not None and questions.is_dense(choice):
+            dense_removal.answers(choice, maps, answer, len(away))
+        elif answer is not None:
             _moved(choice, answer, len(away))
 
 
@@ -82,12 +87,19 @@ def _moved(choice: Choice, answer: dict[str, Any], count: int) -> None:
 def _answer(choice: Choice, away: tuple[int, ...]) -> dict[str, Any] | None:
     """From a worker, see `maskaq.queries.removal`; None until patches have been removed."""
     subject = questions.subject(choice)
-    if service.readonly() or not (away or query.requested("removal", subject)):
+    if service.readonly() or not (away or query.requested(_query(choice), subject)):
         return None
     question = questions.question(choice) | {"away": away, "fill": _FILL}
     question["class_names"] = choice.own.class_names
-    found: dict[str, Any] | None = query.answer("removal", subject, question, patience=_PATIENCE)
+    found: dict[str, Any] | None = query.answer(
+        _query(choice), subject, question, patience=_PATIENCE
+    )
     return found
+
+
+def _query(choice: Choice) -> str:
+    """The name of the query that answers, see `maskaq.queries.removal`."""
+    return "dense_removal" if questions.is_dense(choice) else "removal"
 
 
 def _stored(choice: Choice) -> dict[str, Any]:
@@ -158,7 +170,7 @@ def _away(choice: Choice) -> tuple[int, ...]:
 def _set(choice: Choice, patches: tuple[int, ...]) -> None:
     subject = questions.subject(choice)
     st.session_state[_AWAY] = (subject, tuple(sorted(patches)))
-    query.request("removal", subject)
+    query.request(_query(choice), subject)
 
 
 def _toggle(choice: Choice, value: Any) -> None:
@@ -169,6 +181,9 @@ def _toggle(choice: Choice, value: Any) -> None:
 
 def over_scenes(choice: Choice) -> None:
     """The predictions while patches are removed, informative ones first or last."""
+    if questions.is_dense(choice):
+        dense_removal.over_scenes(choice)
+        return
     if not tables.fits(choice):
         return
     table = tables.read("deletion")
