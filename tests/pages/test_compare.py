@@ -16,6 +16,7 @@ from maskaq.results import activation_shift
 from maskaq.ui.state import pages, stored_runs
 from tests.support import stored
 
+SHIPPED_TABLE = accuracy_table.FILE  # before the fixtures replace it
 PAGE = pages.COMPARE
 SOURCES = ("maskaq", "mimiq", "noise", "real")
 MEASURED = accuracy_table.FILE
@@ -304,6 +305,21 @@ def test_our_own_table_is_shown_at_the_chosen_bits(open_page, text, drawn, set_b
     app.run()
     assert not app.exception
     assert "python -m benchmarks.accuracy" in text(app)
+
+
+def test_the_measured_table_is_of_the_chosen_model_and_names_its_metric(
+    open_page, text, drawn, monkeypatch
+):
+    monkeypatch.setattr(accuracy_table, "FILE", SHIPPED_TABLE)
+    app = open_page(PAGE, compare="Measured", model="scenes_vit_det")
+    assert not app.exception
+    assert app.selectbox(key="measured_model").value == "scenes_vit_det"
+    figure = drawn(app, "AP of Q at W4A4, %")
+    assert "n = 2,000 images, seeds: 3" in figure["layout"]["title"]["text"]
+    assert "without its last finetuning" not in text(app)
+    app.selectbox(key="measured_model").set_value("scenes_vit").run()
+    assert drawn(app, "Accuracy of Q at W4A4, %")
+    assert "without its last finetuning" in text(app)
 
 
 def write_sweep(workplace, count=6):

@@ -35,9 +35,11 @@ def section(choice: Choice) -> None:
         st.info("This table is not stored yet. The command that makes it takes hours:")
         st.code(accuracy_table.COMMAND, language="bash")
         return
-    model = next(iter(stored))
-    if len(stored) > 1:
-        model = st.selectbox("Model", list(stored), key="measured_model")
+    names = list(stored)
+    model = names[0]
+    if len(names) > 1:  # at first the one in the sidebar of other tabs
+        first = names.index(choice.model) if choice.model in names else 0
+        model = st.selectbox("Model", names, first, key="measured_model")
     measured = stored[model]
     cells = measured.table[measured.table["bits"] == choice.bits]
     if cells.empty:
