@@ -6,8 +6,9 @@ there depends on the informative patches, it must change sooner when those are r
 others are.
 
 Which patches remain depends on the order: with the informative ones first, soon only background is
-left, which is easy. So the answers are also compared on the same patches in every order, those that
-are neither among the informative ones nor among as many of the least informative ones.
+left, which is easy. So the answers are also compared on the middle patches, which are neither among
+the informative ones nor among as many of the least informative ones. In random order some of them
+are removed; those do not count.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -29,7 +29,7 @@ _OPTIONS = SynthesisOptions(images=IMAGES, batch=IMAGES, steps=STEPS, lr=0.1, co
 def dream(
     model: str, weights: str, painting: NDArray[np.uint8], seed: int = 0
 ) -> dict[str, NDArray[Any]]:
-    """Optimise two pictures until P segments them as painted.
+    """Optimise two pictures so that P segments them as painted.
 
     This is the synthesis of MaskAQ (Eq. 15) without the terms that need Q, and with the painting as
     the target.

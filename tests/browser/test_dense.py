@@ -105,6 +105,7 @@ def painted(page: Page) -> str:
 def test_a_painting_becomes_a_picture_that_the_model_segments_so(app, visit) -> None:
     page = opened(visit, app, "segmentation")
     verdict, go = page.locator(".dream .verdict"), page.locator(".dream .go")
+    expect(go).to_be_disabled()
     expect(verdict).to_contain_text("of the painted pixels as painted")
     assert set(painted(page).removeprefix("Your painting: ").split(", ")) == {"Bag", "Ankle boot"}
     page.locator(".dream .clear").click()
@@ -119,9 +120,9 @@ def test_a_painting_becomes_a_picture_that_the_model_segments_so(app, visit) -> 
     page.mouse.up()
     assert painted(page).endswith(": Trouser")
     go.click()
-    expect(verdict).to_contain_text("The model dreams your painting")
+    expect(verdict).to_contain_text("Dreaming: this takes some seconds")
     expect(page.locator(".dream .note")).to_contain_text("Computed just now", timeout=120_000)
-    expect(go).to_be_enabled()
+    expect(go).to_be_disabled()  # the pictures are those of this painting
     expect(verdict).to_contain_text("After 60 steps, the model sees")
     expect(page.locator(".dream canvas.dreamt")).to_have_attribute(
         "aria-label", re.compile("Trouser")
@@ -139,3 +140,13 @@ def test_the_keyboard_paints_too(app, visit) -> None:
     page.locator(".dream canvas.painting").press("ArrowUp")
     page.locator(".dream canvas.painting").press(" ")
     assert painted(page).endswith(": Dress")
+    page.reload()
+    expect(page.locator(".dream .verdict")).to_contain_text("was made for another painting")
+    assert painted(page).endswith(": Dress")
+
+
+def test_the_address_keeps_a_dense_model(app, visit) -> None:
+    page = visit(address(app, pages.LOOK_INSIDE, "look=Proof&model=scenes_vit_seg"))
+    page.get_by_test_id("stMain").get_by_text("Deletion", exact=True).click()
+    expect(page.get_by_text("Claim one:")).to_be_visible()
+    expect(page).to_have_url(re.compile("model=scenes_vit_seg"))

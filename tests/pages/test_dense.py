@@ -80,4 +80,8 @@ def test_the_task_of_the_sidebar_chooses_a_model(open_page) -> None:
     app = task.set_value("detection").run()
     assert not app.exception
     assert app.selectbox(key="model").value == "scenes_vit_det"
-    assert app.selectbox(key="model").options == ["scenes_vit_det"]
+    # The first one is the default of the URL; choosing it leads back to its task.
+    options = ["scenes_vit (classification)", "scenes_vit_det"]
+    assert app.selectbox(key="model").options == options
+    app = app.selectbox(key="model").set_value("scenes_vit").run()
+    assert app.selectbox(key="model_task").value == "classification"

@@ -18,6 +18,7 @@ from maskaq.ui.widgets import browser, query
 
 KEY = "dream"  # of the component
 _LATEST = "_dream_latest"  # in the session: the painting that the visitor sent last
+_COUNT = "_dream_count"  # in the session: how many paintings were sent
 _SHOWN = "_dream_shown"  # in the session: a painting, and the pictures for it
 _EXPECTED = 8  # seconds
 _NAME = "dream"  # of the query
@@ -30,7 +31,7 @@ def section() -> None:
     state = st.session_state
     place = st.container()
     latest: Painting | None = state.get(_LATEST)
-    if latest is not None and not _same(latest, state.get(_SHOWN)):
+    if latest is not None and not _same(latest, state.get(_SHOWN) or dream.read().arrays):
         answer = query.answer(
             _NAME, _subject(latest), _question(latest), label="Dream it", expected=_EXPECTED
         )
@@ -67,6 +68,7 @@ def message(shown: dict[str, NDArray[Any]] | None, latest: Painting | None = Non
         "waiting": latest is not None
         and not _same(latest, arrays)
         and query.requested(_NAME, _subject(latest)),
+        "sent": st.session_state.get(_COUNT, 0),  # so that the browser always gets an answer
         "off": service.READONLY if service.readonly() else "",
         "note": note(stored=shown is None),
     }
@@ -83,8 +85,8 @@ def note(*, stored: bool) -> str:
     )
     off = f" Dreaming is switched off: {service.READONLY}" if service.readonly() else ""
     return (
-        f"Noise is changed step by step until {about['model']} in full precision segments it as "
-        f"painted, without any photograph. Seed {about['seed']}; one painting, so no interval. "
+        f"Noise is changed step by step, so that {about['model']} in full precision segments it as "
+        f"painted. No photograph is used. Seed {about['seed']}; one painting, so no interval. "
         f"{made}{off}"
     )
 
@@ -105,6 +107,7 @@ def _receive() -> None:
     latest = painting_of(getattr(st.session_state.get(KEY), "painting", None))
     if latest is not None and not service.readonly():
         st.session_state[_LATEST] = latest
+        st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
         query.request(_NAME, _subject(latest))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maskaq.ui.state.selection import Choice
 
 _NOTE = (
-    "Each cell: the accuracy of the quantized model **Q**, averaged over the seeds, and its 95 % "
+    "Each cell: {} of the quantized model **Q**, averaged over the seeds, and its 95 % "
     "interval (Student's over seeds, on the same images; with one seed over images). "
     "**Bold**: the best source of its column, and those whose intervals overlap with its own. "
     "Arithmetic is simulated."
@@ -55,6 +55,6 @@ def section(choice: Choice) -> None:
     show.chart(
         chart,
         key="crossed",
-        note=f"{_NOTE}{untuned} Measured with {model} on {when}, {measured.device}, by "
-        f"`{measured.command}`.",
+        note=f"{_NOTE.format(metric)}{untuned} Measured with {model} on {when}, "
+        f"{measured.device}, by `{measured.command}`.",
     )

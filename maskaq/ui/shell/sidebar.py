@@ -73,9 +73,12 @@ def _model() -> None:
         on_change=_first_of_task,
         help="What the model answers: a class for the picture, a class for each pixel, or boxes.",
     )
+    # Streamlit leaves the first option out of the URL, so that must be the default of the URL.
+    others = [name for name in shapes() if task_of(name) == task and name != BUNDLED]
     st.selectbox(
         "Model P",
-        [name for name in shapes() if task_of(name) == task],
+        [BUNDLED, *others],
+        format_func=lambda name: name if task_of(name) == task else f"{name} ({task_of(name)})",
         key="model",
         bind="query-params",
         help=f"{', '.join(SHIPPED)} ship with maskaq. All other models are from timm: their "

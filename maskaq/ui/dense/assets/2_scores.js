@@ -23,10 +23,12 @@ function overlap([, , left, top, right, bottom], [, , l, t, r, b]) {
   return both / ((right - left) * (bottom - top) + (r - l) * (b - t) - both);
 }
 
+const LABELS = { noise: "noise", maskaq: "MaskAQ", real: "real images" };
+
 // What the chart shows; its axis leaves out the tenths without a value.
 function scoresOf({ metric, bits, p, n, q, sources }) {
   const all = sources.flatMap((source) => bits.flatMap((format) => q[source][format]));
   const range = [Math.floor(10 * Math.min(...all, p[1])) / 10, Math.ceil(10 * Math.max(...all, p[2])) / 10];
-  const rows = sources.map((name) => ({ name, label: name, colour: `var(--${name})`, q: q[name] }));
+  const rows = sources.map((name) => ({ name, label: LABELS[name], colour: `var(--${name})`, q: q[name] }));
   return { metric, bits, p, n, sources: rows, range, size: [520, 170] };
 }

@@ -2,6 +2,7 @@
 // until "Dream it" sends it to Python, which answers with pictures at several stages.
 
 const GREY = "#8a8a8a"; // behind a painting
+const KEPT = "maskaq-painting"; // in the browser's storage of this tab
 const FRAME = 130; // milliseconds of a stage while a new dream is played
 
 class Dream {
@@ -39,6 +40,7 @@ class Dream {
 
   begin({ arrays, classes, palette }) {
     this.cells = Uint8Array.from(arrays.latest.data);
+    this.cells = this.kept() ?? this.cells;
     this.side = arrays.painting.shape[0];
     this.chosen.brush = this.cells.find((number) => number !== classes.length - 1) ?? 0;
     this.cursor = [this.side >> 1, this.side >> 1];
@@ -63,21 +65,23 @@ class Dream {
   wire() {
     const canvas = this.find(".painting");
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button || !event.isPrimary) return;
       canvas.setPointerCapture(event.pointerId);
       this.last = this.cellOf(event);
       this.stroke(this.last);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (this.last) this.stroke(this.cellOf(event));
+      if (this.last && event.isPrimary) this.stroke(this.cellOf(event));
     });
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, () => {
         this.last = null;
-        this.warm();
+        this.keep();
       });
     }
     canvas.addEventListener("keydown", (event) => this.key(event));
-    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw());
+    canvas.addEventListener("focus", () => { this.warm(); this.draw(); });
+    canvas.addEventListener("blur", () => this.draw());
     this.find(".brush").oninput = () => this.draw();
     this.find(".opacity").oninput = () => this.draw();
     this.find(".stage").oninput = (event) => {
@@ -86,6 +90,7 @@ class Dream {
     };
     this.find(".clear").onclick = () => {
       this.cells.fill(this.ground);
+      this.keep();
       this.draw();
     };
     this.find(".go").onclick = () => {
@@ -93,6 +98,26 @@ class Dream {
       this.send("painting", { cells: Array.from(this.cells) });
       this.draw();
     };
+  }
+
+  // Keep the painting for this tab of the browser, also when another page is shown meanwhile.
+  keep() {
+    this.warm();
+    try {
+      sessionStorage.setItem(KEPT, Array.from(this.cells).join());
+    } catch {
+      // The browser allows no storage: the painting is lost when the page is left.
+    }
+  }
+
+  kept() {
+    try {
+      const cells = sessionStorage.getItem(KEPT)?.split(",").map(Number) ?? [];
+      const known = (number) => Number.isInteger(number) && number >= 0 && number <= this.ground;
+      return cells.length === this.cells.length && cells.every(known) ? Uint8Array.from(cells) : null;
+    } catch {
+      return null;
+    }
   }
 
   // Let Python load PyTorch while the visitor still paints.
@@ -148,7 +173,10 @@ class Dream {
     if (!move && event.key !== " ") return;
     event.preventDefault();
     if (move) this.cursor = this.cursor.map((at, axis) => Math.max(0, Math.min(this.side - 1, at + move[axis])));
-    else this.dab(this.cursor);
+    else {
+      this.dab(this.cursor);
+      this.keep();
+    }
     this.draw();
   }
 
@@ -191,7 +219,7 @@ class Dream {
       [...this.find(list).children].forEach((button, i) => button.setAttribute("aria-pressed", i === value));
     }
     const go = this.find(".go");
-    go.disabled = Boolean(about.off) || about.waiting;
+    go.disabled = Boolean(about.off) || about.waiting || this.current;
     go.textContent = about.waiting ? "Dreaming" : "Dream it";
     this.say(large);
     this.root.dataset.drawn = Number(this.root.dataset.drawn || 0) + 1;
@@ -207,9 +235,12 @@ class Dream {
     if (canvas.matches(":focus-visible")) {
       const cell = SIDE / this.side;
       const size = Number(this.find(".brush").value);
-      context.strokeStyle = "#000";
-      context.lineWidth = 2;
-      context.strokeRect((this.cursor[0] - (size - 1) / 2) * cell, (this.cursor[1] - (size - 1) / 2) * cell, size * cell, size * cell);
+      const [left, top] = this.cursor.map((at) => (at - (size - 1) / 2) * cell);
+      for (const [style, width] of [["#000", 5], ["#fff", 2]]) {
+        context.strokeStyle = style;
+        context.lineWidth = width;
+        context.strokeRect(left, top, size * cell, size * cell);
+      }
     }
     return seen;
   }
@@ -218,7 +249,7 @@ class Dream {
     const { about, chosen } = this;
     const strong = document.createElement("strong");
     let rest = "";
-    if (about.waiting) strong.textContent = "The model dreams your painting.";
+    if (about.waiting) strong.textContent = "Dreaming: this takes some seconds.";
     else if (!this.current) {
       strong.textContent = about.off ? "Dreaming is switched off here." : "Press “Dream it”.";
       rest = " The picture beside it was made for another painting.";
@@ -237,9 +268,9 @@ class Dream {
       const own = share(chosen.stage, false);
       const whole = `${percent(share(chosen.stage, true), 0)} of all pixels`;
       strong.textContent = Number.isNaN(own)
-        ? `${this.after}, the model sees nothing on ${whole}.`
-        : `${this.after}, the model sees ${percent(own, 0)} of the painted pixels as painted, and ${whole}.`;
-      if (!Number.isNaN(own)) rest = ` After the first step it was ${percent(share(0, false), 0)} of the painted ones.`;
+        ? `${this.after}, the model sees background on ${whole}.`
+        : `${this.after}, the model sees ${percent(own, 0)} of the painted pixels as painted. With the background it is ${whole}.`;
+      if (!Number.isNaN(own)) rest = ` After the first step it was ${percent(share(0, false), 0)} of the painted pixels.`;
     }
     this.find(".verdict").replaceChildren(strong, rest);
     this.find(".note").textContent = about.note;

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # By the column `patches` of the table: words for the title of a chart.
 _COMPARED = {
     "remaining": "on the remaining patches",
-    "same": "on the same patches in every order",
+    "same": "on the middle patches",
 }
 
 
@@ -89,6 +89,7 @@ def over_scenes(choice: Choice) -> None:
     st.caption(
         f"Stored results of `{choice.model}`, made with `{dense_deletion.COMMAND}`. The answer on "
         "removed patches does not count. With informative patches gone mostly background remains, "
-        "which is easy. So the right figure compares the same patches in every order: those that "
-        "are neither among the most nor among the least informative ones, and are not removed."
+        "which is easy. So the right figure only compares the middle patches: those that are "
+        "neither among the most nor among the least informative ones. In random order some of them "
+        "are removed and do not count."
     )

@@ -13,50 +13,58 @@ from maskaq.ui.sections.look_inside.verdicts import higher, percent
 
 Kept = NDArray[np.int64]  # [2,K], from `maskaq.queries.removal.dense_removal`
 
-_CLAIM = {True: "holds", False: "fails", None: "cannot be told"}
+_CLAIM = {True: "holds", False: "fails", None: "cannot be judged"}
 _WHEN = {"random": "in random order", "other": "if they go last"}
 _MEASURED = {
-    "pixels": "of the pixels there {} keep their class",
-    "object pixels": "of the pixels of objects there {} keep their class",
-    "mIoU": "mIoU there is {}",
-    "objects": "of the objects there {} are found again",
-    "recall": "of the true objects there {} are found",
+    "pixels": ("of the pixels {} keep their class", "pixels"),
+    "object pixels": ("of the pixels of objects {} keep their class", "pixels"),
+    "mIoU": ("mIoU is {}", "pixels"),
+    "objects": ("of the objects {} are found again", "objects"),
+    "recall": ("of the true objects {} are found", "objects"),
 }
+_FAR = 0.05  # difference of two shares that is named
 
 
 def removal(table: pd.DataFrame, measure: str, share: float) -> str:
     """Claim 1: whether the answer depends on the informative patches more than on others.
 
-    It is judged on the same patches in every order, as far as there are any.
+    It is judged on the middle patches, see `maskaq.evaluation.dense_deletion`. Where too little of
+    them is left, only the answers on the remaining patches are told.
 
     table: from `maskaq.precomputed.dense_deletion`, of one fill and measure. share: of the patches;
-    the nearest stored one is used.
+    the nearest one that is stored for all orders is used.
     """
-    remaining = table[table["patches"] == "remaining"]
-    near = _nearest(remaining, share)
-    same = table[(table["patches"] == "same") & (table["share"] == near)]
-    fair = {"informative", "other"} <= set(same["order"])
-    rows = same if fair else remaining[remaining["share"] == near]
+    fair = _stored(table, "same")
+    near = _nearest(fair or _stored(table, "remaining"), share)
+    rows = table[(table["patches"] == ("same" if fair else "remaining")) & (table["share"] == near)]
     found = in_percent(rows).set_index("order")
-    others = [order for order in _WHEN if order in found.index]
-    clear = [higher(found.loc[order], found.loc["informative"]) for order in others]
+    clear = [higher(found.loc[order], found.loc["informative"]) for order in _WHEN]
     claim = (True if all(clear) else False if False in clear else None) if fair else None
-    where = "On the same patches in every order" if fair else "On the patches that remain"
-    first = _MEASURED[measure].format(percent(found.loc["informative"]))
-    rest = [f"{percent(found.loc[order], False)} {_WHEN[order]}" for order in others]
-    return (
+    where = "On the middle patches" if fair else "On the patches that remain"
+    sentence, parts = _MEASURED[measure]
+    first = sentence.format(percent(found.loc["informative"]))
+    rest = [f"{percent(found.loc[order], False)} {when}" for order, when in _WHEN.items()]
+    text = (
         f"**With {100 * near:.0f} % of the patches removed, the first claim {_CLAIM[claim]}**. "
-        f"{where}: {first} if the informative ones go first, {listed(rest)}; "
-        f"n = {int(found['n'].max()):,} scenes."
-        + ("" if fair else " But these are other patches in each order.")
+        f"{where} {first} if the informative ones go first, {listed(rest)}; at least "
+        f"{int(found['parts'].min()):,} {parts} in {int(found['n'].max()):,} scenes."
     )
+    if not fair:
+        text += " Each order leaves different patches."
+    if abs(near - share) > _FAR:
+        text += f" With {100 * share:.0f} % removed, too few {parts} are left to compare."
+    return text
 
 
-def _nearest(table: pd.DataFrame, share: float) -> float:
-    """The nearest share above 0 that is stored for every order."""
-    counts = table[table["share"] > 0].groupby("share").size()
-    stored = counts[counts == len(ORDERS)].index.to_numpy(float)
-    return float(stored[np.abs(stored - share).argmin()])
+def _stored(table: pd.DataFrame, patches: str) -> list[float]:
+    """The shares above 0 that are stored for every order."""
+    rows = table[(table["patches"] == patches) & (table["share"] > 0)]
+    counts = rows.groupby("share").size()
+    return [float(share) for share in counts[counts == len(ORDERS)].index]
+
+
+def _nearest(stored: Sequence[float], share: float) -> float:
+    return min(stored, key=lambda one: abs(one - share))
 
 
 def kept(task: str, classes: Sequence[str], models: Mapping[str, Kept], count: int) -> str:

@@ -145,10 +145,11 @@ def _without(
 def _buttons(choice: Choice, maps: Maps, mask: NDArray[np.bool_], *, off: bool) -> None:
     informative = tuple(np.flatnonzero(mask).tolist())
     count = patch_count(mask.size, choice.mask_ratio)
-    others = tuple(np.argsort(maps.alpha, kind="stable")[:count].tolist())
+    rest = min(count, mask.size - count)
+    others = tuple(np.argsort(maps.alpha, kind="stable")[:rest].tolist())
     for label, key, patches in (
         ("Remove the informative ones", "informative", informative),
-        ("Remove as many others", "others", others),
+        ("Remove as many others" if rest == count else "Remove all others", "others", others),
         ("Restore", "restore", ()),
     ):
         st.button(
