@@ -24,12 +24,11 @@ from typing import Any
 from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
-from maskaq.config.components import TASKS
 from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
 from maskaq.intervals import Interval, student
-from maskaq.models.menu import task_of
+from maskaq.models.menu import task_info
 from maskaq.results.result import RunResult
 
 WHOLE = "whole"
@@ -65,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.json:
         print(json.dumps(rows(results)))
         return
-    metric = TASKS[task_of(args.model)].metrics[0]
+    metric = task_info(args.model).metrics[0]
     print(HEAD.format(metric) + "\n" + "|---" * HEAD.count(" | ") + "|---|")
     print("\n".join(line(one) for one in rows(results)))
     print("\n" + verdict(rows(results)))

@@ -28,11 +28,10 @@ import pandas as pd
 from benchmarks.cells import Cells, with_arguments
 from benchmarks.sources import row
 from maskaq.config import RunSpec
-from maskaq.config.components import TASKS
 from maskaq.config.overrides import with_settings
 from maskaq.config.parsing import parse_bits
 from maskaq.config.presets import spec_of
-from maskaq.models.menu import task_of
+from maskaq.models.menu import task_info
 from maskaq.precomputed import accuracy_table
 from maskaq.precomputed.accuracy_table import Cell, over_seeds
 from maskaq.quantization.backends import BACKENDS
@@ -156,7 +155,7 @@ def table(cells: Sequence[Cell]) -> str:
     the 95 % interval.
     """
     rows = over_seeds(pd.DataFrame([asdict(cell) for cell in cells]))
-    metric = TASKS[task_of(cells[0].model)].metrics[0]
+    metric = task_info(cells[0].model).metrics[0]
     parts = []
     for bits, part in rows.groupby("bits", sort=False):
         across = list(dict.fromkeys(part["backend"]))

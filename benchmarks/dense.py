@@ -86,10 +86,14 @@ def write(task: str, results: Mapping[tuple[str, str], RunResult], out: Path) ->
         "q": answers[2:].reshape(len(SOURCES), len(BITS), *answers.shape[1:]),
     }
     FOLDER.mkdir(exist_ok=True)
-    about = json.dumps(about_of(task, loaded, results, truth))
-    with atomic_write(FOLDER / f"{task}.safetensors") as draft:
-        contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        save_file(contiguous, draft, {"about": about})
+    save(FOLDER / f"{task}.safetensors", arrays, about_of(task, loaded, results, truth))
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+    """Write a file that `maskaq.precomputed.dense.contents` reads."""
+    contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    with atomic_write(path) as draft:
+        save_file(contiguous, draft, {"about": json.dumps(about)})
         draft.chmod(0o644)  # some versions of safetensors keep it from others
 
 

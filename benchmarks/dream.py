@@ -5,13 +5,12 @@
 The painting is `SHAPES`; the pictures come from the same function as those of a visitor's painting.
 """
 
-import json
 from datetime import UTC, datetime
 
 import numpy as np
-from safetensors.numpy import save_file
 
-from maskaq.files import atomic_write, sha256
+from benchmarks.dense import save
+from maskaq.files import sha256
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import load_model
 from maskaq.precomputed.dense import MODELS
@@ -40,10 +39,7 @@ def main() -> None:
         "device": describe("cpu", working_precision("auto", "cpu")),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    arrays = {"painting": painting} | dream(loaded.name, "", painting, SEED)
-    with atomic_write(FILE) as draft:
-        save_file(arrays, draft, {"about": json.dumps(about)})
-        draft.chmod(0o644)  # some versions of safetensors keep it from others
+    save(FILE, {"painting": painting} | dream(loaded.name, "", painting, SEED), about)
 
 
 if __name__ == "__main__":

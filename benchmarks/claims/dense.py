@@ -25,7 +25,8 @@ from maskaq.evaluation.dense_deletion import PATCHES, DenseCurves, dense_curves
 from maskaq.files import atomic_write, sha256
 from maskaq.models.architectures import BUNDLED
 from maskaq.models.loading import LoadedModel, load_model
-from maskaq.precomputed.dense_deletion import COMMAND, MODELS, path_of
+from maskaq.precomputed.dense import MODELS
+from maskaq.precomputed.dense_deletion import COMMAND, path_of
 from maskaq.quantization.conversion.freeze import freeze
 from maskaq.runs.environment import describe
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from maskaq.config.components import TASKS, TaskInfo
 from maskaq.errors import ModelError, unknown
 
 FILE = Path(__file__).with_name("timm_names.json")
@@ -99,6 +100,11 @@ def shape_of(name: str) -> Shape:
 def task_of(name: str) -> str:
     """The task of a model by name; a classifier unless it is bundled for another task."""
     return SHIPPED[name].task if name in SHIPPED else "classification"
+
+
+def task_info(name: str) -> TaskInfo:
+    """The table entry of a model's task, with the names of its metrics."""
+    return TASKS[task_of(name)]
 
 
 @cache

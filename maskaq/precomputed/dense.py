@@ -51,8 +51,15 @@ def read(task: str) -> DensePictures:
     """
     if task not in MODELS:
         raise OptionError(unknown("task", task, MODELS))
-    path = FOLDER / f"{task}.safetensors"
+    return DensePictures(task, *contents(FOLDER / f"{task}.safetensors"))
+
+
+def contents(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The document and the arrays of a file in `FOLDER`.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
     with reading(path, "reinstall maskaq", SafetensorError), safe_open(path, "np") as file:
         about = json.loads(file.metadata()["about"])
-        arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    return DensePictures(task, about, arrays)
+        return about, {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118

@@ -11,10 +11,10 @@ import pandas as pd
 
 from maskaq.errors import OptionError, unknown
 from maskaq.files import reading
+from maskaq.precomputed.dense import MODELS
 from maskaq.precomputed.showcase import FOLDER
 
 COMMAND = "python -m benchmarks.claims.dense"
-MODELS = {"segmentation": "scenes_vit_seg", "detection": "scenes_vit_det"}
 
 
 def path_of(task: str) -> Path:

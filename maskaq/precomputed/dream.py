@@ -4,16 +4,12 @@
 and the painting, uint8 [h,w].
 """
 
-import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
-from maskaq.files import reading
-from maskaq.precomputed.dense import FOLDER
+from maskaq.precomputed.dense import FOLDER, contents
 
 FILE = FOLDER / "dream.safetensors"
 COMMAND = "python -m benchmarks.dream"
@@ -33,6 +29,4 @@ def read() -> Dream:
     Raises:
         RunError: the file is missing or damaged.
     """
-    with reading(FILE, "reinstall maskaq", SafetensorError), safe_open(FILE, "np") as file:
-        arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-        return Dream(json.loads(file.metadata()["about"]), arrays)
+    return Dream(*contents(FILE))

@@ -46,10 +46,8 @@ def removal(
     loaded = model_cache.named(model, weights, class_names)
     pictures, _ = _whole_and_now(loaded, picture, away, fill)  # [2,3,S,S]
     inputs = loaded.normalise(pictures)
-    answers = {"p": _answer(loaded.model, inputs)}
     q = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
-    if q is not None:
-        answers["q"] = _answer(q, inputs)
+    answers = {name: _answer(one, inputs) for name, one in _models(loaded, q).items()}
     best = [one.topk(min(ANSWERS, one.shape[1])).indices.flatten() for one in answers.values()]
     kept = list(dict.fromkeys(torch.cat(best).tolist()))  # K
     shown = {name: one[:, kept].numpy() for name, one in answers.items()}  # [2,K]
@@ -88,10 +86,11 @@ def dense_removal(
     """
     loaded = model_cache.named(model, weights, class_names)
     pictures, remains = _whole_and_now(loaded, picture, away, fill)
-    found = {"p": _dense_answer(loaded, loaded.model, pictures, remains)}
     q = model_cache.q_of(model, weights, samples, weight_bits, activation_bits)
-    if q is not None:
-        found["q"] = _dense_answer(loaded, q, pictures, remains)
+    found = {
+        name: _dense_answer(loaded, one, pictures, remains)
+        for name, one in _models(loaded, q).items()
+    }
     return {
         "image": pictures[1].numpy(),
         "classes": list(loaded.class_names),
@@ -116,6 +115,11 @@ def _whole_and_now(
     )
     now = replace_patches(pixels, filled, gone, loaded.grid).round().clamp(0, 255).byte()
     return torch.cat([whole, now]), ~gone.view(1, *loaded.grid)
+
+
+def _models(loaded: LoadedModel, q: nn.Module | None) -> dict[str, nn.Module]:
+    """The models that answer: `p`, and `q` if there is one."""
+    return {"p": loaded.model} | ({} if q is None else {"q": q})
 
 
 def _dense_answer(

@@ -14,7 +14,7 @@ from maskaq.queries.attention import attention
 from maskaq.queries.removal import dense_removal
 from maskaq.ui.state import pages, uploads
 
-MODELS = dense_deletion.MODELS
+MODELS = dense.MODELS
 ITSELF = {
     "segmentation": "P keeps the class of ",
     "detection": "P still finds ",

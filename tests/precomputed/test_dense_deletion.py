@@ -8,16 +8,16 @@ from maskaq.evaluation.dense_deletion import PATCHES, SHARES
 from maskaq.figures.maps import deletion
 from maskaq.files import sha256
 from maskaq.models.architectures import BUNDLED
-from maskaq.precomputed import dense_deletion
+from maskaq.precomputed import dense, dense_deletion
 from maskaq.tasks.remaining import REMAINING
 
-TASKS = list(dense_deletion.MODELS)
+TASKS = list(dense.MODELS)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_shipped_table_belongs_to_the_shipped_weights(task: str) -> None:
     about = dense_deletion.read(task).attrs
-    model = dense_deletion.MODELS[task]
+    model = dense.MODELS[task]
     assert (about["model"], about["weights"]) == (model, sha256(BUNDLED[model].checkpoint))
     assert BUNDLED[model].task == task
     assert about["command"] == dense_deletion.COMMAND

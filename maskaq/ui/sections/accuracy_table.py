@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from maskaq.config.components import TASKS
 from maskaq.figures.results import accuracy_table as figures
 from maskaq.models import menu
 from maskaq.precomputed import accuracy_table
@@ -48,7 +47,7 @@ def section(choice: Choice) -> None:
         return
     table = figures.frame(accuracy_table.over_seeds(cells), choice.bits)
     show.verdict(f"At {choice.bits}: {table_verdicts.of_measured(table)}")
-    metric = TASKS[menu.task_of(model)].metrics[0]
+    metric = menu.task_info(model).metrics[0]
     chart = figures.heatmap(table, choice.bits, metric).with_suffix(f"{model}-{choice.bits}")
     untuned = _UNTUNED if "fit.reconstruction.tune=0" in measured.command else ""
     when = f"{datetime.fromisoformat(measured.created):%d %B %Y}"

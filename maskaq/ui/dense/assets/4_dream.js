@@ -39,8 +39,7 @@ class Dream {
   }
 
   begin({ arrays, classes, palette }) {
-    this.cells = Uint8Array.from(arrays.latest.data);
-    this.cells = this.kept() ?? this.cells;
+    this.cells = this.kept(arrays.latest.data.length) ?? Uint8Array.from(arrays.latest.data);
     this.side = arrays.painting.shape[0];
     this.chosen.brush = this.cells.find((number) => number !== classes.length - 1) ?? 0;
     this.cursor = [this.side >> 1, this.side >> 1];
@@ -110,11 +109,11 @@ class Dream {
     }
   }
 
-  kept() {
+  kept(count) {
     try {
       const cells = sessionStorage.getItem(KEPT)?.split(",").map(Number) ?? [];
       const known = (number) => Number.isInteger(number) && number >= 0 && number <= this.ground;
-      return cells.length === this.cells.length && cells.every(known) ? Uint8Array.from(cells) : null;
+      return cells.length === count && cells.every(known) ? Uint8Array.from(cells) : null;
     } catch {
       return null;
     }

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maskaq.config.components import TASKS
-from maskaq.models.menu import BUNDLED, task_of
+from maskaq.models.menu import BUNDLED, task_info, task_of
 from maskaq.precomputed import dense, photographs, showcase, worlds
 from maskaq.ui.state import session, stored_runs
 
@@ -34,7 +33,7 @@ def is_photograph(choice: Choice) -> bool:
 
 def is_dense(choice: Choice) -> bool:
     """Whether the chosen model answers for every part of an image."""
-    return TASKS[task_of(choice.model)].dense
+    return task_info(choice.model).dense
 
 
 def _is_vit_tiny(choice: Choice) -> bool:
