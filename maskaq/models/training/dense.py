@@ -4,8 +4,9 @@
 
 Both start from `scenes_vit` and are trained whole, on `group_scenes` of the 60 000 training
 garments, in two stages. In the first one a single body has both heads: each task teaches the body
-what helps the other, and the second training finds the checkpoint of the first. In the second stage
-each model is trained on its own task.
+what helps the other, and the second training finds the checkpoint of the first. Its learning rate
+falls to 0 twice, because one fall was too short. In the second stage each model is trained on its
+own task.
 """
 
 from __future__ import annotations
@@ -45,12 +46,15 @@ Entries = dict[str, Interval]
 class DenseRecipe:
     """Everything that determines the trained weights, except the garments.
 
-    steps: of the first stage. refine_steps, refine_lr: of the second one.
+    steps: of the first stage until its learning rate is 0. restart_steps: of the first stage after
+    that, with a learning rate that rises and falls again. refine_steps, refine_lr: of the second
+    stage.
     """
 
     steps: int = 5000
-    refine_steps: int = 1500
-    refine_lr: float = 1e-3
+    restart_steps: int = 6500
+    refine_steps: int = 2000
+    refine_lr: float = 2e-3
     batch: int = 64
     lr: float = 3e-3
     weight_decay: float = 0.05
@@ -165,10 +169,13 @@ def train(
 
         return loss
 
-    fit(joint, recipe.schedule(recipe.steps, recipe.lr), loss_of(joint, 0), work / "dense.pt")
+    seen = 0
+    for name, steps in (("dense", recipe.steps), ("dense_again", recipe.restart_steps)):
+        fit(joint, recipe.schedule(steps, recipe.lr), loss_of(joint, seen), work / f"{name}.pt")
+        seen += steps
     own.load_state_dict(_body(joint.body.state_dict()), strict=False)
     schedule = recipe.schedule(recipe.refine_steps, recipe.refine_lr)
-    fit(own, schedule, loss_of(alone, recipe.steps), work / f"{model.name}.pt")
+    fit(own, schedule, loss_of(alone, seen), work / f"{model.name}.pt")
     return own, evaluate(own, model.task)
 
 

@@ -13,7 +13,9 @@ from maskaq.errors import OptionError
 from maskaq.models import bundled, train
 from maskaq.models.training import dense
 
-RECIPE = dense.DenseRecipe(steps=3, refine_steps=2, batch=4, warmup=2, precision="float32")
+RECIPE = dense.DenseRecipe(
+    steps=3, restart_steps=2, refine_steps=2, batch=4, warmup=2, precision="float32"
+)
 Garments = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -79,7 +81,8 @@ def test_both_models_share_the_first_stage_and_resume(
     garment_images: Garments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = fitted("scenes_vit_seg", garment_images, tmp_path / "a", monkeypatch)
-    assert checkpoints.read(tmp_path / "a" / "dense.pt")["step"] == RECIPE.steps
+    for name, steps in (("dense", RECIPE.steps), ("dense_again", RECIPE.restart_steps)):
+        assert checkpoints.read(tmp_path / "a" / f"{name}.pt")["step"] == steps
     again = fitted("scenes_vit_seg", garment_images, tmp_path / "a", monkeypatch)
     second = fitted("scenes_vit_det", garment_images, tmp_path / "a", monkeypatch)
     alone = fitted("scenes_vit_det", garment_images, tmp_path / "b", monkeypatch)
