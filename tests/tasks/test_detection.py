@@ -88,11 +88,29 @@ def proposals(*rows: tuple[int, float, list[float]]) -> Tensor:
 
 
 def test_the_more_certain_of_two_overlapping_detections_stays() -> None:
-    box, near, far = [0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.52, 0.5], [0.6, 0.6, 0.9, 0.9]
+    box, near, far = [0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.66, 0.5], [0.6, 0.6, 0.9, 0.9]
     found = detections(proposals((0, 5.0, box), (0, 9.0, near), (1, 9.0, box), (3, 20.0, far)))
     sure = found.at(found.scores > 0.5)
     assert sorted(sure.classes.tolist()) == [0, 1]  # the last one says "no object"
     assert sure.boxes[sure.classes == 0][0].tolist() == pytest.approx(near)
+
+
+def test_boxes_of_a_class_that_overlap_much_vote_on_where_it_is() -> None:
+    box, near, other = [0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.54, 0.5], [0.1, 0.1, 0.52, 0.5]
+    rows = proposals((0, 3.0, box), (0, 3.0, near), (1, 3.0, other), (2, 3.0, [0.9] * 4))
+    scores = rows[:2, :-4].softmax(-1)[:, 0]
+    found = detections(rows)
+    sure = found.at(found.scores > 0.5)
+    by_class = {int(one): box for one, box in zip(sure.classes, sure.boxes, strict=True)}
+    assert by_class[0].tolist() == pytest.approx([0.1, 0.1, 0.52, 0.5])  # equally certain
+    assert by_class[1].tolist() == pytest.approx(other)  # those of class 0 have no vote
+    assert by_class[2].tolist() == pytest.approx([0.9] * 4)  # no area, but still a box
+    rows[0, 0] += 1.0
+    ahead, behind = rows[:2, :-4].softmax(-1)[:, 0].tolist()
+    assert ahead > scores[0]
+    first = detections(rows)
+    voted = first.boxes[(first.classes == 0) & (first.scores > 0.5)][0, 2].item()
+    assert voted == pytest.approx((0.5 * ahead + 0.54 * behind) / (ahead + behind))
 
 
 def test_every_number_of_an_evaluation_by_hand() -> None:
