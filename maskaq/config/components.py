@@ -55,16 +55,17 @@ class BackendInfo:
     line for menus. settings: the fields of `FitOptions`, by dotted name, that change Q. distils:
     whether it trains Q towards P in epochs and can ask for refreshed images. learning_events: how
     many events of learning one fit yields, from the number of images, the options, the number
-    formats and the number of blocks; None for a back-end that does not learn. formulas: what it
-    does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`. unused: returns
-    the settings without effect, from the options of two runs to compare and the number formats.
+    formats, the number of blocks and the task; None for a back-end that does not learn. formulas:
+    what it does beyond setting ranges, in order, as names in `maskaq.formulas.FORMULAS`. unused:
+    returns the settings without effect, from the options of two runs to compare and the number
+    formats.
     """
 
     implementation: str
     description: str
     settings: frozenset[str] = frozenset()
     distils: bool = False
-    learning_events: Callable[[int, FitOptions, QuantOptions, int], int] | None = None
+    learning_events: Callable[[int, FitOptions, QuantOptions, int, str], int] | None = None
     formulas: tuple[str, ...] = ()
     unused: Callable[[FitOptions, FitOptions, QuantOptions], set[str]] = lambda *_: set()
 
@@ -85,6 +86,7 @@ class TaskInfo:
     implementation: `module:object`, a `maskaq.tasks.base.Task`. description: one line for menus.
     metrics: names of the main metric and of the second one. agreement: what P and Q agree on.
     second: what the second metric means. dense: whether the answer is about every part of an image.
+    tune_bits: added to the bits up to which `reconstruct` finetunes Q.
     """
 
     implementation: str
@@ -93,6 +95,7 @@ class TaskInfo:
     agreement: str
     second: str
     dense: bool = False
+    tune_bits: int = 0
 
 
 TASKS: Registry[TaskInfo] = Registry("task")
@@ -126,6 +129,7 @@ TASKS |= {
         "objects that P finds",
         "AP: average precision over ten overlaps, as in COCO; AP50 is that at an overlap of 0.5.",
         dense=True,
+        tune_bits=1,  # AP counts small errors of a box, which 4 bits already cause
     ),
 }
 
@@ -195,26 +199,31 @@ def coefficients_of(options: SynthesisOptions) -> Coefficients:
     return SOURCES[options.source].own_terms or options.coefficients
 
 
-def _distillation_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
+def _distillation_steps(
+    images: int, fit: FitOptions, formats: QuantOptions, blocks: int, task: str
+) -> int:
     return fit.epochs * math.ceil(images / fit.batch)
 
 
-def _reconstruction_steps(images: int, fit: FitOptions, formats: QuantOptions, blocks: int) -> int:
+def _reconstruction_steps(
+    images: int, fit: FitOptions, formats: QuantOptions, blocks: int, task: str
+) -> int:
     options = fit.reconstruction
     # A step of the final finetuning runs all blocks, so it costs as much as one step of each.
-    return blocks * (1 + options.steps + options.tuned(formats))
+    return blocks * (1 + options.steps + options.tuned(formats, TASKS[task].tune_bits))
 
 
 def _unused_in_reconstruction(fit: FitOptions, base: FitOptions, formats: QuantOptions) -> set[str]:
     """Settings of the learning of blocks and of the finetuning, where these do not take place."""
-    options, tuned = fit.reconstruction, fit.reconstruction.tuned(formats)
+    options, more = fit.reconstruction, max(task.tune_bits for task in TASKS.values())
+    tuned = options.tuned(formats, more)  # for some task
     unused = set()
     if not options.steps:
         own = ("rounding_lr", "step_lr", "drop", "decision")
         unused |= {"mask_ratio", "mask_weight", *(f"reconstruction.{name}" for name in own)}
     if not options.steps and not tuned:
         unused.add("reconstruction.batch")
-    if not tuned and not base.reconstruction.tuned(formats):
+    if not tuned and not base.reconstruction.tuned(formats, more):
         unused |= {f"reconstruction.{name}" for name in ("tune", "tune_lr", "tune_bits")}
     return unused
 

@@ -136,17 +136,19 @@ class _Meter:
     def fit_and_evaluation(self, spec: RunSpec) -> tuple[float, float]:
         """Seconds of the fit, and of the evaluation."""
         measured, full, backend = self._fit(spec), spec.fit, BACKENDS[spec.fit.backend]
+        loaded = _context(spec).loaded
         images = spec.synthesis.images
         fit = measured.before * images
         if backend.learning_events:
             blocks = measured.events // (1 + _LEARNED)  # the rounding of a block is an event too
-            events = backend.learning_events(images, full, spec.quantization, blocks)
+            formats = spec.quantization
+            events = backend.learning_events(images, full, formats, blocks, loaded.task)
             fit += measured.learned * events
         if full.refresh and backend.distils:
             times = (full.epochs - 1) // full.refresh
             steps = images * full.refresh_steps * times if batches(spec) else 0
             fit += self.seconds_per_image_step(spec) * steps if steps else 0.0
-        return fit, measured.evaluated * _evaluation_images(spec, _context(spec).loaded)
+        return fit, measured.evaluated * _evaluation_images(spec, loaded)
 
     def _fit(self, spec: RunSpec) -> _Fit:
         images = min(spec.synthesis.images, max(spec.fit.batch, spec.synthesis.batch))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.checkpoints import NOWHERE, Checkpoints
-from maskaq.config import RunSpec, SynthesisOptions
+from maskaq.config import RunSpec, SynthesisOptions, components
 from maskaq.evaluation.accuracy import Predictions, evaluate, predict
 from maskaq.events import Event
 from maskaq.intervals import Interval
@@ -173,6 +173,7 @@ class _Run:
             WithSamples(self, self.checkpoints),
             self.spec.quantization,
             self.task,
+            components.TASKS[self.loaded.task].tune_bits,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)

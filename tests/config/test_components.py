@@ -90,11 +90,12 @@ def test_exactly_the_settings_of_a_back_end_tell_runs_apart(backend: str) -> Non
 
 
 def test_settings_of_a_finetuning_that_does_not_take_place_have_no_effect() -> None:
-    base = spec_of("maskaq", (4, 4))
+    base = spec_of("maskaq", (5, 5))
     assert replaced(base, {"fit.reconstruction.tune": 7}).canonical() == base.canonical()
-    few = spec_of("maskaq", (3, 3))
-    assert replaced(few, {"fit.reconstruction.tune": 7}).canonical() != few.canonical()
-    off = replaced(few, {"fit.reconstruction.tune": 0})
+    for bits in (3, 4):  # 4: in detection
+        few = spec_of("maskaq", (bits, bits))
+        assert replaced(few, {"fit.reconstruction.tune": 7}).canonical() != few.canonical()
+    off = replaced(spec_of("maskaq", (3, 3)), {"fit.reconstruction.tune": 0})
     assert off.canonical().fit.reconstruction.tuned(QuantOptions(3, 3)) == 0
 
 
@@ -105,7 +106,7 @@ def test_a_canonical_spec_stays_as_it_is() -> None:
 
 
 def test_settings_of_block_learning_count_only_where_blocks_learn() -> None:
-    base = spec_of("maskaq")
+    base = spec_of("maskaq", (5, 5))
     assert replaced(base, {"fit.mask_weight": 3.0}).canonical() == base.canonical()
     assert replaced(base, {"fit.reconstruction.drop": 0.1}).canonical() == base.canonical()
     assert replaced(base, {"fit.reconstruction.batch": 4}).canonical() == base.canonical()
