@@ -53,7 +53,7 @@ class DenseRecipe:
 
     steps: int = 5000
     restart_steps: int = 6500
-    refine_steps: int = 2000
+    refine_steps: int = 1500
     refine_lr: float = 2e-3
     batch: int = 64
     lr: float = 3e-3
