@@ -315,7 +315,7 @@ def test_the_measured_table_is_of_the_chosen_model_and_names_its_metric(
     assert not app.exception
     assert app.selectbox(key="measured_model").value == "scenes_vit_det"
     figure = drawn(app, "AP of Q at W4A4, %")
-    assert "n = 2,000 images, seeds: 3" in figure["layout"]["title"]["text"]
+    assert "n = 1,000 images, seeds: 3" in figure["layout"]["title"]["text"]
     assert "without its last finetuning" not in text(app)
     app.selectbox(key="measured_model").set_value("scenes_vit").run()
     assert drawn(app, "Accuracy of Q at W4A4, %")
