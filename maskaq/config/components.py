@@ -86,7 +86,7 @@ class TaskInfo:
     implementation: `module:object`, a `maskaq.tasks.base.Task`. description: one line for menus.
     metrics: names of the main metric and of the second one. agreement: what P and Q agree on.
     second: what the second metric means. dense: whether the answer is about every part of an image.
-    tune_bits: added to the bits up to which `reconstruct` finetunes Q.
+    extra_tune_bits: added to `tune_bits` of `Reconstruction`.
     """
 
     implementation: str
@@ -95,7 +95,7 @@ class TaskInfo:
     agreement: str
     second: str
     dense: bool = False
-    tune_bits: int = 0
+    extra_tune_bits: int = 0
 
 
 TASKS: Registry[TaskInfo] = Registry("task")
@@ -129,7 +129,7 @@ TASKS |= {
         "objects that P finds",
         "AP: average precision over ten overlaps, as in COCO; AP50 is that at an overlap of 0.5.",
         dense=True,
-        tune_bits=1,  # AP counts small errors of a box, which 4 bits already cause
+        extra_tune_bits=1,  # 4 bits already move boxes a little, and AP counts that
     ),
 }
 
@@ -210,20 +210,21 @@ def _reconstruction_steps(
 ) -> int:
     options = fit.reconstruction
     # A step of the final finetuning runs all blocks, so it costs as much as one step of each.
-    return blocks * (1 + options.steps + options.tuned(formats, TASKS[task].tune_bits))
+    return blocks * (1 + options.steps + options.tuned(formats, TASKS[task].extra_tune_bits))
 
 
 def _unused_in_reconstruction(fit: FitOptions, base: FitOptions, formats: QuantOptions) -> set[str]:
     """Settings of the learning of blocks and of the finetuning, where these do not take place."""
-    options, more = fit.reconstruction, max(task.tune_bits for task in TASKS.values())
-    tuned = options.tuned(formats, more)  # for some task
+    options = fit.reconstruction
+    extra = max(task.extra_tune_bits for task in TASKS.values())  # a setting may count for one task
+    tuned = options.tuned(formats, extra)
     unused = set()
     if not options.steps:
         own = ("rounding_lr", "step_lr", "drop", "decision")
         unused |= {"mask_ratio", "mask_weight", *(f"reconstruction.{name}" for name in own)}
     if not options.steps and not tuned:
         unused.add("reconstruction.batch")
-    if not tuned and not base.reconstruction.tuned(formats, more):
+    if not tuned and not base.reconstruction.tuned(formats, extra):
         unused |= {f"reconstruction.{name}" for name in ("tune", "tune_lr", "tune_bits")}
     return unused
 

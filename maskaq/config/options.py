@@ -205,7 +205,7 @@ class Reconstruction:
     sizes. drop: share of the activations left unquantized (QDrop). decision: weight of the
     regulariser that drives the rounding to 0 or 1. tune: steps of the final finetuning of all of Q
     (`fitting.finetune`). tune_lr: its learning rate. tune_bits: it takes place only if weights or
-    activations have this many bits or fewer; one more for detection (`TaskInfo.tune_bits`).
+    activations have this many bits or fewer; one more for detection (`extra_tune_bits`).
     """
 
     steps: int = 0
@@ -231,20 +231,20 @@ class Reconstruction:
         require(0 <= self.drop < 1, "drop", self.drop, "0 up to, but not, 1")
         require(0 <= self.decision < math.inf, "decision", self.decision, "0 or more")
 
-    def tuned(self, formats: QuantOptions, more: int = 0) -> int:
-        """Steps of the finetuning at these number formats. more: bits added to `tune_bits`.
+    def tuned(self, formats: QuantOptions, extra_bits: int = 0) -> int:
+        """Steps of the finetuning at these number formats. extra_bits: added to `tune_bits`.
 
         >>> [Reconstruction().tuned(QuantOptions(2, bits)) for bits in (3, 8)]
         [240, 240]
         >>> Reconstruction().tuned(QuantOptions(4, 4))
         0
-        >>> Reconstruction().tuned(QuantOptions(4, 4), more=1)
+        >>> Reconstruction().tuned(QuantOptions(4, 4), extra_bits=1)
         240
         >>> Reconstruction().tuned(QuantOptions(4, 4, average_bits=2.5))
         240
         """
         weights = formats.average_bits or formats.weight_bits
-        few = min(weights, formats.activation_bits) <= self.tune_bits + more
+        few = min(weights, formats.activation_bits) <= self.tune_bits + extra_bits
         return self.tune if few else 0
 
 

@@ -173,7 +173,7 @@ class _Run:
             WithSamples(self, self.checkpoints),
             self.spec.quantization,
             self.task,
-            components.TASKS[self.loaded.task].tune_bits,
+            components.TASKS[self.loaded.task].extra_tune_bits,
         )
         yield from self.backend.fit(task)
         self.q.requires_grad_(False)

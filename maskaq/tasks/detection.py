@@ -30,7 +30,7 @@ from maskaq.tasks.resampling import interval_of, resampled_weights
 ABSENT = -1
 _LEAST = 0.05  # probability of a detection
 _OVERLAP = 0.6  # intersection over union from which the less certain of two detections is dropped
-_VOTES = 0.75  # and from which it still has a vote on the box of the other one
+_VOTES = 0.75  # and from which its box counts in the mean of both
 _MOST = 100  # detections of an image, as in COCO
 _FOUND = 0.5  # intersection over union at which a detection is of an object
 SURE = 0.5  # probability from which a detection counts for the agreement
@@ -213,8 +213,9 @@ def detections(proposals: Tensor) -> Detections:
     """The detections among the proposals [N,K+5] of one image.
 
     A proposal counts for each class with a probability of at least 0.05; of two overlapping
-    detections of a class the more certain one stays. Its box is the mean of those of its class that
-    overlap it most, weighted by their probabilities (box voting, Gidaris and Komodakis 2015).
+    detections of a class the more certain one stays. Its box becomes the mean of all boxes of the
+    class that overlap it by at least 0.75, weighted by probability (box voting, Gidaris and
+    Komodakis 2015).
     """
     probabilities = proposals[:, :-4].softmax(-1)[:, :-1]  # [N,K]
     row, classes = (probabilities >= _LEAST).nonzero(as_tuple=True)  # [D] each

@@ -5,8 +5,8 @@
 Both start from `scenes_vit` and are trained whole, on `group_scenes` of the 60 000 training
 garments, in two stages. In the first one a single body has both heads: each task teaches the body
 what helps the other, and the second training finds the checkpoint of the first. Its learning rate
-falls to 0 twice, because one fall was too short. In the second stage each model is trained on its
-own task.
+rises and falls twice, because the loss was still falling after the first time. In the second stage
+each model is trained on its own task.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class FitTask:
         images, uint8 [N,3,S,S]. None if the source has no such step.
     checkpoints: where a long fit keeps its state, and resumes from.
     formats: the options Q was converted with.
-    purpose: what the models are for. tune_bits: see `TaskInfo`.
+    purpose: what the models are for. extra_tune_bits: see `TaskInfo`.
     """
 
     p: nn.Module
@@ -42,7 +42,7 @@ class FitTask:
     checkpoints: Checkpoints = NOWHERE
     formats: QuantOptions = field(default_factory=QuantOptions)
     purpose: Task = CLASSIFICATION
-    tune_bits: int = 0
+    extra_tune_bits: int = 0
 
 
 @dataclass(frozen=True)

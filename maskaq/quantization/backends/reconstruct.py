@@ -82,7 +82,7 @@ def fit_reconstruct(task: FitTask) -> Iterator[Event]:
     x_p, x_q = _inputs_of(units_p[0], task.p, views), _inputs_of(units_q[0], task.q, views)
     blocks = list(zip(units_p, units_q, weights, strict=True))
     per_block = 1 + options.steps  # events
-    total = len(blocks) * per_block + options.tuned(task.formats, task.tune_bits)
+    total = len(blocks) * per_block + options.tuned(task.formats, task.extra_tune_bits)
     events: list[Event] = []
     if kept:
         generator.set_state(kept["generator"])
@@ -124,7 +124,7 @@ def _finetune(task: FitTask, generator: torch.Generator) -> Iterator[dict[str, f
     An eighth of the images is held out, to tell how close Q is to P on images it is not trained on.
     """
     options, images = task.options.reconstruction, task.images.to(_device(task))
-    options = replace(options, tune=options.tuned(task.formats, task.tune_bits))
+    options = replace(options, tune=options.tuned(task.formats, task.extra_tune_bits))
     if not options.tune:
         return
     count = max(1, len(images) // _HELD_OUT)

@@ -158,10 +158,10 @@ def test_q_ends_in_the_state_that_is_closest_on_the_images_held_out(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "bits, more, tuned", [((2, 8), 0, 3), ((4, 4), 0, 0), ((4, 4), 1, 3), ((5, 5), 1, 0)]
+    "bits, extra, tuned", [((2, 8), 0, 3), ((4, 4), 0, 0), ((4, 4), 1, 3), ((5, 5), 1, 0)]
 )
 def test_reconstruct_finetunes_at_the_end_with_few_bits(
-    scenes_p: LoadedModel, bits: tuple[int, int], more: int, tuned: int
+    scenes_p: LoadedModel, bits: tuple[int, int], extra: int, tuned: int
 ) -> None:
     options = FitOptions(
         backend="reconstruct", reconstruction=Reconstruction(steps=1, batch=4, views=2, tune=3)
@@ -176,7 +176,7 @@ def test_reconstruct_finetunes_at_the_end_with_few_bits(
         options,
         seed=0,
         formats=formats,
-        tune_bits=more,
+        extra_tune_bits=extra,
     )
     events = list(BACKENDS["reconstruct"].fit(task))
     blocks = len(scenes_p.model.blocks)  # type: ignore[arg-type]
