@@ -4,8 +4,10 @@ Two of them use every kind of step: controls in the sidebar and on the page, a p
 playground, a run. `tests/pages/test_lessons.py` follows all of them without a browser.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -135,17 +137,33 @@ def test_a_lesson_is_followed_to_its_end(name: str, app, visit) -> None:
 
 
 def go(page: Page, box: Locator, step: Step) -> None:
-    """Follow the link, or the button, that leads to the place of a step.
+    """Follow the link, or the button, that leads to the place of a step, until it is reached.
 
-    The card is drawn line by line: until the script has ended, its link may still be missing.
+    The card is drawn line by line, and drawn again by every run of the script: at any moment its
+    link may be missing.
     """
-    app = page.get_by_test_id("stApp")
-    expect(app).to_have_attribute("data-test-script-state", "notRunning")
-    way = f"Go to {step.tab or step.page.title}"
-    for role in ("link", "button"):
-        target = box.get_by_role(role, name=way)
-        if target.count():
-            press(target, target, 0)
+
+    ways = [
+        box.get_by_role(role, name=f"Go to {step.tab or step.page.title}")
+        for role in ("link", "button")
+    ]
+
+    def follow() -> None:
+        for way in ways:
+            if way.count():
+                way.click(timeout=5_000)
+
+    def arrived(timeout: float | None = None) -> None:
+        name = "" if step.page is pages.PAGES[0] else Path(step.page.file).stem
+        expect(page).to_have_url(re.compile(rf"//[^/]+/{name}(\?.*)?$"), timeout=timeout)
+        for way in ways:
+            expect(way).to_have_count(0, timeout=timeout)
+        if len(step.page.tabs) > 1:
+            tab = page.get_by_test_id("stMain").get_by_role("radio", name=step.tab, exact=True)
+            expect(tab).to_be_checked(timeout=timeout)
+
+    at_rest(page)
+    insist(follow, arrived)
 
 
 # Texts of an element that are wider than their place.
