@@ -28,7 +28,6 @@ MODULES = (
 
 
 BUNDLED = bundled.MODELS
-TRANSFORMERS = "transformers:"  # begins the name of a model of that library
 
 
 def timm_names() -> list[str]:

@@ -17,10 +17,11 @@ from maskaq.config.run_spec import POOLINGS
 from maskaq.data.class_list import read_class_list
 from maskaq.errors import ModelError, OptionError, WeightsError
 from maskaq.models import download
-from maskaq.models.architectures import BUNDLED, TRANSFORMERS, build, check_name, hub_file
+from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.dense_transformers import load_dense
 from maskaq.models.loaded import LoadedModel
+from maskaq.models.menu import TRANSFORMERS
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
 __all__ = ["LoadedModel", "load_model", "with_class_names"]

@@ -17,6 +17,7 @@ from maskaq.errors import ModelError, unknown
 FILE = Path(__file__).with_name("timm_names.json")
 SAFETENSORS = "model.safetensors"  # the usual file of a repository of the model hub
 BUNDLED = "scenes_vit"  # the default model
+TRANSFORMERS = "transformers:"  # begins the name of a model of that library
 
 
 class Shipped(NamedTuple):

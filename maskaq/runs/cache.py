@@ -16,6 +16,7 @@ from maskaq.config import RunSpec
 from maskaq.config.sample_key import batches, evaluation_spec, sample_key
 from maskaq.files import split_key, stamp
 from maskaq.models.loading import LoadedModel, load_model
+from maskaq.models.menu import TRANSFORMERS
 from maskaq.runs.context import RunContext
 
 _LARGEST = 256 << 20  # bytes of the samples of one run; more are not kept
@@ -57,7 +58,7 @@ _SAMPLES: LRU[dict[str, bytes]] = LRU(2)
 
 def key_of(name: str, weights: str, global_pool: str = "") -> tuple[Hashable, ...]:
     """What identifies P: its name, its pooling, its file and when the file was written."""
-    return name, weights, global_pool, _fingerprint(weights) if weights else None
+    return name, weights, global_pool, *map(_fingerprint, _files(name, weights))
 
 
 def model(name: str, weights: str = "", global_pool: str = "") -> LoadedModel:
@@ -79,7 +80,7 @@ def context_of(spec: RunSpec) -> RunContext:
         MaskaqError: as `RunContext.of`.
     """
     needed = evaluation_spec(spec)
-    files = [_fingerprint(path) for path in (spec.weights, spec.data) if path]
+    files = [_fingerprint(path) for path in (*_files(spec.model, spec.weights), spec.data) if path]
     files += [stamp(spec.class_names)] if spec.class_names else []
 
     def load() -> RunContext:
@@ -121,6 +122,12 @@ class _CachedSamples(InMemory):
             _SAMPLES.drop(self._key)
         else:
             _SAMPLES.put(self._key, self.files)
+
+
+def _files(name: str, weights: str) -> list[str]:
+    """The files or folders that P is read from, apart from the library's own."""
+    folder = name.removeprefix(TRANSFORMERS)
+    return [weights] if weights else [folder] if folder != name else []
 
 
 def _fingerprint(path: str) -> Hashable:

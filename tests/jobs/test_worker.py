@@ -112,6 +112,7 @@ def test_errors_as_text() -> None:
 def test_an_answer_or_its_error_as_text() -> None:
     answer = worker.answer("inspect", {"model": "scenes_vit"})
     assert answer["value"]["classes"] == 10
+    assert answer["value"]["task"] == "classification"
     refused = worker.answer("inspect", {"model": "scenes_vot"})
     assert (refused["kind"], refused["foreseen"]) == ("ModelError", True)
     assert not worker.answer("inspect", {"colour": "red"})["foreseen"]

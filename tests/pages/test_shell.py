@@ -128,7 +128,7 @@ def test_a_bad_picture_is_refused(open_page):
 
 
 def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
-    answer = {"classes": 1000, "size": 224, "images": 500, "labels": 50}
+    answer = {"task": "classification", "classes": 1000, "size": 224, "images": 500, "labels": 50}
     cluster.answers["inspect"] = answer | {"notes": ["left out 3 hidden images (_a*)"]}
     app = open_page(pages.LOOK_INSIDE)
     assert "Check these files" not in [button.label for button in app.button]
@@ -149,6 +149,41 @@ def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     assert not app.exception
     assert "The folder has 500 images of 50 classes." in app.success[0].value
     assert app.info[0].value == r"- left out 3 hidden images (\_a\*)"
+
+
+SEGFORMER = "transformers:/models/segformer_b0"
+
+
+def test_a_model_of_transformers_replaces_model_p_where_runs_are_set_up(
+    open_page, cluster, press, text
+):
+    about = {"task": "segmentation", "classes": 150, "size": 512, "images": 7, "labels": 0}
+    cluster.answers["inspect"] = about | {"notes": []}
+    app = open_page(pages.MAKE_ONE, backend="tails")
+    app.text_input(key=uploads.WEIGHTS).set_value("left.safetensors")
+    app.text_input(key=uploads.MODEL).set_value(" /models/segformer_b0 ")
+    app.text_input(key=uploads.DATA).set_value("ade").run()
+    assert app.selectbox(key="model").disabled
+    assert app.text_input(key=uploads.WEIGHTS).disabled
+    assert r"Replaced by your own: transformers\:/models/segformer\_b0" in text(app)
+    press(app, "Check these files")
+    assert cluster.asked[-1][1]["model"] == SEGFORMER
+    assert cluster.asked[-1][1]["weights"] == ""
+    assert "for segmentation, takes 512 pixels and has 150 classes." in app.success[0].value
+    assert app.success[0].value.endswith("The folder has 7 images.")
+    press(app, "Run")
+    spec = list(cluster.records.values())[-1].spec
+    assert (spec.model, spec.weights, spec.data) == (SEGFORMER, "", "ade")
+    assert (spec.fit.backend, not app.exception) == ("tails", True)
+
+
+def test_a_model_of_transformers_is_not_used_where_only_the_menu_counts(open_page):
+    app = open_page(pages.MAKE_ONE)
+    app.text_input(key=uploads.MODEL).set_value("/models/segformer").run()
+    for spec in (pages.LOOK_INSIDE, pages.DEPLOY, pages.PLAYGROUND, pages.COMPARE):
+        app.switch_page(spec.file).run()
+        assert not app.exception
+        assert uploads.MODEL not in [field.key for field in app.text_input] or spec.runs
 
 
 def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, press):

@@ -53,7 +53,7 @@ def _draw(chosen: st.Page, spec: PageSpec) -> None:
     with st.sidebar:
         sidebar.controls(drawn)
         if spec.own:
-            uploads.sidebar(disabled=service.readonly())
+            uploads.sidebar(runs=spec.runs, disabled=service.readonly())
         show.sidebar()
         session.tab()
     url.settle(selection.selection())

@@ -19,7 +19,8 @@ from maskaq.ui.state.selection import (
     pictures,
 )
 from maskaq.ui.state.uploads import UPLOAD, WEIGHTS, path
-from maskaq.ui.widgets import spotlight
+from maskaq.ui.state.uploads import model as own_model
+from maskaq.ui.widgets import show, spotlight
 
 _TASK = "model_task"  # key of the control
 
@@ -71,6 +72,7 @@ def _model() -> None:
         key=_TASK,
         format_func=str.capitalize,
         on_change=_first_of_task,
+        disabled=bool(own_model()),
         help="What the model answers: a class for the picture, a class for each pixel, or boxes.",
     )
     # Streamlit leaves the first option out of the URL, so that must be the default of the URL.
@@ -81,10 +83,15 @@ def _model() -> None:
         format_func=lambda name: name if task_of(name) == task else f"{name} ({task_of(name)})",
         key="model",
         bind="query-params",
+        disabled=bool(own_model()),
         help=f"{', '.join(SHIPPED)} ship with maskaq. All other models are from timm: their "
         "weights are downloaded on request, or read from a file on the server, see *Your own* "
-        "below.",
+        "below. For segmentation and detection, runs also take models of transformers, named "
+        "there.",
     )
+    place = st.empty()  # always there: otherwise the expander below would be drawn anew, closed
+    if own_model():
+        place.caption(f"Replaced by your own: {show.plain(own_model())}")
 
 
 def _current() -> str:

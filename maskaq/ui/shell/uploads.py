@@ -2,23 +2,29 @@
 
 import streamlit as st
 
+from maskaq.config.components import TASKS
 from maskaq.data.upload import ENDINGS, MEGABYTES
 from maskaq.errors import DataError
 from maskaq.ui.state.uploads import (
     CLASS_NAMES,
     DATA,
     MAX_PATH,
+    MODEL,
     SKIP_UNREADABLE,
     UPLOAD,
     WEIGHTS,
+    model,
     path,
     uploaded,
 )
 from maskaq.ui.widgets import query, show
 
 
-def sidebar(disabled: bool = False) -> None:
-    """The controls in an expander at the bottom of the sidebar."""
+def sidebar(*, runs: bool, disabled: bool = False) -> None:
+    """The controls in an expander at the bottom of the sidebar.
+
+    runs: whether runs are set up on this page, which may also be runs of a model of transformers.
+    """
     with st.expander("Your own", icon=":material/folder_open:"):
         if disabled:
             st.info("This demo shows stored results only, so you cannot use your own files.")
@@ -32,11 +38,23 @@ def sidebar(disabled: bool = False) -> None:
             "memory on this server until you close the page.",
         )
         _picture()
+        if runs:
+            st.text_input(
+                "Model of transformers",
+                key=MODEL,
+                max_chars=MAX_PATH,
+                disabled=disabled,
+                placeholder="/path/to/segformer",
+                help="For segmentation or detection: SegFormer, UPerNet, DPT or YOLOS, as a folder "
+                "that `save_pretrained` has written on the computer that runs maskaq, or as a "
+                "repository of the model hub, which is downloaded. It replaces Model P and needs a "
+                "folder of images below. Of the back-ends, `tails` and `lsq-kd` fit all of them.",
+            )
         st.text_input(
             "Weights file",
             key=WEIGHTS,
             max_chars=MAX_PATH,
-            disabled=disabled,
+            disabled=disabled or bool(model()),
             placeholder="/path/to/model.safetensors",
             help="Path on the computer that runs maskaq, for the model chosen above: a safetensors "
             "file, a PyTorch state dict, the index of several files, or their folder. Leave empty "
@@ -48,9 +66,11 @@ def sidebar(disabled: bool = False) -> None:
             max_chars=MAX_PATH,
             disabled=disabled,
             placeholder="/path/to/images",
-            help="Path on the computer that runs maskaq. It contains one folder per class, named "
-            "by the class index (0, 1, ...), by its name or by the ImageNet synset. Tables of "
-            "labels (CSV) and Parquet files are read, too.",
+            help="Path on the computer that runs maskaq. For classification it contains one folder "
+            "per class, named by the class index (0, 1, ...), by its name or by the ImageNet "
+            "synset; tables of labels (CSV) and Parquet files are read, too. For segmentation it "
+            "contains images and class maps as in ADE20K, for detection images and a JSON file as "
+            "in COCO.",
         )
         st.checkbox(
             "Leave out unreadable images",
@@ -78,16 +98,23 @@ def _check() -> None:
     state = st.session_state
     keys = {"weights": WEIGHTS, "folder": DATA, "class_names": CLASS_NAMES}
     paths = {name: path(state.get(key)) for name, key in keys.items()}
-    if not any(paths.values()):
+    if model():
+        paths["weights"] = ""
+    if not (model() or any(paths.values())):
         return
     skip = bool(state.get(SKIP_UNREADABLE))
-    question = {"model": state["model"], "skip_unreadable": skip} | paths
+    name = model() or state["model"]
+    question = {"model": name, "skip_unreadable": skip} | paths
     info = query.answer("inspect", tuple(question.values()), question, label="Check these files")
     if info is None:
         return
-    text = f"{state['model']} takes {info['size']} pixels and has {info['classes']:,} classes."
+    kind = f", for {info['task']}," if TASKS[info["task"]].dense else ""
+    text = (
+        f"{show.plain(name)}{kind} takes {info['size']} pixels and has {info['classes']:,} classes."
+    )
     if paths["folder"]:
-        text += f" The folder has {info['images']:,} images of {info['labels']:,} classes."
+        of = f" of {info['labels']:,} classes" if info["labels"] else ""
+        text += f" The folder has {info['images']:,} images{of}."
     st.success(text, icon=":material/check:")
     show.notes(info["notes"])
 

@@ -25,6 +25,11 @@ class PageSpec(NamedTuple):
     own: bool = True
 
     @property
+    def runs(self) -> bool:
+        """Whether runs are set up here, with their seed."""
+        return any("seed" in controls for controls in self.tabs.values())
+
+    @property
     def parameter(self) -> str:
         """The URL parameter that names the tab."""
         return self.file.removeprefix("pages/").removesuffix(".py").partition("_")[0]

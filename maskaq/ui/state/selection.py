@@ -76,7 +76,7 @@ def current() -> Choice:
         weight_bits=state["weight_bits"],
         activation_bits=state["activation_bits"],
         seed=state["seed"],
-        model=state["model"],
+        model=own.model or state["model"],
         mask_ratio=round(state["mask_ratio"], 2),
         image=_place(state["image"], pictures(state["model"], own.weights)),
         block=_number(state["block"]),

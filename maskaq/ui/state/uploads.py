@@ -1,4 +1,4 @@
-"""A visitor's own files: a picture, a weights file, a folder of labelled images.
+"""A visitor's own files: a picture, a model, a weights file, a folder of labelled images.
 
 None of them is part of the URL, because a shared link must not give access to a visitor's files.
 Paths are checked by a worker, not here.
@@ -11,9 +11,12 @@ import streamlit as st
 
 from maskaq.data.upload import Picture, read_picture
 from maskaq.errors import DataError
+from maskaq.models.menu import TRANSFORMERS
+from maskaq.ui.state import pages, session
 
 UPLOAD, WEIGHTS, DATA = "own_picture", "own_weights", "own_data"  # keys of the widgets
 CLASS_NAMES, SKIP_UNREADABLE = "own_class_names", "own_skip_unreadable"
+MODEL = "own_model"
 MAX_PATH = 1000  # characters
 
 
@@ -22,7 +25,8 @@ class Own:
     """The visitor's files.
 
     picture: None if absent. weights, data, class_names: paths, "" if absent. skip_unreadable: leave
-    out images of the folder that cannot be read.
+    out images of the folder that cannot be read. model: the name of a model of transformers, which
+    replaces the one of the menu where runs are set up; "" if absent.
     """
 
     picture: Picture | None = None
@@ -30,6 +34,7 @@ class Own:
     data: str = ""
     class_names: str = ""
     skip_unreadable: bool = False
+    model: str = ""
 
 
 def current() -> Own:
@@ -40,7 +45,17 @@ def current() -> Own:
     except DataError:
         picture = None
     weights, data, names = (path(state.get(key)) for key in (WEIGHTS, DATA, CLASS_NAMES))
-    return Own(picture, weights, data, names, bool(data and state.get(SKIP_UNREADABLE)))
+    skip, own_model = bool(data and state.get(SKIP_UNREADABLE)), model()
+    return Own(picture, "" if own_model else weights, data, names, skip, own_model)
+
+
+def model() -> str:
+    """The name of the visitor's model, "" without one or where no run is set up."""
+    state = st.session_state
+    # Streamlit forgets a control only after the first run of a page that does not draw it.
+    here = any(spec.runs and spec.file == state.get(session.PAGE) for spec in pages.PAGES)
+    place = path(state.get(MODEL)).removeprefix(TRANSFORMERS) if here else ""
+    return TRANSFORMERS + place if place else ""
 
 
 def uploaded() -> Picture | None:

@@ -12,7 +12,7 @@ from maskaq.errors import RunError
 from maskaq.jobs import downloads, service
 from maskaq.models import download
 from maskaq.models.download import HubFile
-from maskaq.models.menu import SHIPPED
+from maskaq.models.menu import SHIPPED, TRANSFORMERS
 from maskaq.ui.widgets import show
 
 _POLL = 0.5  # seconds
@@ -22,12 +22,14 @@ _OTHERWISE = "Or enter the path of a weights file under *Your own* in the sideba
 def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
     """Whether a worker can load a model: its weights are bundled, given or downloaded.
 
-    Otherwise, shows what the download is, and the button, the progress or the error.
+    Otherwise, shows what the download is, and the button, the progress or the error. A worker finds
+    a model of transformers itself.
 
     Args:
         weights: the visitor's file, or "". key: prefix of the keys of the buttons, one per place.
     """
-    if weights or model in SHIPPED or os.environ.get("MASKAQ_SCHEDULER"):
+    there = model in SHIPPED or model.startswith(TRANSFORMERS)
+    if weights or there or os.environ.get("MASKAQ_SCHEDULER"):
         return True  # workers of another scheduler may have a cache of their own
     file = download.find(model)
     if file is None:

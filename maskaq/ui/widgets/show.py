@@ -241,9 +241,14 @@ def where_from(run: Stored) -> str:
 
 def notes(sentences: Iterable[str]) -> None:
     """What was decided about a model and its images, or left out; nothing without a sentence."""
-    lines = [f"- {_MARKDOWN.sub(_ESCAPED, sentence)}" for sentence in sentences]
+    lines = [f"- {plain(sentence)}" for sentence in sentences]
     if lines:
         st.info("\n".join(lines), icon=":material/info:")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, such as a path."""
+    return _MARKDOWN.sub(_ESCAPED, text)
 
 
 def simulated(model: str) -> None:

@@ -1,6 +1,7 @@
 """A whole run with a model of transformers and an annotated folder, as on the command line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from PIL import Image
 
 from maskaq.cli import main
-from maskaq.errors import OptionError
+from maskaq.errors import DataError, OptionError
 from maskaq.models.loading import load_model
+from maskaq.queries.checks import inspect
 from maskaq.results import store
+from maskaq.runs.cache import key_of
 from tests.support.dense_transformers import NAMES, build, save, side_of
 
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -70,6 +73,29 @@ def test_a_run_from_the_command_line(name: str, tmp_path: Path, request, capsys)
     assert result.task == {"segformer": "segmentation", "yolos": "detection"}[name]
     assert result.evaluated == COUNT
     assert result.agreement > 0.8
+
+
+@pytest.mark.parametrize("name", ["segformer", "yolos"])
+def test_own_files_are_checked_before_a_run(name: str, tmp_path: Path, request) -> None:
+    data = request.getfixturevalue({"segformer": "class_maps", "yolos": "boxes"}[name])
+    model = f"transformers:{save(build(name), tmp_path / 'model', side_of(name))}"
+    found = inspect(model, folder=str(data))
+    assert found["task"] == {"segformer": "segmentation", "yolos": "detection"}[name]
+    assert (found["images"], found["labels"]) == (COUNT, 0)
+    assert found["classes"] == len(NAMES)
+    assert inspect(model, folder=str(data), skip_unreadable=True)["images"] == COUNT
+    for picture in (data / "images").iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"\.png"):
+        inspect(model, folder=str(data))
+
+
+def test_a_model_that_was_saved_again_is_loaded_again(tmp_path: Path) -> None:
+    folder = save(build("segformer"), tmp_path / "model")
+    key = key_of(f"transformers:{folder}", "")
+    assert key == key_of(f"transformers:{folder}", "")
+    os.utime(folder / "config.json", (1, 1))
+    assert key != key_of(f"transformers:{folder}", "")
 
 
 def test_a_model_without_images_asks_for_them(tmp_path: Path, capsys) -> None:
