@@ -260,7 +260,7 @@ BACKENDS |= {
             | {"mask_ratio", "mask_weight"}
         ),
         learning_events=_reconstruction_steps,
-        formulas=("rotation", "gptq", "reconstruction", "tuning"),
+        formulas=("rotation", "gptq", "descent", "reconstruction", "tuning"),
         unused=_unused_in_reconstruction,
     ),
     "lsq-kd": BackendInfo(

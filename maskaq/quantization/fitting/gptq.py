@@ -5,8 +5,9 @@ layer's output x W^T least for the inputs seen. With the covariance H of x and t
 factor U of (H + damp)^-1, it rounds column j and subtracts the error e_j / U_jj along U_j from the
 columns after it. This takes one pass over the inputs instead of thousands of training steps.
 
-Our changes: H is centred, since the bias can absorb a shift of the mean, and the step size of each
-row is searched again with errors weighted by the variance of the inputs.
+Our changes: H is centred, since the bias can absorb a shift of the mean; the step size of each row
+is searched again, with errors weighted by the variance of the inputs; and coordinate descent
+(`fitting.descent`) improves steps and levels afterwards.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from maskaq.quantization.conversion.layers import QuantLinear
+from maskaq.quantization.fitting.descent import descend
 
 DAMP = 0.01  # share of the mean variance that is added to each variance
 _STEPS = (0.35, 1.05, 29)  # trials of a row's step size, relative to the one that clips nothing
@@ -75,7 +77,10 @@ def apply_gptq(layer: QuantLinear, moments: Moments) -> None:
     if layer.bias is None:  # nothing absorbs a shift of the mean
         covariance = covariance + mean[:, None] * mean
     step = _steps(weight, covariance.diagonal(), form.qmin, form.qmax)
-    levels = _gptq_levels(weight, covariance, step, form.qmin, form.qmax)
+    damp = DAMP * covariance.diagonal().mean()
+    hessian = covariance + damp * torch.eye(len(covariance)).to(covariance)  # [C_in,C_in]
+    levels = gptq_levels(weight, hessian, step, form.qmin, form.qmax)
+    levels, step = descend(weight, levels, step, hessian, form.qmin, form.qmax)
     if layer.bias is not None:
         layer.bias.add_(((weight - levels) @ mean).float())
     error = ((weight - levels) / step).clamp(-0.98, 0.98)
@@ -96,14 +101,17 @@ def _steps(weight: Tensor, variance: Tensor, low: int, high: int) -> Tensor:
     return trials.gather(1, best[:, None])  # [C_out,1]
 
 
-def _gptq_levels(weight: Tensor, covariance: Tensor, step: Tensor, low: int, high: int) -> Tensor:
-    """GPTQ's levels [C_out,C_in]; columns are rounded in descending order of variance."""
-    variance = covariance.diagonal()
-    order = variance.argsort(descending=True)
-    hessian = covariance[order][:, order] + DAMP * variance.mean() * torch.eye(
-        len(order), dtype=weight.dtype, device=weight.device
-    )
-    factor = torch.linalg.cholesky(torch.linalg.inv(hessian), upper=True)  # [C_in,C_in]
+def gptq_levels(weight: Tensor, hessian: Tensor, step: Tensor, low: int, high: int) -> Tensor:
+    """GPTQ's levels [C_out,C_in]; columns are rounded in descending order of variance.
+
+    Args:
+        weight: [C_out,C_in].
+        hessian: covariance of the layer's inputs, damped: [C_in,C_in].
+        step: size of each row, [C_out,1]. Levels are `low` to `high` times it.
+    """
+    order = hessian.diagonal().argsort(descending=True)
+    inverse = torch.linalg.inv(hessian[order][:, order])  # [C_in,C_in]
+    factor = torch.linalg.cholesky(inverse, upper=True)  # [C_in,C_in]
     left, levels = weight[:, order], torch.zeros_like(weight)
     for first in range(0, len(order), _BLOCK):
         errors = []
