@@ -42,11 +42,10 @@ class _Training(NamedTuple):
     ]
 
 
-_DENSE = _Training(dense.DenseRecipe, dense.train)
 TRAININGS: Mapping[str, _Training] = {
     "classification": _Training(classification.Recipe, classification.train),
-    "segmentation": _DENSE,
-    "detection": _DENSE,
+    "segmentation": _Training(dense.SegmentationRecipe, dense.train),
+    "detection": _Training(dense.DenseRecipe, dense.train),
 }
 
 

@@ -71,6 +71,29 @@ def test_the_losses_vanish_for_the_right_answer(garment_images: Garments) -> Non
     assert all(loss > 0.01 for loss in dense.proposal_losses(wrong, batch).values())
 
 
+def test_the_loss_of_regions_is_what_the_mean_iou_lacks(garment_images: Garments) -> None:
+    batch = dense.batch_at(0, RECIPE, garment_images)
+    found = batch.classes.roll(5, -1)  # certain, and wrong at every border
+    logits = 30.0 * torch.nn.functional.one_hot(found, 11).movedim(-1, 1)
+    overlaps = [
+        ((found == one) & (batch.classes == one)).sum()
+        / ((found == one) | (batch.classes == one)).sum()
+        for one in batch.classes.unique()
+    ]
+    assert len(overlaps) < 11  # a class without a true pixel does not count
+    losses = dense.region_losses(logits, batch)
+    torch.testing.assert_close(losses["regions"], 1 - torch.stack(overlaps).mean())
+    assert losses["pixels"] == dense.pixel_losses(logits, batch)["pixels"]
+
+
+def test_segmentation_is_refined_for_its_regions_and_for_longer() -> None:
+    assert dense.HEADS["segmentation"].losses is dense.pixel_losses
+    assert dense.HEADS["segmentation"].own_losses is dense.region_losses
+    recipe = train.TRAININGS["segmentation"].recipe()
+    assert recipe.refine_steps > dense.DenseRecipe().refine_steps
+    assert recipe.steps == dense.DenseRecipe().steps  # so that the first stage is shared
+
+
 def fitted(model: str, garment_images: Garments, work: Path, monkeypatch) -> torch.nn.Module:
     work.mkdir(exist_ok=True)
     monkeypatch.setattr(dense, "evaluate", lambda model, task: {})
