@@ -15,10 +15,21 @@ from typing import Any
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.files import split_key
+from maskaq.models.menu import TRANSFORMERS
 
-FIELDS = ("weights", "data", "class_names")  # of a spec that hold paths
+_FIELDS = ("weights", "data", "class_names")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
 Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by relative path
+
+
+def paths_of(spec: RunSpec) -> dict[str, str]:
+    """The files and folders of a run by the field that names them; a model of transformers is one
+    if it is a folder here."""
+    found = {name: getattr(spec, name) for name in _FIELDS if getattr(spec, name)}
+    folder = spec.model.removeprefix(TRANSFORMERS)
+    if folder != spec.model and os.path.isdir(folder):
+        found["model"] = folder
+    return found
 
 
 def pack(place: str | Path, field: str = "weights") -> Parcel:
@@ -28,7 +39,7 @@ def pack(place: str | Path, field: str = "weights") -> Parcel:
     the model to take from a file of several, is not part of the path.
 
     Args:
-        field: one of `FIELDS`, what the file is.
+        field: of the spec that names it.
 
     Raises:
         RunError: it does not exist, or is larger than 1 GiB.
@@ -52,7 +63,7 @@ def pack(place: str | Path, field: str = "weights") -> Parcel:
 
 
 def resolved(spec: RunSpec, parcels: Mapping[str, Parcel]) -> RunSpec:
-    """The spec with its paths replaced by those of unpacked parcels, which are keyed by `FIELDS`.
+    """The spec with its paths replaced by those of unpacked parcels, keyed as in `paths_of`.
 
     Raises:
         RunError: a parcel is damaged, or has names that point outside its folder.
@@ -60,7 +71,8 @@ def resolved(spec: RunSpec, parcels: Mapping[str, Parcel]) -> RunSpec:
     paths: dict[str, Any] = {}
     for name, parcel in parcels.items():
         key = split_key(spec.weights)[1] if name == "weights" else ""
-        paths[name] = f"{_unpack(parcel)}{'#' if key else ''}{key}"
+        prefix = TRANSFORMERS if name == "model" else ""
+        paths[name] = f"{prefix}{_unpack(parcel)}{'#' if key else ''}{key}"
     return replace(spec, **paths)
 
 

@@ -64,7 +64,7 @@ class SharedSamples:
         """The files of a run, sent to workers on other machines; our own workers need none."""
         if link.own is not None:
             return {}
-        paths = {name: getattr(spec, name) for name in file_transfer.FIELDS if getattr(spec, name)}
+        paths = file_transfer.paths_of(spec)
         for name, path in paths.items():
             if path not in self._files:
                 packed = file_transfer.pack(path, name)

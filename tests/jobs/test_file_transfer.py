@@ -7,7 +7,7 @@ import torch
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.jobs import file_transfer
-from maskaq.jobs.file_transfer import pack, resolved
+from maskaq.jobs.file_transfer import pack, paths_of, resolved
 from maskaq.models.weights import read_weights
 from tests.support.weights_files import save_shards
 
@@ -44,6 +44,19 @@ def test_files_and_folders_arrive_unchanged(data: Path, temporary: Path) -> None
     assert temporary in Path(received.data).parents
     assert resolved(spec, sent) == received
     assert resolved(spec, {}) == spec
+
+
+def test_a_model_of_transformers_arrives_as_its_folder(tmp_path: Path, temporary: Path) -> None:
+    folder = tmp_path / "yolos"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    spec = RunSpec(model=f"transformers:{folder}", data="images")
+    assert paths_of(spec) == {"model": str(folder), "data": "images"}
+    received = resolved(spec, {"model": pack(folder, "model")}).model
+    assert received.startswith(f"transformers:{temporary}")
+    assert Path(received.removeprefix("transformers:"), "config.json").read_text() == "{}"
+    assert paths_of(RunSpec(model="transformers:hustvl/yolos-tiny")) == {}
+    assert paths_of(RunSpec()) == {}
 
 
 def test_weights_in_several_files_arrive_with_their_index(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """What all pages share: the selection in the sidebar, and the visitor's own files."""
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from maskaq.errors import DataError
 from maskaq.ui.shell import router
-from maskaq.ui.state import pages, uploads
+from maskaq.ui.state import pages, selection, uploads
 
 TABS = [(spec, tab) for spec in pages.PAGES for tab in spec.tabs]
 EVERY = pytest.mark.parametrize("spec, tab", TABS, ids=lambda one: getattr(one, "title", one))
@@ -151,39 +152,84 @@ def test_own_files_are_checked_by_a_worker(open_page, cluster, press, text):
     assert app.info[0].value == r"- left out 3 hidden images (\_a\*)"
 
 
-SEGFORMER = "transformers:/models/segformer_b0"
+@pytest.fixture
+def segformer(tmp_path):
+    """The folder of a model; that it can be loaded is not tested here."""
+    folder = tmp_path / "seg_former"
+    folder.mkdir()
+    return str(folder)
 
 
 def test_a_model_of_transformers_replaces_model_p_where_runs_are_set_up(
-    open_page, cluster, press, text
+    open_page, cluster, press, text, segformer
 ):
     about = {"task": "segmentation", "classes": 150, "size": 512, "images": 7, "labels": 0}
     cluster.answers["inspect"] = about | {"notes": []}
     app = open_page(pages.MAKE_ONE, backend="tails")
     app.text_input(key=uploads.WEIGHTS).set_value("left.safetensors")
-    app.text_input(key=uploads.MODEL).set_value(" /models/segformer_b0 ")
+    app.text_input(key=uploads.MODEL).set_value(f" {segformer} ")
     app.text_input(key=uploads.DATA).set_value("ade").run()
     assert app.selectbox(key="model").disabled
     assert app.text_input(key=uploads.WEIGHTS).disabled
-    assert r"Replaced by your own: transformers\:/models/segformer\_b0" in text(app)
+    assert r"Replaced by your own: transformers\:/" in text(app)
+    assert r"seg\_former" in text(app)
     press(app, "Check these files")
-    assert cluster.asked[-1][1]["model"] == SEGFORMER
+    assert cluster.asked[-1][1]["model"] == f"transformers:{segformer}"
     assert cluster.asked[-1][1]["weights"] == ""
     assert "for segmentation, takes 512 pixels and has 150 classes." in app.success[0].value
     assert app.success[0].value.endswith("The folder has 7 images.")
     press(app, "Run")
     spec = list(cluster.records.values())[-1].spec
-    assert (spec.model, spec.weights, spec.data) == (SEGFORMER, "", "ade")
+    assert (spec.model, spec.weights, spec.data) == (f"transformers:{segformer}", "", "ade")
     assert (spec.fit.backend, not app.exception) == ("tails", True)
 
 
-def test_a_model_of_transformers_is_not_used_where_only_the_menu_counts(open_page):
+def test_files_that_were_written_again_are_checked_again(open_page, cluster, press, segformer):
+    about = {"task": "detection", "classes": 91, "size": 512, "images": 0, "labels": 0}
+    cluster.answers["inspect"] = about | {"notes": []}
     app = open_page(pages.MAKE_ONE)
-    app.text_input(key=uploads.MODEL).set_value("/models/segformer").run()
-    for spec in (pages.LOOK_INSIDE, pages.DEPLOY, pages.PLAYGROUND, pages.COMPARE):
+    app.text_input(key=uploads.MODEL).set_value(segformer).run()
+    press(app, "Check these files")
+    assert "for detection" in app.success[0].value
+    app.run()
+    assert app.success
+    Path(segformer, "config.json").write_text("{}")
+    app.run()
+    assert not app.success
+    assert "Check these files" in [button.label for button in app.button]
+
+
+def test_a_model_of_transformers_is_not_used_where_only_the_menu_counts(
+    open_page, monkeypatch, segformer
+):
+    chosen = []
+    current = selection.current
+    monkeypatch.setattr(selection, "current", lambda: chosen.append(current()) or chosen[-1])
+    app = open_page(pages.MAKE_ONE)
+    app.text_input(key=uploads.MODEL).set_value(segformer).run()
+    assert chosen[-1].model == f"transformers:{segformer}"
+    for spec in (pages.LOOK_INSIDE, pages.DEPLOY, pages.PLAYGROUND, pages.LEARN):
+        chosen.clear()
         app.switch_page(spec.file).run()
         assert not app.exception
-        assert uploads.MODEL not in [field.key for field in app.text_input] or spec.runs
+        assert {choice.model for choice in chosen} == {"scenes_vit"}
+    app.switch_page(pages.MAKE_ONE.file).run()
+    assert app.text_input(key=uploads.MODEL).value == segformer
+    assert chosen[-1].model == f"transformers:{segformer}"
+
+
+@pytest.mark.parametrize("place", ["nvidia/segformer_b0", "no such folder", "\0", "../.."])
+def test_a_model_of_transformers_that_is_not_on_the_server_is_not_run(
+    open_page, place, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    place = place.replace("../..", str(tmp_path / "a" / ".." / "b"))
+    app = open_page(pages.MAKE_ONE)
+    app.text_input(key=uploads.MODEL).set_value(place).run()
+    assert not app.exception
+    assert any("is not a folder on this server" in one.value for one in app.info)
+    assert next(button for button in app.button if button.label == "Run").disabled
+    assert "Check these files" not in [button.label for button in app.button]
 
 
 def test_the_reason_is_shown_if_own_files_cannot_be_used(open_page, cluster, press):

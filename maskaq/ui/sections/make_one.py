@@ -36,7 +36,7 @@ def section(tab: str, run: Stored | None, spec: RunSpec, choice: Choice) -> None
         _missing(tab, spec, choice)
         return
     _TABS[tab](run, choice)
-    st.caption(f"{show.where_from(run)} {selection.title(run.result.spec)}.")
+    st.caption(f"{show.where_from(run)} {show.plain(selection.title(run.result.spec))}.")
     show.details(*_formulas(tab, spec))
 
 
@@ -44,7 +44,8 @@ def _missing(tab: str, spec: RunSpec, choice: Choice) -> None:
     """What to do when no run of these settings is stored."""
     if not run_panel.busy():
         remedy = "" if choice.readonly else " Press Run to compute it."
-        st.info(f"Not computed yet: {selection.title(spec)}.{remedy}", icon=":material/history:")
+        text = f"Not computed yet: {show.plain(selection.title(spec))}.{remedy}"
+        st.info(text, icon=":material/history:")
         _examples(spec, choice)
     if tab == "Result":
         near = stored_runs.example(spec.synthesis.source, model=spec.model)

@@ -1,10 +1,14 @@
 """The controls for a visitor's own files, at the bottom of the sidebar."""
 
+from os.path import join
+
 import streamlit as st
 
 from maskaq.config.components import TASKS
 from maskaq.data.upload import ENDINGS, MEGABYTES
 from maskaq.errors import DataError
+from maskaq.files import stamp
+from maskaq.models.menu import TRANSFORMERS
 from maskaq.ui.state.uploads import (
     CLASS_NAMES,
     DATA,
@@ -43,12 +47,13 @@ def sidebar(*, runs: bool, disabled: bool = False) -> None:
                 "Model of transformers",
                 key=MODEL,
                 max_chars=MAX_PATH,
+                persist_state="session",  # other pages do not draw it
                 disabled=disabled,
                 placeholder="/path/to/segformer",
                 help="For segmentation or detection: SegFormer, UPerNet, DPT or YOLOS, as a folder "
-                "that `save_pretrained` has written on the computer that runs maskaq, or as a "
-                "repository of the model hub, which is downloaded. It replaces Model P and needs a "
-                "folder of images below. Of the back-ends, `tails` and `lsq-kd` fit all of them.",
+                "that `save_pretrained` has written on the computer that runs maskaq, or as the "
+                "name of a repository in its cache of the model hub. It replaces Model P and needs "
+                "a folder of images below. The back-ends `tails` and `lsq-kd` fit all of them.",
             )
         st.text_input(
             "Weights file",
@@ -56,8 +61,8 @@ def sidebar(*, runs: bool, disabled: bool = False) -> None:
             max_chars=MAX_PATH,
             disabled=disabled or bool(model()),
             placeholder="/path/to/model.safetensors",
-            help="Path on the computer that runs maskaq, for the model chosen above: a safetensors "
-            "file, a PyTorch state dict, the index of several files, or their folder. Leave empty "
+            help="Path on the computer that runs maskaq, for Model P: a safetensors file, a "
+            "PyTorch state dict, the index of several files, or their folder. Leave empty "
             "to use the bundled or pretrained weights.",
         )
         st.text_input(
@@ -105,7 +110,9 @@ def _check() -> None:
     skip = bool(state.get(SKIP_UNREADABLE))
     name = model() or state["model"]
     question = {"model": name, "skip_unreadable": skip} | paths
-    info = query.answer("inspect", tuple(question.values()), question, label="Check these files")
+    written = map(stamp, (*paths.values(), join(name.removeprefix(TRANSFORMERS), "config.json")))
+    subject = (*question.values(), *written)  # files that were written again are checked again
+    info = query.answer("inspect", subject, question, label="Check these files")
     if info is None:
         return
     kind = f", for {info['task']}," if TASKS[info["task"]].dense else ""

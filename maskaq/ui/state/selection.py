@@ -158,7 +158,7 @@ def set_bits(weight_bits: int, activation_bits: int) -> None:
 
 
 def title(spec: RunSpec) -> str:
-    """A one-line description of a run."""
+    """A one-line description of a run, as plain text."""
     synthesis = spec.synthesis
     model = "" if spec.model == BUNDLED else f"{spec.model}, "
     return (

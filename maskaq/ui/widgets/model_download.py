@@ -4,6 +4,7 @@ The download belongs to the server: all visitors see the same one.
 """
 
 import os
+from contextlib import suppress
 
 import streamlit as st
 
@@ -22,15 +23,16 @@ _OTHERWISE = "Or enter the path of a weights file under *Your own* in the sideba
 def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
     """Whether a worker can load a model: its weights are bundled, given or downloaded.
 
-    Otherwise, shows what the download is, and the button, the progress or the error. A worker finds
-    a model of transformers itself.
+    Otherwise, shows what the download is, and the button, the progress or the error; or how to get
+    a model of transformers onto this server.
 
     Args:
         weights: the visitor's file, or "". key: prefix of the keys of the buttons, one per place.
     """
-    there = model in SHIPPED or model.startswith(TRANSFORMERS)
-    if weights or there or os.environ.get("MASKAQ_SCHEDULER"):
+    if weights or model in SHIPPED or os.environ.get("MASKAQ_SCHEDULER"):
         return True  # workers of another scheduler may have a cache of their own
+    if model.startswith(TRANSFORMERS):
+        return _here(model.removeprefix(TRANSFORMERS))
     file = download.find(model)
     if file is None:
         st.info(
@@ -47,6 +49,21 @@ def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
         )
         return False
     _panel(file, key)
+    return False
+
+
+def _here(place: str) -> bool:
+    """Whether a model of transformers is on this server; otherwise, says what to do."""
+    if os.path.isdir(place):
+        return True
+    with suppress(ValueError):  # no name of a repository
+        if download.cached(HubFile(place, place)) is not None:
+            return True
+    st.info(
+        f"{show.plain(place)} is not a folder on this server, and no repository of that name is in "
+        "the cache of the model hub's client. Run `hf download REPOSITORY --local-dir FOLDER` on "
+        "the server, and enter FOLDER."
+    )
     return False
 
 

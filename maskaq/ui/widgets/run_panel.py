@@ -183,7 +183,7 @@ def _poll(owner: str, run: str) -> None:
     record = _active(owner, run)
     _last_result(record)
     share = record.progress.share if record.state == "running" else 0.0
-    st.progress(share, text=f"{selection.title(record.spec)}. {describe(record)}")
+    st.progress(share, text=f"{show.plain(selection.title(record.spec))}. {describe(record)}")
     images, loss = st.columns([2, 3], gap="large")
     if record.images is not None:
         images.image(
@@ -206,8 +206,8 @@ def _last_result(record: Record) -> None:
     if done and (run := stored_runs.find(done[-1].spec, session.owner())) is not None:
         q = run.result.top1_q
         st.markdown(
-            f":gray[Your last result: {selection.title(run.result.spec)}. Q is right on "
-            f"{100 * q.value:.1f} % of {q.n:,} images.]"
+            f":gray[Your last result: {show.plain(selection.title(run.result.spec))}. Q is right "
+            f"on {100 * q.value:.1f} % of {q.n:,} images.]"
         )
 
 

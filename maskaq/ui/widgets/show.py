@@ -247,7 +247,7 @@ def notes(sentences: Iterable[str]) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, such as a path."""
+    """Escape text, such as a path, so that Markdown shows it unchanged."""
     return _MARKDOWN.sub(_ESCAPED, text)
 
 
