@@ -142,7 +142,6 @@ def go(page: Page, box: Locator, step: Step) -> None:
     The card is drawn line by line, and drawn again by every run of the script: at any moment its
     link may be missing.
     """
-
     ways = [
         box.get_by_role(role, name=f"Go to {step.tab or step.page.title}")
         for role in ("link", "button")

@@ -6,7 +6,7 @@ Both start from `scenes_vit` and are trained whole, on `group_scenes` of the 60 
 garments, in two stages. In the first one a single body has both heads: each task teaches the body
 what helps the other, and the second training finds the checkpoint of the first. Its learning rate
 rises and falls twice, because the loss was still falling after the first time. In the second stage
-each model is trained on its own task, segmentation for longer and also for what it is judged by.
+each model is trained on its own task: segmentation for longer, and with a loss close to its metric.
 """
 
 from __future__ import annotations
@@ -96,17 +96,20 @@ def pixel_losses(logits: Tensor, batch: GroupScenes) -> Losses:
 
 
 def region_losses(logits: Tensor, batch: GroupScenes) -> Losses:
-    """Cross-entropy of all pixels of logits [B,K,S,S], and 1 - their IoU with the true regions.
+    """Cross-entropy of all pixels of logits [B,K,S,S], and 1 minus the soft IoU of true and
+    predicted regions.
 
-    A pixel counts by its probabilities (the soft Jaccard index of Rahman and Wang, 2016); the IoU
-    is taken over the batch for each class in it, as mIoU takes it over all scenes.
+    Each pixel counts with its probabilities (the soft Jaccard index of Rahman and Wang, 2016). The
+    IoU is that of the whole batch, for each class in it, as mIoU is that of all scenes.
     """
     found = logits.float().softmax(1)  # [B,K,S,S]
     true, right = batch.classes.flatten(), found.gather(1, batch.classes[:, None]).flatten()  # [P]
     shared = torch.zeros(found.shape[1]).index_add(0, true, right)  # [K], of P = B*S*S pixels
     present = true.bincount(minlength=found.shape[1])  # [K]
-    overlap = shared / (found.sum((0, 2, 3)) + present - shared)  # [K]
-    return {**pixel_losses(logits, batch), "regions": 1 - overlap[present > 0].mean()}
+    union = found.sum((0, 2, 3)) + present - shared  # [K]
+    seen = present > 0  # a class without a pixel may have a union of 0
+    overlap = shared[seen] / union[seen]  # [classes in the batch]
+    return {**pixel_losses(logits, batch), "regions": 1 - overlap.mean()}
 
 
 def proposal_losses(proposals: Tensor, batch: GroupScenes) -> Losses:

@@ -4,7 +4,7 @@ GPTQ rounds each column once, before it knows the levels of the columns after it
 chosen again, given all others, so that the error of the layer's outputs is least (as in QuantEase,
 Behdin et al. 2023, arXiv 2309.01885). That error is a parabola in a single code, so the nearest
 possible code is the best one. In between, each row's step size is set by least squares. Both only
-lower the error.
+lower the error, as the damped covariance of the inputs measures it.
 """
 
 import torch
@@ -22,7 +22,7 @@ def descend(
     Args:
         weight: [C_out,C_in].
         levels: at first, multiples of `step` [C_out,1] by `low` to `high`.
-        hessian: covariance of the layer's inputs, positive definite: [C_in,C_in].
+        hessian: covariance of the layer's inputs, damped, so positive definite: [C_in,C_in].
     """
     order = hessian.diagonal().argsort(descending=True)
     weight, hessian = weight[:, order], hessian[order][:, order]

@@ -86,9 +86,28 @@ def test_the_loss_of_regions_is_what_the_mean_iou_lacks(garment_images: Garments
     assert losses["pixels"] == dense.pixel_losses(logits, batch)["pixels"]
 
 
-def test_segmentation_is_refined_for_its_regions_and_for_longer() -> None:
-    assert dense.HEADS["segmentation"].losses is dense.pixel_losses
-    assert dense.HEADS["segmentation"].own_losses is dense.region_losses
+def test_an_absent_class_that_p_rules_out_has_a_gradient(garment_images: Garments) -> None:
+    batch = dense.batch_at(0, RECIPE, garment_images)
+    logits = 300.0 * torch.nn.functional.one_hot(batch.classes, 11).movedim(-1, 1).float()
+    assert len(batch.classes.unique()) < 11
+    logits.requires_grad_(True)
+    dense.region_losses(logits, batch)["regions"].backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_segmentation_is_refined_for_its_regions_and_for_longer(
+    garment_images: Garments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def regions(logits, batch):
+        used.append("regions")
+        return dense.region_losses(logits, batch)
+
+    head = dense.HEADS["segmentation"]._replace(own_losses=regions)
+    monkeypatch.setattr(dense, "HEADS", {**dense.HEADS, "segmentation": head})
+    fitted("scenes_vit_seg", garment_images, tmp_path, monkeypatch)
+    assert len(used) == RECIPE.refine_steps  # not in the first stage
     recipe = train.TRAININGS["segmentation"].recipe()
     assert recipe.refine_steps > dense.DenseRecipe().refine_steps
     assert recipe.steps == dense.DenseRecipe().steps  # so that the first stage is shared

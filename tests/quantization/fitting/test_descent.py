@@ -59,6 +59,15 @@ def test_at_the_end_no_single_code_can_be_improved(
         assert (error(weight, factor * levels, hessian) >= least).all()
 
 
+def test_a_step_does_not_become_negative() -> None:
+    weight, hessian, step = problem(5)
+    opposite = -(weight / step).round().clamp(-1, 1) * step
+    assert torch.equal(descent._least_squares(weight, opposite / step, hessian, step)[:3], step[:3])
+    levels, steps = descend(weight, opposite, step, hessian, LOW, HIGH)
+    assert (steps > 0).all()
+    assert (error(weight, levels, hessian) < error(weight, opposite, hessian)).all()
+
+
 def test_a_row_of_zeros_keeps_its_step() -> None:
     weight, hessian, step = problem(5)
     weight[0] = 0

@@ -6,6 +6,7 @@ from maskaq.quantization.conversion.layers import QuantLinear
 from maskaq.quantization.fitting.gptq import (
     DAMP,
     Moments,
+    _steps,
     apply_gptq,
     gptq_levels,
     recording_moments,
@@ -77,6 +78,18 @@ def test_the_output_error_is_smaller_than_with_nearest_levels(channels: int, bia
     nearest = (one(x) - exact).square().mean()
     apply_gptq(one, record(one, x))
     assert (one(x) - exact).square().mean() < 0.7 * nearest
+
+
+def test_the_levels_are_better_than_those_of_gptq_alone() -> None:
+    x, one = inputs(150, 2000), layer(150, bits=2)
+    form, moments = one.weight_quantizer.form, record(one, x)
+    weight, covariance = one.weight.double(), moments.covariance()
+    hessian = covariance + DAMP * covariance.diagonal().mean() * torch.eye(150)
+    apply_gptq(one, moments)
+    step = _steps(weight, covariance.diagonal(), form.qmin, form.qmax)
+    alone = weight - gptq_levels(weight, hessian, step, form.qmin, form.qmax)
+    left = weight - one.weight_quantizer(one.weight)
+    assert ((left @ covariance) * left).sum() < 0.95 * ((alone @ covariance) * alone).sum()
 
 
 def test_the_bias_absorbs_the_shift_of_the_mean() -> None:
