@@ -282,7 +282,7 @@ def folder_of(root: Path, names: dict[str, int]) -> Path:
 def test_inspect_accepts_usable_files(scenes_p: LoadedModel, tmp_path: Path) -> None:
     save_file(dict(scenes_p.model.state_dict()), tmp_path / "weights.safetensors")
     folder = folder_of(tmp_path / "images", {"0": 2, "7": 3})
-    plain = {"classes": 10, "size": 64}
+    plain = {"task": "classification", "classes": 10, "size": 64}
     assert inspect("scenes_vit") == plain | {"images": 0, "labels": 0, "notes": []}
     answer = inspect("scenes_vit", str(tmp_path / "weights.safetensors"), str(folder))
     assert answer == plain | {"images": 5, "labels": 2, "notes": []}
