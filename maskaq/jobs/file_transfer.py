@@ -15,7 +15,7 @@ from typing import Any
 from maskaq.config import RunSpec
 from maskaq.errors import RunError
 from maskaq.files import split_key
-from maskaq.models.menu import TRANSFORMERS
+from maskaq.models.menu import TRANSFORMERS, transformers_place
 
 _FIELDS = ("weights", "data", "class_names")  # of a spec that hold paths
 _MOST = 1 << 30  # bytes
@@ -23,13 +23,13 @@ Parcel = dict[str, Any]  # name: of the file or folder; digest; files: bytes by 
 
 
 def paths_of(spec: RunSpec) -> dict[str, str]:
-    """The files and folders of a run by the field that names them; a model of transformers is one
-    if it is a folder here."""
+    """The files and folders of a run, by the field that names them.
+
+    The folder of a model of transformers is among them; a repository of the hub is not.
+    """
     found = {name: getattr(spec, name) for name in _FIELDS if getattr(spec, name)}
-    folder = spec.model.removeprefix(TRANSFORMERS)
-    if folder != spec.model and os.path.isdir(folder):
-        found["model"] = folder
-    return found
+    place = transformers_place(spec.model)
+    return found | ({"model": place} if os.path.isdir(place) else {})
 
 
 def pack(place: str | Path, field: str = "weights") -> Parcel:

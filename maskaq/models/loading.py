@@ -21,7 +21,7 @@ from maskaq.models.architectures import BUNDLED, build, check_name, hub_file
 from maskaq.models.backbone import fuse_biases, tokens_of
 from maskaq.models.dense_transformers import load_dense
 from maskaq.models.loaded import LoadedModel
-from maskaq.models.menu import TRANSFORMERS
+from maskaq.models.menu import transformers_place
 from maskaq.models.weights import Fitted, first_line, fitted, read_weights
 
 __all__ = ["LoadedModel", "load_model", "with_class_names"]
@@ -57,7 +57,7 @@ def load_model(
         WeightsError: the file cannot be read or does not fit.
         OptionError: wrong number of class names, or a pooling that does not suit the model.
     """
-    if name.startswith(TRANSFORMERS):
+    if transformers_place(name):
         return _of_transformers(name, weights, class_names, global_pool)
     check_name(name)
     given, classes = _fitted(name, weights, global_pool)
@@ -83,8 +83,7 @@ def _of_transformers(
         raise OptionError(
             f"{name} comes with its weights and its pooling; leave out --weights and --global-pool."
         )
-    place = name.removeprefix(TRANSFORMERS)
-    return replace(load_dense(place, class_names=class_names), name=name)
+    return replace(load_dense(transformers_place(name), class_names=class_names), name=name)
 
 
 def with_class_names(loaded: LoadedModel, path: str | Path) -> LoadedModel:

@@ -103,6 +103,15 @@ def task_of(name: str) -> str:
     return SHIPPED[name].task if name in SHIPPED else "classification"
 
 
+def transformers_place(name: str) -> str:
+    """The folder or repository of a model of transformers; "" for any other model.
+
+    >>> transformers_place("transformers:hustvl/yolos-tiny"), transformers_place("scenes_vit")
+    ('hustvl/yolos-tiny', '')
+    """
+    return name.removeprefix(TRANSFORMERS) if name.startswith(TRANSFORMERS) else ""
+
+
 def task_info(name: str) -> TaskInfo:
     """The table entry of a model's task, with the names of its metrics."""
     return TASKS[task_of(name)]

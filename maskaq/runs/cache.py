@@ -16,7 +16,7 @@ from maskaq.config import RunSpec
 from maskaq.config.sample_key import batches, evaluation_spec, sample_key
 from maskaq.files import split_key, stamp
 from maskaq.models.loading import LoadedModel, load_model
-from maskaq.models.menu import TRANSFORMERS
+from maskaq.models.menu import transformers_place
 from maskaq.runs.context import RunContext
 
 _LARGEST = 256 << 20  # bytes of the samples of one run; more are not kept
@@ -126,8 +126,7 @@ class _CachedSamples(InMemory):
 
 def _files(name: str, weights: str) -> list[str]:
     """The files or folders that P is read from, apart from the library's own."""
-    folder = name.removeprefix(TRANSFORMERS)
-    return [weights] if weights else [folder] if folder != name else []
+    return [path for path in (weights, transformers_place(name)) if path]
 
 
 def _fingerprint(path: str) -> Hashable:

@@ -218,12 +218,11 @@ def test_a_model_of_transformers_is_not_used_where_only_the_menu_counts(
     assert chosen[-1].model == f"transformers:{segformer}"
 
 
-@pytest.mark.parametrize("place", ["nvidia/segformer_b0", "no such folder", "\0", "../.."])
+@pytest.mark.parametrize("place", ["nvidia/segformer_b0", "no such folder", "\0", "../b"])
 def test_a_model_of_transformers_that_is_not_on_the_server_is_not_run(
     open_page, place, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    place = place.replace("../..", str(tmp_path / "a" / ".." / "b"))
     app = open_page(pages.MAKE_ONE)
     app.text_input(key=uploads.MODEL).set_value(place).run()
     assert not app.exception

@@ -29,16 +29,17 @@ def descend(
     codes = (levels[:, order] / step).round()  # [C_out,C_in]
     for _ in range(_PASSES):
         step = _least_squares(weight, codes, hessian, step)
-        changed = _pass(weight, codes, step, hessian, low, high)
-        if not changed:
+        if not _pass(weight, codes, step, hessian, low, high):
             break
     step = _least_squares(weight, codes, hessian, step)
     return (codes * step)[:, order.argsort()], step
 
 
 def _least_squares(weight: Tensor, codes: Tensor, hessian: Tensor, step: Tensor) -> Tensor:
-    """The step size of each row with the least error, [C_out,1]; the old one where all codes are
-    0, or where only a negative one would do."""
+    """The step size of each row with the least error, [C_out,1].
+
+    A row keeps its step where all codes are 0, or where the best step would not be positive.
+    """
     seen = codes @ hessian  # [C_out,C_in]
     wanted = (seen * weight).sum(1, keepdim=True)  # [C_out,1]
     return torch.where(wanted > 0, wanted / (seen * codes).sum(1, keepdim=True), step)

@@ -18,8 +18,7 @@ from maskaq.ui.state.selection import (
     numbers,
     pictures,
 )
-from maskaq.ui.state.uploads import UPLOAD, WEIGHTS, path
-from maskaq.ui.state.uploads import model as own_model
+from maskaq.ui.state.uploads import UPLOAD, WEIGHTS, own_model, path
 from maskaq.ui.widgets import show, spotlight
 
 _TASK = "model_task"  # key of the control

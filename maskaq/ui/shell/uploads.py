@@ -8,7 +8,7 @@ from maskaq.config.components import TASKS
 from maskaq.data.upload import ENDINGS, MEGABYTES
 from maskaq.errors import DataError
 from maskaq.files import stamp
-from maskaq.models.menu import TRANSFORMERS
+from maskaq.models.menu import transformers_place
 from maskaq.ui.state.uploads import (
     CLASS_NAMES,
     DATA,
@@ -17,8 +17,8 @@ from maskaq.ui.state.uploads import (
     SKIP_UNREADABLE,
     UPLOAD,
     WEIGHTS,
-    model,
-    path,
+    current,
+    own_model,
     uploaded,
 )
 from maskaq.ui.widgets import query, show
@@ -59,7 +59,7 @@ def sidebar(*, runs: bool, disabled: bool = False) -> None:
             "Weights file",
             key=WEIGHTS,
             max_chars=MAX_PATH,
-            disabled=disabled or bool(model()),
+            disabled=disabled or bool(own_model()),
             placeholder="/path/to/model.safetensors",
             help="Path on the computer that runs maskaq, for Model P: a safetensors file, a "
             "PyTorch state dict, the index of several files, or their folder. Leave empty "
@@ -100,18 +100,15 @@ def sidebar(*, runs: bool, disabled: bool = False) -> None:
 
 def _check() -> None:
     """Let a worker check the paths now, rather than in the middle of a run."""
-    state = st.session_state
-    keys = {"weights": WEIGHTS, "folder": DATA, "class_names": CLASS_NAMES}
-    paths = {name: path(state.get(key)) for name, key in keys.items()}
-    if model():
-        paths["weights"] = ""
-    if not (model() or any(paths.values())):
+    own = current()
+    paths = {"weights": own.weights, "folder": own.data, "class_names": own.class_names}
+    if not (own.model or any(paths.values())):
         return
-    skip = bool(state.get(SKIP_UNREADABLE))
-    name = model() or state["model"]
-    question = {"model": name, "skip_unreadable": skip} | paths
-    written = map(stamp, (*paths.values(), join(name.removeprefix(TRANSFORMERS), "config.json")))
-    subject = (*question.values(), *written)  # files that were written again are checked again
+    name = own.model or st.session_state["model"]
+    question = {"model": name, "skip_unreadable": own.skip_unreadable} | paths
+    config = join(transformers_place(name), "config.json") if own.model else ""
+    # Files that were written again are checked again.
+    subject = (*question.values(), *map(stamp, (*paths.values(), config)))
     info = query.answer("inspect", subject, question, label="Check these files")
     if info is None:
         return

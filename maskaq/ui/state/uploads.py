@@ -45,14 +45,14 @@ def current() -> Own:
     except DataError:
         picture = None
     weights, data, names = (path(state.get(key)) for key in (WEIGHTS, DATA, CLASS_NAMES))
-    skip, own_model = bool(data and state.get(SKIP_UNREADABLE)), model()
-    return Own(picture, "" if own_model else weights, data, names, skip, own_model)
+    skip, model = bool(data and state.get(SKIP_UNREADABLE)), own_model()
+    return Own(picture, "" if model else weights, data, names, skip, model)
 
 
-def model() -> str:
+def own_model() -> str:
     """The name of the visitor's model, "" without one or where no run is set up."""
     state = st.session_state
-    # Streamlit forgets a control only after the first run of a page that does not draw it.
+    # The control keeps its text on pages that do not draw it.
     here = any(spec.runs and spec.file == state.get(session.PAGE) for spec in pages.PAGES)
     place = path(state.get(MODEL)).removeprefix(TRANSFORMERS) if here else ""
     return TRANSFORMERS + place if place else ""

@@ -13,7 +13,7 @@ from maskaq.errors import RunError
 from maskaq.jobs import downloads, service
 from maskaq.models import download
 from maskaq.models.download import HubFile
-from maskaq.models.menu import SHIPPED, TRANSFORMERS
+from maskaq.models.menu import SHIPPED, transformers_place
 from maskaq.ui.widgets import show
 
 _POLL = 0.5  # seconds
@@ -31,8 +31,8 @@ def ready(model: str, weights: str = "", *, key: str = "model") -> bool:
     """
     if weights or model in SHIPPED or os.environ.get("MASKAQ_SCHEDULER"):
         return True  # workers of another scheduler may have a cache of their own
-    if model.startswith(TRANSFORMERS):
-        return _here(model.removeprefix(TRANSFORMERS))
+    if place := transformers_place(model):
+        return _here(place)
     file = download.find(model)
     if file is None:
         st.info(
